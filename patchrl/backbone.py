@@ -1,0 +1,274 @@
+"""The frozen backbone: the only place that loads a model. Generates, scores ℓ and embeds, adapter on or off."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import patchrl.nano
+from patchrl.config import BackboneSection
+from patchrl.errors import BackboneError
+from patchrl.types import Generation, TokenSurprisal
+
+NANO = Path(patchrl.nano.__file__).parent / "backbone"
+HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
+TOKENS_PER_BATCH = 32_768  # padded tokens in one generation batch
+ROWS_PER_BATCH = 256
+SCORING_ROWS = 32
+
+
+@dataclass(frozen=True)
+class Score:
+    """ℓ of one completion in nats per token (NaN when it has no tokens), its embedding of shape (D,),
+    and its surprisal per token when asked for."""
+
+    nll: float
+    embedding: np.ndarray
+    tokens: tuple[TokenSurprisal, ...] = ()
+
+
+def resolve_source(model: str) -> str:
+    """Folder or Hub id behind `backbone.model`; raises BackboneError for anything else."""
+    if model == "nano":
+        return str(NANO)
+    if Path(model).is_dir():
+        return model
+    if HUB_ID.match(model) and not model.startswith("."):
+        return model
+    raise BackboneError(f"backbone.model: {model!r} is neither `nano`, an existing folder, nor a Hub id such as org/name.")
+
+
+def pick_device(name: str) -> torch.device:
+    """The torch device for `auto`, `cpu`, `cuda`, `cuda:N`."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise BackboneError(f"backbone.device: {name!r} is no device; use auto, cpu or cuda.") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise BackboneError("backbone.device: cuda was asked for but this machine has no CUDA device; use auto or cpu.")
+    return device
+
+
+class Backbone:
+    """A causal LM with its tokenizer. `model` may carry a LoRA adapter; scoring always switches it off."""
+
+    def __init__(self, model: torch.nn.Module, tokenizer) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        if tokenizer.eos_token_id is None:
+            raise BackboneError("backbone.model: its tokenizer has no end-of-sequence token, so answers could not end.")
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token
+
+    @classmethod
+    def load(cls, section: BackboneSection) -> Backbone:
+        """Load weights (safetensors only) and tokenizer; raises BackboneError with the way out."""
+        source = resolve_source(section.model)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(source, revision=section.revision)
+            model = AutoModelForCausalLM.from_pretrained(
+                source, revision=section.revision, dtype=getattr(torch, section.dtype), use_safetensors=True
+            )
+        except (OSError, ValueError, KeyError) as error:
+            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise BackboneError(f"backbone.model: {section.model!r} could not be loaded: {first}") from error
+        return cls(model.to(pick_device(section.device)).eval(), tokenizer)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def stop_ids(self) -> set[int]:
+        """Ids that end an answer: the tokenizer's and the generation config's end tokens."""
+        configured = getattr(self.model, "generation_config", None)
+        extra = getattr(configured, "eos_token_id", None)
+        extra = [] if extra is None else [extra] if isinstance(extra, int) else list(extra)
+        return {self.tokenizer.eos_token_id, *extra}
+
+    # --- prompts ------------------------------------------------------------------------------
+
+    def prompt_text(self, user: str) -> str:
+        """q(x): the chat template with one user turn and the generation prompt (plain fallback without one)."""
+        if self.tokenizer.chat_template:
+            turns = [{"role": "user", "content": user}]
+            return self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        return f"{self.tokenizer.bos_token or ''}Question: {user}\nAnswer:"
+
+    def prompt_ids(self, user: str) -> list[int]:
+        """Token ids of `prompt_text`; the template brings its own BOS."""
+        return self.tokenizer(self.prompt_text(user), add_special_tokens=False)["input_ids"]
+
+    def completion_ids(self, completion: str | Sequence[int]) -> list[int]:
+        """Ids of a completion without its end-of-turn token; text is tokenised apart from the prompt."""
+        if isinstance(completion, str):
+            ids = self.tokenizer(completion, add_special_tokens=False)["input_ids"]
+        else:
+            ids = list(completion)
+        stops = self.stop_ids
+        end = next((i for i, token in enumerate(ids) if token in stops), len(ids))
+        return ids[:end]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return self.tokenizer.decode(ids, skip_special_tokens=True).strip()
+
+    # --- adapter ------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[torch.nn.Module]:
+        """The model as the frozen backbone: adapter off, eval mode, no gradient; all restored after."""
+        training = self.model.training
+        self.model.eval()
+        off = self.model.disable_adapter() if hasattr(self.model, "disable_adapter") else contextlib.nullcontext()
+        try:
+            with off, torch.no_grad():
+                yield self.model
+        finally:
+            self.model.train(training)
+
+    # --- generation ---------------------------------------------------------------------------
+
+    def generate(
+        self,
+        users: Sequence[str],
+        *,
+        samples: int = 1,
+        temperature: float = 0.0,
+        max_new_tokens: int = 96,
+        seed: int = 0,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> list[list[Generation]]:
+        """`samples` answers to each user turn (greedy at temperature 0), with whatever adapter is on.
+
+        Rows are batched by length; `on_progress` gets the number of user turns done.
+        """
+        prompts = [self.prompt_ids(user) for user in users]
+        order = sorted(range(len(users)), key=lambda i: -len(prompts[i]))
+        answers: list[list[Generation]] = [[] for _ in users]
+        training = self.model.training
+        self.model.eval()
+        done = 0
+        try:
+            while done < len(order):
+                width = len(prompts[order[done]]) + max_new_tokens
+                rows = max(1, min(ROWS_PER_BATCH, TOKENS_PER_BATCH // width) // samples)
+                chunk = order[done : done + rows]
+                texts = self._generate_batch(
+                    [prompts[i] for i in chunk], samples, temperature, max_new_tokens, seed + done
+                )
+                for i, group in zip(chunk, texts, strict=True):
+                    answers[i] = group
+                done += len(chunk)
+                if on_progress:
+                    on_progress(done)
+        finally:
+            self.model.train(training)
+        return answers
+
+    def _generate_batch(
+        self, prompts: list[list[int]], samples: int, temperature: float, max_new_tokens: int, seed: int
+    ) -> list[list[Generation]]:
+        tokens_BT, mask_BT = self._left_padded(prompts)
+        # The model's own generation defaults (top-k 50 and the like) would bend the distribution.
+        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+        with torch.random.fork_rng(enabled=True), torch.no_grad():
+            torch.manual_seed(seed)
+            out = self.model.generate(
+                input_ids=tokens_BT,
+                attention_mask=mask_BT,
+                max_new_tokens=max_new_tokens,
+                num_return_sequences=samples,
+                pad_token_id=self.tokenizer.pad_token_id,
+                eos_token_id=sorted(self.stop_ids),
+                **(sampling if temperature > 0 else {"do_sample": False}),
+            )
+        groups: list[list[Generation]] = [[] for _ in prompts]
+        for row, ids in enumerate(out[:, tokens_BT.shape[1] :].tolist()):
+            kept = self.completion_ids(ids)
+            clipped = len(kept) == len(ids)
+            groups[row // samples].append(Generation(self.decode(kept), tuple(kept), clipped))
+        return groups
+
+    def _left_padded(self, rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        width = max(len(row) for row in rows)
+        pad = self.tokenizer.pad_token_id
+        tokens = torch.tensor([[pad] * (width - len(row)) + row for row in rows], device=self.device)
+        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=self.device)
+        return tokens, mask
+
+    # --- scoring ------------------------------------------------------------------------------
+
+    def score(
+        self, questions: Sequence[str], completions: Sequence[str | Sequence[int]], *, top: int = 0
+    ) -> list[Score]:
+        """ℓ and embedding of each completion given q(x), under the frozen backbone, from one forward.
+
+        ℓ is the mean −log p of the completion's tokens in nats, end-of-turn left out; the embedding is
+        the mean last hidden state over the same tokens. `top` > 0 adds per-token surprisal with that
+        many alternatives. Longest rows go first, in batches; logits are made only for completions.
+        """
+        prompts = [self.prompt_ids(question) for question in questions]
+        targets = [self.completion_ids(completion) for completion in completions]
+        order = sorted(range(len(prompts)), key=lambda i: (len(targets[i]), len(prompts[i])))
+        scores: list[Score] = [Score(float("nan"), np.zeros(1))] * len(prompts)
+        with self.frozen() as model:
+            width = model.get_input_embeddings().weight.shape[1]
+            for start in range(0, len(order), SCORING_ROWS):
+                chunk = order[start : start + SCORING_ROWS]
+                for i, score in zip(
+                    chunk,
+                    self._score_batch(model, [prompts[i] for i in chunk], [targets[i] for i in chunk], top),
+                    strict=True,
+                ):
+                    scores[i] = score if targets[i] else Score(float("nan"), np.zeros(width))
+        return scores
+
+    def _score_batch(self, model, prompts: list[list[int]], targets: list[list[int]], top: int) -> list[Score]:
+        tokens_BT, mask_BT = self._left_padded([p + t for p, t in zip(prompts, targets, strict=True)])
+        keep = max(len(t) for t in targets) + 1  # left padding puts every completion at the end
+        inputs = {"input_ids": tokens_BT, "attention_mask": mask_BT, "use_cache": False}
+        core = model.get_base_model() if hasattr(model, "get_base_model") else model
+        accepted = inspect.signature(core.forward).parameters
+        if "position_ids" in accepted:
+            inputs["position_ids"] = (mask_BT.cumsum(1) - 1).clamp(min=0)
+        if "logits_to_keep" in accepted:
+            inputs["logits_to_keep"] = keep
+        hidden: list[torch.Tensor] = []
+        hook = core.get_output_embeddings().register_forward_pre_hook(lambda _, args: hidden.append(args[0]))
+        try:
+            logits_BTV = model(**inputs).logits[:, -keep:]
+        finally:
+            hook.remove()
+        hidden_BTD = hidden[0][:, -keep:].float()
+        scores = []
+        for row, target in enumerate(targets):
+            count = len(target)
+            if not count:
+                scores.append(Score(float("nan"), np.zeros(hidden_BTD.shape[-1])))
+                continue
+            logits_TV = logits_BTV[row, -count - 1 : -1].float()
+            ids = torch.tensor(target, device=logits_TV.device)
+            surprisal_T = torch.nn.functional.cross_entropy(logits_TV, ids, reduction="none")
+            embedding = hidden_BTD[row, -count:].mean(0).cpu().numpy()
+            tokens = self._surprisal(target, surprisal_T, logits_TV, top) if top else ()
+            scores.append(Score(float(surprisal_T.mean()), embedding, tokens))
+        return scores
+
+    def _surprisal(self, ids, surprisal_T, logits_TV, top: int) -> tuple[TokenSurprisal, ...]:
+        best = logits_TV.softmax(-1).topk(top, dim=-1)
+        rows = zip(ids, surprisal_T.tolist(), best.indices.tolist(), best.values.tolist(), strict=True)
+        piece = self.tokenizer.decode
+        return tuple(
+            TokenSurprisal(piece([i]), nll, tuple((piece([a]), p) for a, p in zip(alternatives, probs, strict=True)))
+            for i, nll, alternatives, probs in rows
+        )

@@ -1,0 +1,193 @@
+"""Settings of a study: one frozen model per stage. Titles, help and bounds feed form, CLI and docs."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from patchrl.errors import ConfigError
+from patchrl.types import Task
+
+ARMS = ("expert", "prompted", "best-of-k", "rl")
+
+
+def setting(default: Any, title: str, help: str, unit: str = "", **bounds: Any) -> Any:
+    """A config field with its label, one-line help and unit."""
+    return Field(default, title=title, description=help, json_schema_extra={"unit": unit}, **bounds)
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StudySection(Section):
+    name: str = setting("study", "Name", "A short name; the run's id begins with it.", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,40}$")
+    seeds: tuple[int, ...] = setting((0, 1, 2), "Seeds", "Each seed trains its own rewriter and its own fine-tunes.", min_length=1, max_length=20)
+    arms: tuple[Literal["expert", "prompted", "best-of-k", "rl"], ...] = setting(ARMS, "Arms", "Where the fine-tuning targets come from; plain SFT on expert data is always run.", min_length=1)
+
+
+class BackboneSection(Section):
+    model: str = setting("nano", "Backbone", "`nano` (ships with PatchRL), a local folder, or a Hugging Face Hub id.")
+    revision: str | None = setting(None, "Revision", "Hub branch, tag or commit; empty means the default branch.")
+    dtype: Literal["float32", "bfloat16"] = setting("float32", "Precision", "Number format of the backbone's weights.")
+    device: str = setting("auto", "Device", "`auto`, `cpu`, `cuda` or `cuda:0`.")
+
+
+class DataSection(Section):
+    dataset: str = setting("nano-foreign", "Dataset", "`nano-foreign`, `nano-mild`, a JSONL/CSV/Parquet file, or a Hub id.")
+    config: str | None = setting(None, "Hub config", "Name of the dataset's configuration on the Hub, if it has several.")
+    split: str = setting("train", "Split", "Split to read from a Hub dataset.")
+    task: Task | None = setting(None, "Task type", "How answers are checked; empty means detect it from the data.")
+    question_column: str | None = setting(None, "Question column", "Empty means detect it.")
+    solution_column: str | None = setting(None, "Solution column", "Empty means detect it.")
+    answer_column: str | None = setting(None, "Answer column", "Reference answers; empty means detect it or read them out of the solution.")
+    choices_column: str | None = setting(None, "Choices column", "Answer options of multiple-choice data.")
+    train_size: int = setting(512, "Training examples", "Examples to rewrite and fine-tune on.", "examples", ge=8)
+    eval_size: int = setting(300, "Held-out examples", "Examples kept out of training to measure the target task.", "examples", ge=8)
+
+
+class GateSection(Section):
+    reasoning: Literal["equations", "none"] = setting("equations", "Reasoning check", "`equations`: every written equality must hold; `none`: only the final answer counts.")
+    timeout: float = setting(2.0, "Verifier deadline", "A check that takes longer is unscorable.", "s", gt=0)
+
+
+class RewardSection(Section):
+    lambda_dist: float = setting(0.35, "λ alignment", "Weight of QA-style alignment in the reward.", ge=0)
+    lambda_div: float = setting(0.5, "λ diversity", "Weight of diversity in the reward.", ge=0)
+    diversity_scale: Literal["paper", "group"] = setting("paper", "Diversity scale", "`paper`: raw marginal diversity; `group`: divided by the group's own diversity.")
+
+
+class RewriterSection(Section):
+    instruction: str = setting("own-words", "Rewriting instruction", "A named instruction (see `patchrl.rewriters.INSTRUCTIONS`) or your own text.")
+    steps: int = setting(40, "Steps", "GRPO updates.", "steps", ge=1)
+    prompts_per_step: int = setting(8, "Prompts per step", "Questions sampled for each update.", ge=1)
+    group_size: int = setting(8, "Group size K", "Rewrites sampled for each question.", ge=2, le=64)
+    learning_rate: float = setting(1e-3, "Learning rate", "Constant after warm-up.", gt=0)
+    warmup_steps: int = setting(2, "Warm-up", "Steps of linear warm-up.", "steps", ge=0)
+    beta: float = setting(0.0, "KL coefficient β", "Weight of the KL penalty to the backbone.", ge=0)
+    temperature: float = setting(1.0, "Temperature", "Sampling temperature of rollouts.", gt=0, le=4)
+    max_new_tokens: int = setting(96, "Rewrite length limit", "Longest rewrite sampled.", "tokens", ge=4)
+    lora_rank: int = setting(16, "LoRA rank", "Rank of the adapter on all linear layers.", ge=1)
+    lora_alpha: int = setting(32, "LoRA alpha", "Scale of the adapter.", ge=1)
+
+
+class RewriteSection(Section):
+    attempts: int = setting(1, "Attempts", "Verified tries per example before falling back.", ge=1, le=16)
+    temperature: float = setting(1.0, "Temperature", "Sampling temperature of rewrites.", gt=0, le=4)
+    best_of_k: int = setting(8, "Best-of-K", "Prompted rewrites per example in the best-of-k arm.", ge=1, le=64)
+    fallback: Literal["expert", "drop"] = setting("expert", "Fallback", "What a failed rewrite becomes: the expert solution, or nothing.")
+
+
+class FinetuneSection(Section):
+    learning_rate: float = setting(1e-3, "Learning rate", "Peak, with warm-up and linear decay; the same for every arm.", gt=0)
+    epochs: int = setting(8, "Epochs", "Passes over the training examples.", ge=1)
+    batch_size: int = setting(16, "Batch size", "Examples per update.", ge=1)
+    max_length: int = setting(512, "Length limit", "Longer examples are truncated.", "tokens", ge=16)
+    keep_weights: bool = setting(True, "Keep weights", "Keep every tuned model in the run's folder.")
+
+
+class EvaluateSection(Section):
+    general: tuple[str, ...] = setting(("nano",), "General tasks", "`nano`, or JSONL files with question and answer; empty means forgetting is not measured.")
+    general_size: int = setting(600, "General items", "Items over all general tasks.", "items", ge=10)
+    max_new_tokens: int = setting(96, "Answer length limit", "Longest answer generated.", "tokens", ge=1)
+    bootstrap: int = setting(2000, "Bootstrap resamples", "For the 95 % intervals.", ge=100)
+
+
+class StudyConfig(Section):
+    """Everything a study needs; a run restarts from this alone."""
+
+    study: StudySection = StudySection()
+    backbone: BackboneSection = BackboneSection()
+    data: DataSection = DataSection()
+    gate: GateSection = GateSection()
+    reward: RewardSection = RewardSection()
+    rewriter: RewriterSection = RewriterSection()
+    rewrite: RewriteSection = RewriteSection()
+    finetune: FinetuneSection = FinetuneSection()
+    evaluate: EvaluateSection = EvaluateSection()
+
+    @model_validator(mode="after")
+    def _expert_is_always_run(self) -> StudyConfig:
+        if "expert" not in self.study.arms:
+            raise ValueError("study.arms must contain 'expert': every other arm is compared with it")
+        return self
+
+
+def _problems(error: ValidationError) -> str:
+    parts = []
+    for item in error.errors():
+        where = ".".join(str(p) for p in item["loc"]) or "config"
+        found = "" if item["type"] in ("missing", "extra_forbidden") else f" (found {item['input']!r:.60})"
+        what = "no such setting" if item["type"] == "extra_forbidden" else item["msg"]
+        parts.append(f"{where}: {what}{found}" if where != "config" else item["msg"])
+    return "; ".join(parts)
+
+
+def resolve(values: dict[str, Any]) -> StudyConfig:
+    """A validated config from nested values; raises ConfigError naming each bad field."""
+    try:
+        return StudyConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_problems(error) + ".") from None
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def apply_overrides(values: dict[str, Any], overrides: list[str] | tuple[str, ...]) -> dict[str, Any]:
+    """`values` with `section.key=value` settings put in; the value is TOML, or else plain text."""
+    merged = {section: dict(fields) for section, fields in values.items()}
+    for override in overrides:
+        path, separator, text = override.partition("=")
+        section, dot, key = path.strip().partition(".")
+        if not (separator and dot and key):
+            raise ConfigError(f"--set {override!r}: write it as section.key=value, for example rewriter.steps=20.")
+        merged.setdefault(section, {})[key] = _parse_value(text.strip())
+    return merged
+
+
+def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> StudyConfig:
+    """Read a TOML (or a run's config.json) file into a StudyConfig.
+
+    Raises ConfigError when the file is missing or malformed, or names the field that is wrong.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"Config file {path}: {error.strerror or error}.") from None
+    try:
+        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
+        raise ConfigError(f"Config file {path}: {error}.") from None
+    flat = [name for name, fields in values.items() if not isinstance(fields, dict)]
+    if flat:
+        raise ConfigError(f"Config file {path}: {flat[0]!r} stands outside a section; put it under one such as [study].")
+    return resolve(apply_overrides(values, overrides))
+
+
+def to_toml(config: StudyConfig) -> str:
+    """The config as TOML with only what differs from the defaults; `load_config` reads it back."""
+    lines: list[str] = []
+    defaults = StudyConfig()
+    for section in StudyConfig.model_fields:
+        current, default = getattr(config, section), getattr(defaults, section)
+        changed = [k for k in type(current).model_fields if getattr(current, k) != getattr(default, k)]
+        changed = [k for k in changed if getattr(current, k) is not None]
+        if changed:
+            lines += [f"[{section}]", *(f"{k} = {_toml_value(getattr(current, k))}" for k in changed), ""]
+    return "\n".join(lines)
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml_value(v) for v in value) + "]"
+    return json.dumps(value, ensure_ascii=False)

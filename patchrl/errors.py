@@ -1,0 +1,25 @@
+"""Errors a person is meant to read: one sentence that says what, where, and what to do."""
+
+
+class PatchRLError(Exception):
+    """Base of every error raised on purpose; its text is shown to people as it is."""
+
+
+class ConfigError(PatchRLError):
+    """A setting that cannot work, named as `section.key`."""
+
+
+class DataError(PatchRLError):
+    """A dataset, column or row that cannot be used."""
+
+
+class BackboneError(PatchRLError):
+    """A backbone or tokenizer that cannot be loaded or used."""
+
+
+class RunError(PatchRLError):
+    """A run that is missing, busy, or not far enough for what was asked."""
+
+
+class StopRequested(PatchRLError):
+    """Raised by a stage after its work so far was saved, because a person asked to stop."""

@@ -1,0 +1,8 @@
+"""The reward of a group of rewrites and its three parts. No torch here: `patchrl.rewards.trl` adapts it to GRPO."""
+
+from patchrl.rewards.alignment import alignment
+from patchrl.rewards.consistency import consistency
+from patchrl.rewards.diversity import diversity, mean_pairwise_distance
+from patchrl.rewards.gated import GroupRewards, group_rewards
+
+__all__ = ["GroupRewards", "alignment", "consistency", "diversity", "group_rewards", "mean_pairwise_distance"]

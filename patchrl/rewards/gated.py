@@ -1,0 +1,66 @@
+"""The gated reward of one group: r_i = g_i · (1 + λ_dist · a_i + λ_div · d_i)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from patchrl.rewards.alignment import alignment
+from patchrl.rewards.consistency import consistency
+from patchrl.rewards.diversity import Scale, diversity
+
+
+@dataclass(frozen=True)
+class GroupRewards:
+    """One value per member of the group. Unscorable members (gate undecided) hold None throughout;
+    alignment and diversity of members that failed the gate are 0."""
+
+    reward: list[float | None]
+    consistency: list[float | None]
+    alignment: list[float | None]
+    diversity: list[float | None]
+
+
+def group_rewards(
+    passed: Sequence[bool | None],
+    nll: Sequence[float],
+    embeddings: np.ndarray | Sequence[Sequence[float]],
+    *,
+    lambda_dist: float = 0.35,
+    lambda_div: float = 0.5,
+    diversity_scale: Scale = "paper",
+) -> GroupRewards:
+    """Rewards of the K rewrites sampled for one question (arXiv 2602.11220, gated reward).
+
+    `passed`: K gate verdicts (None = unscorable). `nll`: K values of ℓ, nats per token under the
+    frozen backbone. `embeddings`: shape (K, D). Only feasible members' ℓ and embeddings are read.
+    Raises ValueError on unequal lengths, or NaN or infinity in a feasible member.
+    """
+    count = len(passed)
+    nll_K = np.asarray(nll, dtype=np.float64)
+    embeddings_KD = np.asarray(embeddings, dtype=np.float64)
+    if nll_K.shape != (count,) or embeddings_KD.shape[:1] != (count,):
+        raise ValueError(
+            f"group_rewards: {count} verdicts, nll of shape {nll_K.shape} and embeddings of shape "
+            f"{embeddings_KD.shape}; give K values, K values and K vectors."
+        )
+    if diversity_scale not in ("paper", "group"):
+        raise ValueError(f"group_rewards: diversity_scale is {diversity_scale!r}; use 'paper' or 'group'.")
+    feasible = np.array([p is True or (p is not None and bool(p)) for p in passed], dtype=bool)
+    for name, values in (("nll", nll_K), ("embeddings", embeddings_KD)):
+        if not np.isfinite(values[feasible]).all():
+            raise ValueError(f"group_rewards: {name} of a feasible rewrite is NaN or infinite.")
+
+    gate = consistency(passed)
+    align, diverse = np.zeros(count), np.zeros(count)
+    align[feasible] = alignment(nll_K[feasible])
+    diverse[feasible] = diversity(embeddings_KD[feasible], diversity_scale)
+
+    def scored(values: np.ndarray) -> list[float | None]:
+        return [None if g is None else float(v) for g, v in zip(gate, values, strict=True)]
+
+    gate_K = np.array([g or 0.0 for g in gate])
+    total = gate_K * (1.0 + lambda_dist * align + lambda_div * diverse)
+    return GroupRewards(scored(total), gate, scored(align), scored(diverse))

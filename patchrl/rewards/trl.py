@@ -1,0 +1,126 @@
+"""The gated reward inside TRL: three reward functions whose weighted sum is exactly r_i."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from patchrl.backbone import Backbone
+from patchrl.config import RewardSection
+from patchrl.rewards.gated import GroupRewards, group_rewards
+from patchrl.types import Recorder
+from patchrl.verify import Verifier
+
+
+@dataclass
+class StepStats:
+    """What the reward saw since it was last asked: sums over the rollouts of a step."""
+
+    nll_passing: list[float] = field(default_factory=list)
+    unscorable: int = 0
+    rollouts: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    group: dict[str, Any] | None = None
+
+
+class GatedReward:
+    """Scores whole groups once per batch and hands TRL the three parts.
+
+    TRL adds the parts with weights (1, λ_dist, λ_div); alignment and diversity of a failed rewrite are
+    0, so the sum is g·(1 + λ_dist·a + λ_div·d). An unscorable rewrite is None in all three, which TRL
+    leaves out of the group's baseline.
+    """
+
+    def __init__(self, backbone: Backbone, verifier: Verifier, section: RewardSection, group_size: int) -> None:
+        self.backbone, self.verifier, self.section, self.group_size = backbone, verifier, section, group_size
+        self.stats = StepStats()
+        self.total_tokens = 0
+        self._batch: Any = None
+        self._parts: dict[str, list[float | None]] = {}
+
+    @property
+    def weights(self) -> list[float]:
+        return [1.0, self.section.lambda_dist, self.section.lambda_div]
+
+    @property
+    def functions(self) -> list[Callable[..., list[float | None]]]:
+        """The three callables for `GRPOTrainer(reward_funcs=…)`, named as their parts."""
+
+        def make(part: str) -> Callable[..., list[float | None]]:
+            def reward(completion_ids: list[list[int]], **columns: Any) -> list[float | None]:
+                return self._score(completion_ids, columns)[part]
+
+            reward.__name__ = part
+            return reward
+
+        return [make(part) for part in ("consistency", "alignment", "diversity")]
+
+    def _score(self, completion_ids: list[list[int]], columns: dict[str, Any]) -> dict[str, list[float | None]]:
+        if self._batch is completion_ids:  # the other two parts of the same call
+            return self._parts
+        started = time.perf_counter()
+        questions, references, tasks = columns["question"], columns["reference"], columns["task"]
+        size = self.group_size
+        broken = len(questions) % size or any(
+            len(set(questions[i : i + size])) != 1 for i in range(0, len(questions), size)
+        )
+        if broken:
+            raise ValueError(f"The reward was called with split groups; make the batch a multiple of K = {size}.")
+        ids = [self.backbone.completion_ids(c) for c in completion_ids]
+        texts = [self.backbone.decode(c) for c in ids]
+        verdicts = self.verifier.verify_many(list(zip(tasks, references, texts, strict=True)))
+        scores = self.backbone.score(questions, ids)
+        parts: dict[str, list[float | None]] = {"consistency": [], "alignment": [], "diversity": []}
+        for start in range(0, len(ids), size):
+            members = slice(start, start + size)
+            passed = [v.passed for v in verdicts[members]]
+            group = group_rewards(
+                passed,
+                [s.nll for s in scores[members]],
+                np.stack([s.embedding for s in scores[members]]),
+                lambda_dist=self.section.lambda_dist,
+                lambda_div=self.section.lambda_div,
+                diversity_scale=self.section.diversity_scale,
+            )
+            for part, values in parts.items():
+                values.extend(getattr(group, part))
+            self.stats.nll_passing += [s.nll for s, p in zip(scores[members], passed, strict=True) if p]
+            self.stats.unscorable += sum(p is None for p in passed)
+        self.stats.group = self._newest_group(columns, texts, verdicts, scores, group)
+        self.stats.rollouts += len(ids)
+        tokens = sum(len(c) for c in completion_ids)
+        self.stats.tokens += tokens
+        self.total_tokens += tokens
+        self.stats.seconds += time.perf_counter() - started
+        self._batch, self._parts = completion_ids, parts
+        return parts
+
+    def _newest_group(self, columns, texts, verdicts, scores, group: GroupRewards) -> dict[str, Any]:
+        last = range(len(texts) - self.group_size, len(texts))
+        candidates = [
+            {
+                "text": texts[i],
+                "passed": verdicts[i].passed,
+                "reason": verdicts[i].reason,
+                "nll": None if np.isnan(scores[i].nll) else round(scores[i].nll, 4),
+                **{part: getattr(group, part)[k] for part in ("reward", "consistency", "alignment", "diversity")},
+            }
+            for k, i in enumerate(last)
+        ]
+        return {"question": columns["question"][-1], "solution": columns["solution"][-1], "candidates": candidates}
+
+    def take_stats(self) -> StepStats:
+        """The sums since the last call, which are then reset."""
+        stats, self.stats = self.stats, StepStats()
+        return stats
+
+
+def emit_group(recorder: Recorder, seed: int, step: int, stats: StepStats) -> None:
+    """Record the newest group as it was scored."""
+    if stats.group:
+        recorder.event("group", seed=seed, step=step, **stats.group)

@@ -1,0 +1,81 @@
+"""Answer evaluation items greedily and judge each answer."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from patchrl.backbone import Backbone
+from patchrl.config import StudyConfig
+from patchrl.stages.rewrite import write_rows
+from patchrl.types import EvalItem, Recorder
+from patchrl.verify import Verifier
+
+
+def evaluate(
+    config: StudyConfig,
+    backbone: Backbone,
+    target: Sequence[EvalItem],
+    general: Sequence[EvalItem],
+    predictions: Path,
+    recorder: Recorder,
+) -> dict[str, Any]:
+    """Score the backbone on target and general items; writes one prediction per item.
+
+    Returns `{"target", "general", "by_task", "no_answer"}` with scores as fractions; `general` is the
+    mean over general tasks (None without any), so that a large task does not outweigh a small one.
+    """
+    items = [("target", i) for i in target] + [("general", i) for i in general]
+    generations = backbone.generate(
+        [item.question for _, item in items],
+        max_new_tokens=config.evaluate.max_new_tokens,
+        on_progress=lambda done: recorder.progress(done, len(items)),
+    )
+    with Verifier(timeout=config.gate.timeout, reasoning="none") as verifier:
+        verdicts = verifier.verify_many(
+            [(item.task, item.reference, group[0].text) for (_, item), group in zip(items, generations, strict=True)]
+        )
+    rows = [
+        {
+            "id": item.id,
+            "task": f"{kind}/{item.skill}",
+            "question": item.question,
+            "reference": item.reference,
+            "answer": group[0].text,
+            "passed": verdict.passed,
+            # A clipped answer, or one in which no answer is found, is a lost format and not lost knowledge.
+            "no_answer": not verdict.passed and (group[0].clipped or verdict.extracted is None),
+        }
+        for (kind, item), group, verdict in zip(items, generations, verdicts, strict=True)
+    ]
+    write_rows(predictions, rows)
+    return summarize(rows)
+
+
+def summarize(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Scores per task and in all from prediction rows; unscorable items are left out."""
+    by_task: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if row["passed"] is not None:
+            by_task[row["task"]].append(row)
+    tasks = {
+        task: {
+            "score": sum(r["passed"] for r in members) / len(members),
+            "items": len(members),
+            "no_answer": sum(r["no_answer"] for r in members) / len(members),
+        }
+        for task, members in by_task.items()
+    }
+
+    def mean(kind: str) -> float | None:
+        scores = [v["score"] for task, v in tasks.items() if task.startswith(kind)]
+        return sum(scores) / len(scores) if scores else None
+
+    return {
+        "target": mean("target/"),
+        "general": mean("general/"),
+        "by_task": tasks,
+        "no_answer": sum(r["no_answer"] for r in rows) / max(len(rows), 1),
+    }

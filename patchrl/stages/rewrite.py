@@ -1,0 +1,111 @@
+"""Build a rewritten dataset: generate, verify, fall back; one row per example."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from patchrl.backbone import Backbone
+from patchrl.config import StudyConfig
+from patchrl.rewards import mean_pairwise_distance
+from patchrl.rewriters import rewrite_examples
+from patchrl.types import Example, Recorder, Rewrite, TokenSurprisal
+from patchrl.verify import Verifier
+
+CANDIDATES = {"prompted": lambda config: 1, "best-of-k": lambda config: config.rewrite.best_of_k, "rl": lambda config: 1}
+TOP_ALTERNATIVES = 5
+DIVERSITY_SAMPLE = 256
+
+
+def row_of(rewrite: Rewrite) -> dict[str, Any]:
+    """The stored form of one rewrite."""
+    example, verdict = rewrite.example, rewrite.verdict
+    return {
+        "id": example.id,
+        "question": example.question,
+        "expert": example.solution,
+        "reference": example.reference,
+        "rewrite": rewrite.text,
+        "decision": rewrite.decision,
+        "passed": verdict.passed,
+        "reason": verdict.reason,
+        "extracted": verdict.extracted,
+        "nll_expert": round(rewrite.nll_expert, 5),
+        "nll_rewrite": None if rewrite.nll_rewrite is None else round(rewrite.nll_rewrite, 5),
+        "attempts": rewrite.attempts,
+        "target": rewrite.target,
+        **{name: None if value is None else round(value, 5) for name, value in rewrite.rewards.items()},
+    }
+
+
+def rewrite_dataset(
+    config: StudyConfig,
+    backbone: Backbone,
+    examples: Sequence[Example],
+    arm: str,
+    seed: int,
+    out: Path,
+    surprisal_out: Path | None,
+    recorder: Recorder,
+) -> dict[str, float]:
+    """Rewrite all examples for one arm and write them to `out`; returns the summary of the targets.
+
+    The summary holds accepted (share), nll (mean ℓ of the final targets), diversity (mean pairwise
+    embedding distance of the targets) and tokens (completion tokens sampled).
+    """
+    with Verifier(timeout=config.gate.timeout, reasoning=config.gate.reasoning) as verifier:
+        rewrites, tokens = rewrite_examples(
+            config,
+            backbone,
+            verifier,
+            examples,
+            candidates=CANDIDATES[arm](config),
+            seed=seed,
+            on_progress=lambda done: recorder.progress(done, len(examples)),
+        )
+    write_rows(out, [row_of(r) for r in rewrites])
+    if surprisal_out is not None:
+        write_rows(surprisal_out, surprisal_rows(backbone, rewrites))
+    kept = [(r.example.question, r.target) for r in rewrites if r.target is not None]
+    summary = {"accepted": sum(r.decision == "accepted" for r in rewrites) / max(len(rewrites), 1), "tokens": tokens}
+    summary |= describe_targets(backbone, kept)
+    recorder.event("rewrite", seed=seed, arm=arm, **summary)
+    return summary
+
+
+def describe_targets(backbone: Backbone, pairs: Sequence[tuple[str, str]]) -> dict[str, float]:
+    """Mean ℓ (nats per token) and embedding diversity of (question, target) pairs under the backbone."""
+    if not pairs:
+        return {"nll": float("nan"), "diversity": 0.0}
+    scores = backbone.score([q for q, _ in pairs], [t for _, t in pairs])
+    embeddings = np.stack([s.embedding for s in scores[:DIVERSITY_SAMPLE]])
+    return {"nll": float(np.nanmean([s.nll for s in scores])), "diversity": mean_pairwise_distance(embeddings)}
+
+
+def surprisal_rows(backbone: Backbone, rewrites: Sequence[Rewrite]) -> list[dict[str, Any]]:
+    """Token surprisal of expert and rewrite of every row, for the Compare screen."""
+    questions = [r.example.question for r in rewrites]
+    experts = backbone.score(questions, [r.example.solution for r in rewrites], top=TOP_ALTERNATIVES)
+    texts = backbone.score(questions, [r.text for r in rewrites], top=TOP_ALTERNATIVES)
+    return [
+        {"id": r.example.id, "expert": _tokens(e.tokens), "rewrite": _tokens(t.tokens)}
+        for r, e, t in zip(rewrites, experts, texts, strict=True)
+    ]
+
+
+def _tokens(tokens: Sequence[TokenSurprisal]) -> list[list[Any]]:
+    return [[t.text, round(t.nll, 3), [[text, round(p, 3)] for text, p in t.top if p >= 0.001]] for t in tokens]
+
+
+def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write JSON lines to a temporary name and move it into place, so that a reader sees all or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    temporary.replace(path)

@@ -1,0 +1,167 @@
+"""Train the rewriter: GRPO (TRL) on a LoRA adapter of the frozen backbone, rewarded by the gated reward."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from peft import LoraConfig, get_peft_model
+from transformers import TrainerCallback
+from transformers.trainer_utils import get_last_checkpoint, set_seed
+from trl import GRPOConfig, GRPOTrainer
+
+from patchrl.backbone import Backbone
+from patchrl.config import StudyConfig
+from patchrl.errors import ConfigError, StopRequested
+from patchrl.instructions import rewrite_prompt
+from patchrl.rewards.trl import GatedReward, emit_group
+from patchrl.types import Example, Recorder
+from patchrl.verify import Verifier
+
+CHECKPOINT_STEPS = 10
+
+
+class _Watcher(TrainerCallback):
+    """Turns TRL's logs into `train` and `group` events and honours a request to stop."""
+
+    def __init__(self, reward: GatedReward, recorder: Recorder, seed: int, rollouts_per_step: int) -> None:
+        self.reward, self.recorder, self.seed = reward, recorder, seed
+        self.rollouts_per_step = rollouts_per_step
+        self.stopped = False
+
+    def on_log(self, args, state, control, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        if not logs or "reward" not in logs:
+            return
+        stats = self.reward.take_stats()
+        passing = stats.nll_passing
+
+        def number(key: str) -> float | None:
+            value = logs.get(key)
+            return None if value is None or math.isnan(float(value)) else round(float(value), 6)
+
+        parts = {
+            f"{part}{suffix}": number(f"rewards/{part}/{statistic}")
+            for part in ("consistency", "alignment", "diversity")
+            for suffix, statistic in (("", "mean"), ("_std", "std"))
+        }
+        self.recorder.event(
+            "train",
+            seed=self.seed,
+            step=state.global_step,
+            samples=state.global_step * self.rollouts_per_step,
+            reward=number("reward"),
+            reward_std=number("reward_std"),
+            **parts,
+            nll=round(sum(passing) / len(passing), 5) if passing else None,
+            unscorable=stats.unscorable,
+            no_signal=number("frac_reward_zero_std"),
+            kl=number("kl"),
+            entropy=number("entropy"),
+            length=number("completions/mean_length"),
+            clipped=number("completions/clipped_ratio"),
+            loss=number("loss"),
+            step_seconds=number("step_time"),
+            reward_seconds=round(stats.seconds, 4),
+        )
+        emit_group(self.recorder, self.seed, state.global_step, stats)
+        self.recorder.progress(state.global_step, state.max_steps)
+
+    def on_step_end(self, args, state, control, **_: Any) -> None:
+        if self.recorder.stop_requested() and state.global_step < state.max_steps:
+            self.stopped = True
+            control.should_save = True
+            control.should_training_stop = True
+
+
+def trainer_config(config: StudyConfig, seed: int, folder: Path, on_cpu: bool) -> GRPOConfig:
+    """TRL's settings for one generation batch of whole groups per update."""
+    rewriter = config.rewriter
+    batch = rewriter.prompts_per_step * rewriter.group_size
+    return GRPOConfig(
+        output_dir=str(folder),
+        per_device_train_batch_size=batch,
+        gradient_accumulation_steps=1,
+        num_generations=rewriter.group_size,
+        max_completion_length=rewriter.max_new_tokens,
+        max_steps=rewriter.steps,
+        learning_rate=rewriter.learning_rate,
+        lr_scheduler_type="constant_with_warmup",
+        warmup_steps=rewriter.warmup_steps,
+        beta=rewriter.beta,
+        temperature=rewriter.temperature,
+        top_p=1.0,
+        top_k=0,
+        loss_type="dapo",
+        reward_weights=[1.0, config.reward.lambda_dist, config.reward.lambda_div],
+        logging_steps=1,
+        save_strategy="steps",
+        save_steps=CHECKPOINT_STEPS,
+        save_total_limit=1,
+        report_to="none",
+        disable_tqdm=True,
+        bf16=not on_cpu,
+        use_cpu=on_cpu,
+        gradient_checkpointing=False,
+        dataloader_pin_memory=not on_cpu,
+        seed=seed,
+    )
+
+
+def train_rewriter(
+    config: StudyConfig, backbone: Backbone, examples: Sequence[Example], seed: int, folder: Path, recorder: Recorder
+) -> int:
+    """Train and save the adapter to `folder`; returns the completion tokens sampled.
+
+    The policy, the reference and the scorer are one model: the adapter on, or off. Resumes from the
+    last checkpoint in the folder. Raises StopRequested after saving one, ConfigError when there are
+    fewer prompts than one step needs.
+    """
+    rewriter = config.rewriter
+    if len(examples) < rewriter.prompts_per_step:
+        raise ConfigError(
+            f"rewriter.prompts_per_step: {rewriter.prompts_per_step} prompts are asked for but only "
+            f"{len(examples)} examples are there; lower it."
+        )
+    set_seed(seed)
+    lora = LoraConfig(
+        r=rewriter.lora_rank,
+        lora_alpha=rewriter.lora_alpha,
+        lora_dropout=0.0,  # rollouts are sampled in train mode
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    backbone.model = get_peft_model(backbone.model, lora)
+    rows = Dataset.from_list(
+        [
+            {
+                "prompt": [{"role": "user", "content": rewrite_prompt(rewriter.instruction, e.question, e.solution)}],
+                "question": e.question,
+                "solution": e.solution,
+                "reference": e.reference,
+                "task": e.task,
+            }
+            for e in examples
+        ]
+    )
+    on_cpu = backbone.device.type == "cpu"
+    with Verifier(timeout=config.gate.timeout, reasoning=config.gate.reasoning) as verifier:
+        reward = GatedReward(backbone, verifier, config.reward, rewriter.group_size)
+        watcher = _Watcher(reward, recorder, seed, rewriter.prompts_per_step * rewriter.group_size)
+        trainer = GRPOTrainer(
+            model=backbone.model,
+            reward_funcs=reward.functions,
+            args=trainer_config(config, seed, folder / "checkpoints", on_cpu),
+            train_dataset=rows,
+            processing_class=backbone.tokenizer,
+            callbacks=[watcher],
+        )
+        checkpoints = folder / "checkpoints"
+        last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+        trainer.train(resume_from_checkpoint=last)
+    if watcher.stopped:
+        raise StopRequested(f"Stopped at step {trainer.state.global_step} of {rewriter.steps}; resume continues there.")
+    backbone.model.save_pretrained(folder)
+    return reward.total_tokens

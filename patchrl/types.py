@@ -1,0 +1,100 @@
+"""The nouns every module shares. Plain data, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+Task = Literal["math", "choice", "exact", "open"]
+Decision = Literal["accepted", "fallback", "dropped"]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One SFT example: `question` x, expert `solution` y*, `reference` answer (None if there is none)."""
+
+    id: str
+    question: str
+    solution: str
+    reference: str | None = None
+    task: Task = "math"
+
+
+@dataclass(frozen=True)
+class EvalItem:
+    """One evaluation question; `skill` groups items into a reported task."""
+
+    id: str
+    question: str
+    reference: str
+    skill: str
+    task: Task = "exact"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The gate's word on one candidate.
+
+    `passed` is None when the gate could not decide (no reference, verifier crashed or ran out of
+    time): such a candidate is unscorable, which is neither a pass nor a failure.
+    """
+
+    passed: bool | None
+    reason: str
+    extracted: str | None = None
+    expected: str | None = None
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One sampled completion: its `text`, its token ids without the end-of-turn token, and
+    whether it was `clipped` by the token limit."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    clipped: bool = False
+
+
+@dataclass(frozen=True)
+class TokenSurprisal:
+    """−log p of one token in nats, with the likeliest alternatives as (text, probability)."""
+
+    text: str
+    nll: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """The decision on one example, as it is stored in `samples/`.
+
+    `target` is what SFT trains on (None when dropped); `nll_*` are ℓ in nats per token under the
+    frozen backbone; `reward` is set when the candidates were scored as a group.
+    """
+
+    example: Example
+    text: str
+    verdict: Verdict
+    decision: Decision
+    target: str | None
+    nll_expert: float
+    nll_rewrite: float | None
+    attempts: int
+    rewards: dict[str, float | None] = field(default_factory=dict)
+
+
+class Recorder(Protocol):
+    """What a stage may tell the outside. Stages know nothing of folders, processes or watchers."""
+
+    def event(self, kind: str, **fields: Any) -> None: ...
+
+    def progress(self, done: int, total: int, note: str = "") -> None: ...
+
+    def stop_requested(self) -> bool: ...
+
+
+class Scorer(Protocol):
+    """Anything that gives ℓ and embeddings of completions under the frozen backbone."""
+
+    def score(self, questions: Sequence[str], completions: Sequence[str | Sequence[int]]) -> Any: ...

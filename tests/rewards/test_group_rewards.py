@@ -1,0 +1,122 @@
+"""The gated reward against hand-computed groups and a slow, obvious reference."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from patchrl.rewards import group_rewards, mean_pairwise_distance
+
+
+def reference(passed, nll, embeddings, lambda_dist, lambda_div, scale):
+    """method.md's formula, one member at a time, pure Python."""
+
+    def cosine(u, v):
+        norm = math.sqrt(sum(x * x for x in u)) * math.sqrt(sum(x * x for x in v))
+        return sum(x * y for x, y in zip(u, v, strict=True)) / norm if norm else 0.0
+
+    def spread(members):
+        pairs = list(itertools.combinations(members, 2))
+        if not pairs:
+            return 0.0
+        return sum((1 - cosine(embeddings[i], embeddings[j])) / 2 for i, j in pairs) / len(pairs)
+
+    feasible = [i for i, p in enumerate(passed) if p]
+    rewards = []
+    for i, p in enumerate(passed):
+        if p is None:
+            rewards.append(None)
+        elif not p:
+            rewards.append(0.0)
+        else:
+            mean = sum(nll[j] for j in feasible) / len(feasible)
+            std = math.sqrt(sum((nll[j] - mean) ** 2 for j in feasible) / len(feasible))
+            a = 1 / (1 + math.exp((nll[i] - mean) / (std + 1e-6)))
+            whole = spread(feasible)
+            d = max(0.0, whole - spread([j for j in feasible if j != i])) if len(feasible) > 1 else 0.0
+            if scale == "group" and whole > 1e-12:
+                d /= whole
+            rewards.append(1 + lambda_dist * a + lambda_div * d)
+    return rewards
+
+
+groups = st.integers(1, 16).flatmap(
+    lambda k: st.tuples(
+        st.lists(st.sampled_from([True, True, False, None]), min_size=k, max_size=k),
+        st.lists(st.sampled_from([0.25, 0.5, 1.0, 1.75, 3.0, 7.5]), min_size=k, max_size=k),
+        st.lists(
+            st.lists(st.integers(-3, 3).map(float), min_size=3, max_size=3).filter(any), min_size=k, max_size=k
+        ),
+    )
+)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(groups, st.sampled_from(["paper", "group"]))
+def test_group_rewards_equal_the_obvious_reference(group, scale):
+    passed, nll, embeddings = group
+    ours = group_rewards(passed, nll, embeddings, lambda_dist=0.35, lambda_div=0.5, diversity_scale=scale).reward
+    for got, want in zip(ours, reference(passed, nll, embeddings, 0.35, 0.5, scale), strict=True):
+        assert (got is None) == (want is None)
+        if want is not None:
+            assert got == pytest.approx(want, abs=1e-5)
+
+
+@settings(max_examples=200, deadline=None)
+@given(groups, st.randoms())
+def test_rewards_do_not_depend_on_the_order_of_the_group(group, rng):
+    passed, nll, embeddings = group
+    order = list(range(len(passed)))
+    rng.shuffle(order)
+    straight = group_rewards(passed, nll, embeddings).reward
+    shuffled = group_rewards([passed[i] for i in order], [nll[i] for i in order], [embeddings[i] for i in order]).reward
+    for position, i in enumerate(order):
+        assert shuffled[position] == (None if straight[i] is None else pytest.approx(straight[i], abs=1e-9))
+
+
+def test_two_feasible_members_by_hand():
+    got = group_rewards([True, True, False], [1.0, 2.0, 9.0], [[1, 0], [0, 1], [1, 1]])
+    sigmoid = 1 / (1 + math.exp(-1))  # z is −1 and +1 for two members
+    assert got.alignment == pytest.approx([sigmoid, 1 - sigmoid, 0.0], abs=1e-5)
+    assert got.diversity == pytest.approx([0.5, 0.5, 0.0])  # (1 − cos 90°)/2 − 0
+    assert got.reward[0] == pytest.approx(1 + 0.35 * sigmoid + 0.25, abs=1e-5)
+    assert got.reward[2] == 0.0
+
+
+def test_group_with_one_feasible_rewrite_gets_half_alignment_and_no_diversity():
+    got = group_rewards([False, True], [3.0, 1.0], [[1, 0], [0, 1]])
+    assert got.alignment == [0.0, 0.5]
+    assert got.diversity == [0.0, 0.0]
+    assert got.reward == [0.0, pytest.approx(1.175)]
+
+
+def test_unscorable_member_leaves_the_others_as_if_it_were_absent():
+    with_none = group_rewards([True, None, True], [1.0, math.nan, 2.0], [[1, 0], [math.nan, 0], [0, 1]])
+    without = group_rewards([True, True], [1.0, 2.0], [[1, 0], [0, 1]])
+    assert with_none.reward[1] is None and with_none.consistency[1] is None
+    assert [with_none.reward[0], with_none.reward[2]] == without.reward
+
+
+def test_group_scale_is_free_of_the_size_of_the_embedding_region():
+    near = np.array([[1, 0.01], [1, -0.01], [1, 0.03]])
+    far = np.array([[1, 0.1], [1, -0.1], [1, 0.3]])
+    small = group_rewards([True] * 3, [1, 1, 1], near, diversity_scale="group").diversity
+    large = group_rewards([True] * 3, [1, 1, 1], far, diversity_scale="group").diversity
+    assert small == pytest.approx(large, rel=0.05)
+    assert mean_pairwise_distance(near) < mean_pairwise_distance(far) / 50
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_non_finite_values_of_feasible_members_are_refused(bad):
+    with pytest.raises(ValueError, match="nll of a feasible rewrite"):
+        group_rewards([True, True], [1.0, bad], [[1, 0], [0, 1]])
+    with pytest.raises(ValueError, match="embeddings of a feasible rewrite"):
+        group_rewards([True, True], [1.0, 1.0], [[1, 0], [bad, 1]])
+
+
+def test_unequal_lengths_are_refused():
+    with pytest.raises(ValueError, match="give K values"):
+        group_rewards([True, True], [1.0], [[1, 0], [0, 1]])
