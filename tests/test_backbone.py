@@ -1,0 +1,109 @@
+"""ℓ against plain transformers, one example at a time, on tiny models of real architectures."""
+
+import math
+
+import pytest
+import tiny
+import torch
+
+from patchrl.backbone import Backbone, resolve_source
+from patchrl.config import BackboneSection
+from patchrl.errors import BackboneError
+
+QUESTIONS = ["Ana has 3 apples.", "What is the answer to this rather longer question about apples?", "12?", "So?"]
+COMPLETIONS = ["It is 7.", "3 + 4 = 7 apples, and so the answer is 7, as one sees.", "x", "So Ana has 12 more."]
+
+
+def plain(backbone: Backbone, question: str, completion: str) -> tuple[float, torch.Tensor]:
+    """ℓ and mean last hidden state from one unpadded forward over everything."""
+    prompt, target = backbone.prompt_ids(question), backbone.completion_ids(completion)
+    with torch.no_grad():
+        out = backbone.model(torch.tensor([prompt + target]), output_hidden_states=True)
+    logp = out.logits[0].double().log_softmax(-1)
+    nll = -sum(logp[len(prompt) + i - 1, t].item() for i, t in enumerate(target)) / len(target)
+    return nll, out.hidden_states[-1][0, len(prompt) :].mean(0)
+
+
+@pytest.mark.parametrize("kind", tiny.CONFIGS)
+def test_batched_nll_and_embedding_equal_one_example_at_a_time(kind):
+    words = tiny.tokenizer()
+    backbone = Backbone(tiny.model(kind, len(words)), words)
+    scores = backbone.score(QUESTIONS, COMPLETIONS)
+    for question, completion, score in zip(QUESTIONS, COMPLETIONS, scores, strict=True):
+        nll, embedding = plain(backbone, question, completion)
+        assert abs(score.nll - nll) < 1e-5
+        assert torch.allclose(torch.tensor(score.embedding), embedding, atol=1e-4)
+
+
+@pytest.mark.parametrize("options", [{"template": False}, {"adds_bos": True}, {"pad": False}])
+def test_nll_holds_for_unusual_tokenizers(options):
+    words = tiny.tokenizer(**options)
+    backbone = Backbone(tiny.model("llama", len(words)), words)
+    assert backbone.prompt_ids("Hi")[:2].count(words.bos_token_id) == 1
+    for question, completion, score in zip(QUESTIONS, COMPLETIONS, backbone.score(QUESTIONS, COMPLETIONS), strict=True):
+        assert abs(score.nll - plain(backbone, question, completion)[0]) < 1e-5
+        assert words.bos_token_id not in backbone.completion_ids(completion)[1:]
+
+
+def test_scoring_switches_the_adapter_off_and_restores_training():
+    from peft import LoraConfig, get_peft_model
+
+    words = tiny.tokenizer()
+    backbone = Backbone(tiny.model("qwen2", len(words)), words)
+    before = [s.nll for s in backbone.score(QUESTIONS, COMPLETIONS)]
+    config = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
+    backbone.model = get_peft_model(backbone.model, config).train()
+    assert [s.nll for s in backbone.score(QUESTIONS, COMPLETIONS)] == pytest.approx(before, abs=1e-6)
+    assert backbone.model.training
+    with torch.no_grad():
+        prompt = torch.tensor([backbone.prompt_ids(QUESTIONS[0])])
+        with_adapter = backbone.model(prompt).logits
+        with backbone.frozen() as model:
+            without = model(prompt).logits
+    assert not torch.allclose(with_adapter, without)
+
+
+def test_surprisal_of_tokens_averages_to_nll_and_lists_alternatives():
+    words = tiny.tokenizer()
+    backbone = Backbone(tiny.model("llama", len(words)), words)
+    score = backbone.score(QUESTIONS[:1], COMPLETIONS[1:2], top=5)[0]
+    assert sum(t.nll for t in score.tokens) / len(score.tokens) == pytest.approx(score.nll, abs=1e-5)
+    assert "".join(t.text for t in score.tokens) == COMPLETIONS[1]
+    assert all(len(t.top) == 5 and t.top[0][1] >= t.top[4][1] for t in score.tokens)
+
+
+def test_empty_completion_has_no_nll():
+    words = tiny.tokenizer()
+    backbone = Backbone(tiny.model("llama", len(words)), words)
+    empty, full = backbone.score(QUESTIONS[:2], ["", "It is 7."])
+    assert math.isnan(empty.nll) and empty.embedding.shape == full.embedding.shape
+    assert not math.isnan(full.nll)
+
+
+def test_generation_is_reproducible_and_leaves_the_global_random_state_alone():
+    words = tiny.tokenizer()
+    backbone = Backbone(tiny.model("llama", len(words)), words)
+    state = torch.random.get_rng_state()
+    first = backbone.generate(QUESTIONS, samples=2, temperature=1.0, max_new_tokens=8, seed=3)
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert first == backbone.generate(QUESTIONS, samples=2, temperature=1.0, max_new_tokens=8, seed=3)
+    assert [len(group) for group in first] == [2] * len(QUESTIONS)
+
+
+def test_greedy_generation_does_not_depend_on_the_batch():
+    words = tiny.tokenizer()
+    backbone = Backbone(tiny.model("gpt2", len(words)), words)
+    together = backbone.generate(QUESTIONS, max_new_tokens=12)
+    alone = [backbone.generate([q], max_new_tokens=12)[0] for q in QUESTIONS]
+    assert [g[0].token_ids for g in together] == [g[0].token_ids for g in alone]
+
+
+@pytest.mark.parametrize("bad", ["../secret", "a/b/c", "org/na me", ".hidden"])
+def test_backbone_names_that_are_neither_folder_nor_hub_id_are_refused(bad):
+    with pytest.raises(BackboneError, match=r"backbone\.model"):
+        resolve_source(bad)
+
+
+def test_missing_hub_model_is_one_sentence(tmp_path):
+    with pytest.raises(BackboneError, match="could not be loaded"):
+        Backbone.load(BackboneSection(model=str(tmp_path)))
