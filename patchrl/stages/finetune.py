@@ -20,6 +20,16 @@ from patchrl.types import Recorder
 LOG_STEPS = 4
 
 
+def _row(backbone: Backbone, question: str, target: str) -> dict[str, Any]:
+    question, target = backbone.plain(question), backbone.plain(target)
+    if backbone.tokenizer.chat_template:
+        return {
+            "prompt": [{"role": "user", "content": question}],
+            "completion": [{"role": "assistant", "content": target}],
+        }
+    return {"prompt": backbone.prompt_text(question), "completion": f" {target}{backbone.tokenizer.eos_token}"}
+
+
 class _Watcher(TrainerCallback):
     def __init__(self, recorder: Recorder, seed: int, arm: str) -> None:
         self.recorder, self.seed, self.arm = recorder, seed, arm
@@ -58,18 +68,7 @@ def finetune(
     section = config.finetune
     set_seed(seed)
     on_cpu = backbone.device.type == "cpu"
-    rows = Dataset.from_list(
-        [
-            {
-                "prompt": [{"role": "user", "content": question}],
-                "completion": [{"role": "assistant", "content": target}],
-            }
-            for question, target in pairs
-        ]
-    )
-    if not backbone.tokenizer.chat_template:  # the plain fallback of Backbone.prompt_text
-        eos = backbone.tokenizer.eos_token
-        rows = Dataset.from_list([{"prompt": backbone.prompt_text(q), "completion": f" {t}{eos}"} for q, t in pairs])
+    rows = Dataset.from_list([_row(backbone, question, target) for question, target in pairs])
     settings = SFTConfig(
         output_dir=str(folder / "trainer"),
         per_device_train_batch_size=section.batch_size,

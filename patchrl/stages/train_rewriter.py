@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model
 from transformers import TrainerCallback
@@ -15,20 +16,54 @@ from trl import GRPOConfig, GRPOTrainer
 
 from patchrl.backbone import Backbone
 from patchrl.config import StudyConfig
-from patchrl.errors import ConfigError, StopRequested
+from patchrl.errors import BackboneError, ConfigError, StopRequested
 from patchrl.instructions import rewrite_prompt
 from patchrl.rewards.trl import GatedReward, emit_group
 from patchrl.types import Example, Recorder
 from patchrl.verify import Verifier
 
 CHECKPOINT_STEPS = 10
+PROBES = 8
+
+
+def _prompt(backbone: Backbone, user: str) -> list[dict[str, str]] | str:
+    if backbone.tokenizer.chat_template:
+        return [{"role": "user", "content": backbone.plain(user)}]
+    return backbone.prompt_text(user)
+
+
+class FrozenProbe:
+    """ℓ of a few fixed texts, to prove that the frozen backbone stays what it was.
+
+    Merging and unmerging an adapter in bf16 moves the base weights; then every ℓ means something else.
+    """
+
+    def __init__(self, backbone: Backbone, examples: Sequence[Example]) -> None:
+        self.backbone = backbone
+        self.questions, self.texts = [e.question for e in examples], [e.solution for e in examples]
+        self.tolerance = 1e-3 if next(backbone.model.parameters()).dtype == torch.float32 else 2e-2
+        self.start = self._measure()
+
+    def _measure(self) -> list[float]:
+        return [s.nll for s in self.backbone.score(self.questions, self.texts)]
+
+    def check(self, step: int) -> None:
+        """Raises BackboneError when any probe's ℓ moved by more than the tolerance (nats per token)."""
+        drift = max(abs(a - b) for a, b in zip(self.start, self._measure(), strict=True))
+        if not drift <= self.tolerance:
+            raise BackboneError(
+                f"rewriter: the frozen backbone moved by step {step} (ℓ of the probe texts by {drift:.2g} nats, "
+                f"tolerated {self.tolerance:g}); rewards would be wrong. Use float32, and never merge the adapter."
+            )
 
 
 class _Watcher(TrainerCallback):
     """Turns TRL's logs into `train` and `group` events and honours a request to stop."""
 
-    def __init__(self, reward: GatedReward, recorder: Recorder, seed: int, rollouts_per_step: int) -> None:
-        self.reward, self.recorder, self.seed = reward, recorder, seed
+    def __init__(
+        self, reward: GatedReward, recorder: Recorder, probe: FrozenProbe, seed: int, rollouts_per_step: int
+    ) -> None:
+        self.reward, self.recorder, self.probe, self.seed = reward, recorder, probe, seed
         self.rollouts_per_step = rollouts_per_step
         self.stopped = False
 
@@ -70,6 +105,8 @@ class _Watcher(TrainerCallback):
         self.recorder.progress(state.global_step, state.max_steps)
 
     def on_step_end(self, args, state, control, **_: Any) -> None:
+        if state.global_step % CHECKPOINT_STEPS == 0 or state.global_step == state.max_steps:
+            self.probe.check(state.global_step)
         if self.recorder.stop_requested() and state.global_step < state.max_steps:
             self.stopped = True
             control.should_save = True
@@ -137,7 +174,7 @@ def train_rewriter(
     rows = Dataset.from_list(
         [
             {
-                "prompt": [{"role": "user", "content": rewrite_prompt(rewriter.instruction, e.question, e.solution)}],
+                "prompt": _prompt(backbone, rewrite_prompt(rewriter.instruction, e.question, e.solution)),
                 "question": e.question,
                 "solution": e.solution,
                 "reference": e.reference,
@@ -149,7 +186,8 @@ def train_rewriter(
     on_cpu = backbone.device.type == "cpu"
     with Verifier(timeout=config.gate.timeout, reasoning=config.gate.reasoning) as verifier:
         reward = GatedReward(backbone, verifier, config.reward, rewriter.group_size)
-        watcher = _Watcher(reward, recorder, seed, rewriter.prompts_per_step * rewriter.group_size)
+        probe = FrozenProbe(backbone, examples[:PROBES])
+        watcher = _Watcher(reward, recorder, probe, seed, rewriter.prompts_per_step * rewriter.group_size)
         trainer = GRPOTrainer(
             model=backbone.model,
             reward_funcs=reward.functions,
