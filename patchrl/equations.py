@@ -1,0 +1,99 @@
+"""Do the equations a text writes hold? Plain arithmetic, exact, never evaluated by Python itself."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+_CALCULATOR = re.compile(r"<<[^<>]*>>")
+_OPERAND = r"(?:\d[\d,]*(?:\.\d+)?|\.\d+)%?"
+_TOKEN = re.compile(rf"\s*({_OPERAND}|[-+*/()=])")
+# A stretch of arithmetic with at least one equals sign, as people write it inside a sentence.
+_STRETCH = re.compile(rf"[-(]*\s*{_OPERAND}(?:\s*[-+*/()=]+\s*(?:[-(]+\s*)?(?:{_OPERAND})?\)*)*")
+_CHARACTERS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "$": "", "€": "", "£": "", "≈": "~"})
+MAX_TERMS = 200
+
+
+def failing_equation(text: str) -> str | None:
+    """The first written equality that does not hold, as written; None when all hold.
+
+    Checks chains such as `45 + 28 = 73` and `n := 2 * 3 = 6`; sides that are no plain arithmetic are
+    skipped. A decimal result may be rounded to the digits written. Units between numbers end a side.
+    """
+    text = _CALCULATOR.sub("", text).translate(_CHARACTERS)
+    text = re.sub(r"(?<=\d)\s*[xX]\s*(?=[\d(])", " * ", text)
+    for found in _STRETCH.finditer(text):
+        written = found[0].strip()
+        if "=" not in written:
+            continue
+        sides = written.split("=")
+        left_is_cut = bool(re.search(r"[\w)%~^]\s*[-+*/(]*\s*$", text[: found.start()])) and sides[0].strip()[:1] in "-("
+        right_is_cut = bool(re.match(r"\s*[-+*/^~]|\s*\(", text[found.end() :]))
+        values = [_value(side) for side in sides]
+        if left_is_cut or re.search(r"[-+*/^]\s*$", text[: found.start()]):
+            values[0] = None  # part of an expression that began with a word
+        if right_is_cut:
+            values[-1] = None
+        for i in range(len(sides) - 1):
+            left, right = values[i], values[i + 1]
+            if left is not None and right is not None and not _equal(left, sides[i], right, sides[i + 1]):
+                return f"{sides[i].strip()} = {sides[i + 1].strip()}"
+    return None
+
+
+def _value(side: str) -> Fraction | None:
+    """The exact value of a side, None when it is no complete arithmetic expression."""
+    tokens, position, side = [], 0, side.strip().rstrip(",")
+    while position < len(side):
+        found = _TOKEN.match(side, position)
+        if not found:
+            return None
+        tokens.append(found[1])
+        position = found.end()
+    if not tokens or len(tokens) > MAX_TERMS:
+        return None
+    try:
+        value, rest = _sum(tokens)
+    except (ValueError, ZeroDivisionError, IndexError, RecursionError):
+        return None
+    return value if not rest else None
+
+
+def _sum(tokens: list[str]) -> tuple[Fraction, list[str]]:
+    value, tokens = _product(tokens)
+    while tokens and tokens[0] in "+-":
+        operator = tokens[0]
+        term, tokens = _product(tokens[1:])
+        value = value + term if operator == "+" else value - term
+    return value, tokens
+
+
+def _product(tokens: list[str]) -> tuple[Fraction, list[str]]:
+    value, tokens = _atom(tokens)
+    while tokens and tokens[0] in "*/":
+        operator = tokens[0]
+        factor, tokens = _atom(tokens[1:])
+        value = value * factor if operator == "*" else value / factor
+    return value, tokens
+
+
+def _atom(tokens: list[str]) -> tuple[Fraction, list[str]]:
+    head, rest = tokens[0], tokens[1:]
+    if head in "+-":
+        value, rest = _atom(rest)
+        return (-value if head == "-" else value), rest
+    if head == "(":
+        value, rest = _sum(rest)
+        if rest[0] != ")":
+            raise ValueError("unbalanced")
+        return value, rest[1:]
+    percent = head.endswith("%")
+    return Fraction(head.rstrip("%").replace(",", "")) / (100 if percent else 1), rest
+
+
+def _equal(left: Fraction, left_text: str, right: Fraction, right_text: str) -> bool:
+    if left == right or left * 100 == right or left == right * 100:
+        # 25 / 100 = 25 and 0.2 * 100 = 20%: percent signs come and go in everyday arithmetic.
+        return left == right or "%" in left_text + right_text
+    digits = [len(t.split(".")[1].strip(" )%")) for t in (left_text, right_text) if re.fullmatch(r"\s*[-+]?[\d,]*\.\d+\s*%?\s*", t)]
+    return bool(digits) and abs(left - right) <= Fraction(1, 10 ** min(digits))

@@ -1,0 +1,1 @@
+"""What a run leaves on disk: one folder, its events, and the recorder that writes them."""

@@ -1,0 +1,49 @@
+"""events.jsonl: one JSON object a line, appended whole and read by byte offset."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+
+def append_event(path: Path, kind: str, fields: dict[str, Any]) -> None:
+    """Append one event; the line goes out in a single write."""
+    line = json.dumps({"t": round(time.time(), 3), "kind": kind, **fields}, ensure_ascii=False)
+    with path.open("ab", buffering=0) as file:
+        file.write(line.encode() + b"\n")
+
+
+def read_new_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+    """Whole events from a byte offset on, and the offset to continue from.
+
+    A half-written last line waits for the next call; a file shorter than the offset was replaced and is
+    read from its start; a damaged line is skipped.
+    """
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return [], 0
+    if size < offset:
+        offset = 0
+    if size == offset:
+        return [], offset
+    with path.open("rb") as file:
+        file.seek(offset)
+        data = file.read(size - offset)
+    end = data.rfind(b"\n") + 1
+    events = []
+    for line in data[:end].splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict) and "kind" in event:
+            events.append(event)
+    return events, offset + end
+
+
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """All events of a run."""
+    return read_new_events(path)[0]

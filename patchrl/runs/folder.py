@@ -1,0 +1,133 @@
+"""A run's folder: the one place that knows its file names."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_data_path
+
+from patchrl.config import StudyConfig
+from patchrl.errors import RunError
+
+RUN_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$")
+
+
+def default_runs_dir() -> Path:
+    """$PATCHRL_RUNS_DIR, else the user's data folder; never the working directory."""
+    named = os.environ.get("PATCHRL_RUNS_DIR")
+    return Path(named) if named else user_data_path("patchrl") / "runs"
+
+
+class RunFolder:
+    """Every path inside one run's folder."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def create(cls, runs_dir: Path | str, config: StudyConfig, name: str | None = None) -> RunFolder:
+        """A new folder with its resolved config; the id is made here and never by a visitor."""
+        name = name or config.study.name
+        run_id = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+        if not RUN_ID.match(run_id):
+            raise RunError(f"Run name {name!r}: use letters, digits, - and _, at most 40 of them.")
+        folder = cls(Path(runs_dir) / run_id)
+        try:
+            folder.path.mkdir(parents=True)
+        except OSError as error:
+            raise RunError(f"Runs folder {runs_dir}: {error.strerror or error}; choose another with --runs-dir.") from None
+        folder.write_json(folder.config, config.model_dump(mode="json"))
+        return folder
+
+    @classmethod
+    def find(cls, runs_dir: Path | str, run_id: str) -> RunFolder:
+        """The folder of an existing run; raises RunError for an id that is malformed or unknown."""
+        if not RUN_ID.match(run_id):
+            raise RunError(f"Run {run_id!r} is no run id; `patchrl list` shows them.")
+        folder = cls(Path(runs_dir) / run_id)
+        if not folder.config.is_file():
+            raise RunError(f"Run {run_id!r} is not in {runs_dir}; `patchrl list` shows what is there.")
+        return folder
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def status(self) -> Path:
+        return self.path / "status.json"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / "lock"
+
+    @property
+    def stop_flag(self) -> Path:
+        return self.path / "stop"
+
+    @property
+    def scan(self) -> Path:
+        return self.path / "scan.json"
+
+    @property
+    def result(self) -> Path:
+        return self.path / "result.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    def samples(self, arm: str, seed: int) -> Path:
+        """Rewritten rows of one arm, one JSON line an example."""
+        return self.path / "samples" / f"{arm}-seed{seed}.jsonl"
+
+    def surprisal(self, arm: str, seed: int) -> Path:
+        """Token surprisal of the same rows."""
+        return self.path / "samples" / f"{arm}-seed{seed}.surprisal.jsonl"
+
+    def targets(self, arm: str, seed: int) -> Path:
+        """Summary of an arm's fine-tuning targets."""
+        return self.path / "samples" / f"{arm}-seed{seed}.summary.json"
+
+    def adapter(self, seed: int) -> Path:
+        return self.path / "adapter" / f"seed-{seed}"
+
+    def arm(self, arm: str, seed: int) -> Path:
+        return self.path / "arms" / arm / f"seed-{seed}"
+
+    def base(self) -> Path:
+        return self.path / "arms" / "base"
+
+    @staticmethod
+    def write_json(path: Path, value: Any) -> None:
+        """Write to a temporary name and rename, so that a reader sees the old file or the new one."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+        temporary.write_text(json.dumps(value, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+        os.replace(temporary, path)
+
+    @staticmethod
+    def read_json(path: Path) -> Any | None:
+        """The file's value, None where it is absent."""
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None

@@ -1,0 +1,74 @@
+"""The recorder a stage talks to: events to the file, progress to status.json, stop from the flag."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import psutil
+
+from patchrl.runs.events import append_event
+from patchrl.runs.folder import RunFolder
+
+STATUS_SECONDS = 0.5  # status.json is written at most this often for mere progress
+
+
+class RunRecorder:
+    """Implements `patchrl.types.Recorder` over one run folder."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        now = time.time()
+        self.status: dict[str, Any] = {
+            "state": "running",
+            "pid": os.getpid(),
+            "pid_started": psutil.Process().create_time(),
+            "stage": None,
+            "seed": None,
+            "arm": None,
+            "done": 0,
+            "total": 0,
+            "note": "",
+            "eta_seconds": None,
+            "started": now,
+            "updated": now,
+            "finished": None,
+            "exit_code": None,
+            "error": None,
+        }
+        self._stage_started = now
+        self._stage_base = 0
+        self._written = 0.0
+        self._write()
+
+    def event(self, kind: str, **fields: Any) -> None:
+        append_event(self.folder.events, kind, fields)
+        if kind == "stage" and fields["state"] == "start":
+            where = {key: fields[key] for key in ("stage", "seed", "arm")}
+            self.status |= where | {"done": 0, "total": 0, "eta_seconds": None, "note": ""}
+            self._stage_started, self._stage_base = time.time(), 0
+            self._write()
+
+    def progress(self, done: int, total: int, note: str = "") -> None:
+        now = time.time()
+        if self.status["total"] != total:
+            # What a resumed stage already had must not count as speed.
+            self._stage_base = max(done - 1, 0)
+        made = done - self._stage_base
+        eta = (now - self._stage_started) / made * (total - done) if made > 0 else None
+        self.status |= {"done": done, "total": total, "note": note, "eta_seconds": eta}
+        if now - self._written >= STATUS_SECONDS or done >= total:
+            self._write()
+
+    def stop_requested(self) -> bool:
+        return self.folder.stop_flag.exists()
+
+    def finish(self, state: str, exit_code: int, error: str | None = None) -> None:
+        """The last word on the run: done, stopped or failed."""
+        self.status |= {"state": state, "exit_code": exit_code, "error": error, "finished": time.time()}
+        self._write()
+
+    def _write(self) -> None:
+        self._written = self.status["updated"] = time.time()
+        self.folder.write_json(self.folder.status, self.status)

@@ -1,0 +1,138 @@
+"""What an answer is, per task type: where it stands in a text, and what number it is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+NUMBER = r"[-+−]?\s?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?|[-+−]?\s?\.\d+"
+_NUMBER = re.compile(rf"(?<![\w.])(?:{NUMBER})(?![\w]*\d)")
+_MARKER = re.compile(
+    r"####|\b(?:final\s+)?answer\b\s*(?:\([^)]{0,20}\)\s*)?(?:\bis\b|\bwould be\b|[:=])+\s*:?", re.IGNORECASE
+)
+_LETTER = r"[A-J]"
+_CHOICE_START = re.compile(rf"^\W{{0,6}}({_LETTER})(?![\w'])")
+_CHOICE_BRACKET = re.compile(rf"[(\[{{<*]\s?({_LETTER})\s?[)\]}}>*]")
+_CHOICE_WORD = re.compile(rf"\b(?:option|choice|answer)\s+\W{{0,3}}({_LETTER})\b", re.IGNORECASE)
+_CHOICE_ALONE = re.compile(rf"(?<![\w'])({_LETTER})(?![\w'])")
+MAX_CANDIDATE = 100_000  # characters; nothing a model should write for one answer
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """An exact rational; `percent` when it was written with a percent sign."""
+
+    value: Fraction
+    percent: bool = False
+
+
+def last_boxed(text: str) -> str | None:
+    r"""Content of the last complete `\boxed{…}` with its nested braces, None without one."""
+    for start in reversed([m.end() for m in re.finditer(r"\\f?boxed\s*\{", text)]):
+        depth = 1
+        for position in range(start, len(text)):
+            depth += {"{": 1, "}": -1}.get(text[position], 0)
+            if depth == 0:
+                return text[start:position].strip()
+    return None
+
+
+def after_marker(text: str) -> str | None:
+    """What follows the last `####`, `answer is` or `Answer:` on its line, None without one."""
+    found = None
+    for found in _MARKER.finditer(text):  # noqa: B007
+        pass
+    if found is None:
+        return None
+    rest = text[found.end() :].strip().split("\n", 1)[0].strip()
+    return rest or None
+
+
+def last_number(text: str) -> str | None:
+    """The last number written in a text, as written."""
+    found = _NUMBER.findall(text)
+    return found[-1].strip() if found else None
+
+
+def parse_quantity(text: str) -> Quantity | None:
+    """A text that holds exactly one plain number with at most a unit or currency around it.
+
+    Understands signs, thousands separators, decimals, a/b, mixed numbers and a percent sign.
+    """
+    text = text.replace("\\$", "$").replace("\\%", "%").replace("\\,", "").strip().strip("$*`'\" ").rstrip(".,;:!")
+    if len(text) > 80 or "\\" in text or re.search(r"[\[\](){}^=√π]", text):
+        return None
+    mixed = re.fullmatch(r"([-−]?)(\d+)\s+(\d+)\s?/\s?(\d+)", text)
+    if mixed and int(mixed[4]):
+        value = int(mixed[2]) + Fraction(int(mixed[3]), int(mixed[4]))
+        return Quantity(-value if mixed[1] else value)
+    numbers = _NUMBER.findall(text)
+    if len(numbers) != 1:
+        return None
+    around = text.replace(numbers[0], " ", 1)
+    if re.search(r"[^\s\w$€£¥%°.,'’-]|\d", around):
+        return None
+    value = to_fraction(numbers[0])
+    return None if value is None else Quantity(value, "%" in around or "percent" in around)
+
+
+def to_fraction(text: str) -> Fraction | None:
+    """An integer, decimal or a/b as an exact rational, None for anything else."""
+    text = text.replace(",", "").replace("−", "-").replace(" ", "")
+    top, slash, bottom = text.partition("/")
+    try:
+        return Fraction(top) / Fraction(bottom) if slash else Fraction(top)
+    except (ValueError, ZeroDivisionError):
+        return None
+
+
+def normalize(text: str) -> str:
+    """Lower case, single spaces, no markdown, quotes or final punctuation."""
+    text = re.sub(r"[*_`\"'“”‘’$]", "", text).lower()
+    return re.sub(r"\s*,\s*", ", ", re.sub(r"\s+", " ", text)).strip().strip(".,;:!? ")
+
+
+def last_sentence(text: str) -> str:
+    """The last non-empty sentence of a text."""
+    parts = [p for p in re.split(r"(?<=[.!?])\s+|\n+", text.strip()) if p.strip(" .!?\n")]
+    return parts[-1] if parts else ""
+
+
+def choice_letter(text: str) -> str | None:
+    """The letter chosen in `(B)`, `B. because …`, `**B**`, `\\boxed{A. Paris}`, `option C`."""
+    boxed = last_boxed(text)
+    marked = boxed if boxed is not None else after_marker(text)
+    for part in [p for p in (marked, text) if p]:
+        inner = re.sub(r"\\(?:text|mathrm|textbf|mathbf)\s*\{([^}]*)\}", r"\1", part)
+        for pattern in (_CHOICE_START, _CHOICE_WORD):
+            if found := pattern.search(inner):
+                return found[1].upper()
+        for pattern in (_CHOICE_BRACKET, _CHOICE_ALONE):
+            if found := pattern.findall(inner):
+                return found[-1].upper()
+    return None
+
+
+def extract_reference(task: str, solution: str) -> str | None:
+    """The reference answer inside an expert solution: `#### 18`, the last box, `the answer is`, the last number."""
+    if task == "choice":
+        return choice_letter(solution)
+    if task == "open":
+        return None
+    if "####" in solution:
+        return solution.rsplit("####", 1)[1].strip().split("\n", 1)[0].strip() or None
+    answer = last_boxed(solution) or after_marker(solution)
+    if answer is not None:
+        return answer.rstrip(".") or None
+    return last_number(solution) if task == "math" else (last_sentence(solution) or None)
+
+
+def extract_candidate(task: str, text: str) -> str | None:
+    """The answer a candidate commits to, None when it names none."""
+    if task == "choice":
+        return choice_letter(text)
+    answer = last_boxed(text) or after_marker(text)
+    if task == "math":
+        return answer if answer is not None and re.search(r"\d|\\", answer) else last_number(text)
+    return normalize(answer if answer is not None else last_sentence(text)) or None

@@ -1,0 +1,166 @@
+"""The gate: is the answer right, and does the reasoning hold? The same in training, rewriting and the UI."""
+
+from __future__ import annotations
+
+import multiprocessing
+import re
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Literal
+
+from patchrl.equations import failing_equation
+from patchrl.tasks import (
+    MAX_CANDIDATE,
+    Quantity,
+    extract_candidate,
+    last_boxed,
+    last_number,
+    normalize,
+    parse_quantity,
+)
+from patchrl.types import Task, Verdict
+
+Reasoning = Literal["equations", "none"]
+START_SECONDS = 60.0  # importing sympy on a busy machine
+
+
+def _math_worker(pipe) -> None:
+    """Child process: answer (reference, candidate) pairs with math-verify until the pipe closes."""
+    from math_verify import parse, verify
+
+    def read(text: str):
+        plain = parse(text, parsing_timeout=None)
+        return plain or parse(f"${text}$", parsing_timeout=None)
+
+    pipe.send("ready")
+    while True:
+        try:
+            reference, candidate = pipe.recv()
+        except EOFError:
+            return
+        try:
+            gold, answer = read(f"${reference}$"), read(f"${candidate}$")
+            pipe.send(bool(verify(gold, answer, timeout_seconds=None)) if gold and answer else None)
+        except Exception as error:  # the library's parser may raise anything; the parent must hear of it
+            pipe.send(f"{type(error).__name__}")
+
+
+class Verifier:
+    """Judges candidates. Plain numbers and words are decided here; other mathematics goes to math-verify
+    in a process of its own, which is killed when it passes the deadline (unscorable, never a pass)."""
+
+    def __init__(self, *, timeout: float = 2.0, reasoning: Reasoning = "equations") -> None:
+        self.timeout, self.reasoning = timeout, reasoning
+        self._process = None
+        self._pipe = None
+
+    def __enter__(self) -> Verifier:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the worker process, if one was started."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._pipe.close()
+            self._process = self._pipe = None
+
+    def verify_many(self, items: Sequence[tuple[Task, str | None, str]]) -> list[Verdict]:
+        """One verdict for each (task, reference, candidate), in order."""
+        return [self.verify(task, reference, candidate) for task, reference, candidate in items]
+
+    def verify(self, task: Task, reference: str | None, candidate: str) -> Verdict:
+        """The verdict on one candidate; `passed` is None when it cannot be decided."""
+        if task == "open":
+            return Verdict(None, "an open-ended task needs a judge")
+        if reference is None or not reference.strip():
+            return Verdict(None, "no reference answer")
+        if len(candidate) > MAX_CANDIDATE:
+            return Verdict(False, f"longer than {MAX_CANDIDATE:,} characters", None, reference)
+        extracted = extract_candidate(task, candidate)
+        if extracted is None:
+            return Verdict(False, "no answer found", None, reference)
+        same, why = self._same(task, reference.strip(), extracted, candidate)
+        if not same:
+            return Verdict(same, why, extracted, reference)
+        if self.reasoning == "equations" and (wrong := failing_equation(candidate)):
+            return Verdict(False, f"equation does not hold: {wrong}", extracted, reference)
+        held = " and equations hold" if self.reasoning == "equations" else ""
+        return Verdict(True, f"answer matches{held}", extracted, reference)
+
+    def _same(self, task: Task, reference: str, extracted: str, candidate: str) -> tuple[bool | None, str]:
+        wrong = f"answer is {extracted[:80]}, expected {reference[:80]}"
+        if task == "choice":
+            letter = extract_candidate("choice", reference)
+            return (extracted == (letter or reference.strip().upper()), wrong)
+        if task == "exact":
+            return self._same_text(reference, extracted, candidate), wrong
+        expected, got = parse_quantity(reference), self._quantity(extracted, candidate)
+        if expected is not None and got is not None:
+            return _same_quantity(expected, got), wrong
+        verdict = self._ask_math(reference, extracted)
+        if isinstance(verdict, str):
+            return None, verdict
+        return verdict, wrong
+
+    @staticmethod
+    def _same_text(reference: str, extracted: str, candidate: str) -> bool:
+        expected = normalize(reference)
+        if (number := parse_quantity(reference)) is not None:
+            got = parse_quantity(last_number(extracted) or "")
+            return got is not None and got.value == number.value
+        # A sentence may carry its answer at its end: "The opposite of hot is cold."
+        return extracted == expected or bool(re.search(rf"(?<![\w,]) {re.escape(expected)}$", f" {extracted}"))
+
+    @staticmethod
+    def _quantity(extracted: str, candidate: str) -> Quantity | None:
+        if (whole := parse_quantity(extracted)) is not None:
+            return whole
+        # "145 dollars for 3 nights": words around several numbers; a formula goes to math-verify instead.
+        if last_boxed(candidate) is None and not re.search(r"[\\^=(){}\[\]]", extracted):
+            first = re.search(r"[-−]?[$€£]?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?%?", extracted)
+            return parse_quantity(first[0]) if first else None
+        return None
+
+    def _ask_math(self, reference: str, candidate: str) -> bool | str:
+        if self._process is None:
+            context = multiprocessing.get_context("spawn")
+            self._pipe, child = context.Pipe()
+            self._process = context.Process(target=_math_worker, args=(child,), daemon=True)
+            self._process.start()
+            child.close()
+            if not self._pipe.poll(START_SECONDS):
+                self.close()
+                return "verifier did not start"
+            self._pipe.recv()
+        try:
+            self._pipe.send((reference, candidate))
+            if not self._pipe.poll(self.timeout):
+                self.close()
+                return "verifier ran out of time"
+            answer = self._pipe.recv()
+        except (EOFError, OSError):
+            self.close()
+            return "verifier crashed"
+        if answer is None:
+            return False
+        return f"verifier failed: {answer}" if isinstance(answer, str) else answer
+
+
+def _same_quantity(expected: Quantity, got: Quantity) -> bool:
+    if expected.value == got.value:
+        return True
+    if expected.percent:  # only a reference in percent may also be met as a fraction
+        return not got.percent and got.value * 100 == expected.value
+    return False
+
+
+def verify_answer(
+    task: Task, reference: str | None, candidate: str, *, reasoning: Reasoning = "none", timeout: float = 2.0
+) -> Verdict:
+    """Judge one candidate against a reference; see `Verifier` for many."""
+    with Verifier(timeout=timeout, reasoning=reasoning) as verifier:
+        return verifier.verify(task, reference, candidate)
