@@ -11,6 +11,10 @@ _TOKEN = re.compile(rf"\s*({_OPERAND}|[-+*/()=])")
 # A stretch of arithmetic with at least one equals sign, as people write it inside a sentence.
 _STRETCH = re.compile(rf"[-(]*\s*{_OPERAND}(?:\s*[-+*/()=]+\s*(?:[-(]+\s*)?(?:{_OPERAND})?\)*)*")
 _CHARACTERS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "$": "", "€": "", "£": "", "≈": "~"})
+# What stands directly before or after a stretch that makes it part of a larger expression: an operator,
+# a variable (5x), a time (11:00), a root, a mixed number (1 1/2), "1 and 1/2".
+_BEGINS_EARLIER = re.compile(r"(?:[-+*/^√:.,)\]}]|\d\s|\b(?:and|of|at|an?)|[’'`]s)\s*$")
+_GOES_ON = re.compile(r"\s*[-+*/^(\[√]|[A-Za-z_:\\]|\s*\d|\s+and\s+\d")
 MAX_TERMS = 200
 
 
@@ -21,18 +25,18 @@ def failing_equation(text: str) -> str | None:
     skipped. A decimal result may be rounded to the digits written. Units between numbers end a side.
     """
     text = _CALCULATOR.sub("", text).translate(_CHARACTERS)
-    text = re.sub(r"(?<=\d)\s*[xX]\s*(?=[\d(])", " * ", text)
+    text = re.sub(r"(?<![A-Za-z])[xX]\s*(?=[\d(.])", "* ", text)
     for found in _STRETCH.finditer(text):
         written = found[0].strip()
         if "=" not in written:
             continue
         sides = written.split("=")
-        left_is_cut = bool(re.search(r"[\w)%~^]\s*[-+*/(]*\s*$", text[: found.start()])) and sides[0].strip()[:1] in "-("
-        right_is_cut = bool(re.match(r"\s*[-+*/^~]|\s*\(", text[found.end() :]))
         values = [_value(side) for side in sides]
-        if left_is_cut or re.search(r"[-+*/^]\s*$", text[: found.start()]):
-            values[0] = None  # part of an expression that began with a word
-        if right_is_cut:
+        start = found.end() - len(found[0].lstrip())
+        before = text[max(0, start - 40) : start]
+        if _BEGINS_EARLIER.search(before) or (written[0] == "-" and before[-2:].strip()):
+            values[0] = None
+        if _GOES_ON.match(text, found.end()):
             values[-1] = None
         for i in range(len(sides) - 1):
             left, right = values[i], values[i + 1]

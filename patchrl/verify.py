@@ -112,8 +112,9 @@ class Verifier:
         if (number := parse_quantity(reference)) is not None:
             got = parse_quantity(last_number(extracted) or "")
             return got is not None and got.value == number.value
-        # A sentence may carry its answer at its end: "The opposite of hot is cold."
-        return extracted == expected or bool(re.search(rf"(?<![\w,]) {re.escape(expected)}$", f" {extracted}"))
+        # A sentence may carry its answer at its end ("The opposite of hot is cold."); the tail of a longer
+        # list is not that list.
+        return extracted == expected or bool(re.search(rf"[^,\s] {re.escape(expected)}$", extracted))
 
     @staticmethod
     def _quantity(extracted: str, candidate: str) -> Quantity | None:
