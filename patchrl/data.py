@@ -1,0 +1,272 @@
+"""Examples in: presets, JSONL/CSV/Parquet files and Hub datasets become checked, split Examples."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from patchrl.config import DataSection
+from patchrl.errors import DataError
+from patchrl.tasks import extract_reference, parse_quantity
+from patchrl.types import EvalItem, Example, Task
+
+PRESETS = {"nano-foreign": "foreign", "nano-mild": "mild"}
+HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
+MAX_BYTES, MAX_ROWS, MAX_CELL = 200 * 2**20, 2_000_000, 100_000
+MIN_ROWS = 16
+QUESTIONS = ("question", "problem", "prompt", "instruction", "query", "input", "Question")
+SOLUTIONS = ("solution", "response", "output", "completion", "rationale", "answer", "Answer")
+ANSWERS = ("final_answer", "reference", "answer", "Answer", "target", "label")
+CHOICES = ("choices", "options")
+LETTERS = "ABCDEFGHIJ"
+
+
+@dataclass(frozen=True)
+class LoadedData:
+    """Training examples, held-out target items, and what became of every row."""
+
+    train: list[Example]
+    eval: list[EvalItem]
+    kept: int
+    dropped: dict[str, int]
+    columns: dict[str, str]
+    task: Task
+
+
+def load_examples(section: DataSection) -> LoadedData:
+    """Read, check and split a dataset as `section` says; the same rows always split the same way.
+
+    Raises DataError naming the file, row or column, what was found, and what to do.
+    """
+    if section.dataset in PRESETS:
+        from patchrl.nano import world
+
+        train = world.downstream_examples(PRESETS[section.dataset], section.train_size)
+        items = world.downstream_eval(section.eval_size)
+        columns = {"question": "question", "solution": "solution", "answer": "reference"}
+        return LoadedData(train, items, len(train) + len(items), {}, columns, "math")
+    rows = _read_rows(section)
+    columns = detect_columns(rows, section)
+    task = section.task or _detect_task(rows, columns)
+    examples, dropped = _examples(rows, columns, task)
+    if len(examples) < MIN_ROWS:
+        reasons = ", ".join(f"{n} {why}" for why, n in dropped.items()) or "the file is short"
+        raise DataError(f"data.dataset: only {len(examples)} usable rows ({reasons}); at least {MIN_ROWS} are needed.")
+    return _split(examples, section, dropped, columns, task)
+
+
+def load_eval_items(path: str, task: Task | None = None) -> list[EvalItem]:
+    """Evaluation items from a file with question and answer columns, optionally `skill` and `task`."""
+    rows = _read_file(Path(path))
+    items = []
+    for number, row in enumerate(rows, 1):
+        question, answer = row.get("question"), row.get("answer", row.get("reference"))
+        if not question or answer in (None, ""):
+            raise DataError(f"{path}: row {number} lacks a question or an answer; give both columns.")
+        kind = row.get("task") or task or ("math" if parse_quantity(str(answer)) else "exact")
+        skill = str(row.get("skill") or Path(path).stem)
+        items.append(EvalItem(_row_id(str(question)), str(question), str(answer), skill, kind))
+    return items
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def _read_rows(section: DataSection) -> list[dict[str, Any]]:
+    path = Path(section.dataset)
+    if path.suffix.lower() in (".jsonl", ".json", ".csv", ".parquet") or path.exists():
+        return _read_file(path)
+    if not HUB_ID.match(section.dataset):
+        raise DataError(f"data.dataset: {section.dataset!r} is neither a preset, a file, nor a Hub id such as org/name.")
+    import datasets
+
+    try:
+        loaded = datasets.load_dataset(section.dataset, name=section.config, split=section.split)
+    except Exception as error:  # the hub client raises a dozen unrelated types
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(f"data.dataset: {section.dataset!r} could not be loaded from the Hub: {first}") from error
+    return [dict(row) for row in loaded.select(range(min(len(loaded), MAX_ROWS)))]
+
+
+def _read_file(path: Path) -> list[dict[str, Any]]:
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise DataError(f"data.dataset: {path}: {error.strerror or error}.") from None
+    if size > MAX_BYTES:
+        raise DataError(f"{path.name}: {size / 2**20:.0f} MiB; at most {MAX_BYTES >> 20} MiB are read.")
+    kind = path.suffix.lower()
+    try:
+        if kind == ".jsonl":
+            rows = list(_json_lines(path))
+        elif kind == ".json":
+            rows = json.loads(path.read_text(encoding="utf-8"))
+        elif kind == ".csv":
+            rows = pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("records")
+        elif kind == ".parquet":
+            rows = pd.read_parquet(path).to_dict("records")
+        else:
+            raise DataError(f"{path.name}: files ending in {kind or 'nothing'} are not read; use JSONL, CSV or Parquet.")
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path.name}: cannot be read as {kind[1:].upper()}: {str(error).splitlines()[0]}") from None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise DataError(f"{path.name}: a list of objects was expected, one per example.")
+    if not rows:
+        raise DataError(f"{path.name}: the file has no rows.")
+    if len(rows) > MAX_ROWS:
+        raise DataError(f"{path.name}: {len(rows):,} rows; at most {MAX_ROWS:,} are read.")
+    return rows
+
+
+def _json_lines(path: Path) -> Iterable[dict[str, Any]]:
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise DataError(f"{path.name}: row {number} is not valid JSON ({error}); mend or remove it.") from None
+            if not isinstance(row, dict):
+                raise DataError(f"{path.name}: row {number} is {type(row).__name__}, not an object with columns.")
+            yield row
+
+
+# --- columns and task ---------------------------------------------------------------------------
+
+
+def detect_columns(rows: list[dict[str, Any]], section: DataSection) -> dict[str, str]:
+    """Which column is question, solution, answer, choices; a `messages` column serves as both first ones.
+
+    Raises DataError naming the columns there are.
+    """
+    names = list(dict.fromkeys(name for row in rows[:100] for name in row))
+    asked = {
+        "question": section.question_column,
+        "solution": section.solution_column,
+        "answer": section.answer_column,
+        "choices": section.choices_column,
+    }
+    for role, name in asked.items():
+        if name is not None and name not in names:
+            raise DataError(f"data.{role}_column: there is no column {name!r}; the data has {', '.join(names)}.")
+    columns = {role: name for role, name in asked.items() if name}
+
+    def first(candidates: tuple[str, ...]) -> str | None:
+        return next((c for c in candidates if c in names and c not in columns.values()), None)
+
+    if "messages" in names and "question" not in columns and "solution" not in columns:
+        columns |= {"question": "messages", "solution": "messages"}
+    if {"Body", "Question"} <= set(names):  # SVAMP
+        columns.setdefault("context", "Body")
+    if "choices" not in columns and (name := first(CHOICES)):
+        columns["choices"] = name
+    for role, candidates in (("question", QUESTIONS), ("solution", SOLUTIONS), ("answer", ANSWERS)):
+        if role not in columns and (name := first(candidates)):
+            columns[role] = name
+    for role in ("question", "solution"):
+        if role not in columns:
+            raise DataError(
+                f"data.{role}_column: no column looks like the {role}; the data has {', '.join(names)}. Name it."
+            )
+    return columns
+
+
+def _text(value: Any) -> str:
+    return "" if value is None or (isinstance(value, float) and value != value) else str(value).strip()
+
+
+def _turn(messages: Any, role: str) -> str:
+    if isinstance(messages, str):
+        messages = json.loads(messages)
+    turns = [_text(m.get("content")) for m in messages if isinstance(m, dict) and m.get("role") == role]
+    return turns[-1] if turns else ""
+
+
+def _fields(row: dict[str, Any], columns: dict[str, str]) -> tuple[str, str, str | None]:
+    """Question, solution and written answer of one row, choices rendered into the question."""
+    if columns["question"] == "messages":
+        question, solution = _turn(row.get("messages"), "user"), _turn(row.get("messages"), "assistant")
+    else:
+        question, solution = _text(row.get(columns["question"])), _text(row.get(columns["solution"]))
+    if "context" in columns:
+        question = f"{_text(row.get(columns['context']))} {question}".strip()
+    answer = _text(row.get(columns["answer"])) or None if "answer" in columns else None
+    if "choices" in columns:
+        options = row.get(columns["choices"])
+        options = json.loads(options) if isinstance(options, str) else list(options)
+        question += "".join(f"\n{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
+        index = answer if answer is not None else solution
+        if index.isdigit() and int(index) < len(options):
+            answer = LETTERS[int(index)]
+            if solution == index:
+                solution = f"The answer is {answer}."
+    return question, solution, answer
+
+
+def _detect_task(rows: list[dict[str, Any]], columns: dict[str, str]) -> Task:
+    if "choices" in columns:
+        return "choice"
+    sample = rows[:200]
+    numeric = 0
+    for row in sample:
+        try:
+            _, solution, answer = _fields(row, columns)
+        except (ValueError, TypeError, AttributeError):
+            continue
+        reference = answer or extract_reference("math", solution)
+        marked = answer is not None or "####" in solution or "boxed" in solution
+        numeric += bool(marked and reference and (parse_quantity(reference) or "\\" in reference))
+    return "math" if numeric > 0.8 * len(sample) else "exact"
+
+
+# --- examples -----------------------------------------------------------------------------------
+
+
+def _row_id(question: str) -> str:
+    return hashlib.blake2b(question.encode(), digest_size=6).hexdigest()
+
+
+def _examples(
+    rows: list[dict[str, Any]], columns: dict[str, str], task: Task
+) -> tuple[list[Example], dict[str, int]]:
+    examples: dict[str, Example] = {}
+    dropped: Counter[str] = Counter()
+    for number, row in enumerate(rows, 1):
+        try:
+            question, solution, answer = _fields(row, columns)
+        except (ValueError, TypeError, AttributeError):
+            raise DataError(f"data: row {number} has unreadable messages or choices; mend or remove it.") from None
+        reference = answer or extract_reference(task, solution)
+        if not question:
+            dropped["without a question"] += 1
+        elif not solution:
+            dropped["without a solution"] += 1
+        elif max(len(question), len(solution)) > MAX_CELL:
+            dropped[f"longer than {MAX_CELL:,} characters"] += 1
+        elif question in examples:
+            dropped["with a question that occurred before"] += 1
+        elif reference is None and task != "open":
+            dropped["without a reference answer"] += 1
+        else:
+            examples[question] = Example(_row_id(question), question, solution, reference, task)
+    return list(examples.values()), dict(dropped)
+
+
+def _split(
+    examples: list[Example], section: DataSection, dropped: dict[str, int], columns: dict[str, str], task: Task
+) -> LoadedData:
+    """Order by the hash of the question: the first rows are held out, the next ones train."""
+    ordered = sorted(examples, key=lambda e: e.id)
+    held = min(section.eval_size, max(8, len(ordered) // 4))
+    items = [EvalItem(e.id, e.question, e.reference or "", "target", e.task) for e in ordered[:held] if e.reference]
+    train = ordered[held : held + section.train_size]
+    return LoadedData(train, items, len(examples), dropped, columns, task)
