@@ -44,7 +44,9 @@ def resolve_source(model: str) -> str:
         return model
     if HUB_ID.match(model) and not model.startswith("."):
         return model
-    raise BackboneError(f"backbone.model: {model!r} is neither `nano`, an existing folder, nor a Hub id such as org/name.")
+    raise BackboneError(
+        f"backbone.model: {model!r} is neither `nano`, an existing folder, nor a Hub id such as org/name."
+    )
 
 
 def pick_device(name: str) -> torch.device:

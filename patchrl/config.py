@@ -25,9 +25,15 @@ class Section(BaseModel):
 
 
 class StudySection(Section):
-    name: str = setting("study", "Name", "A short name; the run's id begins with it.", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,40}$")
-    seeds: tuple[int, ...] = setting((0, 1, 2), "Seeds", "Each seed trains its own rewriter and its own fine-tunes.", min_length=1, max_length=20)
-    arms: tuple[Literal["expert", "prompted", "best-of-k", "rl"], ...] = setting(ARMS, "Arms", "Where the fine-tuning targets come from; plain SFT on expert data is always run.", min_length=1)
+    name: str = setting(
+        "study", "Name", "A short name; the run's id begins with it.", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,40}$"
+    )
+    seeds: tuple[int, ...] = setting(
+        (0, 1, 2), "Seeds", "Each seed trains its own rewriter and its own fine-tunes.", min_length=1, max_length=20
+    )
+    arms: tuple[Literal["expert", "prompted", "best-of-k", "rl"], ...] = setting(
+        ARMS, "Arms", "Where the fine-tuning targets come from; plain SFT on expert data is always run.", min_length=1
+    )
 
 
 class BackboneSection(Section):
@@ -38,31 +44,49 @@ class BackboneSection(Section):
 
 
 class DataSection(Section):
-    dataset: str = setting("nano-foreign", "Dataset", "`nano-foreign`, `nano-mild`, a JSONL/CSV/Parquet file, or a Hub id.")
-    config: str | None = setting(None, "Hub config", "Name of the dataset's configuration on the Hub, if it has several.")
+    dataset: str = setting(
+        "nano-foreign", "Dataset", "`nano-foreign`, `nano-mild`, a JSONL/CSV/Parquet file, or a Hub id."
+    )
+    config: str | None = setting(
+        None, "Hub config", "Name of the dataset's configuration on the Hub, if it has several."
+    )
     split: str = setting("train", "Split", "Split to read from a Hub dataset.")
     task: Task | None = setting(None, "Task type", "How answers are checked; empty means detect it from the data.")
     question_column: str | None = setting(None, "Question column", "Empty means detect it.")
     solution_column: str | None = setting(None, "Solution column", "Empty means detect it.")
-    answer_column: str | None = setting(None, "Answer column", "Reference answers; empty means detect it or read them out of the solution.")
+    answer_column: str | None = setting(
+        None, "Answer column", "Reference answers; empty means detect it or read them out of the solution."
+    )
     choices_column: str | None = setting(None, "Choices column", "Answer options of multiple-choice data.")
     train_size: int = setting(512, "Training examples", "Examples to rewrite and fine-tune on.", "examples", ge=8)
-    eval_size: int = setting(300, "Held-out examples", "Examples kept out of training to measure the target task.", "examples", ge=8)
+    eval_size: int = setting(
+        300, "Held-out examples", "Examples kept out of training to measure the target task.", "examples", ge=8
+    )
 
 
 class GateSection(Section):
-    reasoning: Literal["equations", "none"] = setting("equations", "Reasoning check", "`equations`: every written equality must hold; `none`: only the final answer counts.")
+    reasoning: Literal["equations", "none"] = setting(
+        "equations",
+        "Reasoning check",
+        "`equations`: every written equality must hold; `none`: only the final answer counts.",
+    )
     timeout: float = setting(2.0, "Verifier deadline", "A check that takes longer is unscorable.", "s", gt=0)
 
 
 class RewardSection(Section):
     lambda_dist: float = setting(0.35, "λ alignment", "Weight of QA-style alignment in the reward.", ge=0)
     lambda_div: float = setting(0.5, "λ diversity", "Weight of diversity in the reward.", ge=0)
-    diversity_scale: Literal["paper", "group"] = setting("paper", "Diversity scale", "`paper`: raw marginal diversity; `group`: divided by the group's own diversity.")
+    diversity_scale: Literal["paper", "group"] = setting(
+        "paper", "Diversity scale", "`paper`: raw marginal diversity; `group`: divided by the group's own diversity."
+    )
 
 
 class RewriterSection(Section):
-    instruction: str = setting("own-words", "Rewriting instruction", "A named instruction (see `patchrl.rewriters.INSTRUCTIONS`) or your own text.")
+    instruction: str = setting(
+        "own-words",
+        "Rewriting instruction",
+        "A named instruction (see `patchrl.rewriters.INSTRUCTIONS`) or your own text.",
+    )
     steps: int = setting(40, "Steps", "GRPO updates.", "steps", ge=1)
     prompts_per_step: int = setting(8, "Prompts per step", "Questions sampled for each update.", ge=1)
     group_size: int = setting(8, "Group size K", "Rewrites sampled for each question.", ge=2, le=64)
@@ -79,11 +103,15 @@ class RewriteSection(Section):
     attempts: int = setting(1, "Attempts", "Verified tries per example before falling back.", ge=1, le=16)
     temperature: float = setting(1.0, "Temperature", "Sampling temperature of rewrites.", gt=0, le=4)
     best_of_k: int = setting(8, "Best-of-K", "Prompted rewrites per example in the best-of-k arm.", ge=1, le=64)
-    fallback: Literal["expert", "drop"] = setting("expert", "Fallback", "What a failed rewrite becomes: the expert solution, or nothing.")
+    fallback: Literal["expert", "drop"] = setting(
+        "expert", "Fallback", "What a failed rewrite becomes: the expert solution, or nothing."
+    )
 
 
 class FinetuneSection(Section):
-    learning_rate: float = setting(1e-3, "Learning rate", "Peak, with warm-up and linear decay; the same for every arm.", gt=0)
+    learning_rate: float = setting(
+        1e-3, "Learning rate", "Peak, with warm-up and linear decay; the same for every arm.", gt=0
+    )
     epochs: int = setting(8, "Epochs", "Passes over the training examples.", ge=1)
     batch_size: int = setting(16, "Batch size", "Examples per update.", ge=1)
     max_length: int = setting(512, "Length limit", "Longer examples are truncated.", "tokens", ge=16)
@@ -91,7 +119,11 @@ class FinetuneSection(Section):
 
 
 class EvaluateSection(Section):
-    general: tuple[str, ...] = setting(("nano",), "General tasks", "`nano`, or JSONL files with question and answer; empty means forgetting is not measured.")
+    general: tuple[str, ...] = setting(
+        ("nano",),
+        "General tasks",
+        "`nano`, or JSONL files with question and answer; empty means forgetting is not measured.",
+    )
     general_size: int = setting(600, "General items", "Items over all general tasks.", "items", ge=10)
     max_new_tokens: int = setting(96, "Answer length limit", "Longest answer generated.", "tokens", ge=1)
     bootstrap: int = setting(2000, "Bootstrap resamples", "For the 95 % intervals.", ge=100)
@@ -170,7 +202,9 @@ def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
         raise ConfigError(f"Config file {path}: {error}.") from None
     flat = [name for name, fields in values.items() if not isinstance(fields, dict)]
     if flat:
-        raise ConfigError(f"Config file {path}: {flat[0]!r} stands outside a section; put it under one such as [study].")
+        raise ConfigError(
+            f"Config file {path}: {flat[0]!r} stands outside a section; put it under one such as [study]."
+        )
     return resolve(apply_overrides(values, overrides))
 
 

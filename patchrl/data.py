@@ -85,7 +85,9 @@ def _read_rows(section: DataSection) -> list[dict[str, Any]]:
     if path.suffix.lower() in (".jsonl", ".json", ".csv", ".parquet") or path.exists():
         return _read_file(path)
     if not HUB_ID.match(section.dataset):
-        raise DataError(f"data.dataset: {section.dataset!r} is neither a preset, a file, nor a Hub id such as org/name.")
+        raise DataError(
+            f"data.dataset: {section.dataset!r} is neither a preset, a file, nor a Hub id such as org/name."
+        )
     import datasets
 
     try:
@@ -114,7 +116,9 @@ def _read_file(path: Path) -> list[dict[str, Any]]:
         elif kind == ".parquet":
             rows = pd.read_parquet(path).to_dict("records")
         else:
-            raise DataError(f"{path.name}: files ending in {kind or 'nothing'} are not read; use JSONL, CSV or Parquet.")
+            raise DataError(
+                f"{path.name}: files ending in {kind or 'nothing'} are not read; use JSONL, CSV or Parquet."
+            )
     except (ValueError, OSError) as error:
         raise DataError(f"{path.name}: cannot be read as {kind[1:].upper()}: {str(error).splitlines()[0]}") from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -235,9 +239,7 @@ def _row_id(question: str) -> str:
     return hashlib.blake2b(question.encode(), digest_size=6).hexdigest()
 
 
-def _examples(
-    rows: list[dict[str, Any]], columns: dict[str, str], task: Task
-) -> tuple[list[Example], dict[str, int]]:
+def _examples(rows: list[dict[str, Any]], columns: dict[str, str], task: Task) -> tuple[list[Example], dict[str, int]]:
     examples: dict[str, Example] = {}
     dropped: Counter[str] = Counter()
     for number, row in enumerate(rows, 1):

@@ -99,5 +99,9 @@ def _equal(left: Fraction, left_text: str, right: Fraction, right_text: str) -> 
     if left == right or left * 100 == right or left == right * 100:
         # 25 / 100 = 25 and 0.2 * 100 = 20%: percent signs come and go in everyday arithmetic.
         return left == right or "%" in left_text + right_text
-    digits = [len(t.split(".")[1].strip(" )%")) for t in (left_text, right_text) if re.fullmatch(r"\s*[-+]?[\d,]*\.\d+\s*%?\s*", t)]
+    digits = [
+        len(t.split(".")[1].strip(" )%"))
+        for t in (left_text, right_text)
+        if re.fullmatch(r"\s*[-+]?[\d,]*\.\d+\s*%?\s*", t)
+    ]
     return bool(digits) and abs(left - right) <= Fraction(1, 10 ** min(digits))

@@ -72,7 +72,13 @@ def rewrite_examples(
 
 
 def _decide(
-    config: StudyConfig, example: Example, expert: Score, made: Generation, verdict: Verdict, score: Score, attempts: int
+    config: StudyConfig,
+    example: Example,
+    expert: Score,
+    made: Generation,
+    verdict: Verdict,
+    score: Score,
+    attempts: int,
 ) -> Rewrite:
     if verdict.passed:
         decision, target = "accepted", made.text

@@ -160,7 +160,10 @@ def pretrain(seed: int, steps: int, out: Path) -> None:
             speed = (step + 1) * ROW * ROWS / (time.time() - started)
             left = (steps - step - 1) * ROW * ROWS / speed / 60
             log.append({"step": step + 1, "loss": round(running / 100, 4), "tokens_per_second": round(speed)})
-            print(f"step {step + 1}/{steps}  loss {running / 100:.4f}  {speed:,.0f} tokens/s  {left:.1f} min left", flush=True)
+            print(
+                f"step {step + 1}/{steps}  loss {running / 100:.4f}  {speed:,.0f} tokens/s  {left:.1f} min left",
+                flush=True,
+            )
             running = 0.0
     out.mkdir(parents=True, exist_ok=True)
     model.eval().save_pretrained(out)
@@ -185,9 +188,7 @@ def measure(out: Path) -> dict[str, float]:
     answers = backbone.generate([item.question for item in items], max_new_tokens=96)
     scores: dict[str, float] = {}
     with Verifier(reasoning="none") as verifier:
-        verdicts = verifier.verify_many(
-            [(i.task, i.reference, a[0].text) for i, a in zip(items, answers, strict=True)]
-        )
+        verdicts = verifier.verify_many([(i.task, i.reference, a[0].text) for i, a in zip(items, answers, strict=True)])
     for skill in [*world.SKILLS, "word-problems"]:
         passed = [bool(v.passed) for i, v in zip(items, verdicts, strict=True) if i.skill == skill]
         scores[skill] = sum(passed) / len(passed)
@@ -198,9 +199,7 @@ def measure(out: Path) -> dict[str, float]:
         with Verifier(reasoning="equations") as verifier:
             passed = [
                 bool(v.passed)
-                for v in verifier.verify_many(
-                    [(e.task, e.reference, t) for e, t in zip(examples, texts, strict=True)]
-                )
+                for v in verifier.verify_many([(e.task, e.reference, t) for e, t in zip(examples, texts, strict=True)])
             ]
         scores[f"rewrite/{instruction}/gate"] = sum(passed) / len(passed)
         scores[f"rewrite/{instruction}/own"] = sum(world.style(t) == "own" for t in texts) / len(texts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,11 @@ from patchrl.rewriters import rewrite_examples
 from patchrl.types import Example, Recorder, Rewrite, TokenSurprisal
 from patchrl.verify import Verifier
 
-CANDIDATES = {"prompted": lambda config: 1, "best-of-k": lambda config: config.rewrite.best_of_k, "rl": lambda config: 1}
+CANDIDATES = {
+    "prompted": lambda config: 1,
+    "best-of-k": lambda config: config.rewrite.best_of_k,
+    "rl": lambda config: 1,
+}
 TOP_ALTERNATIVES = 5
 DIVERSITY_SAMPLE = 256
 
@@ -51,7 +56,7 @@ def rewrite_dataset(
     out: Path,
     surprisal_out: Path | None,
     recorder: Recorder,
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Rewrite all examples for one arm and write them to `out`; returns the summary of the targets.
 
     The summary holds accepted (share), nll (mean ℓ of the final targets), diversity (mean pairwise
@@ -77,13 +82,14 @@ def rewrite_dataset(
     return summary
 
 
-def describe_targets(backbone: Backbone, pairs: Sequence[tuple[str, str]]) -> dict[str, float]:
-    """Mean ℓ (nats per token) and embedding diversity of (question, target) pairs under the backbone."""
+def describe_targets(backbone: Backbone, pairs: Sequence[tuple[str, str]]) -> dict[str, float | None]:
+    """Mean ℓ (nats per token) and embedding diversity of (question, target) pairs; ℓ is None if unscorable."""
     if not pairs:
-        return {"nll": float("nan"), "diversity": 0.0}
+        return {"nll": None, "diversity": 0.0}
     scores = backbone.score([q for q, _ in pairs], [t for _, t in pairs])
     embeddings = np.stack([s.embedding for s in scores[:DIVERSITY_SAMPLE]])
-    return {"nll": float(np.nanmean([s.nll for s in scores])), "diversity": mean_pairwise_distance(embeddings)}
+    known = [s.nll for s in scores if not math.isnan(s.nll)]
+    return {"nll": float(np.mean(known)) if known else None, "diversity": mean_pairwise_distance(embeddings)}
 
 
 def surprisal_rows(backbone: Backbone, rewrites: Sequence[Rewrite]) -> list[dict[str, Any]]:

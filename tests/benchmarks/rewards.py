@@ -80,7 +80,9 @@ def kendall_tau(a: np.ndarray, b: np.ndarray) -> float:
 def scoring(name: str, backbone: Backbone, questions, completions) -> dict:
     """(a): batched float32 and bf16 against sequential, alternating so that drift hits all alike."""
     work = {
-        "sequential": lambda: [sequential_score(backbone, q, c)[0] for q, c in zip(questions, completions, strict=True)],
+        "sequential": lambda: [
+            sequential_score(backbone, q, c)[0] for q, c in zip(questions, completions, strict=True)
+        ],
         "float32": lambda: [s.nll for s in backbone.score(questions, completions)],
         "bf16": lambda: [s.nll for s in backbone.score(questions, completions, bf16=True)],
     }

@@ -47,9 +47,7 @@ groups = st.integers(1, 16).flatmap(
     lambda k: st.tuples(
         st.lists(st.sampled_from([True, True, False, None]), min_size=k, max_size=k),
         st.lists(st.sampled_from([0.25, 0.5, 1.0, 1.75, 3.0, 7.5]), min_size=k, max_size=k),
-        st.lists(
-            st.lists(st.integers(-3, 3).map(float), min_size=3, max_size=3).filter(any), min_size=k, max_size=k
-        ),
+        st.lists(st.lists(st.integers(-3, 3).map(float), min_size=3, max_size=3).filter(any), min_size=k, max_size=k),
     )
 )
 

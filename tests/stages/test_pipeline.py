@@ -70,7 +70,7 @@ def test_a_request_to_stop_leaves_a_checkpoint_from_which_training_goes_on(tmp_p
             super().event(kind, **fields)
 
         def stop_requested(self):
-            return self.steps >= 2
+            return self.steps >= 1
 
     with pytest.raises(StopRequested, match="step 2 of 4"):
         run_study(config, folder, StopAfterTwo(folder), upto="train")

@@ -1,0 +1,326 @@
+"""The command line: `python -m patchrl COMMAND`, or `patchrl COMMAND` once installed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from patchrl import api, views
+from patchrl.config import StudyConfig, load_config, resolve
+from patchrl.errors import PatchRLError, RunError
+
+STAGES = {
+    "run": ("report", "run a whole study: scan, train, rewrite, fine-tune, evaluate, report"),
+    "scan": ("scan", "measure how far the expert data is from the backbone"),
+    "train": ("train", "train the rewriter (and scan first)"),
+    "rewrite": ("rewrite", "… and rewrite the dataset for every arm"),
+    "finetune": ("finetune", "… and fine-tune every arm"),
+    "evaluate": ("evaluate", "… and evaluate every arm"),
+    "report": ("report", "… and write result.json and report.html"),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(prog="patchrl", description="Rewrite SFT data the way the backbone answers.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, help: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help, description=help)
+        sub.add_argument(
+            "--runs-dir", metavar="DIR", help="where runs are kept (default: $PATCHRL_RUNS_DIR or your data folder)"
+        )
+        return sub
+
+    for name, (_, help) in STAGES.items():
+        sub = command(name, help)
+        target = "a TOML file" if name == "run" else "a TOML file starts a new run; a run id continues that run"
+        sub.add_argument("target", metavar="CONFIG" if name == "run" else "CONFIG|RUN", help=target)
+        sub.add_argument(
+            "--set", action="append", default=[], metavar="section.key=value", help="change one setting; repeatable"
+        )
+        sub.add_argument("--name", help="name of a new run (default: study.name)")
+        sub.add_argument("--detach", action="store_true", help="start it and return at once; watch with `tail -f`")
+    command("list", "list runs, newest first")
+    sub = command("show", "show a run: settings, state, results")
+    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("--json", action="store_true", help="print result.json and the status as one JSON object")
+    sub = command("tail", "print a run's events as JSON lines")
+    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
+    sub = command("stop", "stop after the current step, keeping a usable checkpoint")
+    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("--cancel", action="store_true", help="end the process now; the step in progress is lost")
+    sub = command("resume", "continue a stopped, cancelled or failed run")
+    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("--detach", action="store_true", help="start it and return at once")
+    sub = command("check", "check a config before anything loads: rows, columns, problems, time, disk")
+    sub.add_argument("target", metavar="CONFIG")
+    sub.add_argument(
+        "--set", action="append", default=[], metavar="section.key=value", help="change one setting; repeatable"
+    )
+    sub.add_argument("--json", action="store_true", help="print as JSON")
+    command("settings", "list every setting with its default and help")
+    sub = command("ui", "open the app")
+    sub.add_argument("--port", type=int, help="port (default: 7860, or the next free one)")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status (0 done, 1 failed, 2 wrong use, 130 stopped)."""
+    options = parser().parse_args(arguments)
+    try:
+        return dispatch(options)
+    except PatchRLError as error:
+        print(f"patchrl: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        return 0
+
+
+def dispatch(options: argparse.Namespace) -> int:
+    """Do what the parsed options say."""
+    if options.command in STAGES:
+        return _stage(options)
+    if options.command == "ui":
+        from patchrl.ui.app import launch
+
+        launch(runs_dir=options.runs_dir, port=options.port)
+        return 0
+    if options.command == "check":
+        return _check(options)
+    if options.command == "settings":
+        return _settings()
+    if options.command == "list":
+        return _list(options.runs_dir)
+    run = api.open_run(options.run, runs_dir=options.runs_dir)
+    if options.command == "show":
+        return _show(run, options.json)
+    if options.command == "tail":
+        return _tail(run, options.follow)
+    if options.command == "stop":
+        run.cancel() if options.cancel else run.stop()
+        print(f"{run.id}: {'cancelled' if options.cancel else 'will stop after the current step'}")
+        return 0
+    run.resume()
+    return _started(run, options.detach)
+
+
+def _stage(options: argparse.Namespace) -> int:
+    upto = STAGES[options.command][0]
+    is_file = options.target.endswith((".toml", ".json")) or Path(options.target).is_file()
+    if is_file or options.command == "run":
+        config = load_config(options.target, options.set)
+        run = api.start(config, runs_dir=options.runs_dir, name=options.name, upto=upto)
+    else:
+        if options.set or options.name:
+            raise RunError("--set and --name belong to a new run; a run that exists keeps its settings.")
+        run = api.open_run(options.target, runs_dir=options.runs_dir)
+        run.resume(upto)
+    return _started(run, options.detach)
+
+
+def _started(run: api.Run, detach: bool) -> int:
+    print(f"run {run.id}\nfolder {run.path}", flush=True)
+    if detach:
+        print(f"follow it with: patchrl tail -f {run.id}")
+        return 0
+    return watch(run)
+
+
+def watch(run: api.Run) -> int:
+    """Show progress until the run ends; Ctrl-C stops and saves, a second one cancels."""
+    view = Progress()
+    asked = 0
+    while True:
+        try:
+            status = run.wait(timeout=0.5, on_event=view.event)
+            view.status(status)
+            if status["state"] not in ("queued", "running", "stopping"):
+                break
+        except KeyboardInterrupt:
+            asked += 1
+            if asked == 1:
+                view.say("Stopping after this step (Ctrl-C again to cancel now).")
+                run.stop()
+            else:
+                run.cancel()
+    view.close()
+    result = run.result()
+    if status["state"] == "done":
+        if result:
+            print_result(result)
+            print(f"\nreport {run.report_path}")
+        return 0
+    print(views.describe_status(status), file=sys.stderr)
+    if status["state"] in ("stopped", "cancelled"):
+        print(f"continue with: patchrl resume {run.id}", file=sys.stderr)
+        return 130
+    print(f"log: {run.path / 'log.txt'}", file=sys.stderr)
+    return 1
+
+
+class Progress:
+    """tqdm bars from a run's status, one per stage, and a line per noteworthy event."""
+
+    def __init__(self) -> None:
+        self.bar: Any = None
+        self.where: tuple[Any, ...] | None = None
+
+    def say(self, text: str) -> None:
+        if self.bar is not None:
+            self.bar.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def event(self, event: dict[str, Any]) -> None:
+        if event["kind"] == "evaluation":
+            general = "" if event["general"] is None else f", general {event['general']:.1%}"
+            seed = "" if event["seed"] is None else f" seed {event['seed']}"
+            self.say(f"  {event['arm']}{seed}: target {event['target']:.1%}{general}")
+        elif event["kind"] == "rewrite":
+            self.say(f"  {event['arm']} seed {event['seed']}: {event['accepted']:.0%} of rewrites accepted")
+        elif event["kind"] == "train" and event["step"] % 10 == 0:
+            self.say(
+                f"  step {event['step']}: reward {event['reward']:.3f}, gate {event['consistency']:.0%}, "
+                f"ℓ {'–' if event['nll'] is None else format(event['nll'], '.3f')}"
+            )
+        elif event["kind"] == "message":
+            self.say(f"  {event['level']}: {event['text']}")
+
+    def status(self, status: dict[str, Any]) -> None:
+        from tqdm import tqdm
+
+        where = (status["stage"], status["arm"], status["seed"])
+        if where != self.where:
+            self.close()
+            self.where = where
+            if status["stage"] is not None:
+                label = " ".join(str(w) for w in (status["stage"], status["arm"]) if w)
+                label += "" if status["seed"] is None else f" seed {status['seed']}"
+                self.bar = tqdm(desc=f"{label:<26}", total=status["total"] or None, leave=False, dynamic_ncols=True)
+        if self.bar is not None:
+            self.bar.total = status["total"] or None
+            self.bar.n = status["done"]
+            self.bar.refresh()
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+
+def columns(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A text table with aligned columns."""
+    cells = [list(headers), *[list(map(str, row)) for row in rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def print_result(result: dict[str, Any]) -> None:
+    """The result table, every seed, where the time went, and the finding in words."""
+    print("\n" + columns(views.RESULT_HEADERS, views.result_rows(result)))
+    if len(result["seeds"]) > 1:
+        print(
+            "\n" + columns(("Arm", "Seed", "Target %", "General %", "Forgotten, points"), views.per_seed_rows(result))
+        )
+    spent = result.get("seconds", {})
+    told = ", ".join(f"{stage} {views.format_seconds(s)}" for stage, s in spent.items())
+    print(f"\nTime: {told}; {views.format_seconds(sum(spent.values()))} in all.")
+    print(views.headline(result))
+
+
+def _list(runs_dir: str | None) -> int:
+    rows = []
+    for run in api.list_runs(runs_dir):
+        status = run.status()
+        started = status.get("started")
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(started)) if started else "–"
+        rows.append([run.id, when, views.describe_status(status).splitlines()[0][:90]])
+    print(
+        columns(("Run", "Started", "State"), rows)
+        if rows
+        else "No runs yet; start one with `patchrl run examples/nano.toml`."
+    )
+    return 0
+
+
+def _show(run: api.Run, as_json: bool) -> int:
+    status, result = run.status(), run.result()
+    if as_json:
+        print(
+            json.dumps({"id": run.id, "status": status, "config": run.config.model_dump(mode="json"), "result": result})
+        )
+        return 0
+    from patchrl.config import to_toml
+
+    print(f"run {run.id}\nfolder {run.path}\n{views.describe_status(status)}\n\n{to_toml(run.config)}")
+    if result:
+        print_result(result)
+        print(f"\nreport {run.report_path}")
+    return 0
+
+
+def _tail(run: api.Run, follow: bool) -> int:
+    def show(event: dict[str, Any]) -> None:
+        print(json.dumps(event, ensure_ascii=False), flush=True)
+
+    if not follow:
+        for event in run.events()[0]:
+            show(event)
+        return 0
+    try:
+        status = run.wait(on_event=show)
+    except KeyboardInterrupt:
+        return 130
+    print(views.describe_status(status), file=sys.stderr)
+    return 0 if status["state"] == "done" else 1
+
+
+def _check(options: argparse.Namespace) -> int:
+    found = api.check(load_config(options.target, options.set))
+    if options.json:
+        print(json.dumps(found, ensure_ascii=False))
+        return 0 if found["ok"] else 1
+    print(describe_check(found))
+    return 0 if found["ok"] else 1
+
+
+def describe_check(found: dict[str, Any]) -> str:
+    """The preflight card as text."""
+    lines = [f"✗ {problem}" for problem in found["problems"]]
+    if found.get("rows"):
+        dropped = ", ".join(f"{n} {why}" for why, n in found["dropped"].items()) or "none"
+        lines += [
+            f"rows      {found['rows']['train']} to train on, {found['rows']['eval']} held out; dropped: {dropped}",
+            f"columns   {', '.join(f'{role} = {name}' for role, name in found['columns'].items())}; task {found['task']}",
+            f"first     {found['first']['question']!r:.150}",
+            f"expert    {found['first']['solution']!r:.150}",
+            f"answer    {found['first']['reference']!r:.80}",
+        ]
+    minutes = (
+        "unknown for this backbone"
+        if found["minutes"] is None
+        else f"about {found['minutes']:.0f} minutes on two CPU cores"
+    )
+    lines += [f"time      {minutes}", f"disk      about {found['disk_mb']:.0f} MB"]
+    lines.append("✓ ready to run" if found["ok"] else "✗ this would not work; see above")
+    return "\n".join(lines)
+
+
+def _settings() -> int:
+    defaults = resolve({})
+    rows = []
+    for section, field in StudyConfig.model_fields.items():
+        model = field.annotation
+        for key, info in model.model_fields.items():  # type: ignore[union-attr]
+            value = getattr(getattr(defaults, section), key)
+            rows.append([f"{section}.{key}", json.dumps(value, ensure_ascii=False), info.description or ""])
+    print(columns(("Setting", "Default", "What it does"), rows))
+    return 0

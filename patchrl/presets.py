@@ -1,0 +1,32 @@
+"""Studies one can start without writing a config. `examples/*.toml` hold the same settings as files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "Nano lab: foreign expert": {
+        "study": {"name": "nano"},
+        "data": {"dataset": "nano-foreign"},
+    },
+    "Nano lab: mild expert": {
+        "study": {"name": "nano-mild"},
+        "data": {"dataset": "nano-mild"},
+    },
+    "Nano lab: one seed": {
+        "study": {"name": "nano-one", "seeds": [0]},
+        "data": {"dataset": "nano-foreign"},
+    },
+    "Quick look: under a minute, too short for the effect": {
+        "study": {"name": "nano-quick", "seeds": [0], "arms": ["expert", "rl"]},
+        "data": {"dataset": "nano-foreign", "train_size": 64, "eval_size": 40},
+        "rewriter": {"steps": 3, "prompts_per_step": 4, "group_size": 4},
+        "finetune": {"epochs": 2},
+        "evaluate": {"general_size": 100},
+    },
+}
+EXAMPLE_FILES = {
+    "nano.toml": "Nano lab: foreign expert",
+    "nano-mild.toml": "Nano lab: mild expert",
+    "nano-quick.toml": "Quick look: under a minute, too short for the effect",
+}

@@ -1,0 +1,1 @@
+"""The browser door: thin tabs over `patchrl.api`."""

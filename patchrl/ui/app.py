@@ -1,0 +1,151 @@
+"""The page: run picker, status line, five tabs."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import gradio as gr
+
+from patchrl import api, markup, views
+from patchrl.errors import PatchRLError
+from patchrl.ui import compare, forgetting, results, setup, training
+from patchrl.ui.charts import plotly_script
+from patchrl.ui.forms import Form
+from patchrl.ui.reader import Snapshot
+from patchrl.ui.session import LIVE, Limits, Session
+
+CSS = (
+    """
+.gradio-container{max-width:1240px!important;margin:0 auto!important}
+.patchrl-charts{display:grid;gap:14px;grid-template-columns:repeat(auto-fill,minmax(min(100%,340px),1fr))}
+.patchrl-charts>div{min-width:0}.patchrl-charts>div[data-chart=plane],.patchrl-charts>div[data-chart=tasks],
+.patchrl-charts>div[data-chart=mismatch],.patchrl-charts>div[data-chart=loss]{grid-column:1/-1}
+.headline{font-size:1.12em;line-height:1.5;margin:.4em 0 .8em}.problem{border-left:4px solid #D55E00;padding:8px 12px;background:rgba(213,94,0,.1)}
+.status{display:grid;gap:6px}.status progress{width:100%;height:10px;accent-color:#009E73}
+"""
+    + markup.STYLE
+)
+FONTS = ["ui-sans-serif", "system-ui", "sans-serif"]
+
+
+def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Blocks:
+    """The app over the runs of one folder."""
+    session, form = Session(runs_dir, limits or Limits()), Form()
+    with gr.Blocks(title="PatchRL") as demo:
+        gr.Markdown("# PatchRL\nRewrite fine-tuning data the way the model answers, and measure what is forgotten.")
+        with gr.Row():
+            session.run = gr.Dropdown(
+                [], value=None, label="Run", info="Everything below shows this run.", allow_custom_value=True,
+                elem_id="run", scale=3,
+            )  # fmt: skip
+            stop = gr.Button("Stop & save", elem_id="stop", scale=1)
+            cancel = gr.Button("Cancel", elem_id="cancel", variant="stop", scale=1)
+            resume = gr.Button("Resume", elem_id="resume", scale=1)
+        status = gr.HTML("", elem_id="status")
+        session.live(status_line, [status])
+        with gr.Tabs():
+            with gr.Tab("1 Setup"):
+                start, _, card = setup.build(session, form)
+            with gr.Tab("2 Train rewriter"):
+                train = training.build(session, form)
+            with gr.Tab("3 Compare"):
+                compare.build(session)
+            with gr.Tab("4 Fine-tune & forgetting"):
+                finetune = forgetting.build(session, form)
+            with gr.Tab("5 Report"):
+                results.build(session)
+        session.wire(demo)
+        _wire_buttons(session, form, (start, train, finetune), (stop, cancel, resume), card)
+    return demo
+
+
+def _wire_buttons(session: Session, form: Form, starters: Any, controls: Any, card: gr.HTML) -> None:
+    """Connect the buttons that start, stop and continue runs."""
+    start, train, finetune = starters
+    stop, cancel, resume = controls
+
+    def starter(upto: str) -> Any:
+        def begin(*values: Any) -> tuple[Any, str]:
+            going = session.busy()
+            if going:
+                gr.Info(f"{going} is still running; the page shows it. Stop it first to start another.")
+                return gr.update(choices=session.choices(), value=going), ""
+            try:
+                run = api.start(
+                    setup.allowed(form.config(values), session.limits), runs_dir=session.runs_dir, upto=upto
+                )
+            except PatchRLError as error:
+                gr.Warning(str(error))
+                return gr.skip(), setup.problem(str(error))
+            gr.Info("Started. Follow it on the tabs Train rewriter, Compare, and Fine-tune & forgetting.")
+            return gr.update(choices=session.choices(), value=run.id), ""
+
+        return begin
+
+    # One queue for both buttons: pressing twice must not start two runs.
+    one: dict[str, Any] = {"concurrency_id": "start", "concurrency_limit": 1, "api_visibility": "private"}
+    for button, upto in ((start, "report"), (train, "train")):
+        session.follow(button.click(starter(upto), form.inputs(), [session.run, card], **one))
+
+    def act(what: str) -> Any:
+        def do(run_id: str | None) -> None:
+            try:
+                if not run_id:
+                    raise PatchRLError("Choose a run first.")
+                run = api.open_run(run_id, runs_dir=session.runs_dir)
+                if what == "resume":
+                    going = session.busy()
+                    if going:
+                        raise PatchRLError(f"{going} is still running; stop it first.")
+                    run.resume()
+                    gr.Info("Resumed; finished steps are not done again.")
+                elif run.status()["state"] not in LIVE:
+                    raise PatchRLError("This run is not running.")
+                elif what == "stop":
+                    run.stop()
+                    gr.Info("Stopping after the current step; what is done so far is kept.")
+                else:
+                    run.cancel()
+            except PatchRLError as error:
+                gr.Warning(str(error))
+
+        return do
+
+    for button, what in ((stop, "stop"), (cancel, "cancel"), (resume, "resume"), (finetune, "resume")):
+        options = one if what == "resume" else {"api_visibility": "private"}
+        session.follow(button.click(act(what), session.run, None, **options))
+
+
+def status_line(snapshot: Snapshot) -> str:
+    """State and progress of the run, and why it failed if it did."""
+    if snapshot.run is None:
+        return f'<p class="note">{markup.escape(snapshot.problem or "No run yet. Press Start on the Setup tab.")}</p>'
+    status, line = snapshot.status, views.describe_status(snapshot.status)
+    if status["state"] == "failed":
+        return f'<p class="problem" role="alert">✗ {markup.escape(line)}</p>'
+    sign = {"done": "✓ ", "stopped": "■ ", "cancelled": "■ "}.get(status["state"], "")
+    if status["state"] not in LIVE:
+        return f'<div class="status">{sign}{markup.escape(line)}</div>'
+    amount = f' value="{status["done"]}" max="{status["total"]}"' if status.get("total") else ""
+    return f'<div class="status" role="status">{markup.escape(line)}<progress aria-label="progress of this stage"{amount}></progress></div>'
+
+
+def launch(runs_dir: str | None = None, port: int | None = None, **options: Any) -> None:
+    """Serve the app on this machine only; on Hugging Face Spaces, to the public with its limits on."""
+    hosted = bool(os.environ.get("SPACE_ID"))
+    demo = build(runs_dir, Limits(public=hosted))
+    theme = gr.themes.Default(primary_hue="emerald", font=FONTS, font_mono=["ui-monospace", "monospace"])
+    demo.queue(max_size=64).launch(
+        server_name="0.0.0.0" if hosted else "127.0.0.1",
+        server_port=port,
+        share=False,
+        ssr_mode=False,
+        theme=theme,
+        css=CSS,
+        head=plotly_script(),
+        max_file_size="200mb",
+        footer_links=[],
+        run_history=False,
+        **options,
+    )

@@ -1,0 +1,86 @@
+"""Compare tab: original and rewritten samples side by side, with every reward and the surprisal of each token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from patchrl import markup, views
+from patchrl.ui.charts import charts
+from patchrl.ui.reader import Snapshot
+from patchrl.ui.session import Session, no_run
+
+HEADERS = ["id", "question", "expert", "rewrite", "gate", "ℓ expert", "ℓ rewrite", "gain", "reward", "decision"]
+WAITING = "Rewrites appear here once the rewriter is trained and the dataset is rewritten."
+
+
+def build(session: Session) -> None:
+    """The tab."""
+    with gr.Row():
+        arm = gr.Dropdown(
+            [(views.ARM_NAMES[a], a) for a in ("rl", "best-of-k", "prompted")], value="rl", label="Rewrites of"
+        )
+        seed = gr.Number(value=None, precision=0, label="Seed", info="Empty: the first.")
+        keep = gr.Dropdown(list(views.SAMPLE_FILTERS), value="all", label="Show")
+        order = gr.Dropdown(list(views.SAMPLE_ORDERS), value="biggest gain", label="Order")
+        search = gr.Textbox("", label="Search", placeholder="text in question, expert or rewrite")
+    waiting = gr.HTML("")
+    table = gr.Dataframe(
+        headers=HEADERS, interactive=False, wrap=True, max_height=420, label="Rewritten dataset (select a row)",
+        column_widths=["90px", "220px", "260px", "260px", "90px", "80px", "80px", "80px", "80px", "90px"],
+        elem_id="samples",
+    )  # fmt: skip
+    detail = gr.HTML(
+        '<p class="note">Select a row to see both texts, the verdict and the surprisal of every token.</p>',
+        elem_id="detail",
+    )
+    mismatch = charts("Mismatch")
+
+    def chosen(snapshot: Snapshot, arm: str, seed: int | None) -> list[dict[str, Any]]:
+        if snapshot.run is None:
+            return []
+        seeds = snapshot.run.config.study.seeds
+        return session.reader.samples(snapshot.run, arm, int(seed) if seed is not None else seeds[0])
+
+    def fill(snapshot: Snapshot, arm: str, seed: int | None, keep: str, order: str, search: str) -> list[Any]:
+        rows = views.select_samples(chosen(snapshot, arm, seed), keep=keep, order=order, search=search)
+        told = "" if rows else no_run(snapshot, WAITING if not search and keep == "all" else "No row fits this filter.")
+        return [told, _frame(rows), _mismatch(snapshot)]
+
+    def _mismatch(snapshot: Snapshot) -> dict[str, Any]:
+        rewrites = {}
+        for name in ("prompted", "best-of-k", "rl"):
+            values = [r["nll_rewrite"] for r in chosen(snapshot, name, None) if r["decision"] == "accepted"]
+            rewrites[name] = [v for v in values if v is not None]
+        figure = views.mismatch_figure(snapshot.last("scan"), rewrites)
+        return {"mismatch": figure} if figure else {}
+
+    session.live(fill, [waiting, table, mismatch], [arm, seed, keep, order, search])
+
+    def opened(run_id: str | None, arm: str, seed: int | None, event: gr.SelectData) -> str:
+        snapshot = session.reader.snapshot(run_id)
+        wanted = str(event.row_value[0])
+        row = next((r for r in chosen(snapshot, arm, seed) if str(r["id"]) == wanted), None)
+        if snapshot.run is None or row is None:
+            return no_run(snapshot, "That row is no longer there.")
+        first = snapshot.run.config.study.seeds[0]
+        return markup.sample_detail(row, snapshot.run.surprisal(arm, int(seed) if seed is not None else first, wanted))
+
+    table.select(opened, [session.run, arm, seed], detail, api_visibility="private")
+
+
+def _frame(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    gate = {True: "✓ passed", False: "✗ failed", None: "? unscorable"}
+
+    def number(value: float | None) -> float | None:
+        return None if value is None else round(value, 3)
+
+    data = [
+        [
+            str(row["id"]), row["question"], row["expert"], row["rewrite"], gate[row["passed"]], number(row["nll_expert"]),
+            number(row["nll_rewrite"]), number(views.gain(row)), number(row["reward"]), row["decision"],
+        ]
+        for row in rows
+    ]  # fmt: skip
+    return {"headers": HEADERS, "data": data}

@@ -1,0 +1,119 @@
+"""Form fields made from the config's own titles, help, bounds and defaults; and the way back to a config."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import gradio as gr
+
+from patchrl.config import StudyConfig, resolve
+from patchrl.errors import ConfigError
+
+Name = tuple[str, str]  # section, key
+DEFAULTS = resolve({})
+
+
+def _plain(annotation: Any) -> Any:
+    """An optional type without its None."""
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
+        kinds = [kind for kind in typing.get_args(annotation) if kind is not type(None)]
+        return kinds[0] if len(kinds) == 1 else annotation
+    return annotation
+
+
+def shown(value: Any) -> Any:
+    """A config value as its widget holds it."""
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return "" if value is None else value
+
+
+class Form:
+    """The widgets of a study's settings, spread over tabs, in the order they were made."""
+
+    def __init__(self) -> None:
+        self.widgets: dict[Name, gr.components.Component] = {}
+
+    def field(self, section: str, key: str, **extra: Any) -> gr.components.Component:
+        """Make the widget of one setting where the layout stands now."""
+        info = StudyConfig.model_fields[section].annotation.model_fields[key]  # type: ignore[union-attr]
+        unit = (info.json_schema_extra or {}).get("unit")
+        common: dict[str, Any] = {
+            "label": f"{info.title} ({unit})" if unit else info.title,
+            "info": info.description,
+            "elem_id": f"{section}-{key}",
+            "interactive": True,
+        } | extra
+        value = getattr(getattr(DEFAULTS, section), key)
+        kind = _plain(info.annotation)
+        widget: gr.components.Component
+        if (section, key) == ("study", "arms"):
+            choices = list(typing.get_args(typing.get_args(kind)[0]))
+            widget = gr.CheckboxGroup(choices, value=list(value), **common)
+        elif typing.get_origin(kind) is Literal:
+            names = list(typing.get_args(kind))
+            optional = value is None
+            widget = gr.Dropdown((["detect"] if optional else []) + names, value=value or "detect", **common)
+        elif kind is bool:
+            widget = gr.Checkbox(value=value, **common)
+        elif kind in (int, float):
+            widget = gr.Number(
+                value=value, precision=0 if kind is int else None, step=1 if kind is int else 1e-4, **common
+            )
+        else:
+            widget = gr.Textbox(value=shown(value), max_lines=1, **common)
+        self.widgets[section, key] = widget
+        return widget
+
+    def fields(self, section: str, *keys: str) -> None:
+        """Several settings of one section; all that are left when none is named."""
+        model = StudyConfig.model_fields[section].annotation
+        for key in keys or [k for k in model.model_fields if (section, k) not in self.widgets]:  # type: ignore[union-attr]
+            self.field(section, key)
+
+    def inputs(self) -> list[gr.components.Component]:
+        return list(self.widgets.values())
+
+    def config(self, values: Sequence[Any]) -> StudyConfig:
+        """A checked config from the widgets' values; raises ConfigError naming the field."""
+        nested: dict[str, dict[str, Any]] = {}
+        for (section, key), value in zip(self.widgets, values, strict=True):
+            nested.setdefault(section, {})[key] = _parsed(section, key, value)
+        return resolve(nested)
+
+    def values(self, config: StudyConfig) -> list[Any]:
+        """What the widgets show for a config."""
+        result = []
+        for section, key in self.widgets:
+            value = getattr(getattr(config, section), key)
+            if (section, key) == ("study", "arms"):
+                result.append(list(value))
+            elif (section, key) == ("data", "task"):
+                result.append(value or "detect")
+            else:
+                result.append(shown(value))
+        return result
+
+
+def _parsed(section: str, key: str, value: Any) -> Any:
+    default = getattr(getattr(DEFAULTS, section), key)
+    if isinstance(value, str):
+        value = value.strip()
+        if isinstance(default, tuple):
+            parts = [part.strip() for part in value.split(",") if part.strip()]
+            if key != "seeds":
+                return parts
+            try:
+                return [int(part) for part in parts]
+            except ValueError:
+                raise ConfigError(f"study.seeds: whole numbers such as 0, 1, 2 are needed (found {value!r}).") from None
+        if default is None and value in ("", "detect"):
+            return None
+    if value is None and default is not None:
+        raise ConfigError(f"{section}.{key}: a number is needed, the field is empty.")
+    if isinstance(default, int) and not isinstance(default, bool) and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

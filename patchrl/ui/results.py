@@ -1,0 +1,60 @@
+"""Report tab: what one takes home."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from patchrl import markup, views
+from patchrl.errors import PatchRLError
+from patchrl.ui.reader import Snapshot
+from patchrl.ui.session import Session, no_run
+
+FILES = {
+    "report": "Report (HTML, opens offline)",
+    "jsonl": "Rewritten dataset (JSONL)",
+    "parquet": "Rewritten dataset (Parquet)",
+    "adapter": "Rewriter adapter (zip)",
+}
+
+
+def build(session: Session) -> None:
+    """The tab."""
+    summary = gr.HTML("", elem_id="summary")
+    with gr.Row():
+        arm = gr.Dropdown(
+            [(views.ARM_NAMES[a], a) for a in ("rl", "best-of-k", "prompted")], value="rl", label="Dataset of"
+        )
+        kind = gr.Dropdown([(title, name) for name, title in FILES.items()], value="report", label="File")
+        make = gr.Button("Prepare the file", elem_id="prepare")
+    file = gr.File(label="Download", interactive=False, elem_id="download")
+
+    def fill(snapshot: Snapshot) -> str:
+        if snapshot.run is None:
+            return no_run(snapshot, "Choose a run above.")
+        told = [
+            f"<p><b>{markup.escape(snapshot.run.id)}</b>: {markup.escape(views.describe_status(snapshot.status))}</p>"
+        ]
+        if snapshot.result:
+            spent = snapshot.result.get("seconds", {})
+            told.append(f'<p class="headline">{markup.escape(views.headline(snapshot.result))}</p>')
+            told.append(
+                markup.table(("Where the time went", ""), [[k, views.format_seconds(v)] for k, v in spent.items()])
+            )
+        return "".join(told)
+
+    session.live(fill, [summary])
+
+    def prepare(run_id: str | None, arm: str, kind: str) -> Any:
+        snapshot = session.reader.snapshot(run_id)
+        if snapshot.run is None:
+            raise gr.Error("Choose a run above first.", print_exception=False)
+        try:
+            return str(snapshot.run.export(kind, Path(tempfile.mkdtemp(prefix="patchrl-")), arm=arm))
+        except PatchRLError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+
+    make.click(prepare, [session.run, arm, kind], file, api_visibility="private")

@@ -1,0 +1,139 @@
+"""Setup tab: what to study, checked before anything loads."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from patchrl import api, markup
+from patchrl.config import StudyConfig, resolve, to_toml
+from patchrl.data import PRESETS as DATA_PRESETS
+from patchrl.errors import ConfigError, PatchRLError
+from patchrl.presets import PRESETS
+from patchrl.runs.folder import default_runs_dir
+from patchrl.ui.forms import Form
+from patchrl.ui.session import Limits, Session
+
+INTRO = """Fine-tuning on text a model would never write makes it forget other skills. PatchRL trains a
+**rewriter** to restate every expert solution the way the model itself answers, checks that the facts stayed,
+and measures what is forgotten with and without it. **Press Start** to see it happen on the embedded lab:
+a 2 M-parameter model, trained and measured on this machine, nothing to download."""
+
+
+def allowed(config: StudyConfig, limits: Limits) -> StudyConfig:
+    """The config, or ConfigError where a public page must not run it."""
+    if not limits.public:
+        return config
+    if (
+        config.backbone.model != "nano"
+        or config.data.dataset not in DATA_PRESETS
+        or config.evaluate.general != ("nano",)
+    ):
+        raise ConfigError("This public page runs the nano lab only; install PatchRL to use your own model or data.")
+    for name, value, top in (
+        ("rewriter.steps", config.rewriter.steps, limits.max_steps),
+        ("data.train_size", config.data.train_size, limits.max_train),
+        ("study.seeds", len(config.study.seeds), limits.max_seeds),
+    ):
+        if value > top:
+            raise ConfigError(f"{name}: this public page allows at most {top} (found {value}).")
+    return config
+
+
+def build(session: Session, form: Form) -> tuple[gr.Button, gr.Button, gr.HTML]:
+    """The tab; returns the buttons Start and Check and the place for messages."""
+    gr.Markdown(INTRO)
+    preset = gr.Dropdown(
+        list(PRESETS), value=next(iter(PRESETS)), label="Preset", info="Fills every setting of all tabs."
+    )
+    with gr.Row():
+        form.field("backbone", "model")
+        form.field("data", "dataset")
+    upload = gr.File(
+        label="Or your own data: JSONL, CSV or Parquet with a question and a solution column",
+        file_types=[".jsonl", ".csv", ".parquet"],
+        visible=not session.limits.public,
+        height=110,
+    )
+    with gr.Row():
+        form.field("study", "arms")
+        form.field("study", "seeds")
+    with gr.Accordion("Columns, task type, sizes, precision", open=False):
+        with gr.Row():
+            form.fields("data", "question_column", "solution_column", "answer_column", "choices_column")
+        with gr.Row():
+            form.fields("data", "config", "split", "task", "train_size", "eval_size")
+        with gr.Row():
+            form.fields("backbone", "revision", "dtype", "device")
+        with gr.Row():
+            form.fields("study", "name")
+            form.fields("gate")
+    with gr.Row():
+        start = gr.Button("Start the study", variant="primary", elem_id="start")
+        check = gr.Button("Check first", elem_id="check")
+    card = gr.HTML("", elem_id="preflight")
+    with gr.Accordion("The same as a file and a command", open=False):
+        toml = gr.Code(
+            "", language=None, label="study.toml — run with: python -m patchrl run study.toml", interactive=False
+        )
+
+    def fill(name: str) -> list[Any]:
+        return form.values(resolve(PRESETS[name]))
+
+    preset.input(fill, preset, form.inputs(), api_visibility="private", show_progress="hidden")
+
+    def keep_upload(path: str | None) -> Any:
+        if path is None or session.limits.public:
+            return gr.skip()
+        # Gradio may clear its upload folder; a run must find the data again when it is resumed.
+        folder = Path(session.runs_dir or default_runs_dir()).parent / "uploads"
+        folder.mkdir(parents=True, exist_ok=True)
+        return str(shutil.copy(path, folder / Path(path).name))
+
+    upload.upload(keep_upload, upload, form.widgets["data", "dataset"], api_visibility="private")
+
+    def preflight(*values: Any) -> tuple[str, str]:
+        try:
+            config = allowed(form.config(values), session.limits)
+            return preflight_card(api.check(config)), to_toml(config) or "# every setting has its default value"
+        except PatchRLError as error:
+            return problem(str(error)), ""
+
+    check.click(preflight, form.inputs(), [card, toml], api_visibility="private")
+    return start, check, card
+
+
+def problem(text: str) -> str:
+    """One sentence of error, as HTML."""
+    return f'<p class="problem" role="alert">✗ {markup.escape(text)}</p>'
+
+
+def preflight_card(found: dict[str, Any]) -> str:
+    """What the preflight found, as HTML."""
+    parts = [problem(text) for text in found["problems"]]
+    if found.get("rows"):
+        dropped = ", ".join(f"{n} {why}" for why, n in found["dropped"].items()) or "none"
+        minutes = (
+            "unknown for this backbone"
+            if found["minutes"] is None
+            else f"about {found['minutes']:.0f} min on two CPU cores"
+        )
+        facts = [
+            ["Rows", f"{found['rows']['train']} to train on, {found['rows']['eval']} held out"],
+            ["Dropped", dropped],
+            ["Columns", ", ".join(f"{role} = {name}" for role, name in found["columns"].items())],
+            ["Task", found["task"]],
+            ["Time", minutes],
+            ["Disk", f"about {found['disk_mb']:.0f} MB"],
+        ]
+        first = found["first"]
+        parts += [
+            markup.table(("Preflight", ""), facts),
+            f"<p><b>First example.</b> {markup.escape(first['question'])}</p>",
+            f"<p><b>Expert.</b> {markup.escape(first['solution'])} <b>Answer:</b> {markup.escape(first['reference'])}</p>",
+        ]
+    parts.append("<p>✓ Ready to run.</p>" if found["ok"] else "<p>✗ This cannot run as it is.</p>")
+    return "".join(parts)

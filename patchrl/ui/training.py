@@ -1,0 +1,50 @@
+"""Train rewriter tab: settings, stop buttons, live curves, the newest group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from patchrl import markup, views
+from patchrl.ui.charts import charts
+from patchrl.ui.forms import Form
+from patchrl.ui.reader import Snapshot
+from patchrl.ui.session import Session, no_run
+
+WAITING = "Curves appear after the first training step. Start a study on the Setup tab."
+
+
+def build(session: Session, form: Form) -> gr.Button:
+    """The tab; returns the button that trains only the rewriter."""
+    with gr.Row():
+        form.fields("rewriter", "steps", "prompts_per_step", "group_size", "learning_rate")
+        form.fields("reward", "lambda_dist", "lambda_div")
+    with gr.Accordion("More settings of the rewriter", open=False):
+        with gr.Row():
+            form.fields("reward")
+            form.fields("rewriter", "instruction")
+        with gr.Row():
+            form.fields("rewriter")
+        with gr.Row():
+            form.fields("rewrite")
+    train = gr.Button("Train the rewriter only", elem_id="train")
+    gr.Markdown("### Training curves")
+    with gr.Row():
+        x = gr.Radio(
+            [("steps", "step"), ("rewrites sampled", "samples"), ("minutes", "time")],
+            value="step",
+            label="Horizontal axis",
+        )
+        smoothing = gr.Slider(0, 0.95, value=0.5, step=0.05, label="Smoothing", info="0 shows the raw values.")
+        log_y = gr.Checkbox(False, label="Logarithmic vertical axis")
+    waiting = gr.HTML("")
+    curves = charts("Training curves")
+    group = gr.HTML(markup.group_cards(None), elem_id="group")
+
+    def fill(snapshot: Snapshot, axis: str, weight: float, log: bool) -> list[Any]:
+        figures = views.training_figures(snapshot.events, x=axis, smoothing=weight, log_y=log)
+        return ["" if figures else no_run(snapshot, WAITING), figures, markup.group_cards(snapshot.last("group"))]
+
+    session.live(fill, [waiting, curves, group], [x, smoothing, log_y])
+    return train
