@@ -66,7 +66,7 @@ class Backbone:
     """A causal LM with its tokenizer. `model` may carry a LoRA adapter; scoring always switches it off."""
 
     def __init__(self, model: torch.nn.Module, tokenizer) -> None:
-        self.model = model
+        self.model: Any = model
         self.tokenizer = tokenizer
         if tokenizer.eos_token_id is None:
             raise BackboneError("backbone.model: its tokenizer has no end-of-sequence token, so answers could not end.")

@@ -206,7 +206,7 @@ def _fields(row: dict[str, Any], columns: dict[str, str]) -> tuple[str, str, str
     answer = _text(row.get(columns["answer"])) or None if "answer" in columns else None
     if "choices" in columns:
         options = row.get(columns["choices"])
-        options = json.loads(options) if isinstance(options, str) else list(options)
+        options = json.loads(options) if isinstance(options, str) else list(options or [])
         question += "".join(f"\n{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
         index = answer if answer is not None else solution
         if index.isdigit() and int(index) < len(options):

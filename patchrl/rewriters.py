@@ -12,7 +12,7 @@ from patchrl.backbone import Backbone, Score
 from patchrl.config import StudyConfig
 from patchrl.instructions import rewrite_prompt
 from patchrl.rewards import group_rewards
-from patchrl.types import Example, Generation, Rewrite, Verdict
+from patchrl.types import Decision, Example, Generation, Rewrite, Verdict
 from patchrl.verify import Verifier
 
 
@@ -81,7 +81,8 @@ def _decide(
     attempts: int,
 ) -> Rewrite:
     if verdict.passed:
-        decision, target = "accepted", made.text
+        decision: Decision = "accepted"
+        target: str | None = made.text
     elif config.rewrite.fallback == "expert":
         decision, target = "fallback", example.solution
     else:

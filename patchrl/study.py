@@ -6,9 +6,10 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,20 +52,17 @@ class Study:
         for seed in seeds:
             if "rl" in arms:
                 proof = folder.adapter(seed) / "done.json"
-                yield Step("train", seed, "rl", proof, lambda seed=seed: self._train(seed))
+                yield Step("train", seed, "rl", proof, partial(self._train, seed))
         for seed in seeds:
             for arm in arms:
                 proof = folder.targets(arm, seed)
-                yield Step("rewrite", seed, arm, proof, lambda arm=arm, seed=seed: self._rewrite(arm, seed))
+                yield Step("rewrite", seed, arm, proof, partial(self._rewrite, arm, seed))
         yield Step("evaluate", None, "base", folder.base() / "evaluation.json", self._evaluate_base)
         for seed in seeds:
             for arm in arms:
                 home = folder.arm(arm, seed)
-                work = self._finetune, self._evaluate
-                for stage, proof, do in zip(
-                    ("finetune", "evaluate"), (home / "finetuned.json", home / "evaluation.json"), work, strict=True
-                ):
-                    yield Step(stage, seed, arm, proof, lambda do=do, arm=arm, seed=seed: do(arm, seed))
+                yield Step("finetune", seed, arm, home / "finetuned.json", partial(self._finetune, arm, seed))
+                yield Step("evaluate", seed, arm, home / "evaluation.json", partial(self._evaluate, arm, seed))
         yield Step("report", None, None, folder.report, self._report)
 
     def run(self, upto: str = "report") -> None:
@@ -203,7 +201,9 @@ class Study:
         result = collect(self.config, self.folder)
         self.folder.write_json(self.folder.result, result)
         seed = self.config.study.seeds[0]
-        samples = {a: _rows(self.folder.samples(a, seed)) for a in self.config.study.arms if a != "expert"}
+        samples: dict[str, Any] = {
+            a: _rows(self.folder.samples(a, seed)) for a in self.config.study.arms if a != "expert"
+        }
         html = build_report(self.config, read_events(self.folder.events), result, samples)
         temporary = self.folder.report.with_suffix(".part")
         temporary.write_text(html, encoding="utf-8")
@@ -233,7 +233,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in file]
 
 
-def _mean(values: list[float | None]) -> float | None:
+def _mean(values: Sequence[float | None]) -> float | None:
     known = [v for v in values if v is not None]
     return sum(known) / len(known) if known else None
 
@@ -301,8 +301,8 @@ def _arm_result(config, folder: RunFolder, arm: str, base, correct, expert_drop:
         "data": {key: _mean([t[key] for t in targets]) for key in ("nll", "diversity", "accepted")},
         "no_answer": _mean([e["no_answer"] for e in evaluations]),
         "cost": {
-            "seconds": _mean([t["seconds"] for t in targets]) + (_mean([t["seconds"] for t in training]) or 0),
-            "tokens": _mean([t["tokens"] for t in targets]) + (_mean([t["tokens"] for t in training]) or 0),
+            "seconds": sum(t["seconds"] for t in [*targets, *training]) / len(seeds),
+            "tokens": sum(t["tokens"] for t in [*targets, *training]) / len(seeds),
             "finetune_seconds": _mean([t["seconds"] for t in tuning]),
         },
     }

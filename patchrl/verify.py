@@ -6,7 +6,7 @@ import multiprocessing
 import re
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 from patchrl.equations import failing_equation
 from patchrl.tasks import (
@@ -51,8 +51,8 @@ class Verifier:
 
     def __init__(self, *, timeout: float = 2.0, reasoning: Reasoning = "equations") -> None:
         self.timeout, self.reasoning = timeout, reasoning
-        self._process = None
-        self._pipe = None
+        self._process: Any = None
+        self._pipe: Any = None
 
     def __enter__(self) -> Verifier:
         return self

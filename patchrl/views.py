@@ -451,7 +451,7 @@ def format_seconds(seconds: float | None) -> str:
     """3 s, 4 min 05 s, 2 h 10 min; a dash for the unknown."""
     if seconds is None:
         return "–"
-    minutes, rest = divmod(int(round(seconds)), 60)
+    minutes, rest = divmod(round(seconds), 60)
     if minutes < 1:
         return f"{rest} s"
     if minutes < 60:

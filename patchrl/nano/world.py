@@ -386,7 +386,7 @@ def rewriting(rng: random.Random) -> Chat:
 
 def style(text: str) -> str:
     """Which of the lab's styles a text on a word problem is in: own, mannered, half-foreign, expert or other."""
-    if text.startswith("Solution.") or text.startswith("We begin with"):
+    if text.startswith(("Solution.", "We begin with")):
         return "expert"
     if "Step 1" in text or text.startswith(("Sure", "Of course", "Certainly")):
         return "mannered"

@@ -76,7 +76,10 @@ def rewrite_dataset(
     if surprisal_out is not None:
         write_rows(surprisal_out, surprisal_rows(backbone, rewrites))
     kept = [(r.example.question, r.target) for r in rewrites if r.target is not None]
-    summary = {"accepted": sum(r.decision == "accepted" for r in rewrites) / max(len(rewrites), 1), "tokens": tokens}
+    summary: dict[str, float | None] = {
+        "accepted": sum(r.decision == "accepted" for r in rewrites) / max(len(rewrites), 1),
+        "tokens": tokens,
+    }
     summary |= describe_targets(backbone, kept)
     recorder.event("rewrite", seed=seed, arm=arm, **summary)
     return summary

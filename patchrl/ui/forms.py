@@ -86,7 +86,7 @@ class Form:
 
     def values(self, config: StudyConfig) -> list[Any]:
         """What the widgets show for a config."""
-        result = []
+        result: list[Any] = []
         for section, key in self.widgets:
             value = getattr(getattr(config, section), key)
             if (section, key) == ("study", "arms"):

@@ -107,7 +107,7 @@ class Session:
         slow.tick(self.update, **again).then(pace, self.run, quick, **quiet)
         follow(self.run.change(None, self.run, None, js=SET_ADDRESS))
         for widget in {id(i): i for live in self.lives for i in live.inputs}.values():
-            widget.change(self.update, **again)  # type: ignore[attr-defined]
+            widget.change(self.update, **again)
 
         def opened(request: gr.Request) -> Any:
             asked = request.query_params.get("run")

@@ -1,0 +1,205 @@
+"""The one door behind command line and pages: start runs, follow them, read what they made. No torch."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from patchrl.config import StudyConfig, load_config, to_toml
+from patchrl.errors import PatchRLError, RunError
+from patchrl.jobs import launch
+from patchrl.jobs.liveness import LIVE, log_tail, resolve_status
+from patchrl.runs.events import read_new_events
+from patchrl.runs.folder import RunFolder, default_runs_dir
+
+POLL_SECONDS = 0.2
+EXPORTS = ("report", "jsonl", "parquet", "adapter")
+
+
+class Run:
+    """One run: its settings, its state, what it has made so far. Reading never disturbs the worker."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self.id = folder.id
+        self.path = folder.path
+        self.config: StudyConfig = load_config(folder.config)
+
+    def __repr__(self) -> str:
+        return f"Run({self.id!r})"
+
+    # --- its state --------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """State, stage, progress and estimated seconds left; a dead worker is reported as failed."""
+        return resolve_status(self.folder)
+
+    def events(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """Events from a byte offset on, and the offset for the next call."""
+        return read_new_events(self.folder.events, offset)
+
+    def log_tail(self, lines: int = 20) -> list[str]:
+        """The last lines of the worker's log."""
+        return log_tail(self.folder, lines)
+
+    def wait(
+        self, timeout: float | None = None, on_event: Callable[[dict[str, Any]], None] | None = None
+    ) -> dict[str, Any]:
+        """Wait until the run ends or `timeout` seconds passed; returns the status then.
+
+        `on_event` sees every event once, those of earlier waits on this object excepted.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            status = self.status()  # before the events, so that none is missed after the end
+            events, self._offset = self.events(getattr(self, "_offset", 0))
+            if on_event is not None:
+                for event in events:
+                    on_event(event)
+            if status["state"] not in LIVE or (deadline is not None and time.monotonic() >= deadline):
+                return status
+            time.sleep(POLL_SECONDS)
+
+    # --- what it made -----------------------------------------------------------------------------
+
+    def samples_path(self, arm: str, seed: int) -> Path:
+        """Where the rewritten rows of an arm lie, once made."""
+        return self.folder.samples(arm, seed)
+
+    def samples(self, arm: str, seed: int) -> list[dict[str, Any]]:
+        """The rewritten rows of an arm; none before they are made."""
+        return _rows(self.folder.samples(arm, seed))
+
+    def surprisal(self, arm: str, seed: int, row_id: str) -> dict[str, Any] | None:
+        """Token surprisal of one row's expert and rewrite: [text, nats, alternatives] per token."""
+        rows = _rows(self.folder.surprisal(arm, seed))
+        return next((row for row in rows if str(row["id"]) == row_id), None)
+
+    def result(self) -> dict[str, Any] | None:
+        """result.json, None before the report stage."""
+        return self.folder.read_json(self.folder.result)
+
+    @property
+    def report_path(self) -> Path | None:
+        """report.html, None before it is written."""
+        return self.folder.report if self.folder.report.is_file() else None
+
+    def export(self, kind: str, into: Path | str, *, arm: str = "rl", seed: int | None = None) -> Path:
+        """Write one file a person takes home into a folder, and return its path.
+
+        `kind`: report, jsonl or parquet (the rewritten dataset in TRL's conversational format), or
+        adapter (zip). Raises RunError when the run has not made it yet.
+        """
+        into, seed = Path(into), self.config.study.seeds[0] if seed is None else seed
+        into.mkdir(parents=True, exist_ok=True)
+        if kind == "report":
+            if self.report_path is None:
+                raise RunError(f"{self.id} has no report yet; it is written when every arm is evaluated.")
+            return Path(shutil.copy(self.report_path, into / f"{self.id}.html"))
+        if kind == "adapter":
+            adapter = self.folder.adapter(seed)
+            if not (adapter / "done.json").is_file():
+                raise RunError(f"{self.id} has no trained rewriter for seed {seed}.")
+            return Path(shutil.make_archive(str(into / f"{self.id}-adapter-seed{seed}"), "zip", adapter))
+        if kind not in EXPORTS:
+            raise RunError(f"Export {kind!r}: choose one of {', '.join(EXPORTS)}.")
+        rows = [row for row in self.samples(arm, seed) if row["target"] is not None]
+        if not rows:
+            raise RunError(f"{self.id} has no rewrites of arm {arm!r}, seed {seed}.")
+        path = into / f"{self.id}-{arm}-seed{seed}.{kind}"
+        records = [conversation(row) for row in rows]
+        if kind == "jsonl":
+            path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records), encoding="utf-8")
+        else:
+            import pandas as pd
+
+            pd.DataFrame(records).to_parquet(path)
+        return path
+
+    # --- what one can do to it --------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Ask it to stop after the current step; what is done is kept."""
+        launch.request_stop(self.folder)
+
+    def cancel(self) -> None:
+        """End it now; the step in progress is lost."""
+        launch.cancel(self.folder)
+
+    def resume(self, upto: str = "report") -> None:
+        """Continue where it stands; finished steps are not done again."""
+        launch.launch(self.folder, upto)
+
+
+def conversation(row: dict[str, Any]) -> dict[str, Any]:
+    """A rewritten row in TRL's conversational format, with where its target came from."""
+    turns = [{"role": "user", "content": row["question"]}, {"role": "assistant", "content": row["target"]}]
+    source = "rewrite" if row["decision"] == "accepted" else "expert"
+    return {"messages": turns, "source": source, "nll_expert": row["nll_expert"], "nll_rewrite": row["nll_rewrite"]}
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+    except FileNotFoundError:
+        return []
+
+
+def start(
+    config: StudyConfig, runs_dir: Path | str | None = None, name: str | None = None, upto: str = "report"
+) -> Run:
+    """Start a study in a process of its own and return at once."""
+    folder = RunFolder.create(runs_dir or default_runs_dir(), config, name)
+    launch.launch(folder, upto)
+    return Run(folder)
+
+
+def run(
+    config: StudyConfig | str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    runs_dir: Path | str | None = None,
+    name: str | None = None,
+    upto: str = "report",
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+) -> Run:
+    """Run a study to its end and return it. Raises RunError with the reason when it does not finish."""
+    settings = config if isinstance(config, StudyConfig) else load_config(config, list(overrides))
+    made = start(settings, runs_dir, name, upto)
+    status = made.wait(on_event=on_event)
+    if status["state"] != "done":
+        raise RunError(f"{made.id} {status['state']}: {status.get('error') or 'no reason was left'}")
+    return made
+
+
+def open_run(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:
+    """An existing run by its id, or by the path of its folder."""
+    path = Path(run_id)
+    if len(path.parts) > 1 and (path / "config.json").is_file():
+        return Run(RunFolder(path))
+    return Run(RunFolder.find(runs_dir or default_runs_dir(), str(run_id)))
+
+
+def list_runs(runs_dir: Path | str | None = None) -> list[Run]:
+    """All runs, newest first; folders that are no readable runs are left out."""
+    folder = Path(runs_dir or default_runs_dir())
+    runs = []
+    paths = [p for p in folder.iterdir() if (p / "config.json").is_file()] if folder.is_dir() else []
+    for path in sorted(paths, key=lambda p: (p / "config.json").stat().st_mtime, reverse=True):
+        try:
+            runs.append(Run(RunFolder(path)))
+        except PatchRLError:
+            continue
+    return runs
+
+
+def check(config: StudyConfig) -> dict[str, Any]:
+    """Preflight: what would happen, and what would not work. Loads data, never a model."""
+    from patchrl.preflight import preflight
+
+    return preflight(config) | {"toml": to_toml(config), "command": "python -m patchrl run study.toml"}

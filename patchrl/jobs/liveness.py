@@ -1,0 +1,76 @@
+"""What a run's status really is: a dead worker's last words may still say `running`."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import psutil
+
+from patchrl.runs.folder import RunFolder
+
+LIVE = ("queued", "running", "stopping")
+START_SECONDS = 60.0  # a worker that has not spoken after this long never will
+SAME_PROCESS_SECONDS = 2.0
+
+
+def worker_of(status: dict[str, Any]) -> psutil.Process | None:
+    """The live process a status speaks of. A recycled pid has another creation time and does not count."""
+    if not status.get("pid"):
+        return None
+    try:
+        process = psutil.Process(status["pid"])
+        same = abs(process.create_time() - status["pid_started"]) < SAME_PROCESS_SECONDS
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return None
+
+
+def resolve_status(folder: RunFolder) -> dict[str, Any]:
+    """status.json, corrected by whether the worker lives; a run never started is `new`."""
+    from patchrl.jobs.launch import children
+
+    child = children.get(folder.id)
+    exit_code = child.poll() if child else None  # polling reaps our own child
+    status = folder.read_json(folder.status)
+    if status is None:
+        return {"state": "new", "stage": None, "seed": None, "arm": None, "done": 0, "total": 0, "error": None}
+    if status["state"] not in LIVE:
+        return status
+    if status["state"] == "queued":
+        alive = exit_code is None if child else time.time() - status["updated"] < START_SECONDS
+    else:
+        alive = worker_of(status) is not None
+    if alive:
+        return status | ({"state": "stopping"} if folder.stop_flag.exists() else {})
+    again = folder.read_json(folder.status) or status  # it may have finished between the two looks
+    if again["state"] not in LIVE:
+        return again
+    return again | {"state": "failed", "exit_code": exit_code, "error": obituary(folder, exit_code)}
+
+
+def obituary(folder: RunFolder, exit_code: int | None) -> str:
+    """Why a worker that left no last word is gone: exit code, a hint, its last log lines."""
+    last = log_tail(folder, 3)
+    text = " ".join(last).lower()
+    if "no space left" in text:
+        advice = "The disk is full: free some space, then Resume."
+    elif exit_code == -9:
+        advice = "It was killed, most often because memory ran out: lower the batch sizes, then Resume."
+    else:
+        advice = "Resume continues from the last finished step."
+    code = "unknown" if exit_code is None else str(exit_code)
+    return f"The worker died (exit code {code}). {advice}" + (f" Last log lines: {' | '.join(last)}" if last else "")
+
+
+def log_tail(folder: RunFolder, lines: int) -> list[str]:
+    """The last lines of the log that hold text; progress bars count as their last state."""
+    try:
+        with folder.log.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - 200 * (lines + 5)))
+            text = file.read().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    shown = [line.rsplit("\r", 1)[-1].rstrip() for line in text.splitlines()]
+    return [line for line in shown if line.strip()][-lines:]

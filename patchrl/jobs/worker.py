@@ -1,0 +1,71 @@
+"""The process of one run: `python -m patchrl.jobs.worker RUN_DIR [--upto STAGE]`. Output goes to the run's log."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import sys
+import traceback
+from pathlib import Path
+
+from patchrl.config import load_config
+from patchrl.errors import PatchRLError, StopRequested
+from patchrl.runs.folder import RunFolder
+from patchrl.runs.recorder import RunRecorder
+
+STOPPED, FAILED, TWICE = 0, 1, 3
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Carry a run to a stage; how it ended stands in status.json."""
+    parser = argparse.ArgumentParser(prog="patchrl.jobs.worker")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--upto", default="report")
+    options = parser.parse_args(arguments)
+    folder = RunFolder(options.folder)
+    with folder.lock.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"{folder.id} already has a worker.", file=sys.stderr)
+            return TWICE
+        return work(folder, options.upto)
+
+
+def work(folder: RunFolder, upto: str) -> int:
+    """Run the study and write its last word; the lock is held."""
+    recorder = RunRecorder(folder)
+    try:
+        config = load_config(folder.config)
+        from patchrl.study import run_study
+
+        run_study(config, folder, recorder, upto)
+    except StopRequested as stopped:
+        print(stopped)
+        recorder.finish("stopped", STOPPED)
+        return STOPPED
+    except PatchRLError as error:
+        traceback.print_exc()
+        recorder.finish("failed", FAILED, str(error))
+        return FAILED
+    # The one boundary where any failure becomes a sentence; its traceback is in the log.
+    except Exception as error:
+        traceback.print_exc()
+        recorder.finish("failed", FAILED, f"{type(error).__name__}: {str(error) or 'no message'}. {hint(str(error))}")
+        return FAILED
+    recorder.finish("done", 0)
+    return 0
+
+
+def hint(text: str) -> str:
+    """What to do about a failure, judged by its message."""
+    lowered = text.lower()
+    if "no space left" in lowered:
+        return "The disk is full: free some space, then Resume."
+    if "out of memory" in lowered or "can't allocate memory" in lowered or "bad_alloc" in lowered:
+        return "Memory ran out: lower rewriter.prompts_per_step, finetune.batch_size or the length limits."
+    return "The log has the details."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""What a study would do, and what in it cannot work, before anything heavy loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from patchrl.config import StudyConfig
+from patchrl.data import HUB_ID, load_eval_items, load_examples
+from patchrl.errors import PatchRLError
+
+# Measured with examples/nano.toml on two CPU cores: seconds per sampled rewrite, per fine-tuning
+# example, and per evaluated item.
+SECONDS_PER_REWRITE, SECONDS_PER_EXAMPLE, SECONDS_PER_ITEM = 0.02, 0.008, 0.02
+START_SECONDS = 20.0
+NANO_MB = 8.0
+
+
+def preflight(config: StudyConfig) -> dict[str, Any]:
+    """Rows, columns, first example, minutes, disk, and `problems`: one sentence each; `ok` if there are none."""
+    problems = [*backbone_problems(config.backbone.model)]
+    found: dict[str, Any] = {"rows": None, "kept": 0, "dropped": {}, "columns": {}, "task": None, "first": None}
+    try:
+        data = load_examples(config.data)
+    except PatchRLError as error:
+        problems.append(str(error))
+    else:
+        first = data.train[0]
+        found |= {
+            "rows": {"train": len(data.train), "eval": len(data.eval)},
+            "kept": data.kept,
+            "dropped": data.dropped,
+            "columns": data.columns,
+            "task": data.task,
+            "first": {"question": first.question, "solution": first.solution, "reference": first.reference},
+        }
+        problems += size_problems(config, len(data.train), len(data.eval))
+    general = 0
+    for name in config.evaluate.general:
+        try:
+            general += config.evaluate.general_size if name == "nano" else len(load_eval_items(name))
+        except PatchRLError as error:
+            problems.append(f"evaluate.general: {error}")
+    nano = config.backbone.model == "nano"
+    return found | {
+        "ok": not problems,
+        "problems": problems,
+        "general_items": general,
+        "minutes": estimated_minutes(config) if nano else None,
+        "disk_mb": estimated_megabytes(config),
+    }
+
+
+def backbone_problems(model: str) -> list[str]:
+    """Why a backbone cannot be loaded, as far as its name and folder tell."""
+    if model == "nano":
+        return []
+    path = Path(model)
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            return [f"backbone.model: {model} has no config.json; give the folder of a saved Transformers model."]
+        if not any(path.glob("*.safetensors")):
+            return [f"backbone.model: {model} has no .safetensors weights; save the model again with safetensors."]
+        return []
+    if not HUB_ID.match(model):
+        return [f"backbone.model: {model!r} is neither `nano`, an existing folder, nor a Hub id such as org/name."]
+    return []
+
+
+def size_problems(config: StudyConfig, train: int, held_out: int) -> list[str]:
+    """Settings that do not go with the number of rows."""
+    problems = []
+    if "rl" in config.study.arms and train < config.rewriter.prompts_per_step:
+        problems.append(
+            f"rewriter.prompts_per_step: {config.rewriter.prompts_per_step} prompts a step need as many training "
+            f"examples, there are {train}; lower it or give more data."
+        )
+    if held_out == 0:
+        problems.append("data: no held-out row has a reference answer, so the target task cannot be measured.")
+    return problems
+
+
+def estimated_minutes(config: StudyConfig) -> float:
+    """Wall time of the nano study on two CPU cores, from constants measured there; within a factor of two."""
+    rewriter, size, arms = config.rewriter, config.data.train_size, config.study.arms
+    rewrites = rewriter.steps * rewriter.prompts_per_step * rewriter.group_size if "rl" in arms else 0
+    rewrites += size * sum({"prompted": 1, "rl": 1, "best-of-k": config.rewrite.best_of_k}.get(arm, 0) for arm in arms)
+    tuned = size * config.finetune.epochs * len(arms)
+    items = (config.data.eval_size + config.evaluate.general_size) * len(arms)
+    per_seed = rewrites * SECONDS_PER_REWRITE + tuned * SECONDS_PER_EXAMPLE + items * SECONDS_PER_ITEM
+    return (START_SECONDS + per_seed * len(config.study.seeds)) / 60
+
+
+def estimated_megabytes(config: StudyConfig) -> float:
+    """Disk a run takes: tuned weights (if kept) and about 10 MB of samples, events and report per seed."""
+    path = Path(config.backbone.model)
+    size = NANO_MB
+    if path.is_dir():
+        size = sum(f.stat().st_size for f in path.glob("*.safetensors")) / 2**20
+    seeds, arms = len(config.study.seeds), len(config.study.arms)
+    return seeds * (10 + (size * arms if config.finetune.keep_weights else 0)) + 5
