@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -139,7 +140,7 @@ class Backbone:
     # --- adapter ------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def frozen(self) -> Iterator[torch.nn.Module]:
+    def frozen(self) -> Iterator[Any]:
         """The model as the frozen backbone: adapter off, eval mode, no gradient; all restored after."""
         training = self.model.training
         self.model.eval()
@@ -242,7 +243,7 @@ class Backbone:
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]) + len(targets[i]))
         scores: dict[int, Score] = {}
         with self.frozen() as model, torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            core = model.get_base_model() if hasattr(model, "get_base_model") else model
+            core: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
             for start in range(0, len(order), SCORING_ROWS):
                 chunk = order[start : start + SCORING_ROWS]
                 batch = self._score_batch(core, [prompts[i] for i in chunk], [targets[i] for i in chunk], top)

@@ -65,8 +65,8 @@ def parse_quantity(text: str) -> Quantity | None:
         return None
     mixed = re.fullmatch(r"([-−]?)(\d+)\s+(\d+)\s?/\s?(\d+)", text)
     if mixed and int(mixed[4]):
-        value = int(mixed[2]) + Fraction(int(mixed[3]), int(mixed[4]))
-        return Quantity(-value if mixed[1] else value)
+        whole = int(mixed[2]) + Fraction(int(mixed[3]), int(mixed[4]))
+        return Quantity(-whole if mixed[1] else whole)
     numbers = _NUMBER.findall(text)
     if len(numbers) != 1:
         return None
@@ -109,8 +109,8 @@ def choice_letter(text: str) -> str | None:
             if found := pattern.search(inner):
                 return found[1].upper()
         for pattern in (_CHOICE_BRACKET, _CHOICE_ALONE):
-            if found := pattern.findall(inner):
-                return found[-1].upper()
+            if letters := pattern.findall(inner):
+                return letters[-1].upper()
     return None
 
 

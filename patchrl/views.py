@@ -51,7 +51,8 @@ X_AXES = {"step": "step", "samples": "rewrites sampled", "time": "minutes"}
 
 def smooth(values: Sequence[float | None], weight: float) -> list[float | None]:
     """Exponential moving average without start-up bias; gaps stay gaps. `weight` in [0, 1)."""
-    mean, mass, result = 0.0, 0.0, []
+    mean, mass = 0.0, 0.0
+    result: list[float | None] = []
     for value in values:
         if value is None:
             result.append(None)
@@ -71,7 +72,7 @@ def thin(rows: Sequence[Event], limit: int = MAX_POINTS) -> list[Event]:
 
 def layout(title: str, x: str, y: str, **extra: Any) -> Figure:
     """The look all figures share; colours of text and grid are left to the page's theme."""
-    base = {
+    base: Figure = {
         "title": {"text": title, "font": {"size": 14}, "x": 0, "xref": "paper"},
         "margin": {"l": 52, "r": 12, "t": 36, "b": 42},
         "paper_bgcolor": "rgba(0,0,0,0)",

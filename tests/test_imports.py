@@ -14,6 +14,7 @@ LAYERS = [
     {"config", "instructions", "presets"},
     {"tasks", "equations", "statistics"},
     {"nano", "verify", "data"},
+    {"preflight"},
     {"backbone", "rewards", "views", "runs"},
     {"rewriters", "markup"},
     {"stages", "report"},
