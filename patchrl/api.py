@@ -28,6 +28,7 @@ class Run:
         self.id = folder.id
         self.path = folder.path
         self.config: StudyConfig = load_config(folder.config)
+        self._offset = 0
 
     def __repr__(self) -> str:
         return f"Run({self.id!r})"
@@ -56,7 +57,7 @@ class Run:
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             status = self.status()  # before the events, so that none is missed after the end
-            events, self._offset = self.events(getattr(self, "_offset", 0))
+            events, self._offset = self.events(self._offset)
             if on_event is not None:
                 for event in events:
                     on_event(event)
@@ -166,11 +167,17 @@ def run(
     runs_dir: Path | str | None = None,
     name: str | None = None,
     upto: str = "report",
+    wait: bool = True,
     on_event: Callable[[dict[str, Any]], None] | None = None,
 ) -> Run:
-    """Run a study to its end and return it. Raises RunError with the reason when it does not finish."""
+    """Run a study to its end and return it; with `wait=False` return once it is started.
+
+    Raises RunError with the reason when it was waited for and did not finish.
+    """
     settings = config if isinstance(config, StudyConfig) else load_config(config, list(overrides))
     made = start(settings, runs_dir, name, upto)
+    if not wait:
+        return made
     status = made.wait(on_event=on_event)
     if status["state"] != "done":
         raise RunError(f"{made.id} {status['state']}: {status.get('error') or 'no reason was left'}")
@@ -178,11 +185,13 @@ def run(
 
 
 def open_run(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:
-    """An existing run by its id, or by the path of its folder."""
-    path = Path(run_id)
-    if len(path.parts) > 1 and (path / "config.json").is_file():
-        return Run(RunFolder(path))
-    return Run(RunFolder.find(runs_dir or default_runs_dir(), str(run_id)))
+    """An existing run: by its id (text), or by its folder (a Path).
+
+    Text is never taken for a path, so that what a visitor types cannot leave the runs folder.
+    """
+    if isinstance(run_id, Path):
+        return Run(RunFolder(run_id))
+    return Run(RunFolder.find(runs_dir or default_runs_dir(), run_id))
 
 
 def list_runs(runs_dir: Path | str | None = None) -> list[Run]:
@@ -193,7 +202,7 @@ def list_runs(runs_dir: Path | str | None = None) -> list[Run]:
     for path in sorted(paths, key=lambda p: (p / "config.json").stat().st_mtime, reverse=True):
         try:
             runs.append(Run(RunFolder(path)))
-        except PatchRLError:
+        except (PatchRLError, ValueError):  # ValueError: bytes that are no text
             continue
     return runs
 

@@ -98,7 +98,7 @@ def dispatch(options: argparse.Namespace) -> int:
         return _settings()
     if options.command == "list":
         return _list(options.runs_dir)
-    run = api.open_run(options.run, runs_dir=options.runs_dir)
+    run = _open(options.run, options.runs_dir)
     if options.command == "show":
         return _show(run, options.json)
     if options.command == "tail":
@@ -120,9 +120,14 @@ def _stage(options: argparse.Namespace) -> int:
     else:
         if options.set or options.name:
             raise RunError("--set and --name belong to a new run; a run that exists keeps its settings.")
-        run = api.open_run(options.target, runs_dir=options.runs_dir)
+        run = _open(options.target, options.runs_dir)
         run.resume(upto)
     return _started(run, options.detach)
+
+
+def _open(name: str, runs_dir: str | None) -> api.Run:
+    """A run by its id or, with a slash in it, by its folder."""
+    return api.open_run(Path(name) if "/" in name else name, runs_dir=runs_dir)
 
 
 def _started(run: api.Run, detach: bool) -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +17,11 @@ import psutil
 
 import patchrl
 from patchrl.errors import RunError
-from patchrl.jobs.liveness import LIVE, resolve_status, worker_of
+from patchrl.jobs.liveness import LIVE, children, resolve_status, worker_of
 from patchrl.runs.folder import RunFolder
 
 TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN", "HF_TOKEN_PATH")
 GRACE_SECONDS = 3.0
-
-# Our own children, kept so that they can be reaped and their exit codes read.
-children: dict[str, subprocess.Popen[bytes]] = {}
 
 
 def environment() -> dict[str, str]:
@@ -32,8 +32,27 @@ def environment() -> dict[str, str]:
     return env | {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"}
 
 
+@contextlib.contextmanager
+def alone(folder: RunFolder) -> Iterator[None]:
+    """Hold the run's folder, so that two launches cannot both find it without a worker."""
+    handle = os.open(folder.path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def launch(folder: RunFolder, upto: str = "report") -> None:
-    """Start a worker in its own session; raises RunError if the run has one already."""
+    """Start a worker in its own session; raises RunError if the run has one already or none can start."""
+    try:
+        with alone(folder):
+            _launch(folder, upto)
+    except OSError as error:
+        raise RunError(f"{folder.id} cannot start: {error.strerror or error}.") from None
+
+
+def _launch(folder: RunFolder, upto: str) -> None:
     if resolve_status(folder)["state"] in LIVE:
         raise RunError(
             f"{folder.id} is already running; stop it first, or follow it with `patchrl tail -f {folder.id}`."
@@ -74,17 +93,16 @@ def request_stop(folder: RunFolder) -> None:
 
 def cancel(folder: RunFolder, grace: float = GRACE_SECONDS) -> None:
     """End the worker and its children: SIGTERM, and SIGKILL after `grace` seconds."""
-    status = folder.read_json(folder.status) or {}
-    process = worker_of(status)
+    process = worker_of(folder.read_json(folder.status) or {})
     if process is None and folder.id in children and children[folder.id].poll() is None:
         process = psutil.Process(children[folder.id].pid)  # started a moment ago, no status of its own yet
     if process is None:
         raise RunError(f"{folder.id} is not running.")
-    family = [process, *process.children(recursive=True)]
-    for send in (psutil.Process.terminate, psutil.Process.kill):
+    family = family_of(process)
+    for sent in (signal.SIGTERM, signal.SIGKILL):
         for member in family:
             try:
-                send(member)
+                member.send_signal(sent)
             except psutil.NoSuchProcess:
                 continue
         _, family = psutil.wait_procs(family, timeout=grace)
@@ -92,7 +110,20 @@ def cancel(folder: RunFolder, grace: float = GRACE_SECONDS) -> None:
             break
     if folder.id in children:
         children[folder.id].poll()
-    folder.write_json(
-        folder.status,
-        status | {"state": "cancelled", "finished": time.time(), "exit_code": -signal.SIGTERM, "error": None},
-    )
+    status = folder.read_json(folder.status) or {}
+    if status.get("state") in LIVE:  # else it ended by itself first, and its own last word stands
+        last = {"state": "cancelled", "finished": time.time(), "exit_code": -sent, "error": None}
+        folder.write_json(folder.status, status | last)
+
+
+def family_of(process: psutil.Process) -> list[psutil.Process]:
+    """A worker, its descendants, and what they left behind in its process group."""
+    family = {process.pid: process}
+    with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+        family |= {child.pid: child for child in process.children(recursive=True)}
+        if os.getpgid(process.pid) == process.pid:  # it leads a group of its own, which is not ours
+            for other in psutil.process_iter():
+                with contextlib.suppress(psutil.Error, OSError):
+                    if os.getpgid(other.pid) == process.pid:
+                        family.setdefault(other.pid, other)
+    return list(family.values())

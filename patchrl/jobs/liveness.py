@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from typing import Any
 
@@ -12,6 +13,9 @@ from patchrl.runs.folder import RunFolder
 LIVE = ("queued", "running", "stopping")
 START_SECONDS = 60.0  # a worker that has not spoken after this long never will
 SAME_PROCESS_SECONDS = 2.0
+
+# Our own children, kept so that they can be reaped and their exit codes read.
+children: dict[str, subprocess.Popen[bytes]] = {}
 
 
 def worker_of(status: dict[str, Any]) -> psutil.Process | None:
@@ -28,17 +32,17 @@ def worker_of(status: dict[str, Any]) -> psutil.Process | None:
 
 def resolve_status(folder: RunFolder) -> dict[str, Any]:
     """status.json, corrected by whether the worker lives; a run never started is `new`."""
-    from patchrl.jobs.launch import children
-
     child = children.get(folder.id)
-    exit_code = child.poll() if child else None  # polling reaps our own child
+    ended = child is not None and child.poll() is not None  # polling reaps our own child
     status = folder.read_json(folder.status)
     if status is None:
         return {"state": "new", "stage": None, "seed": None, "arm": None, "done": 0, "total": 0, "error": None}
     if status["state"] not in LIVE:
+        if ended:  # forgotten, so that it does not speak for a later worker that another process starts
+            children.pop(folder.id, None)
         return status
     if status["state"] == "queued":
-        alive = exit_code is None if child else time.time() - status["updated"] < START_SECONDS
+        alive = not ended if child else time.time() - status["updated"] < START_SECONDS
     else:
         alive = worker_of(status) is not None
     if alive:
@@ -46,6 +50,7 @@ def resolve_status(folder: RunFolder) -> dict[str, Any]:
     again = folder.read_json(folder.status) or status  # it may have finished between the two looks
     if again["state"] not in LIVE:
         return again
+    exit_code = child.poll() if child and again["pid"] in (None, child.pid) else None
     return again | {"state": "failed", "exit_code": exit_code, "error": obituary(folder, exit_code)}
 
 

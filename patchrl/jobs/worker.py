@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import fcntl
 import sys
 import traceback
@@ -51,18 +52,29 @@ def work(folder: RunFolder, upto: str) -> int:
     # The one boundary where any failure becomes a sentence; its traceback is in the log.
     except Exception as error:
         traceback.print_exc()
-        recorder.finish("failed", FAILED, f"{type(error).__name__}: {str(error) or 'no message'}. {hint(str(error))}")
+        recorder.finish("failed", FAILED, sentence(error))
         return FAILED
     recorder.finish("done", 0)
     return 0
 
 
-def hint(text: str) -> str:
-    """What to do about a failure, judged by its message."""
-    lowered = text.lower()
-    if "no space left" in lowered:
+def sentence(error: Exception) -> str:
+    """An unforeseen failure for people: its type, the first line of its message, and a hint."""
+    first = next(iter(str(error).strip().splitlines()), "no message")
+    return f"{type(error).__name__}: {first.rstrip('.')}. {hint(error)}"
+
+
+def hint(error: Exception) -> str:
+    """What to do about a failure, judged by its type and message."""
+    lowered = str(error).lower()
+    if "no space left" in lowered or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
         return "The disk is full: free some space, then Resume."
-    if "out of memory" in lowered or "can't allocate memory" in lowered or "bad_alloc" in lowered:
+    if (
+        isinstance(error, MemoryError)
+        or "out of memory" in lowered
+        or "can't allocate memory" in lowered
+        or "bad_alloc" in lowered
+    ):
         return "Memory ran out: lower rewriter.prompts_per_step, finetune.batch_size or the length limits."
     return "The log has the details."
 

@@ -1,0 +1,195 @@
+"""The one door: runs started, followed, read and listed through it, with real workers."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+import patchrl
+from patchrl import api
+from patchrl.config import StudyConfig, load_config, resolve, to_toml
+from patchrl.errors import ConfigError, RunError
+from patchrl.runs.folder import RunFolder
+
+
+@pytest.fixture
+def rows(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    made = [
+        {"question": f"What is {n} + 1?", "solution": f"{n} + 1 = {n + 1}", "answer": str(n + 1)} for n in range(40)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*made, made[0]]))
+    return path
+
+
+def failing(name: str = "study") -> StudyConfig:
+    return resolve({"study": {"name": name}, "data": {"dataset": "gone.jsonl"}, "evaluate": {"general": []}})
+
+
+def made(runs_dir, name: str = "study") -> RunFolder:
+    return RunFolder.create(runs_dir, failing(name))
+
+
+def problems(section: str, **fields) -> str:
+    return " ".join(api.check(resolve({"evaluate": {"general": []}, section: fields}))["problems"])
+
+
+# --- running ------------------------------------------------------------------------------------
+
+
+def test_a_scan_runs_to_its_end_and_every_event_is_seen_once(runs_dir, rows, tmp_path):
+    import tiny
+
+    model = tmp_path / "model"
+    tiny.save("llama", model)
+    config = tmp_path / "study.toml"
+    config.write_text(f'[data]\ndataset = "{rows}"\n[backbone]\nmodel = "{model}"\n[evaluate]\ngeneral = []\n')
+    seen: list[dict] = []
+    run = api.run(config, overrides=["data.train_size=8", "study.name=tiny"], upto="scan", on_event=seen.append)
+    assert run.status()["state"] == "done" and run.id.startswith("tiny-")
+    assert seen == run.events()[0]
+    assert [e["kind"] for e in seen if e["kind"] != "message"] == ["stage", "scan", "stage"]
+    assert run.report_path is None and run.result() is None
+    # A finished step is not done again.
+    before = len(seen)
+    run.resume("scan")
+    assert run.wait(timeout=60)["state"] == "done"
+    assert len(run.events()[0]) == before
+
+
+def test_a_run_that_fails_raises_its_reason_and_stays_readable(runs_dir):
+    with pytest.raises(RunError, match=r"gone\.jsonl: No such file"):
+        api.run(failing())
+    run = api.list_runs()[0]
+    assert run.status()["state"] == "failed"
+    assert any("DataError" in line for line in run.log_tail())
+
+
+def test_run_without_waiting_returns_a_live_run_that_cancel_ends(runs_dir, tmp_path):
+    fifo = tmp_path / "rows.jsonl"
+    os.mkfifo(fifo)  # the worker waits for somebody to write
+    run = api.run(resolve({"data": {"dataset": str(fifo)}}), wait=False)
+    try:
+        started = time.monotonic()
+        assert run.wait(timeout=0.3)["state"] in ("queued", "running")
+        assert time.monotonic() - started < 5
+        with pytest.raises(RunError, match="already running"):
+            run.resume()
+    finally:
+        run.cancel()
+    assert run.wait(timeout=5)["state"] == "cancelled"
+
+
+# --- finding and reading ------------------------------------------------------------------------
+
+
+def test_a_run_opens_by_id_and_by_path_and_nothing_else(runs_dir):
+    folder = made(runs_dir)
+    assert api.open_run(folder.id).id == api.open_run(folder.path).id == folder.id
+    with pytest.raises(RunError):
+        api.open_run(str(folder.path))  # text is an id and never a path
+    for wrong in ("unknown", "../" + folder.id, "", str(runs_dir)):
+        with pytest.raises(RunError):
+            api.open_run(wrong)
+
+
+def test_runs_are_listed_newest_first_without_the_broken_ones(runs_dir):
+    assert api.list_runs() == []
+    ids = []
+    for age, name in ((300, "old"), (200, "mid"), (100, "new")):
+        folder = made(runs_dir, name)
+        os.utime(folder.config, (time.time() - age,) * 2)
+        ids.append(folder.id)
+    (runs_dir / "empty").mkdir()
+    for name, content in (("cut", b'{"study": {'), ("bytes", b"\xff\xfe\xff"), ("foreign", b'{"study": {"x": 1}}')):
+        (runs_dir / name).mkdir()
+        (runs_dir / name / "config.json").write_bytes(content)
+    assert [run.id for run in api.list_runs()] == ids[::-1]
+    assert api.list_runs()[0].status()["state"] == "new"
+
+
+def test_reading_what_is_not_there_gives_nothing(runs_dir):
+    run = api.Run(made(runs_dir))
+    assert run.samples("rl", 0) == [] and run.surprisal("rl", 0, "x") is None
+    assert run.result() is None and run.report_path is None
+    assert run.events() == ([], 0) and run.log_tail() == []
+
+
+def test_surprisal_is_found_by_row(runs_dir):
+    run = api.Run(made(runs_dir))
+    path = run.folder.surprisal("rl", 0)
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        '{"id": "a", "expert": [], "rewrite": []}\n{"id": "b", "expert": [["x", 1.0, []]], "rewrite": []}\n'
+    )
+    assert run.surprisal("rl", 0, "b")["expert"] == [["x", 1.0, []]]
+    assert run.surprisal("rl", 0, "c") is None
+
+
+def test_a_missing_config_file_is_told_before_a_run_is_made(runs_dir, tmp_path):
+    with pytest.raises(ConfigError, match="No such file"):
+        api.run(tmp_path / "none.toml")
+    assert not runs_dir.exists()
+
+
+# --- preflight ----------------------------------------------------------------------------------
+
+
+def test_the_preflight_tells_rows_columns_and_first_example(rows, tmp_path):
+    config = resolve({"data": {"dataset": str(rows), "train_size": 16}, "evaluate": {"general": []}})
+    found = api.check(config)
+    assert found["ok"] and found["problems"] == [] and found["task"] == "math"
+    assert found["rows"] == {"train": 16, "eval": 10} and found["kept"] == 40
+    assert found["dropped"] == {"with a question that occurred before": 1}
+    assert found["columns"] == {"question": "question", "solution": "solution", "answer": "answer"}
+    assert set(found["first"]) == {"question", "solution", "reference"}
+    assert found["minutes"] > 0 and found["disk_mb"] > 0 and found["general_items"] == 0
+    json.dumps(found)
+    written = tmp_path / "study.toml"
+    written.write_text(found["toml"])
+    assert load_config(written) == config and found["toml"] == to_toml(config)
+
+
+def test_problems_are_sentences_and_do_not_raise(rows, tmp_path):
+    empty, weightless = tmp_path / "empty", tmp_path / "weightless"
+    empty.mkdir()
+    weightless.mkdir()
+    (weightless / "config.json").write_text("{}")
+    assert "gone.jsonl: No such file" in problems("data", dataset="gone.jsonl")
+    assert "no config.json" in problems("backbone", model=str(empty))
+    assert "no .safetensors" in problems("backbone", model=str(weightless))
+    for wrong in (str(tmp_path / "absent"), "a/b/c", "../up", "-flag"):
+        assert "neither `nano`" in problems("backbone", model=wrong)
+    few = resolve({"data": {"dataset": str(rows), "train_size": 8}, "rewriter": {"prompts_per_step": 9}})
+    assert "rewriter.prompts_per_step: 9" in " ".join(api.check(few)["problems"])
+    lost = resolve({"evaluate": {"general": [str(tmp_path / "lost.jsonl")]}})
+    assert "lost.jsonl" in " ".join(api.check(lost)["problems"])
+
+
+def test_only_nano_has_an_estimate_of_minutes():
+    assert api.check(resolve({"backbone": {"model": "org/name"}}))["minutes"] is None
+
+
+# --- the package --------------------------------------------------------------------------------
+
+
+def test_starting_following_and_checking_never_import_torch(runs_dir, rows):
+    code = (
+        "import sys, patchrl\n"
+        f"config = patchrl.StudyConfig.model_validate({{'data': {{'dataset': {str(rows)!r}}}}})\n"
+        "patchrl.check(config); patchrl.run; patchrl.list_runs(); patchrl.verify_answer\n"
+        "print('torch' in sys.modules, patchrl.__version__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", patchrl.__version__]
+
+
+def test_a_deleted_run_folder_is_no_run(runs_dir):
+    folder = made(runs_dir)
+    shutil.rmtree(folder.path)
+    with pytest.raises(RunError, match="is not in"):
+        api.open_run(folder.id)
