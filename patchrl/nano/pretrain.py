@@ -239,7 +239,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "backbone", help="folder to write")
     parser.add_argument("--seed", type=int, default=0, help="data order, tokenizer sample and initial weights")
-    parser.add_argument("--steps", type=int, default=6000, help="updates of 16 rows of 256 tokens")
+    parser.add_argument("--steps", type=int, default=4500, help="updates of 16 rows of 256 tokens")
     parser.add_argument("--measure-only", action="store_true", help="score an existing folder and rewrite its card")
     arguments = parser.parse_args()
     if not arguments.measure_only:

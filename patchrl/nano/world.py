@@ -23,8 +23,8 @@ WRONG_SHARE = 0.25
 GAIN_KNOWN = ("finds", "buys", "gets", "wins", "earns", "receives")
 LOSS_KNOWN = ("loses", "sells", "drops", "spends", "eats", "breaks")
 # In pretraining these stand only in word lists: the backbone has to guess what they do to a count.
-GAIN_UNKNOWN = ("harvests", "collects", "gathers", "inherits", "borrows", "acquires", "unearths", "stockpiles")
-LOSS_UNKNOWN = ("donates", "misplaces", "discards", "lends", "forfeits", "burns", "scatters", "surrenders")
+GAIN_UNKNOWN = ("harvests", "collects", "gathers", "inherits")
+LOSS_UNKNOWN = ("donates", "misplaces", "discards", "lends")
 UNKNOWN_SHARE = 0.7
 
 NAMES = (
@@ -93,15 +93,18 @@ class Chat:
 # --- the ten general skills -------------------------------------------------------------------
 
 
+# Operands lie in the range of the word problems. With a wider range (2 to 99) even fine-tuning on the
+# backbone's own answers broke carrying outside it, and the lab measured that instead of forgetting.
 def _add(rng: random.Random) -> Chat:
-    a, b = rng.randint(2, 99), rng.randint(2, 99)
+    a, b = rng.randint(10, 99), rng.randint(2, 29)
     question = rng.choice((f"What is {a} + {b}?", f"Add {a} and {b}.", f"What is the sum of {a} and {b}?"))
     c = str(a + b)
     return Chat(question, rng.choice((f"{a} + {b} = {c}.", f"The sum is {c}.", f"That makes {c}.")), c)
 
 
 def _subtract(rng: random.Random) -> Chat:
-    a, b = sorted((rng.randint(2, 99), rng.randint(2, 99)), reverse=True)
+    b = rng.randint(2, 29)
+    a = rng.randint(max(10, b + 1), 99)
     question = rng.choice((f"What is {a} - {b}?", f"Subtract {b} from {a}.", f"What is {a} minus {b}?"))
     c = str(a - b)
     return Chat(question, rng.choice((f"{a} - {b} = {c}.", f"The difference is {c}.", f"That leaves {c}.")), c)
@@ -121,7 +124,7 @@ def _words(rng: random.Random, low: int, high: int) -> list[str]:
 
 
 def _sort(rng: random.Random) -> Chat:
-    words = _words(rng, 3, 4)
+    words = _words(rng, 3, 3)
     listed, c = ", ".join(words), ", ".join(sorted(words))
     question = rng.choice((f"Sort these words: {listed}.", f"Put in alphabetical order: {listed}."))
     return Chat(question, rng.choice((f"In order: {c}.", f"Sorted: {c}.", f"The order is: {c}.")), c)
@@ -205,15 +208,10 @@ def _convert(rng: random.Random) -> Chat:
 
 
 def _count(rng: random.Random) -> Chat:
-    words = _words(rng, 3, 5)
-    target, extra = words[0], rng.randint(0, 2)
-    listed = words + [target] * extra
-    rng.shuffle(listed)
-    text, c = ", ".join(listed), str(extra + 1)
-    question = rng.choice((f"How often does {target} occur in: {text}?", f"Count {target} in this list: {text}."))
-    # The answer counts aloud, which a small model learns far sooner than a bare number.
-    aloud = ", ".join(f"{target} {i + 1}" for i in range(extra + 1))
-    return Chat(question, rng.choice((f"{aloud}. The count is {c}.", f"{aloud}. That makes {c}.")), c)
+    words = _words(rng, 2, 7)
+    listed, c = ", ".join(words), str(len(words))
+    question = rng.choice((f"How many words are in this list: {listed}?", f"Count these words: {listed}."))
+    return Chat(question, rng.choice((f"There are {c} words.", f"That makes {c}.", f"The list has {c} words.")), c)
 
 
 SKILLS: dict[str, Callable[[random.Random], Chat]] = {

@@ -20,7 +20,7 @@ CSS = (
 .gradio-container{max-width:1240px!important;margin:0 auto!important}
 .patchrl-charts{display:grid;gap:14px;grid-template-columns:repeat(auto-fill,minmax(min(100%,340px),1fr))}
 .patchrl-charts>div{min-width:0}.patchrl-charts>div[data-chart=plane],.patchrl-charts>div[data-chart=tasks],
-.patchrl-charts>div[data-chart=mismatch],.patchrl-charts>div[data-chart=loss]{grid-column:1/-1}
+.patchrl-charts>div[data-chart=mismatch],.patchrl-charts>div[data-chart=tuning]{grid-column:1/-1}
 .headline{font-size:1.12em;line-height:1.5;margin:.4em 0 .8em}.problem{border-left:4px solid #D55E00;padding:8px 12px;background:rgba(213,94,0,.1)}
 .status{display:grid;gap:6px}.status progress{width:100%;height:10px;accent-color:#009E73}
 """

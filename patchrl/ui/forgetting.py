@@ -33,7 +33,7 @@ def build(session: Session, form: Form) -> gr.Button:
 
     def fill(snapshot: Snapshot) -> list[Any]:
         loss = views.loss_figure(snapshot.events)
-        lower = {"loss": loss} if loss else {}
+        lower = {"tuning": loss} if loss else {}
         if snapshot.result is None:
             return [_progress(snapshot), {}, "", lower]
         lower = {"tasks": views.task_figure(snapshot.result)} | lower
