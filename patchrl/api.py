@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from patchrl.config import StudyConfig, load_config, to_toml
-from patchrl.errors import PatchRLError, RunError
+from patchrl.errors import ConfigError, PatchRLError, RunError
 from patchrl.jobs import launch
 from patchrl.jobs.liveness import LIVE, log_tail, resolve_status
 from patchrl.runs.events import read_new_events
@@ -212,3 +212,10 @@ def check(config: StudyConfig) -> dict[str, Any]:
     from patchrl.preflight import preflight
 
     return preflight(config) | {"toml": to_toml(config), "command": "python -m patchrl run study.toml"}
+
+
+def require_ready(config: StudyConfig) -> None:
+    """Raise ConfigError with every problem the preflight finds, before anything is started."""
+    problems = check(config)["problems"]
+    if problems:
+        raise ConfigError(" ".join(problems))

@@ -116,6 +116,7 @@ def _stage(options: argparse.Namespace) -> int:
     is_file = options.target.endswith((".toml", ".json")) or Path(options.target).is_file()
     if is_file or options.command == "run":
         config = load_config(options.target, options.set)
+        api.require_ready(config)
         run = api.start(config, runs_dir=options.runs_dir, name=options.name, upto=upto)
     else:
         if options.set or options.name:

@@ -119,7 +119,7 @@ def sample_detail(row: dict[str, Any], tokens: dict[str, Any] | None) -> str:
     parts = [
         f'<div class="detail"><p><b>Question.</b> {escape(row["question"])}</p>',
         f"<p>{verdict(row)} · decision: <b>{escape(row['decision'])}</b> · {told} · "
-        f"answer read: {escape(row['extracted'])}, expected: {escape(row['reference'])}</p>",
+        f"answer read: {escape((row['extracted'] or 'none').rstrip('.'))}, expected: {escape(row['reference'])}</p>",
         '<div class="cards three">',
         f'<article class="card"><header>Expert</header><pre>{escape(row["expert"])}</pre></article>',
         f'<article class="card"><header>Changes</header><pre>{word_diff(row["expert"], row["rewrite"])}</pre></article>',

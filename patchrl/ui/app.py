@@ -17,7 +17,7 @@ from patchrl.ui.session import LIVE, Limits, Session
 
 CSS = (
     """
-.gradio-container{max-width:1240px!important;margin:0 auto!important}
+.gradio-container{width:100%!important;max-width:1240px!important;min-width:0!important;margin:0 auto!important}
 .patchrl-charts{display:grid;gap:14px;grid-template-columns:repeat(auto-fill,minmax(min(100%,340px),1fr))}
 .patchrl-charts>div{min-width:0}.patchrl-charts>div[data-chart=plane],.patchrl-charts>div[data-chart=tasks],
 .patchrl-charts>div[data-chart=mismatch],.patchrl-charts>div[data-chart=tuning]{grid-column:1/-1}
@@ -46,7 +46,7 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
         session.live(status_line, [status])
         with gr.Tabs():
             with gr.Tab("1 Setup"):
-                start, _, card = setup.build(session, form)
+                parts = setup.build(session, form)
             with gr.Tab("2 Train rewriter"):
                 train = training.build(session, form)
             with gr.Tab("3 Compare"):
@@ -56,7 +56,8 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
             with gr.Tab("5 Report"):
                 results.build(session)
         session.wire(demo)
-        _wire_buttons(session, form, (start, train, finetune), (stop, cancel, resume), card)
+        setup.wire(session, form, parts)
+        _wire_buttons(session, form, (parts.start, train, finetune), (stop, cancel, resume), parts.card)
     return demo
 
 
@@ -72,9 +73,9 @@ def _wire_buttons(session: Session, form: Form, starters: Any, controls: Any, ca
                 gr.Info(f"{going} is still running; the page shows it. Stop it first to start another.")
                 return gr.update(choices=session.choices(), value=going), ""
             try:
-                run = api.start(
-                    setup.allowed(form.config(values), session.limits), runs_dir=session.runs_dir, upto=upto
-                )
+                config = setup.allowed(form.config(values), session.limits)
+                api.require_ready(config)
+                run = api.start(config, runs_dir=session.runs_dir, upto=upto)
             except PatchRLError as error:
                 gr.Warning(str(error))
                 return gr.skip(), setup.problem(str(error))

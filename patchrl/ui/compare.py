@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import markup, views
+from patchrl import api, markup, views
 from patchrl.ui.charts import charts
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Session, no_run
@@ -21,7 +21,7 @@ def build(session: Session) -> None:
         arm = gr.Dropdown(
             [(views.ARM_NAMES[a], a) for a in ("rl", "best-of-k", "prompted")], value="rl", label="Rewrites of"
         )
-        seed = gr.Number(value=None, precision=0, label="Seed", info="Empty: the first.")
+        seed = gr.Dropdown([], value=None, label="Seed", info="Empty: the first.", allow_custom_value=True)
         keep = gr.Dropdown(list(views.SAMPLE_FILTERS), value="all", label="Show")
         order = gr.Dropdown(list(views.SAMPLE_ORDERS), value="biggest gain", label="Order")
         search = gr.Textbox("", label="Search", placeholder="text in question, expert or rewrite")
@@ -37,16 +37,16 @@ def build(session: Session) -> None:
     )
     mismatch = charts("Mismatch")
 
-    def chosen(snapshot: Snapshot, arm: str, seed: int | None) -> list[dict[str, Any]]:
+    def chosen(snapshot: Snapshot, arm: str, seed: str | None) -> list[dict[str, Any]]:
         if snapshot.run is None:
             return []
-        seeds = snapshot.run.config.study.seeds
-        return session.reader.samples(snapshot.run, arm, int(seed) if seed is not None else seeds[0])
+        return session.reader.samples(snapshot.run, arm, seed_of(snapshot.run, seed))
 
-    def fill(snapshot: Snapshot, arm: str, seed: int | None, keep: str, order: str, search: str) -> list[Any]:
+    def fill(snapshot: Snapshot, arm: str, seed: str | None, keep: str, order: str, search: str) -> list[Any]:
         rows = views.select_samples(chosen(snapshot, arm, seed), keep=keep, order=order, search=search)
         told = "" if rows else no_run(snapshot, WAITING if not search and keep == "all" else "No row fits this filter.")
-        return [told, _frame(rows), _mismatch(snapshot)]
+        seeds = [str(s) for s in snapshot.run.config.study.seeds] if snapshot.run else []
+        return [told, _frame(rows), _mismatch(snapshot), gr.update(choices=seeds)]
 
     def _mismatch(snapshot: Snapshot) -> dict[str, Any]:
         rewrites = {}
@@ -56,18 +56,23 @@ def build(session: Session) -> None:
         figure = views.mismatch_figure(snapshot.last("scan"), rewrites)
         return {"mismatch": figure} if figure else {}
 
-    session.live(fill, [waiting, table, mismatch], [arm, seed, keep, order, search])
+    session.live(fill, [waiting, table, mismatch, seed], [arm, seed, keep, order, search])
 
-    def opened(run_id: str | None, arm: str, seed: int | None, event: gr.SelectData) -> str:
+    def opened(run_id: str | None, arm: str, seed: str | None, event: gr.SelectData) -> str:
         snapshot = session.reader.snapshot(run_id)
         wanted = str(event.row_value[0])
         row = next((r for r in chosen(snapshot, arm, seed) if str(r["id"]) == wanted), None)
         if snapshot.run is None or row is None:
             return no_run(snapshot, "That row is no longer there.")
-        first = snapshot.run.config.study.seeds[0]
-        return markup.sample_detail(row, snapshot.run.surprisal(arm, int(seed) if seed is not None else first, wanted))
+        return markup.sample_detail(row, snapshot.run.surprisal(arm, seed_of(snapshot.run, seed), wanted))
 
     table.select(opened, [session.run, arm, seed], detail, api_visibility="private")
+
+
+def seed_of(run: api.Run, chosen: str | None) -> int:
+    """The chosen seed, or the run's first where none (or none of its own) is chosen."""
+    seeds = run.config.study.seeds
+    return next((seed for seed in seeds if str(seed) == chosen), seeds[0])
 
 
 def _frame(rows: list[dict[str, Any]]) -> dict[str, Any]:

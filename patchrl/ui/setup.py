@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,19 @@ def allowed(config: StudyConfig, limits: Limits) -> StudyConfig:
     return config
 
 
-def build(session: Session, form: Form) -> tuple[gr.Button, gr.Button, gr.HTML]:
-    """The tab; returns the buttons Start and Check and the place for messages."""
+@dataclass(frozen=True)
+class Parts:
+    """The widgets of this tab that others are connected to; `card` is the place for messages."""
+
+    preset: gr.Dropdown
+    start: gr.Button
+    check: gr.Button
+    card: gr.HTML
+    toml: gr.Code
+
+
+def build(session: Session, form: Form) -> Parts:
+    """The tab."""
     gr.Markdown(INTRO)
     preset = gr.Dropdown(
         list(PRESETS), value=next(iter(PRESETS)), label="Preset", info="Fills every setting of all tabs."
@@ -80,11 +92,6 @@ def build(session: Session, form: Form) -> tuple[gr.Button, gr.Button, gr.HTML]:
             "", language=None, label="study.toml — run with: python -m patchrl run study.toml", interactive=False
         )
 
-    def fill(name: str) -> list[Any]:
-        return form.values(resolve(PRESETS[name]))
-
-    preset.input(fill, preset, form.inputs(), api_visibility="private", show_progress="hidden")
-
     def keep_upload(path: str | None) -> Any:
         if path is None or session.limits.public:
             return gr.skip()
@@ -95,6 +102,17 @@ def build(session: Session, form: Form) -> tuple[gr.Button, gr.Button, gr.HTML]:
 
     upload.upload(keep_upload, upload, form.widgets["data", "dataset"], api_visibility="private")
 
+    return Parts(preset, start, check, card, toml)
+
+
+def wire(session: Session, form: Form, parts: Parts) -> None:
+    """Connect what needs the settings of all tabs, once all tabs are built."""
+
+    def fill(name: str) -> list[Any]:
+        return form.values(resolve(PRESETS[name]))
+
+    parts.preset.input(fill, parts.preset, form.inputs(), api_visibility="private", show_progress="hidden")
+
     def preflight(*values: Any) -> tuple[str, str]:
         try:
             config = allowed(form.config(values), session.limits)
@@ -102,8 +120,7 @@ def build(session: Session, form: Form) -> tuple[gr.Button, gr.Button, gr.HTML]:
         except PatchRLError as error:
             return problem(str(error)), ""
 
-    check.click(preflight, form.inputs(), [card, toml], api_visibility="private")
-    return start, check, card
+    parts.check.click(preflight, form.inputs(), [parts.card, parts.toml], api_visibility="private")
 
 
 def problem(text: str) -> str:
