@@ -1,0 +1,106 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from patchrl import cli
+
+ROOT = Path(__file__).parents[1]
+QUICK = str(ROOT / "examples" / "nano-quick.toml")
+
+
+def patchrl(*arguments, runs_dir, **kwargs):
+    command = [sys.executable, "-m", "patchrl", *arguments, "--runs-dir", str(runs_dir)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    """One real quick study, run as a person would."""
+    runs_dir = tmp_path_factory.mktemp("runs")
+    return runs_dir, patchrl("run", QUICK, "--name", "first", runs_dir=runs_dir)
+
+
+def test_run_ends_with_a_table_every_arm_and_the_time(quick):
+    _, done = quick
+    assert done.returncode == 0, done.stderr
+    for text in ("Backbone", "Expert (plain SFT)", "RL rewrite (PatchRL)", "Time: scan", "report "):
+        assert text in done.stdout
+
+
+def test_result_holds_what_its_readers_are_promised(quick):
+    runs_dir, _ = quick
+    (folder,) = [p for p in runs_dir.iterdir() if p.name.startswith("first-")]
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    assert {"version", "backbone", "dataset", "seeds", "base", "arms", "curve"} <= result.keys()
+    assert result["version"] == 1
+    assert {"target", "general", "by_task"} <= result["base"].keys()
+    for arm in result["arms"].values():
+        assert {"target", "general", "forgetting", "data", "no_answer", "cost"} <= arm.keys()
+        assert {"mean", "per_seed", "ci95"} <= arm["target"].keys()
+        assert {"absolute", "relative", "share_avoided", "ci95"} <= arm["forgetting"].keys()
+        assert {"nll", "diversity", "accepted"} <= arm["data"].keys()
+        assert {"seconds", "tokens"} <= arm["cost"].keys()
+    assert [point["step"] for point in result["curve"]] == [1, 2, 3]
+    for name in ("config.json", "status.json", "events.jsonl", "log.txt", "report.html", "samples", "adapter", "arms"):
+        assert (folder / name).exists()
+    samples = (folder / "samples" / "rl-seed0.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(samples) == 64
+
+
+def test_list_show_and_tail_know_the_run(quick):
+    runs_dir, _ = quick
+    listed = patchrl("list", runs_dir=runs_dir)
+    run_id = listed.stdout.splitlines()[2].split()[0]
+    assert run_id.startswith("first-")
+    shown = json.loads(patchrl("show", run_id, "--json", runs_dir=runs_dir).stdout)
+    assert shown["status"]["state"] == "done"
+    events = [json.loads(line) for line in patchrl("tail", run_id, "-f", runs_dir=runs_dir).stdout.splitlines()]
+    assert {"stage", "scan", "train", "group", "rewrite", "finetune", "evaluation"} <= {e["kind"] for e in events}
+
+
+def test_a_finished_run_resumes_into_nothing_to_do(quick):
+    runs_dir, _ = quick
+    run_id = patchrl("list", runs_dir=runs_dir).stdout.splitlines()[2].split()[0]
+    again = patchrl("report", run_id, runs_dir=runs_dir)
+    assert again.returncode == 0, again.stderr
+    assert "report " in again.stdout
+
+
+def test_check_as_json_names_rows_and_problems(tmp_path):
+    done = patchrl("check", QUICK, "--json", runs_dir=tmp_path)
+    found = json.loads(done.stdout)
+    assert found["ok"]
+    assert found["rows"] == {"train": 64, "eval": 40}
+    bad = patchrl("check", QUICK, "--json", "--set", "data.dataset=missing.jsonl", runs_dir=tmp_path)
+    assert bad.returncode == 1
+    assert "missing.jsonl" in json.loads(bad.stdout)["problems"][0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "missing.toml"], "missing.toml"),
+        (["run", QUICK, "--set", "rewriter.stepps=3"], "rewriter.stepps"),
+        (["run", QUICK, "--set", "rewriter.steps=0"], "rewriter.steps"),
+        (["run", QUICK, "--set", "steps"], "section.key=value"),
+        (["run", QUICK, "--set", "backbone.model=./nowhere"], "nowhere"),
+        (["show", "no-such-run"], "no-such-run"),
+        (["stop", "../escape"], "escape"),
+    ],
+)
+def test_wrong_use_is_one_sentence_and_leaves_nothing_behind(arguments, words, tmp_path, capsys):
+    assert cli.main([*arguments, "--runs-dir", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert words in error
+    assert len(error.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_settings_lists_every_section(capsys):
+    assert cli.main(["settings"]) == 0
+    out = capsys.readouterr().out
+    for name in ("rewriter.group_size", "reward.lambda_dist", "finetune.learning_rate", "evaluate.general"):
+        assert name in out
