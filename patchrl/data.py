@@ -227,7 +227,7 @@ def _detect_task(rows: list[dict[str, Any]], columns: dict[str, str]) -> Task:
         except (ValueError, TypeError, AttributeError):
             continue
         reference = answer or extract_reference("math", solution)
-        marked = answer is not None or "####" in solution or "boxed" in solution
+        marked = answer is not None or "####" in solution or "boxed" in solution or parse_quantity(solution)
         numeric += bool(marked and reference and (parse_quantity(reference) or "\\" in reference))
     return "math" if numeric > 0.8 * len(sample) else "exact"
 

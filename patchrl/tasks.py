@@ -12,10 +12,10 @@ _MARKER = re.compile(
     r"####|\b(?:final\s+)?answer\b\s*(?:\([^)]{0,20}\)\s*)?(?:\bis\b|\bwould be\b|[:=])+\s*:?", re.IGNORECASE
 )
 _LETTER = r"[A-J]"
-_CHOICE_START = re.compile(rf"^\W{{0,6}}({_LETTER})(?![\w'])")
+_CHOICE_START = re.compile(rf"^\W{{0,6}}(?!I\s+[a-z])({_LETTER})(?![\w'])")  # "I choose" is no letter
 _CHOICE_BRACKET = re.compile(rf"[(\[{{<*]\s?({_LETTER})\s?[)\]}}>*]")
 _CHOICE_WORD = re.compile(rf"\b(?:option|choice|answer)\s+\W{{0,3}}({_LETTER})\b", re.IGNORECASE)
-_CHOICE_ALONE = re.compile(rf"(?<![\w'])({_LETTER})(?![\w'])")
+_CHOICE_ALONE = re.compile(rf"(?<![\w'])(?!I\s+[a-z])({_LETTER})(?![\w'])")
 MAX_CANDIDATE = 100_000  # characters; nothing a model should write for one answer
 
 

@@ -1,0 +1,174 @@
+"""Answers are read and compared as mathematics; no input hangs or fools the gate."""
+
+import json
+import random
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patchrl.equations import failing_equation
+from patchrl.tasks import extract_reference, last_boxed
+from patchrl.verify import Verifier, verify_answer
+
+
+@pytest.fixture(scope="module")
+def verifier():
+    with Verifier(reasoning="equations") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def answers():
+    with Verifier(reasoning="none") as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("reference", "candidate", "passed"),
+    [
+        ("27", "It is 27.0", True),
+        ("1/2", "The answer is 0.5", True),
+        ("0.5", r"\boxed{\frac{1}{2}}", True),
+        ("1000", "The answer is 1,000.", True),
+        ("-3", "The answer is 3", False),
+        (r"\frac{14}{3}", r"\boxed{\frac{14}{5}}", False),
+        (r"\frac{14}{3}", r"\boxed{\frac{14}{3}}", True),
+        ("5", r"First \boxed{4}, but really \boxed{5}", True),
+        ("4", r"First \boxed{4}, but really \boxed{5}", False),
+        ("9", "The answer is 9%", True),  # references such as GSM8K's leave units out
+        ("50%", "The answer is 0.5", True),
+        ("0.5", "The answer is 50%", False),
+        (r"(1,2)", r"\boxed{(1, 2)}", True),
+        (r"(1,2)", r"\boxed{(2, 1)}", False),
+        (r"\{1,2\}", r"\boxed{\{2,1\}}", True),
+        ("2 1/2", "The answer is 2.5", True),
+        ("18", "no number here", False),
+        ("18", "", False),
+    ],
+)
+def test_math_answers_are_compared_as_mathematics(answers, reference, candidate, passed):
+    verdict = answers.verify("math", reference, candidate)
+    assert verdict.passed is passed, verdict
+
+
+@pytest.mark.parametrize(
+    "dress",
+    ["(B)", "B.", "B", "The answer is B.", "The answer is **(B)**.", r"\boxed{B}", r"\boxed{B. Paris}", "Answer: B", "[B]",
+     "Option B is right.", "B. because A is too small", "The correct choice is (B).", "**B**", "b) no; the answer is B",
+     r"\boxed{\text{B}}", "Final answer: (B) Paris"],
+)  # fmt: skip
+def test_a_choice_is_found_in_everyday_dress(answers, dress):
+    assert answers.verify("choice", "B", dress).passed is True
+    assert answers.verify("choice", "C", dress).passed is False
+
+
+def test_the_last_box_is_read_with_its_nested_braces():
+    assert last_boxed(r"\boxed{1} and \boxed{\frac{14}{\sqrt{3}}}") == r"\frac{14}{\sqrt{3}}"
+
+
+@pytest.mark.parametrize("reference", [None, "", "  "])
+def test_without_a_reference_nothing_is_decided(reference):
+    assert verify_answer("math", reference, "The answer is 3").passed is None
+
+
+def test_a_wrong_equation_fails_a_right_answer(verifier):
+    verdict = verifier.verify("math", "96", "99 - 24 = 74, then 74 + 21 = 96. The answer is 96.")
+    assert verdict.passed is False
+    assert "99 - 24 = 74" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("48/2 = <<48/2=24>>24", True),
+        ("2 * 3 + 4 = 10", True),
+        ("2 * 3 + 4 = 14", False),
+        ("$5 x 3 = $15", True),
+        ("10 / 3 = 3.33", True),
+        ("x = 5", True),
+        ("3 + 4 = 7 = 8", False),
+    ],
+)
+def test_written_equations_are_checked(text, holds):
+    assert (failing_equation(text) is None) is holds, failing_equation(text)
+
+
+def test_an_input_that_hangs_the_parser_is_unscorable_and_the_next_one_is_judged():
+    tower = r"\boxed{" + "9^{" * 12 + "9" + "}" * 12 + "!!!}"
+    with Verifier(timeout=1.0, reasoning="none") as verifier:
+        assert verifier.verify("math", r"\frac{1}{3}x", tower).passed is not True
+        assert verifier.verify("math", r"\frac{1}{3}", r"\boxed{\frac{2}{6}}").passed is True
+
+
+@given(st.text(max_size=200))
+def test_no_text_makes_the_reader_raise_or_pass_an_absent_answer(text):
+    if not re.search(r"\d", text):
+        assert verify_answer("math", "12", text).passed is False
+
+
+@given(st.integers(-(10**9), 10**9), st.integers(-(10**9), 10**9))
+def test_integers_match_exactly_when_equal(a, b):
+    assert verify_answer("math", f"{a:,}", f"so the answer is {a}.").passed is True
+    assert verify_answer("math", str(a), f"so the answer is {b}.").passed is (a == b)
+
+
+def gsm8k(folder, name):
+    return [json.loads(line) for line in (folder / name).read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("name", ["gsm8k_train.jsonl", "gsm8k_test.jsonl"])
+def test_gsm8k_references_all_read_and_experts_pass_and_altered_answers_fail(shared_data, answers, name):
+    rows = gsm8k(shared_data, name)
+    refused, fooled = [], []
+    rng = random.Random(0)
+    for number, row in enumerate(rows):
+        reference = extract_reference("math", row["answer"])
+        assert reference is not None, (number, row)
+        if not answers.verify("math", reference, row["answer"]).passed:
+            refused.append((number, row["answer"]))
+        other = str(int(reference.replace(",", "").split(".")[0]) + rng.choice((-10, -1, 1, 7)))
+        if answers.verify("math", reference, row["answer"].rsplit("####", 1)[0] + f"#### {other}").passed:
+            fooled.append((number, other))
+    assert len(refused) <= 0.001 * len(rows), refused
+    assert len(fooled) <= 0.001 * len(rows), fooled
+
+
+MATH_DRESSES = (
+    "{a}", "The answer is {a}.", "**{a}**", "The answer is **{a}**.", "${a}$", r"\boxed{{{a}}}", r"$\boxed{{{a}}}$", "#### {a}",
+    "Answer: {a}", "Final answer: {a}", "So in total that makes {a}.", "The final answer is: {a}", "= {a}", "It is {a}!",
+    "Therefore, she has {a} left.", "Step 1. Think.\nStep 2. Write.\n\nThe answer is {a}", "answer is ${a}$ dollars", "{a} dollars",
+    "The answer is {a}.0", "Thus:\n\n{a}",
+)  # fmt: skip
+CHOICE_DRESSES = (
+    "{a}", "({a})", "{a}.", "{a})", "**{a}**", "**({a})**", "The answer is {a}", "The answer is ({a}).", "The answer is **({a})**.",
+    r"\boxed{{{a}}}", r"\boxed{{\text{{{a}}}}}", "Answer: {a}", "Answer: ({a})", "Final answer: {a}.", "Option {a}",
+    "{a}. because it fits", "The correct choice is {a}.", "The correct option is ({a}).", "[{a}]", "I choose ({a}).",
+)  # fmt: skip
+
+
+def misses(answers, task, items, dresses, wrong):
+    found = []
+    for item, reference in items:
+        for dress in dresses:
+            if not answers.verify(task, reference, dress.format(a=reference)).passed:
+                found.append(("refused", item, dress, reference))
+            if answers.verify(task, reference, dress.format(a=wrong(reference))).passed:
+                found.append(("accepted", item, dress, reference))
+    return found
+
+
+def test_svamp_answers_are_accepted_in_twenty_dresses_and_wrong_ones_are_not(shared_data, answers):
+    rows = json.loads((shared_data / "svamp.json").read_text(encoding="utf-8"))
+    items = [(row["ID"], str(int(row["Answer"]))) for row in rows if float(row["Answer"]).is_integer()]
+    assert len(items) > 0.99 * len(rows)
+    found = misses(answers, "math", items, MATH_DRESSES, lambda a: str(int(a) + 3))
+    assert not found, found[:20]
+
+
+def test_mmlu_letters_are_accepted_in_twenty_dresses_and_wrong_ones_are_not(shared_data, answers):
+    rows = gsm8k(shared_data, "mmlu_stem.jsonl")
+    items = [(number, "ABCD"[row["answer"]]) for number, row in enumerate(rows)]
+    found = misses(answers, "choice", items, CHOICE_DRESSES, lambda a: "BCDA"["ABCD".index(a)])
+    assert not found, found[:20]
