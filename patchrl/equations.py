@@ -24,8 +24,7 @@ def failing_equation(text: str) -> str | None:
     Checks chains such as `45 + 28 = 73` and `n := 2 * 3 = 6`; sides that are no plain arithmetic are
     skipped. A decimal result may be rounded to the digits written. Units between numbers end a side.
     """
-    text = _CALCULATOR.sub("", text).translate(_CHARACTERS)
-    text = re.sub(r"(?<![A-Za-z])[xX]\s*(?=[\d(.])", "* ", text)
+    text = _plain(text)
     for found in _STRETCH.finditer(text):
         written = found[0].strip()
         if "=" not in written:
@@ -43,6 +42,17 @@ def failing_equation(text: str) -> str | None:
             if left is not None and right is not None and not _equal(left, sides[i], right, sides[i + 1]):
                 return f"{sides[i].strip()} = {sides[i + 1].strip()}"
     return None
+
+
+def written_equations(text: str) -> int:
+    """How many equals signs stand between pieces of plain arithmetic."""
+    return sum(found[0].count("=") for found in _STRETCH.finditer(_plain(text)))
+
+
+def _plain(text: str) -> str:
+    """The text with calculator marks gone and every way to write an operator made one."""
+    text = _CALCULATOR.sub("", text).translate(_CHARACTERS)
+    return re.sub(r"(?<![A-Za-z])[xX]\s*(?=[\d(.])", "* ", text)
 
 
 def _value(side: str) -> Fraction | None:

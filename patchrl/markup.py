@@ -105,6 +105,13 @@ def group_cards(event: dict[str, Any] | None) -> str:
     )
 
 
+def messages(events: Sequence[dict[str, Any]]) -> str:
+    """Warnings a run has raised, newest first."""
+    found = [e for e in reversed(events) if e["kind"] == "message"]
+    signs = {"warning": "⚠", "error": "✗"}
+    return "".join(f'<p class="note">{signs.get(e["level"], "·")} {escape(e["text"])}</p>' for e in found)
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """A plain table that scrolls sideways on a narrow screen."""
     head = "".join(f"<th>{escape(h)}</th>" for h in headers)

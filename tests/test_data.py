@@ -75,7 +75,7 @@ def test_a_file_that_cannot_be_used_is_named_with_its_row_or_columns(tmp_path, c
 
 def test_a_column_that_is_not_there_is_named_beside_those_that_are(tmp_path):
     path = jsonl(tmp_path / "a.jsonl", ROWS)
-    with pytest.raises(DataError, match="'prompt'.*question, answer"):
+    with pytest.raises(DataError, match=r"'prompt'.*question, answer"):
         load_examples(section(path, question_column="prompt"))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from patchrl.backbone import Backbone
 from patchrl.config import RewardSection
+from patchrl.rewards.alarms import watch
 from patchrl.rewards.gated import GroupRewards, group_rewards
 from patchrl.types import Recorder
 from patchrl.verify import Verifier
@@ -26,6 +27,7 @@ class StepStats:
     tokens: int = 0
     seconds: float = 0.0
     group: dict[str, Any] | None = None
+    signs: dict[str, float] = field(default_factory=dict)
 
 
 class GatedReward:
@@ -92,6 +94,7 @@ class GatedReward:
             self.stats.nll_passing += [s.nll for s, p in zip(scores[members], passed, strict=True) if p]
             self.stats.unscorable += sum(p is None for p in passed)
         self.stats.group = self._newest_group(columns, texts, verdicts, scores, group)
+        self.stats.signs = watch(texts, columns["solution"])
         self.stats.rollouts += len(ids)
         tokens = sum(len(c) for c in completion_ids)
         self.stats.tokens += tokens

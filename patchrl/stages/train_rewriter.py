@@ -18,12 +18,14 @@ from patchrl.backbone import Backbone
 from patchrl.config import StudyConfig
 from patchrl.errors import BackboneError, ConfigError, StopRequested
 from patchrl.instructions import rewrite_prompt
+from patchrl.rewards.alarms import raised
 from patchrl.rewards.trl import GatedReward, emit_group
 from patchrl.types import Example, Recorder
 from patchrl.verify import Verifier
 
 CHECKPOINT_STEPS = 10
 PROBES = 8
+ALARM_STEPS = 3  # one odd batch is no trend
 
 
 def _prompt(backbone: Backbone, user: str) -> list[dict[str, str]] | str:
@@ -66,6 +68,8 @@ class _Watcher(TrainerCallback):
         self.reward, self.recorder, self.probe, self.seed = reward, recorder, probe, seed
         self.rollouts_per_step = rollouts_per_step
         self.stopped = False
+        self.lasting: dict[str, int] = {}
+        self.warned: set[str] = set()
 
     def on_log(self, args, state, control, logs: dict[str, Any] | None = None, **_: Any) -> None:
         if not logs or "reward" not in logs:
@@ -100,9 +104,20 @@ class _Watcher(TrainerCallback):
             loss=number("loss"),
             step_seconds=number("step_time"),
             reward_seconds=round(stats.seconds, 4),
+            signs={name: round(share, 4) for name, share in stats.signs.items()},
         )
         emit_group(self.recorder, self.seed, state.global_step, stats)
+        self._warn(state.global_step, stats.signs)
         self.recorder.progress(state.global_step, state.max_steps)
+
+    def _warn(self, step: int, signs: dict[str, float]) -> None:
+        """Say an alarm once, when it has been up for ALARM_STEPS steps in a row."""
+        up = raised(signs) if signs else {}
+        self.lasting = {name: self.lasting.get(name, 0) + 1 for name in up}
+        for name, sentence in up.items():
+            if self.lasting[name] >= ALARM_STEPS and name not in self.warned:
+                self.warned.add(name)
+                self.recorder.event("message", level="warning", text=f"Seed {self.seed}, step {step}: {sentence}")
 
     def on_step_end(self, args, state, control, **_: Any) -> None:
         if state.global_step % CHECKPOINT_STEPS == 0 or state.global_step == state.max_steps:

@@ -42,7 +42,7 @@ class Form:
         info = StudyConfig.model_fields[section].annotation.model_fields[key]  # type: ignore[union-attr]
         unit = (info.json_schema_extra or {}).get("unit")
         common: dict[str, Any] = {
-            "label": f"{info.title} ({unit})" if unit else info.title,
+            "label": f"{info.title} ({unit})" if unit and unit not in info.title.lower() else info.title,
             "info": info.description,
             "elem_id": f"{section}-{key}",
             "interactive": True,

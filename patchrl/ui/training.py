@@ -44,7 +44,8 @@ def build(session: Session, form: Form) -> gr.Button:
 
     def fill(snapshot: Snapshot, axis: str, weight: float, log: bool) -> list[Any]:
         figures = views.training_figures(snapshot.events, x=axis, smoothing=weight, log_y=log)
-        return ["" if figures else no_run(snapshot, WAITING), figures, markup.group_cards(snapshot.last("group"))]
+        told = markup.messages(snapshot.events) if figures else no_run(snapshot, WAITING)
+        return [told, figures, markup.group_cards(snapshot.last("group"))]
 
     session.live(fill, [waiting, curves, group], [x, smoothing, log_y])
     return train

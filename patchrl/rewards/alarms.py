@@ -1,0 +1,61 @@
+"""Signs that a rewriter is winning its reward without rewriting. They warn; they never change the reward."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from patchrl.equations import written_equations
+
+COPY_RATIO = 0.9  # word-sequence similarity from which a rewrite counts as the expert's own text
+SHORT_RATIO = 0.25  # of the expert's words: shorter than this is a collapse, not a terse style
+_MENTION = re.compile(
+    r"\b(?:(?:the|your|this)\s+(?:given|provided|original|reference|expert)\s+(?:solution|answer|text)"
+    r"|(?:as\s+(?:given|provided)\s+(?:above|in\s+the\s+(?:solution|text)))"
+    r"|(?:the\s+)?rewritten\s+(?:solution|version|text)|solution\s+you\s+gave)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One watched share of the step's rewrites: above `limit` it is said in `sentence`."""
+
+    name: str
+    limit: float
+    sentence: str
+
+
+ALARMS = (
+    Alarm("copied", 0.5, "{share:.0%} of rewrites are the expert's text again: the data would not change."),
+    Alarm("mentions", 0.2, "{share:.0%} of rewrites speak of the given solution, which a reader will not have."),
+    Alarm("short", 0.2, "{share:.0%} of rewrites have under a quarter of the expert's words: length is collapsing."),
+    Alarm("stepless", 0.3, "{share:.0%} of rewrites dropped every equation the expert wrote: reasoning is lost."),
+    Alarm("opening", 0.9, "{share:.0%} of rewrites begin with the same words: they follow one template."),
+)
+
+
+def watch(rewrites: Sequence[str], solutions: Sequence[str]) -> dict[str, float]:
+    """Share of a step's rewrites that show each sign, by alarm name; `solutions` are their experts' texts."""
+    count = max(len(rewrites), 1)
+    shares = Counter[str]()
+    openings = Counter[tuple[str, ...]]()
+    for rewrite, solution in zip(rewrites, solutions, strict=True):
+        words, expert = rewrite.split(), solution.split()
+        shares["copied"] += difflib.SequenceMatcher(None, expert, words, autojunk=False).ratio() >= COPY_RATIO
+        shares["mentions"] += bool(_MENTION.search(rewrite))
+        shares["short"] += len(words) < SHORT_RATIO * len(expert)
+        shares["stepless"] += bool(written_equations(solution)) and not written_equations(rewrite)
+        # A formula at the start differs from row to row anyway; only words make a template.
+        if words and words[0][:1].isalpha():
+            openings[tuple(words[:4])] += 1
+    shares["opening"] = max(openings.values(), default=0)
+    return {alarm.name: shares[alarm.name] / count for alarm in ALARMS}
+
+
+def raised(shares: dict[str, float]) -> dict[str, str]:
+    """The alarms whose share is above its limit, by name, each with its sentence."""
+    return {a.name: a.sentence.format(share=shares[a.name]) for a in ALARMS if shares[a.name] > a.limit}
