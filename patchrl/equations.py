@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
-_OPERAND = r"(?:\d[\d,]*(?:\.\d+)?|\.\d+)%?"
+_OPERAND = r"(?:\d+(?:,\d+)*(?:\.\d+)?|\.\d+)%?"
 _TOKEN = re.compile(rf"\s*({_OPERAND}|[-+*/()=])")
 # A stretch of arithmetic with at least one equals sign, as people write it inside a sentence.
 _STRETCH = re.compile(rf"[-(]*\s*{_OPERAND}(?:\s*[-+*/()=]+\s*(?:[-(]+\s*)?(?:{_OPERAND})?\)*)*")
