@@ -300,7 +300,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def describe_check(found: dict[str, Any]) -> str:
     """The preflight card as text."""
-    lines = [f"✗ {problem}" for problem in found["problems"]]
+    lines = [f"✗ {problem}" for problem in found["problems"]] + [f"⚠ {warning}" for warning in found["warnings"]]
     if found.get("rows"):
         dropped = ", ".join(f"{n} {why}" for why, n in found["dropped"].items()) or "none"
         lines += [

@@ -14,10 +14,11 @@ from patchrl.errors import PatchRLError
 SECONDS_PER_REWRITE, SECONDS_PER_EXAMPLE, SECONDS_PER_ITEM = 0.02, 0.008, 0.02
 START_SECONDS = 20.0
 NANO_MB = 8.0
+LARGE_RATE = 2e-4
 
 
 def preflight(config: StudyConfig) -> dict[str, Any]:
-    """Rows, columns, first example, minutes, disk, and `problems`: one sentence each; `ok` if there are none."""
+    """Rows, columns, first example, minutes, disk, `problems` and `warnings`: one sentence each; `ok` without problems."""
     problems = [*backbone_problems(config.backbone.model)]
     found: dict[str, Any] = {"rows": None, "kept": 0, "dropped": {}, "columns": {}, "task": None, "first": None}
     try:
@@ -45,6 +46,7 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
     return found | {
         "ok": not problems,
         "problems": problems,
+        "warnings": rate_warnings(config),
         "general_items": general,
         "minutes": estimated_minutes(config) if nano else None,
         "disk_mb": estimated_megabytes(config),
@@ -78,6 +80,20 @@ def size_problems(config: StudyConfig, train: int, held_out: int) -> list[str]:
     if held_out == 0:
         problems.append("data: no held-out row has a reference answer, so the target task cannot be measured.")
     return problems
+
+
+def rate_warnings(config: StudyConfig) -> list[str]:
+    """Learning rates of the nano lab that would wreck a larger backbone."""
+    if config.backbone.model == "nano":
+        return []
+    return [
+        f"{section}.learning_rate: {rate:g} is the nano lab's; backbones of 0.5 B parameters and more take about {usual}."
+        for section, rate, usual in (
+            ("rewriter", config.rewriter.learning_rate, "1e-6 to 1e-5 for GRPO with LoRA"),
+            ("finetune", config.finetune.learning_rate, "1e-6 to 5e-5"),
+        )
+        if rate > LARGE_RATE
+    ]
 
 
 def estimated_minutes(config: StudyConfig) -> float:

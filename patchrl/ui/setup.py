@@ -131,6 +131,7 @@ def problem(text: str) -> str:
 def preflight_card(found: dict[str, Any]) -> str:
     """What the preflight found, as HTML."""
     parts = [problem(text) for text in found["problems"]]
+    parts += [f'<p class="note">⚠ {markup.escape(text)}</p>' for text in found["warnings"]]
     if found.get("rows"):
         dropped = ", ".join(f"{n} {why}" for why, n in found["dropped"].items()) or "none"
         minutes = (
