@@ -110,7 +110,7 @@ class RewriteSection(Section):
 
 class FinetuneSection(Section):
     learning_rate: float = setting(
-        2e-3, "Learning rate", "Peak, with warm-up and linear decay; the same for every arm.", gt=0
+        1e-3, "Learning rate", "Peak, with warm-up and linear decay; the same for every arm.", gt=0
     )
     epochs: int = setting(8, "Epochs", "Passes over the training examples.", ge=1)
     batch_size: int = setting(16, "Batch size", "Examples per update.", ge=1)
