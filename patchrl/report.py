@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from patchrl import markup, views
+from patchrl import figures, markup, views
 from patchrl.config import StudyConfig, to_toml
 
 SHOWN = 3
@@ -41,15 +41,15 @@ def build_report(
         arm: [r["nll_rewrite"] for r in rows if r["decision"] == "accepted" and r["nll_rewrite"] is not None]
         for arm, rows in samples.items()
     }
-    figures = {
-        "plane": views.gain_forgetting_figure(result),
-        "tasks": views.task_figure(result),
-        "mismatch": views.mismatch_figure(scans[-1] if scans else None, accepted),
-        "loss": views.loss_figure(events),
-        **{f"curve-{name}": figure for name, figure in views.training_figures(events).items()},
+    drawn = {
+        "plane": figures.gain_forgetting_figure(result),
+        "tasks": figures.task_figure(result),
+        "mismatch": figures.mismatch_figure(scans[-1] if scans else None, accepted),
+        "loss": figures.loss_figure(events),
+        **{f"curve-{name}": figure for name, figure in figures.training_figures(events).items()},
     }
-    figures = {name: figure for name, figure in figures.items() if figure}
-    curves = "".join(_slot(name) for name in figures if name.startswith("curve-"))
+    drawn = {name: figure for name, figure in drawn.items() if figure}
+    curves = "".join(_slot(name) for name in drawn if name.startswith("curve-"))
     seconds = [[stage, views.format_seconds(s)] for stage, s in result.get("seconds", {}).items()]
     sections = [
         f"<h1>PatchRL report</h1><p class='note'>backbone {markup.escape(result['backbone'])} · dataset "
@@ -64,15 +64,15 @@ def build_report(
         "<h2>Every task</h2>" + _slot("tasks", "wide"),
         "<h2>Every seed</h2>"
         + markup.table(("Arm", "Seed", "Target %", "General %", "Forgotten, points"), views.per_seed_rows(result)),
-        "<h2>Mismatch</h2>" + (_slot("mismatch", "wide") if "mismatch" in figures else "<p>Not scanned.</p>"),
+        "<h2>Mismatch</h2>" + (_slot("mismatch", "wide") if "mismatch" in drawn else "<p>Not scanned.</p>"),
         f"<h2>Training of the rewriter</h2><div class='figures'>{curves}</div>" if curves else "",
-        "<h2>Fine-tuning</h2>" + _slot("loss", "wide") if "loss" in figures else "",
+        "<h2>Fine-tuning</h2>" + _slot("loss", "wide") if "loss" in drawn else "",
         *(_examples(arm, rows) for arm, rows in samples.items()),
         "<h2>Where the time went</h2>" + markup.table(("Stage", "Time"), seconds),
         "<h2>How to repeat it</h2><p>Save as study.toml, then <code>python -m patchrl run study.toml</code>.</p>"
         f"<pre class='code'>{markup.escape(to_toml(config))}</pre>",
     ]
-    data = json.dumps(figures, ensure_ascii=False).replace("<", "\\u003c")
+    data = json.dumps(drawn, ensure_ascii=False).replace("<", "\\u003c")
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' "
         "content='width=device-width, initial-scale=1'><title>PatchRL report</title>"

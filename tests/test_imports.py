@@ -16,7 +16,7 @@ LAYERS = [
     {"nano", "verify", "data"},
     {"preflight"},
     {"backbone", "rewards", "views", "runs"},
-    {"rewriters", "markup"},
+    {"rewriters", "figures", "markup"},
     {"stages", "report"},
     {"study"},
     {"jobs"},

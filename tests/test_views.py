@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchrl import markup, views
+from patchrl import figures, markup, views
 
 
 def result(general=0.9):
@@ -44,24 +44,24 @@ def test_result_rows_fill_every_column():
 
 
 def test_smoothing_has_no_start_up_bias_and_keeps_gaps():
-    assert views.smooth([1.0, 1.0, None, 1.0], 0.9) == pytest.approx([1.0, 1.0, None, 1.0])
-    assert views.smooth([0.0, 1.0], 0.5) == pytest.approx([0.0, 2 / 3])  # (0.25·0 + 0.5·1) / 0.75
+    assert figures.smooth([1.0, 1.0, None, 1.0], 0.9) == pytest.approx([1.0, 1.0, None, 1.0])
+    assert figures.smooth([0.0, 1.0], 0.5) == pytest.approx([0.0, 2 / 3])  # (0.25·0 + 0.5·1) / 0.75
 
 
 def test_curves_without_values_are_not_drawn():
-    figures = views.training_figures([train_event(1, reward=1.0, kl=None), train_event(2, reward=2.0, kl=None)])
-    assert set(figures) == {"reward"}
+    drawn = figures.training_figures([train_event(1, reward=1.0, kl=None), train_event(2, reward=2.0, kl=None)])
+    assert set(drawn) == {"reward"}
 
 
 def test_time_axis_starts_at_zero_minutes():
-    figure = views.training_figures([train_event(1, loss=1.0), train_event(3, loss=2.0)], x="time")["loss"]
+    figure = figures.training_figures([train_event(1, loss=1.0), train_event(3, loss=2.0)], x="time")["loss"]
     assert figure["data"][0]["x"] == [0.0, 2.0]
 
 
 @given(st.integers(1, 5000))
 def test_thinning_keeps_first_newest_and_at_most_500(count):
     rows = [{"n": i} for i in range(count)]
-    kept = views.thin(rows)
+    kept = figures.thin(rows)
     assert len(kept) == min(count, 500)
     assert (kept[0], kept[-1]) == (rows[0], rows[-1])
 

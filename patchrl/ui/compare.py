@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import api, markup, views
+from patchrl import api, figures, markup, views
 from patchrl.ui.charts import charts
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Session, no_run
@@ -53,7 +53,7 @@ def build(session: Session) -> None:
         for name in ("prompted", "best-of-k", "rl"):
             values = [r["nll_rewrite"] for r in chosen(snapshot, name, None) if r["decision"] == "accepted"]
             rewrites[name] = [v for v in values if v is not None]
-        figure = views.mismatch_figure(snapshot.last("scan"), rewrites)
+        figure = figures.mismatch_figure(snapshot.last("scan"), rewrites)
         return {"mismatch": figure} if figure else {}
 
     session.live(fill, [waiting, table, mismatch, seed], [arm, seed, keep, order, search])

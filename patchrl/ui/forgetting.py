@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import markup, views
+from patchrl import figures, markup, views
 from patchrl.ui.charts import charts
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
@@ -32,18 +32,18 @@ def build(session: Session, form: Form) -> gr.Button:
     losses = charts("Fine-tuning losses and tasks")
 
     def fill(snapshot: Snapshot) -> list[Any]:
-        loss = views.loss_figure(snapshot.events)
+        loss = figures.loss_figure(snapshot.events)
         lower = {"tuning": loss} if loss else {}
         if snapshot.result is None:
             return [_progress(snapshot), {}, "", lower]
-        lower = {"tasks": views.task_figure(snapshot.result)} | lower
+        lower = {"tasks": figures.task_figure(snapshot.result)} | lower
         shown = markup.table(views.RESULT_HEADERS, views.result_rows(snapshot.result))
         seeds = markup.table(
             ("Arm", "Seed", "Target %", "General %", "Forgotten, points"), views.per_seed_rows(snapshot.result)
         )
         told = f'<p class="headline">{markup.escape(views.headline(snapshot.result))}</p>'
         more = f"<details><summary>Every seed</summary>{seeds}</details>"
-        return [told, {"plane": views.gain_forgetting_figure(snapshot.result)}, shown + more, lower]
+        return [told, {"plane": figures.gain_forgetting_figure(snapshot.result)}, shown + more, lower]
 
     session.live(fill, [headline, plane, table, losses])
     return finetune

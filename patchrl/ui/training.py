@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import markup, views
+from patchrl import figures, markup
 from patchrl.ui.charts import charts
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
@@ -43,9 +43,9 @@ def build(session: Session, form: Form) -> gr.Button:
     group = gr.HTML(markup.group_cards(None), elem_id="group")
 
     def fill(snapshot: Snapshot, axis: str, weight: float, log: bool) -> list[Any]:
-        figures = views.training_figures(snapshot.events, x=axis, smoothing=weight, log_y=log)
-        told = markup.messages(snapshot.events) if figures else no_run(snapshot, WAITING)
-        return [told, figures, markup.group_cards(snapshot.last("group"))]
+        drawn = figures.training_figures(snapshot.events, x=axis, smoothing=weight, log_y=log)
+        told = markup.messages(snapshot.events) if drawn else no_run(snapshot, WAITING)
+        return [told, drawn, markup.group_cards(snapshot.last("group"))]
 
     session.live(fill, [waiting, curves, group], [x, smoothing, log_y])
     return train

@@ -5,7 +5,7 @@ from itertools import islice
 
 import pytest
 
-from patchrl.nano import world
+from patchrl.nano import words, world
 from patchrl.verify import verify_answer
 
 
@@ -29,7 +29,7 @@ def test_a_leak_would_be_noticed():
 def test_unknown_verbs_never_act_as_verbs_in_pretraining_problems():
     for chat in islice(world.pretraining(random.Random(1)), 5000):
         if "How many" in chat.question and ("now?" in chat.question or "in the end?" in chat.question):
-            for verb in world.GAIN_UNKNOWN + world.LOSS_UNKNOWN:
+            for verb in words.GAIN_UNKNOWN + words.LOSS_UNKNOWN:
                 assert f" {verb} " not in chat.question
 
 

@@ -1,0 +1,310 @@
+"""Events and results as Plotly figures. Pure: plain dicts in, plain dicts out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from patchrl.views import ARM_NAMES
+
+Figure = dict[str, Any]
+Event = dict[str, Any]
+
+# Okabe and Ito's palette: told apart with any kind of colour vision; symbols repeat what colours say.
+ARM_COLOURS = {
+    "base": "#7f7f7f",
+    "expert": "#D55E00",
+    "prompted": "#CC79A7",
+    "best-of-k": "#0072B2",
+    "rl": "#009E73",
+    "own": "#7f7f7f",
+}
+ARM_SYMBOLS = {"base": "x", "expert": "square", "prompted": "diamond", "best-of-k": "triangle-up", "rl": "circle"}
+SEED_COLOURS = ("#009E73", "#0072B2", "#CC79A7", "#E69F00", "#56B4E9", "#D55E00")
+SEED_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+MAX_POINTS = 500
+
+# name in the event, title, unit of the axis, whether its spread is drawn
+PANELS = (
+    ("reward", "Reward", "reward", True),
+    ("consistency", "Gate pass rate", "share of rewrites", False),
+    ("alignment", "Alignment (passing rewrites)", "reward part", True),
+    ("diversity", "Diversity (passing rewrites)", "reward part", True),
+    ("nll", "Mismatch ℓ (passing rewrites)", "nats per token", False),
+    ("no_signal", "Groups with no signal", "share of groups", False),
+    ("entropy", "Entropy", "nats", False),
+    ("length", "Completion length", "tokens", False),
+    ("clipped", "Cut off by the length limit", "share of rewrites", False),
+    ("kl", "KL to the backbone", "nats per token", False),
+    ("loss", "Loss", "loss", False),
+    ("step_seconds", "Step time", "seconds", False),
+)
+X_AXES = {"step": "step", "samples": "rewrites sampled", "time": "minutes"}
+
+
+def smooth(values: Sequence[float | None], weight: float) -> list[float | None]:
+    """Exponential moving average without start-up bias; gaps stay gaps. `weight` in [0, 1)."""
+    mean, mass = 0.0, 0.0
+    result: list[float | None] = []
+    for value in values:
+        if value is None:
+            result.append(None)
+            continue
+        mean = weight * mean + (1 - weight) * value
+        mass = weight * mass + (1 - weight)
+        result.append(mean / mass)
+    return result
+
+
+def thin(rows: Sequence[Event], limit: int = MAX_POINTS) -> list[Event]:
+    """At most `limit` rows, evenly spaced, the first and the newest always among them."""
+    if len(rows) <= limit:
+        return list(rows)
+    return [rows[round(i * (len(rows) - 1) / (limit - 1))] for i in range(limit)]
+
+
+def layout(title: str, x: str, y: str, **extra: Any) -> Figure:
+    """The look all figures share; colours of text and grid are left to the page's theme."""
+    base: Figure = {
+        "title": {"text": title, "font": {"size": 14}, "x": 0, "xref": "paper"},
+        "margin": {"l": 52, "r": 12, "t": 36, "b": 42},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "xaxis": {"title": {"text": x}, "gridcolor": "rgba(128,128,128,.18)", "zeroline": False},
+        "yaxis": {"title": {"text": y}, "gridcolor": "rgba(128,128,128,.18)", "zeroline": False},
+        "legend": {"orientation": "h", "y": -0.28},
+        "uirevision": "keep",
+        "height": 260,
+    }
+    for key, value in extra.items():
+        base[key] = base[key] | value if isinstance(base.get(key), dict) and isinstance(value, dict) else value
+    return base
+
+
+def _rgba(colour: str, alpha: float) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{alpha})"
+
+
+def training_figures(
+    events: Sequence[Event], *, x: str = "step", smoothing: float = 0.0, log_y: bool = False
+) -> dict[str, Figure]:
+    """One figure per training curve that has values, by name; a line per seed.
+
+    `x` is step, samples or time; `smoothing` in [0, 1); the band is one standard deviation over the
+    step's rewrites.
+    """
+    seeds: dict[int, list[Event]] = {}
+    for event in events:
+        if event["kind"] == "train":
+            seeds.setdefault(event["seed"], []).append(event)
+    figures = {}
+    for name, title, unit, spread in PANELS:
+        traces: list[Figure] = []
+        for number, (seed, rows) in enumerate(seeds.items()):
+            rows = thin(rows)
+            ys = smooth([row.get(name) for row in rows], smoothing)
+            if all(y is None for y in ys):
+                continue
+            xs = [(row["t"] - rows[0]["t"]) / 60 if x == "time" else row[x] for row in rows]
+            colour = SEED_COLOURS[number % len(SEED_COLOURS)]
+            if spread and not log_y:
+                traces.append(_band(xs, ys, smooth([row.get(f"{name}_std") for row in rows], smoothing), colour, seed))
+            traces.append(
+                {
+                    "type": "scatter",
+                    "mode": "lines+markers" if len(rows) < 60 else "lines",
+                    "name": f"seed {seed}",
+                    "legendgroup": f"seed {seed}",
+                    "x": xs,
+                    "y": ys,
+                    "line": {"color": colour, "width": 2, "dash": SEED_DASHES[number % len(SEED_DASHES)]},
+                    "marker": {"size": 4},
+                    "hovertemplate": f"{X_AXES[x]} %{{x:.4g}}<br>{title} %{{y:.4f}}<extra>seed {seed}</extra>",
+                }
+            )
+        if traces:
+            figures[name] = {
+                "data": traces,
+                "layout": layout(
+                    title, X_AXES[x], unit, yaxis={"type": "log" if log_y else "linear"}, showlegend=len(seeds) > 1
+                ),
+            }
+    return figures
+
+
+def _band(xs: list[float], ys: list[float | None], spread: list[float | None], colour: str, seed: int) -> Figure:
+    known = [(x, y, s) for x, y, s in zip(xs, ys, spread, strict=True) if y is not None and s is not None]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "fill": "toself",
+        "fillcolor": _rgba(colour, 0.15),
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "legendgroup": f"seed {seed}",
+        "x": [x for x, _, _ in known] + [x for x, _, _ in reversed(known)],
+        "y": [y + s for _, y, s in known] + [y - s for _, y, s in reversed(known)],
+    }
+
+
+def mismatch_figure(scan: dict[str, Any] | None, rewrites: dict[str, list[float]]) -> Figure | None:
+    """Histograms of ℓ: the backbone's own answers, expert solutions, and each arm's rewrites."""
+    series = {"own": scan["own_nll"], "expert": scan["expert_nll"]} if scan else {}
+    series |= rewrites
+    series = {arm: values for arm, values in series.items() if values}
+    if not series:
+        return None
+    top = max(max(values) for values in series.values())
+    traces = [
+        {
+            "type": "histogram",
+            "name": ARM_NAMES.get(arm, arm),
+            "x": values,
+            "histnorm": "probability",
+            "opacity": 0.55,
+            "marker": {"color": ARM_COLOURS.get(arm, "#56B4E9")},
+            "xbins": {"start": 0, "end": top * 1.02, "size": top / 40},
+            "hovertemplate": "ℓ %{x}<br>share %{y:.1%}<extra>%{fullData.name}</extra>",
+        }
+        for arm, values in series.items()
+    ]
+    look = layout(
+        "How surprising each kind of text is to the backbone",
+        "ℓ, nats per token (left: the backbone would write this itself)",
+        "share of texts",
+        barmode="overlay",
+        height=320,
+    )
+    return {"data": traces, "layout": look}
+
+
+def loss_figure(events: Sequence[Event]) -> Figure | None:
+    """Fine-tuning loss by step, one line per arm and seed."""
+    lines: dict[tuple[str, int], list[Event]] = {}
+    for event in events:
+        if event["kind"] == "finetune" and event.get("loss") is not None:
+            lines.setdefault((event["arm"], event["seed"]), []).append(event)
+    if not lines:
+        return None
+    seeds = sorted({seed for _, seed in lines})
+    traces = []
+    for (arm, seed), rows in lines.items():
+        rows = thin(rows)
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": ARM_NAMES.get(arm, arm) if seed == seeds[0] else f"{arm}, seed {seed}",
+                "legendgroup": arm,
+                "showlegend": seed == seeds[0],
+                "x": [row["step"] for row in rows],
+                "y": [row["loss"] for row in rows],
+                "line": {
+                    "color": ARM_COLOURS.get(arm, "#56B4E9"),
+                    "width": 2,
+                    "dash": SEED_DASHES[seeds.index(seed) % len(SEED_DASHES)],
+                },
+            }
+        )
+    return {"data": traces, "layout": layout("Fine-tuning loss", "step", "loss, nats per token", height=300)}
+
+
+def gain_forgetting_figure(result: dict[str, Any]) -> Figure:
+    """Target score against general score, per arm with 95 % intervals and every seed as a small point."""
+    base = result["base"]
+    traces: list[Figure] = []
+    if base["general"] is None:
+        return {"data": [], "layout": layout("No general tasks were measured", "", "")}
+    for arm, values in result["arms"].items():
+        colour, target, general = ARM_COLOURS.get(arm, "#56B4E9"), values["target"], values["general"]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "showlegend": False,
+                "legendgroup": arm,
+                "x": [100 * v for v in target["per_seed"]],
+                "y": [100 * v for v in general["per_seed"]],
+                "marker": {"size": 6, "color": colour, "opacity": 0.5, "symbol": ARM_SYMBOLS.get(arm, "circle")},
+                "hovertemplate": "target %{x:.1f} %<br>general %{y:.1f} %<extra>" + f"{arm}, one seed</extra>",
+            }
+        )
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": ARM_NAMES.get(arm, arm),
+                "legendgroup": arm,
+                "x": [100 * target["mean"]],
+                "y": [100 * general["mean"]],
+                "error_x": _errors(target),
+                "error_y": _errors(general),
+                "marker": {"size": 13, "color": colour, "symbol": ARM_SYMBOLS.get(arm, "circle")},
+                "hovertemplate": "target %{x:.1f} %<br>general %{y:.1f} %<extra>%{fullData.name}</extra>",
+            }
+        )
+    traces.append(
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": ARM_NAMES["base"],
+            "x": [100 * base["target"]],
+            "y": [100 * base["general"]],
+            "marker": {"size": 13, "color": ARM_COLOURS["base"], "symbol": "x"},
+            "hovertemplate": "target %{x:.1f} %<br>general %{y:.1f} %<extra>Backbone, before</extra>",
+        }
+    )
+    look = layout(
+        "Gain and forgetting: right is learned, down is forgotten",
+        "target task, % correct",
+        "general skills, % correct",
+        height=400,
+        legend={"y": -0.22},
+        shapes=[
+            {
+                "type": "line",
+                "xref": "paper",
+                "x0": 0,
+                "x1": 1,
+                "y0": 100 * base["general"],
+                "y1": 100 * base["general"],
+                "line": {"color": "#7f7f7f", "width": 1, "dash": "dot"},
+            }
+        ],
+    )
+    return {"data": traces, "layout": look}
+
+
+def _errors(value: dict[str, Any]) -> Figure | None:
+    if not value.get("ci95"):
+        return None
+    low, high = value["ci95"]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [max(0.0, 100 * (high - value["mean"]))],
+        "arrayminus": [max(0.0, 100 * (value["mean"] - low))],
+        "thickness": 1.2,
+    }
+
+
+def task_figure(result: dict[str, Any]) -> Figure:
+    """Score on every task: the backbone and each arm, mean over seeds."""
+    tasks = sorted(result["base"]["by_task"], key=lambda task: (not task.startswith("target/"), task))
+    labels = [task.split("/", 1)[1] + (" (target)" if task.startswith("target/") else "") for task in tasks]
+    bars = {"base": result["base"]["by_task"], **{arm: v["by_task"] for arm, v in result["arms"].items()}}
+    traces = [
+        {
+            "type": "bar",
+            "name": ARM_NAMES.get(arm, arm),
+            "x": labels,
+            "y": [None if scores.get(task) is None else 100 * scores[task] for task in tasks],
+            "marker": {"color": ARM_COLOURS.get(arm, "#56B4E9")},
+            "hovertemplate": "%{x}: %{y:.1f} %<extra>%{fullData.name}</extra>",
+        }
+        for arm, scores in bars.items()
+    ]
+    look = layout("Every task", "", "% correct", barmode="group", height=340, yaxis={"range": [0, 100]})
+    return {"data": traces, "layout": look}
