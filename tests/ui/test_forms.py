@@ -1,0 +1,70 @@
+import gradio as gr
+import pytest
+
+from patchrl.config import StudyConfig, resolve
+from patchrl.errors import ConfigError
+from patchrl.presets import PRESETS
+from patchrl.ui import app, setup
+from patchrl.ui.forms import Form
+from patchrl.ui.session import Limits
+
+
+@pytest.fixture(scope="module")
+def form():
+    made = Form()
+    with gr.Blocks():
+        for section in StudyConfig.model_fields:
+            made.fields(section)
+    return made
+
+
+def test_every_setting_has_a_widget_with_label_and_help(form):
+    settings = {(s, k) for s, f in StudyConfig.model_fields.items() for k in f.annotation.model_fields}
+    assert set(form.widgets) == settings
+    for widget in form.widgets.values():
+        assert widget.label
+        assert widget.info
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_the_form_shows_is_the_config_it_gives_back(form, preset):
+    config = resolve(PRESETS[preset])
+    assert form.config(form.values(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        (("study", "seeds"), "0, x", "study.seeds"),
+        (("study", "seeds"), "", "study.seeds"),
+        (("rewriter", "steps"), None, "rewriter.steps"),
+        (("rewriter", "steps"), 0, "rewriter.steps"),
+        (("finetune", "learning_rate"), -1, "finetune.learning_rate"),
+    ],
+)
+def test_a_wrong_field_is_named(form, name, value, words):
+    values = dict(zip(form.widgets, form.values(resolve({})), strict=True)) | {name: value}
+    with pytest.raises(ConfigError, match=words):
+        form.config(list(values.values()))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"backbone": {"model": "org/model"}},
+        {"data": {"dataset": "rows.jsonl"}},
+        {"rewriter": {"steps": 1000}, "study": {"seeds": [0]}},
+        {"study": {"seeds": [0, 1, 2]}},
+    ],
+)
+def test_a_public_page_runs_only_the_lab_and_only_so_much(values):
+    with pytest.raises(ConfigError, match="public page"):
+        setup.allowed(resolve(values), Limits(public=True))
+    setup.allowed(resolve(values), Limits())
+
+
+def test_the_page_of_every_tab_belongs_to_the_one_form(runs_dir):
+    demo = app.build(str(runs_dir))
+    (start,) = [fn for fn in demo.fns.values() if fn.name == "preflight"]
+    settings = sum(len(f.annotation.model_fields) for f in StudyConfig.model_fields.values())
+    assert len(start.inputs) == settings
