@@ -127,7 +127,13 @@ def training_figures(
             figures[name] = {
                 "data": traces,
                 "layout": layout(
-                    title, X_AXES[x], unit, yaxis={"type": "log" if log_y else "linear"}, showlegend=len(seeds) > 1
+                    title,
+                    X_AXES[x],
+                    unit,
+                    yaxis={"type": "log" if log_y else "linear"},
+                    showlegend=len(seeds) > 1,
+                    legend={"y": -0.42},
+                    height=280 if len(seeds) > 1 else 250,
                 ),
             }
     return figures

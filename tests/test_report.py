@@ -1,6 +1,8 @@
 import re
 
-from test_views import HOSTILE, result, train_event
+from test_figures import train_event
+from test_markup import HOSTILE
+from test_views import result
 
 from patchrl.config import resolve
 from patchrl.report import build_report

@@ -1,0 +1,32 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patchrl import figures
+
+
+def train_event(step, **values):
+    return {"kind": "train", "t": 60.0 * step, "seed": 0, "step": step, "samples": 64 * step, **values}
+
+
+def test_smoothing_has_no_start_up_bias_and_keeps_gaps():
+    assert figures.smooth([1.0, 1.0, None, 1.0], 0.9) == pytest.approx([1.0, 1.0, None, 1.0])
+    assert figures.smooth([0.0, 1.0], 0.5) == pytest.approx([0.0, 2 / 3])  # (0.25·0 + 0.5·1) / 0.75
+
+
+def test_curves_without_values_are_not_drawn():
+    drawn = figures.training_figures([train_event(1, reward=1.0, kl=None), train_event(2, reward=2.0, kl=None)])
+    assert set(drawn) == {"reward"}
+
+
+def test_time_axis_starts_at_zero_minutes():
+    figure = figures.training_figures([train_event(1, loss=1.0), train_event(3, loss=2.0)], x="time")["loss"]
+    assert figure["data"][0]["x"] == [0.0, 2.0]
+
+
+@given(st.integers(1, 5000))
+def test_thinning_keeps_first_newest_and_at_most_500(count):
+    rows = [{"n": i} for i in range(count)]
+    kept = figures.thin(rows)
+    assert len(kept) == min(count, 500)
+    assert (kept[0], kept[-1]) == (rows[0], rows[-1])
