@@ -70,9 +70,15 @@ def layout(title: str, x: str, y: str, **extra: Any) -> Figure:
         "margin": {"l": 52, "r": 12, "t": 36, "b": 42},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "xaxis": {"title": {"text": x}, "gridcolor": "rgba(128,128,128,.18)", "zeroline": False},
+        "xaxis": {
+            "title": {"text": x, "standoff": 4},
+            "automargin": True,
+            "gridcolor": "rgba(128,128,128,.18)",
+            "zeroline": False,
+        },
         "yaxis": {"title": {"text": y}, "gridcolor": "rgba(128,128,128,.18)", "zeroline": False},
-        "legend": {"orientation": "h", "y": -0.28},
+        # At the bottom of the whole figure, which reserves its rows there however narrow the page is.
+        "legend": {"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0},
         "uirevision": "keep",
         "height": 260,
     }
@@ -132,7 +138,6 @@ def training_figures(
                     unit,
                     yaxis={"type": "log" if log_y else "linear"},
                     showlegend=len(seeds) > 1,
-                    legend={"y": -0.42},
                     height=280 if len(seeds) > 1 else 250,
                 ),
             }
@@ -177,8 +182,8 @@ def mismatch_figure(scan: dict[str, Any] | None, rewrites: dict[str, list[float]
         for arm, values in series.items()
     ]
     look = layout(
-        "How surprising each kind of text is to the backbone",
-        "ℓ, nats per token (left: the backbone would write this itself)",
+        "How surprising each text is to the backbone",
+        "ℓ, nats per token (left: as the backbone writes)",
         "share of texts",
         barmode="overlay",
         height=320,
@@ -263,11 +268,10 @@ def gain_forgetting_figure(result: dict[str, Any]) -> Figure:
         }
     )
     look = layout(
-        "Gain and forgetting: right is learned, down is forgotten",
+        "Right is learned, down is forgotten",
         "target task, % correct",
         "general skills, % correct",
         height=400,
-        legend={"y": -0.22},
         shapes=[
             {
                 "type": "line",

@@ -44,6 +44,7 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
             resume = gr.Button("Resume", elem_id="resume", scale=1)
         status = gr.HTML("", elem_id="status")
         session.live(status_line, [status])
+        session.live(usable, [stop, cancel, resume])
         with gr.Tabs():
             with gr.Tab("1 Setup"):
                 parts = setup.build(session, form)
@@ -116,6 +117,13 @@ def _wire_buttons(session: Session, form: Form, starters: Any, controls: Any, ca
     for button, what in ((stop, "stop"), (cancel, "cancel"), (resume, "resume"), (finetune, "resume")):
         options = one if what == "resume" else {"api_visibility": "private"}
         session.follow(button.click(act(what), session.run, None, **options))
+
+
+def usable(snapshot: Snapshot) -> list[Any]:
+    """Stop and Cancel for a run that is going on, Resume for one that ended unfinished."""
+    going = snapshot.status.get("state") in LIVE
+    unfinished = snapshot.run is not None and not going and snapshot.result is None
+    return [gr.update(interactive=shown) for shown in (going, going, unfinished)]
 
 
 def status_line(snapshot: Snapshot) -> str:
