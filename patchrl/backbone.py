@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,22 @@ def pick_device(name: str) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise BackboneError("backbone.device: cuda was asked for but this machine has no CUDA device; use auto or cpu.")
     return device
+
+
+def _reads_ahead(core: Any) -> bool:
+    """Whether completions can continue a prompt's cache at given positions (not so in recurrent models)."""
+    takes = inspect.signature(core.base_model.forward).parameters
+    return not core._is_stateful and {"position_ids", "past_key_values", "attention_mask"} <= set(takes)
+
+
+def _batches(prompts: Sequence[tuple[int, ...]], targets: Sequence[Sequence[int]], shared: bool) -> Iterator[list[int]]:
+    """Row numbers in batches of at most SCORING_ROWS and like length; rows of one prompt together if `shared`."""
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]) + len(targets[i]))
+    if shared:
+        longest: dict[tuple[int, ...], int] = {prompts[i]: at for at, i in enumerate(order)}
+        order.sort(key=lambda i: longest[prompts[i]])
+    for start in range(0, len(order), SCORING_ROWS):
+        yield order[start : start + SCORING_ROWS]
 
 
 class Backbone:
@@ -214,10 +231,10 @@ class Backbone:
             groups[row // samples].append(Generation(self.decode(kept), tuple(kept), clipped))
         return groups
 
-    def _left_padded(self, rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _left_padded(self, rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         width = max(len(row) for row in rows)
         pad = self.tokenizer.pad_token_id
-        tokens = torch.tensor([[pad] * (width - len(row)) + row for row in rows], device=self.device)
+        tokens = torch.tensor([[*[pad] * (width - len(row)), *row] for row in rows], device=self.device)
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=self.device)
         return tokens, mask
 
@@ -235,36 +252,81 @@ class Backbone:
 
         ℓ is the mean −log p of the completion's tokens in nats, end-of-turn left out; the embedding is
         the mean last hidden state over the same tokens. `top` > 0 adds per-token surprisal with that
-        many alternatives. Rows go in batches sorted by length; logits are made for completion tokens
-        only, a chunk at a time. `bf16` computes under autocast: faster, |Δℓ| of about 1e-2.
+        many alternatives. A question with several completions is read once; rows go in batches of like
+        length; logits are made for completion tokens only, a chunk at a time. `bf16` computes under
+        autocast: faster, |Δℓ| of about 1e-2.
         """
-        prompts = [self.prompt_ids(question) for question in questions]
+        prompts = [tuple(self.prompt_ids(question)) for question in questions]
         targets = [self.completion_ids(completion) for completion in completions]
-        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]) + len(targets[i]))
         scores: dict[int, Score] = {}
         with self.frozen() as model, torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             core: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
-            for start in range(0, len(order), SCORING_ROWS):
-                chunk = order[start : start + SCORING_ROWS]
-                batch = self._score_batch(core, [prompts[i] for i in chunk], [targets[i] for i in chunk], top)
-                scores.update(zip(chunk, batch, strict=True))
+            shared = 2 * len(set(prompts)) <= len(prompts) and _reads_ahead(core)
+            hidden = self._hidden_after_shared_prompt if shared else self._hidden_of_whole_row
+            for rows in _batches(prompts, targets, shared):
+                batch = [targets[i] for i in rows]
+                states = hidden(core, [prompts[i] for i in rows], batch)
+                scores.update(zip(rows, self._score_batch(core, states, batch, top), strict=True))
         return [scores[i] for i in range(len(prompts))]
 
-    def _score_batch(self, core, prompts: list[list[int]], targets: list[list[int]], top: int) -> list[Score]:
-        rows = [p + t for p, t in zip(prompts, targets, strict=True)]
-        width = max(map(len, rows))
+    def _hidden_of_whole_row(
+        self, core, prompts: list[tuple[int, ...]], targets: list[list[int]]
+    ) -> list[torch.Tensor]:
+        """Last hidden states of each row from its last prompt token on, shape (T + 1, D): one forward."""
         # Padding stands on the right of causal rows, where no real token can see it: no mask is needed.
-        tokens_BT = torch.tensor([r + [self.tokenizer.pad_token_id] * (width - len(r)) for r in rows])
-        hidden_BTD = core.base_model(input_ids=tokens_BT.to(self.device), use_cache=False).last_hidden_state
-        scores = []
-        for row, (prompt, target) in enumerate(zip(prompts, targets, strict=True)):
-            hidden_TD = hidden_BTD[row, len(prompt) - 1 : len(prompt) + len(target)]
-            if not target:
+        tokens_BT = self._right_padded([[*p, *t] for p, t in zip(prompts, targets, strict=True)])
+        hidden_BTD = core.base_model(input_ids=tokens_BT, use_cache=False).last_hidden_state
+        return [
+            hidden_BTD[row, len(p) - 1 : len(p) + len(t)]
+            for row, (p, t) in enumerate(zip(prompts, targets, strict=True))
+        ]
+
+    def _hidden_after_shared_prompt(
+        self, core, prompts: list[tuple[int, ...]], targets: list[list[int]]
+    ) -> list[torch.Tensor]:
+        """The same, each distinct prompt read once: its keys and values serve all its completions."""
+        distinct = list(dict.fromkeys(prompts))
+        of_row = torch.tensor([distinct.index(p) for p in prompts], device=self.device)
+        # Left padding leaves no gap between prompt and completion, so sliding windows stay exact.
+        tokens_PT, mask_PT = self._left_padded(distinct)
+        read = core.base_model(
+            input_ids=tokens_PT,
+            attention_mask=mask_PT,
+            position_ids=(mask_PT.cumsum(-1) - 1).clamp(min=0),
+            use_cache=True,
+        )
+        last_BD, width = read.last_hidden_state[of_row, -1], max(map(len, targets))
+        if width == 0:
+            return [last_D[None] for last_D in last_BD]
+        past = read.past_key_values
+        past.batch_select_indices(of_row)
+        start_B1 = torch.tensor([[len(p)] for p in prompts], device=self.device)
+        hidden_BTD = core.base_model(
+            input_ids=self._right_padded(targets),
+            attention_mask=torch.cat([mask_PT[of_row], mask_PT.new_ones(len(targets), width)], dim=1),
+            position_ids=start_B1 + torch.arange(width, device=self.device),
+            past_key_values=past,
+            use_cache=True,
+        ).last_hidden_state
+        rows = zip(last_BD, hidden_BTD, targets, strict=True)
+        return [torch.cat([last_D[None], hidden_TD[: len(t)]]) for last_D, hidden_TD, t in rows]
+
+    def _right_padded(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+        width, pad = max(map(len, rows)), self.tokenizer.pad_token_id
+        return torch.tensor([[*row, *[pad] * (width - len(row))] for row in rows], device=self.device)
+
+    def _score_batch(self, core, states: list[torch.Tensor], targets: list[list[int]], top: int) -> list[Score]:
+        lengths = [len(target) for target in targets]
+        before_ND = torch.cat([hidden_TD[:-1] for hidden_TD in states])
+        surprisal_N, tokens = self._surprisal(core, before_ND, [i for target in targets for i in target], top)
+        scores, end = [], 0
+        for hidden_TD, length, nll_T in zip(states, lengths, surprisal_N.split(lengths), strict=True):
+            start, end = end, end + length
+            if not length:
                 scores.append(Score(float("nan"), np.zeros(hidden_TD.shape[-1])))
                 continue
-            surprisal_T, tokens = self._surprisal(core, hidden_TD[:-1], target, top)
             embedding = hidden_TD[1:].float().mean(0).cpu().numpy()
-            scores.append(Score(float(surprisal_T.mean()), embedding, tokens))
+            scores.append(Score(float(nll_T.mean()), embedding, tuple(tokens[start:end])))
         return scores
 
     def _logits(self, core, hidden_TD: torch.Tensor) -> torch.Tensor:
@@ -281,10 +343,12 @@ class Backbone:
 
     def _surprisal(
         self, core, hidden_TD: torch.Tensor, ids: list[int], top: int
-    ) -> tuple[torch.Tensor, tuple[TokenSurprisal, ...]]:
-        ids_T = torch.tensor(ids, device=hidden_TD.device)
+    ) -> tuple[torch.Tensor, list[TokenSurprisal]]:
+        """−log p of each id after its hidden state, shape (T,), and the tokens with `top` alternatives."""
+        ids_T = torch.tensor(ids, dtype=torch.long, device=hidden_TD.device)
         step = max(1, LOGITS_PER_CHUNK // core.config.get_text_config().vocab_size)
-        surprisal, tokens = [], []
+        surprisal = [hidden_TD.new_zeros(0, dtype=torch.float32)]
+        tokens: list[TokenSurprisal] = []
         for start in range(0, len(ids), step):
             logits_TV = self._logits(core, hidden_TD[start : start + step])
             chunk = ids_T[start : start + step]
@@ -292,7 +356,7 @@ class Backbone:
             surprisal.append(nll)
             if top:
                 tokens += self._alternatives(chunk.tolist(), nll.tolist(), logits_TV.softmax(-1).topk(top, dim=-1))
-        return torch.cat(surprisal), tuple(tokens)
+        return torch.cat(surprisal), tokens
 
     def _alternatives(self, ids: list[int], surprisal: list[float], best) -> list[TokenSurprisal]:
         piece = self.tokenizer.decode

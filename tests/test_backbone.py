@@ -35,6 +35,44 @@ def test_batched_nll_and_embedding_equal_one_example_at_a_time(kind):
         assert torch.allclose(torch.tensor(score.embedding), embedding, atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", [*tiny.CONFIGS, "windowed"])
+def test_completions_that_share_a_question_score_as_if_alone(kind):
+    words = tiny.tokenizer()
+    backbone = Backbone(tiny.model(kind, len(words)), words)
+    rows = [(q, c) for q in QUESTIONS for c in [*COMPLETIONS, "", "It is 7. So it is 7."]]
+    shuffled = [rows[i] for i in torch.randperm(len(rows), generator=torch.Generator().manual_seed(0)).tolist()]
+    scores = backbone.score(*zip(*shuffled, strict=True))
+    for (question, completion), score in zip(shuffled, scores, strict=True):
+        if not completion:
+            assert math.isnan(score.nll)
+            continue
+        nll, embedding = plain(backbone, question, completion)
+        assert abs(score.nll - nll) < 1e-5
+        assert torch.allclose(torch.tensor(score.embedding), embedding, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["llama", "gemma2"])
+def test_nll_does_not_depend_on_how_rows_are_batched(kind, monkeypatch):
+    words = tiny.tokenizer()
+    backbone = Backbone(tiny.model(kind, len(words)), words)
+    questions, completions = [q for q in QUESTIONS for _ in COMPLETIONS], COMPLETIONS * len(QUESTIONS)
+    whole = [s.nll for s in backbone.score(questions, completions)]
+    for rows in (1, 3, 5, 100):
+        monkeypatch.setattr("patchrl.backbone.SCORING_ROWS", rows)
+        assert [s.nll for s in backbone.score(questions, completions)] == pytest.approx(whole, abs=1e-5)
+
+
+def test_bf16_keeps_nll_within_its_rounding():
+    words = tiny.tokenizer()
+    model = tiny.model("llama", len(words))
+    exact = [s.nll for s in Backbone(model, words).score(QUESTIONS, COMPLETIONS)]
+    assert [s.nll for s in Backbone(model, words).score(QUESTIONS, COMPLETIONS, bf16=True)] == pytest.approx(
+        exact, abs=0.1
+    )
+    half = Backbone(tiny.model("llama", len(words)).to(torch.bfloat16), words)
+    assert [s.nll for s in half.score(QUESTIONS, COMPLETIONS)] == pytest.approx(exact, abs=0.1)
+
+
 @pytest.mark.parametrize("options", [{"template": False}, {"adds_bos": True}, {"pad": False}])
 def test_nll_holds_for_unusual_tokenizers(options):
     words = tiny.tokenizer(**options)

@@ -23,7 +23,9 @@ TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] }}<|end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
 )
-COMMON = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 1024}
+# Weights large enough that every token of the context moves ℓ: a shifted position must show.
+WIDE = {"initializer_range": 0.2}
+COMMON = WIDE | {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 1024}
 GROUPED = COMMON | {"num_key_value_heads": 2, "intermediate_size": 64}
 CONFIGS = {
     "llama": lambda v: LlamaConfig(vocab_size=v, **GROUPED),
@@ -33,8 +35,10 @@ CONFIGS = {
     "gemma": lambda v: GemmaConfig(vocab_size=v, **GROUPED, head_dim=8),
     "gemma2": lambda v: Gemma2Config(vocab_size=v, **GROUPED, head_dim=8),
     "phi": lambda v: PhiConfig(vocab_size=v, **COMMON, intermediate_size=64),
-    "gpt2": lambda v: GPT2Config(vocab_size=v, n_embd=32, n_layer=2, n_head=4, n_positions=1024),
+    "gpt2": lambda v: GPT2Config(vocab_size=v, n_embd=32, n_layer=2, n_head=4, n_positions=1024, **WIDE),
 }
+# Not a kind of its own: a window shorter than the prompts, so that caches drop what is out of sight.
+WINDOWED = {"windowed": lambda v: MistralConfig(vocab_size=v, **GROUPED, sliding_window=8)}
 CORPUS = ["Ana has 3 apples and buys 4 more, so she has 3 + 4 = 7 apples. #### 7", "What is the answer? It is 12."] * 20
 
 
@@ -66,7 +70,7 @@ def tokenizer(*, template: bool = True, adds_bos: bool = False, pad: bool = True
 def model(kind: str, vocabulary: int):
     """A float32 model of the named architecture with random weights."""
     set_seed(0)
-    config = CONFIGS[kind](vocabulary)
+    config = (CONFIGS | WINDOWED)[kind](vocabulary)
     config.eos_token_id, config.pad_token_id, config.bos_token_id = 1, 2, 0
     return AutoModelForCausalLM.from_config(config).eval()
 
