@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 import patchrl.nano
 from patchrl.config import BackboneSection
@@ -24,8 +24,13 @@ NANO = Path(patchrl.nano.__file__).parent / "backbone"
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
 TOKENS_PER_BATCH = 32_768  # padded tokens in one generation batch
 ROWS_PER_BATCH = 256
-SCORING_ROWS = 32
-LOGITS_PER_CHUNK = 8_000_000  # 32 MB of float32
+ROWS_ON_CPU, ROWS_ON_GPU = 8, 32  # in one scoring forward
+# 64 MB of float32: glibc maps blocks over 32 MiB and gives them back; just below, its heap kept every chunk (9 GB).
+LOGITS_PER_CHUNK = 16_000_000
+
+
+T = TypeVar("T")
+Row = tuple[tuple[int, ...], tuple[int, ...]]  # token ids of a prompt and of a completion
 
 
 @dataclass(frozen=True)
@@ -64,20 +69,30 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
+class _SharedPrompts(DynamicCache):
+    """Keys and values of a few prompts, each read by many rows: lent to a layer while it works, never grown."""
+
+    def __init__(self, read: DynamicCache, of_row: torch.Tensor) -> None:
+        super().__init__()
+        self.layers, self.of_row = read.layers, of_row
+
+    def update(self, key_states, value_states, layer_idx: int, *args, **kwargs) -> tuple[torch.Tensor, torch.Tensor]:
+        layer: Any = self.layers[layer_idx]
+        return (
+            torch.cat([layer.keys[self.of_row], key_states], dim=-2),
+            torch.cat([layer.values[self.of_row], value_states], dim=-2),
+        )
+
+
 def _reads_ahead(core: Any) -> bool:
     """Whether completions can continue a prompt's cache at given positions (not so in recurrent models)."""
     takes = inspect.signature(core.base_model.forward).parameters
     return not core._is_stateful and {"position_ids", "past_key_values", "attention_mask"} <= set(takes)
 
 
-def _batches(prompts: Sequence[tuple[int, ...]], targets: Sequence[Sequence[int]], shared: bool) -> Iterator[list[int]]:
-    """Row numbers in batches of at most SCORING_ROWS and like length; rows of one prompt together if `shared`."""
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]) + len(targets[i]))
-    if shared:
-        longest: dict[tuple[int, ...], int] = {prompts[i]: at for at, i in enumerate(order)}
-        order.sort(key=lambda i: longest[prompts[i]])
-    for start in range(0, len(order), SCORING_ROWS):
-        yield order[start : start + SCORING_ROWS]
+def _in_batches(items: Sequence[T], size: int) -> Iterator[list[T]]:
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])
 
 
 class Backbone:
@@ -256,69 +271,81 @@ class Backbone:
         length; logits are made for completion tokens only, a chunk at a time. `bf16` computes under
         autocast: faster, |Δℓ| of about 1e-2.
         """
-        prompts = [tuple(self.prompt_ids(question)) for question in questions]
-        targets = [self.completion_ids(completion) for completion in completions]
-        scores: dict[int, Score] = {}
+        asked = [
+            (tuple(self.prompt_ids(question)), tuple(self.completion_ids(completion)))
+            for question, completion in zip(questions, completions, strict=True)
+        ]
+        rows = list(dict.fromkeys(asked))  # the same text twice costs once, and ties stay exact
+        scores: dict[Row, Score] = {}
         with self.frozen() as model, torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             core: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
-            shared = 2 * len(set(prompts)) <= len(prompts) and _reads_ahead(core)
-            hidden = self._hidden_after_shared_prompt if shared else self._hidden_of_whole_row
-            for rows in _batches(prompts, targets, shared):
-                batch = [targets[i] for i in rows]
-                states = hidden(core, [prompts[i] for i in rows], batch)
-                scores.update(zip(rows, self._score_batch(core, states, batch, top), strict=True))
-        return [scores[i] for i in range(len(prompts))]
+            shared = 2 * len({prompt for prompt, _ in rows}) <= len(rows) and _reads_ahead(core)
+            read = self._read_prompts_once if shared else self._read_whole_rows
+            for batch, states in read(core, rows):
+                scores |= zip(batch, self._score_batch(core, states, batch, top), strict=True)
+        return [scores[row] for row in asked]
 
-    def _hidden_of_whole_row(
-        self, core, prompts: list[tuple[int, ...]], targets: list[list[int]]
-    ) -> list[torch.Tensor]:
-        """Last hidden states of each row from its last prompt token on, shape (T + 1, D): one forward."""
-        # Padding stands on the right of causal rows, where no real token can see it: no mask is needed.
-        tokens_BT = self._right_padded([[*p, *t] for p, t in zip(prompts, targets, strict=True)])
-        hidden_BTD = core.base_model(input_ids=tokens_BT, use_cache=False).last_hidden_state
-        return [
-            hidden_BTD[row, len(p) - 1 : len(p) + len(t)]
-            for row, (p, t) in enumerate(zip(prompts, targets, strict=True))
-        ]
+    def _read_whole_rows(self, core, rows: list[Row]) -> Iterator[tuple[list[Row], list[torch.Tensor]]]:
+        """Batches of rows with each row's last hidden states from its last prompt token on, shape (T + 1, D)."""
+        for batch in _in_batches(sorted(rows, key=lambda row: len(row[0]) + len(row[1])), self._scoring_rows):
+            # Padding stands on the right of causal rows, where no real token can see it: no mask is needed.
+            tokens_BT = self._right_padded([prompt + target for prompt, target in batch])
+            hidden_BTD = core.base_model(input_ids=tokens_BT, use_cache=False).last_hidden_state
+            yield (
+                batch,
+                [
+                    hidden_TD[len(prompt) - 1 : len(prompt) + len(target)]
+                    for hidden_TD, (prompt, target) in zip(hidden_BTD, batch, strict=True)
+                ],
+            )
 
-    def _hidden_after_shared_prompt(
-        self, core, prompts: list[tuple[int, ...]], targets: list[list[int]]
-    ) -> list[torch.Tensor]:
-        """The same, each distinct prompt read once: its keys and values serve all its completions."""
-        distinct = list(dict.fromkeys(prompts))
-        of_row = torch.tensor([distinct.index(p) for p in prompts], device=self.device)
-        # Left padding leaves no gap between prompt and completion, so sliding windows stay exact.
-        tokens_PT, mask_PT = self._left_padded(distinct)
-        read = core.base_model(
-            input_ids=tokens_PT,
-            attention_mask=mask_PT,
-            position_ids=(mask_PT.cumsum(-1) - 1).clamp(min=0),
-            use_cache=True,
-        )
-        last_BD, width = read.last_hidden_state[of_row, -1], max(map(len, targets))
-        if width == 0:
-            return [last_D[None] for last_D in last_BD]
-        past = read.past_key_values
-        past.batch_select_indices(of_row)
-        start_B1 = torch.tensor([[len(p)] for p in prompts], device=self.device)
-        hidden_BTD = core.base_model(
-            input_ids=self._right_padded(targets),
-            attention_mask=torch.cat([mask_PT[of_row], mask_PT.new_ones(len(targets), width)], dim=1),
-            position_ids=start_B1 + torch.arange(width, device=self.device),
-            past_key_values=past,
-            use_cache=True,
-        ).last_hidden_state
-        rows = zip(last_BD, hidden_BTD, targets, strict=True)
-        return [torch.cat([last_D[None], hidden_TD[: len(t)]]) for last_D, hidden_TD, t in rows]
+    def _read_prompts_once(self, core, rows: list[Row]) -> Iterator[tuple[list[Row], list[torch.Tensor]]]:
+        """The same; the keys and values of each distinct prompt serve all its completions."""
+        for prompts in _in_batches(sorted({prompt for prompt, _ in rows}, key=len), self._scoring_rows):
+            place = {prompt: i for i, prompt in enumerate(prompts)}
+            # Left padding leaves no gap between prompt and completion, so sliding windows stay exact.
+            tokens_PT, mask_PT = self._left_padded(prompts)
+            read = core.base_model(
+                input_ids=tokens_PT,
+                attention_mask=mask_PT,
+                position_ids=(mask_PT.cumsum(-1) - 1).clamp(min=0),
+                use_cache=True,
+            )
+            theirs = sorted((row for row in rows if row[0] in place), key=lambda row: len(row[1]))
+            for batch in _in_batches(theirs, self._scoring_rows):
+                of_row = torch.tensor([place[prompt] for prompt, _ in batch], device=self.device)
+                last_B1D = read.last_hidden_state[of_row, -1:]
+                width = max(len(target) for _, target in batch)
+                if width == 0:
+                    yield batch, list(last_B1D)
+                    continue
+                start_B1 = torch.tensor([[len(prompt)] for prompt, _ in batch], device=self.device)
+                hidden_BTD = core.base_model(
+                    input_ids=self._right_padded([target for _, target in batch]),
+                    attention_mask=torch.cat([mask_PT[of_row], mask_PT.new_ones(len(batch), width)], dim=1),
+                    position_ids=start_B1 + torch.arange(width, device=self.device),
+                    past_key_values=_SharedPrompts(read.past_key_values, of_row),
+                    use_cache=True,
+                ).last_hidden_state
+                hidden_BTD = torch.cat([last_B1D, hidden_BTD], dim=1)
+                yield (
+                    batch,
+                    [hidden_TD[: 1 + len(target)] for hidden_TD, (_, target) in zip(hidden_BTD, batch, strict=True)],
+                )
+
+    @property
+    def _scoring_rows(self) -> int:
+        """Rows of one scoring forward: on a CPU more would be no faster and take more memory."""
+        return ROWS_ON_CPU if self.device.type == "cpu" else ROWS_ON_GPU
 
     def _right_padded(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
         width, pad = max(map(len, rows)), self.tokenizer.pad_token_id
         return torch.tensor([[*row, *[pad] * (width - len(row))] for row in rows], device=self.device)
 
-    def _score_batch(self, core, states: list[torch.Tensor], targets: list[list[int]], top: int) -> list[Score]:
-        lengths = [len(target) for target in targets]
+    def _score_batch(self, core, states: list[torch.Tensor], rows: list[Row], top: int) -> list[Score]:
+        lengths = [len(target) for _, target in rows]
         before_ND = torch.cat([hidden_TD[:-1] for hidden_TD in states])
-        surprisal_N, tokens = self._surprisal(core, before_ND, [i for target in targets for i in target], top)
+        surprisal_N, tokens = self._surprisal(core, before_ND, [i for _, target in rows for i in target], top)
         scores, end = [], 0
         for hidden_TD, length, nll_T in zip(states, lengths, surprisal_N.split(lengths), strict=True):
             start, end = end, end + length

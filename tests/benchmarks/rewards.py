@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import multiprocessing
 import statistics
 import sys
+import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import torch
+from peft import LoraConfig, get_peft_model
+from scipy.stats import kendalltau
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import tiny
 
 from patchrl.backbone import NANO, Backbone
-from patchrl.config import BackboneSection
+from patchrl.config import BackboneSection, resolve
 from patchrl.instructions import rewrite_prompt
 from patchrl.nano import world
+from patchrl.stages.train_rewriter import train_rewriter
 
 PROMPTS, GROUP, REPEATS = 16, 8, 5
 
@@ -68,13 +77,9 @@ def timed(work) -> tuple[float, object]:
 
 
 def kendall_tau(a: np.ndarray, b: np.ndarray) -> float:
-    """Mean Kendall's tau over groups of K."""
-    taus = []
-    for x, y in zip(a.reshape(-1, GROUP), b.reshape(-1, GROUP), strict=True):
-        upper = np.triu_indices(GROUP, 1)
-        signs = np.sign(x[:, None] - x[None])[upper] * np.sign(y[:, None] - y[None])[upper]
-        taus.append(signs.mean())
-    return float(np.mean(taus))
+    """Mean Kendall's tau-b over groups of K (ties, which identical rewrites are, must stay ties)."""
+    pairs = zip(a.reshape(-1, GROUP), b.reshape(-1, GROUP), strict=True)
+    return float(np.nanmean([kendalltau(x, y).statistic for x, y in pairs]))
 
 
 def scoring(name: str, backbone: Backbone, questions, completions) -> dict:
@@ -145,21 +150,99 @@ def large_vocabulary() -> dict:
     return {"ours_mib": round(ours), "full_logits_mib": round(theirs), "ratio": round(ours / theirs, 3)}
 
 
+class Steps:
+    """A Recorder that keeps the train events."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+
+    def event(self, kind: str, **fields: Any) -> None:
+        if kind == "train":
+            self.events.append(fields)
+
+    def progress(self, done: int, total: int, note: str = "") -> None: ...
+
+    def stop_requested(self) -> bool:
+        return False
+
+
+def share_of_step(name: str, backbone: Backbone, steps: int) -> dict:
+    """(b): seconds in the reward over seconds of the whole GRPO step, medians after the first step."""
+    recorder = Steps()
+    settings = {"steps": steps, "prompts_per_step": PROMPTS, "group_size": GROUP}
+    config = resolve({"rewriter": settings})
+    with tempfile.TemporaryDirectory() as folder:
+        train_rewriter(config, backbone, world.downstream_examples("foreign", 64), 0, Path(folder), recorder)
+    shares = [e["reward_seconds"] / e["step_seconds"] for e in recorder.events[1:]]
+    return {
+        "model": name,
+        "reward_s": round(statistics.median(e["reward_seconds"] for e in recorder.events[1:]), 3),
+        "step_s": round(statistics.median(e["step_seconds"] for e in recorder.events[1:]), 3),
+        "share": round(statistics.median(shares), 4),
+    }
+
+
+def _scoring_memory(pipe, name: str, copy: bool, questions: list[str], completions: list[list[int]]) -> None:
+    """Child: peak memory of policy and scorer together, from before the first weight is loaded."""
+    make = MODELS[name]
+
+    def work() -> None:
+        policy = make()
+        lora = LoraConfig(r=16, target_modules="all-linear", task_type="CAUSAL_LM")
+        policy.model = get_peft_model(policy.model, lora)
+        if copy:
+            scorer = make()
+            for question, ids in zip(questions, completions, strict=True):
+                sequential_score(scorer, question, ids)
+        else:
+            policy.score(questions, completions)
+
+    pipe.send(peak_memory(work))
+
+
+def shared_backbone(name: str, questions: list[str], completions: list[list[int]]) -> dict:
+    """(c): policy and scorer in one model against a scorer with its own copy, each in a fresh process."""
+    peaks = {}
+    for copy in (False, True):
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        child = context.Process(target=_scoring_memory, args=(theirs, name, copy, questions, completions))
+        child.start()
+        peaks[copy] = ours.recv()
+        child.join()
+    return {
+        "model": name,
+        "shared_mib": round(peaks[False]),
+        "own_copy_mib": round(peaks[True]),
+        "ratio": round(peaks[False] / peaks[True], 3),
+    }
+
+
+MODELS = {"nano": nano, "llama-54M": llama_54m}
+TRAIN_STEPS = {"nano": 8, "llama-54M": 2}
+
+
+def measurements() -> Iterator[tuple[str, Callable[[], dict]]]:
+    """Title and work of every measurement."""
+    questions, completions = rollouts()
+    for name, make in MODELS.items():
+        yield "(a) scoring", partial(scoring, name, make(), questions, completions)
+    for name, make in MODELS.items():
+        yield "(b) share of a GRPO step", partial(share_of_step, name, make(), TRAIN_STEPS[name])
+    for name in MODELS:
+        yield "(c) one backbone", partial(shared_backbone, name, questions, completions)
+    yield "(d) 150k vocabulary, 32 × 512 tokens", large_vocabulary
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    questions, completions = rollouts()
-    figures = {
-        "scoring": [scoring(n, m, questions, completions) for n, m in (("nano", nano()), ("llama-54M", llama_54m()))],
-        "memory_150k_vocabulary": large_vocabulary(),
-    }
-    if arguments.json:
-        print(json.dumps(figures, indent=1))
-        return
-    for row in figures["scoring"]:
-        print("  ".join(f"{k}={v}" for k, v in row.items()))
-    print("150k vocabulary, 32 × 512:", figures["memory_150k_vocabulary"])
+    parser.add_argument("--only", default="abcd", help="letters of the measurements to make, for example ac")
+    wanted = parser.parse_args().only
+    for title, measure in measurements():
+        if title[1] in wanted:
+            with contextlib.redirect_stdout(sys.stderr):  # TRL prints its logs
+                found = measure()
+            print(title, json.dumps(found, ensure_ascii=False), flush=True)
 
 
 if __name__ == "__main__":
