@@ -24,7 +24,8 @@ NANO = Path(patchrl.nano.__file__).parent / "backbone"
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
 TOKENS_PER_BATCH = 32_768  # padded tokens in one generation batch
 ROWS_PER_BATCH = 256
-ROWS_ON_CPU, ROWS_ON_GPU = 8, 32  # in one scoring forward
+ROWS_ON_GPU = 32  # in one scoring forward
+WIDTH_ON_CPU = 5120  # rows × hidden size there: enough for full speed, and little memory beside the weights
 # 64 MB of float32: glibc maps blocks over 32 MiB and gives them back; just below, its heap kept every chunk (9 GB).
 LOGITS_PER_CHUNK = 16_000_000
 
@@ -271,10 +272,8 @@ class Backbone:
         length; logits are made for completion tokens only, a chunk at a time. `bf16` computes under
         autocast: faster, |Δℓ| of about 1e-2.
         """
-        asked = [
-            (tuple(self.prompt_ids(question)), tuple(self.completion_ids(completion)))
-            for question, completion in zip(questions, completions, strict=True)
-        ]
+        prompts = {question: tuple(self.prompt_ids(question)) for question in dict.fromkeys(questions)}
+        asked = [(prompts[q], tuple(self.completion_ids(c))) for q, c in zip(questions, completions, strict=True)]
         rows = list(dict.fromkeys(asked))  # the same text twice costs once, and ties stay exact
         scores: dict[Row, Score] = {}
         with self.frozen() as model, torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
@@ -335,8 +334,10 @@ class Backbone:
 
     @property
     def _scoring_rows(self) -> int:
-        """Rows of one scoring forward: on a CPU more would be no faster and take more memory."""
-        return ROWS_ON_CPU if self.device.type == "cpu" else ROWS_ON_GPU
+        """Rows of one scoring forward."""
+        if self.device.type != "cpu":
+            return ROWS_ON_GPU
+        return max(4, WIDTH_ON_CPU // self.model.config.get_text_config().hidden_size)
 
     def _right_padded(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
         width, pad = max(map(len, rows)), self.tokenizer.pad_token_id

@@ -58,7 +58,7 @@ def test_nll_does_not_depend_on_how_rows_are_batched(kind, monkeypatch):
     questions, completions = [q for q in QUESTIONS for _ in COMPLETIONS], COMPLETIONS * len(QUESTIONS)
     whole = [s.nll for s in backbone.score(questions, completions)]
     for rows in (1, 3, 5, 100):
-        monkeypatch.setattr("patchrl.backbone.ROWS_ON_CPU", rows)
+        monkeypatch.setattr(Backbone, "_scoring_rows", rows)
         assert [s.nll for s in backbone.score(questions, completions)] == pytest.approx(whole, abs=1e-5)
 
 

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import multiprocessing
+import os
 import statistics
 import sys
 import tempfile
@@ -21,7 +22,7 @@ import psutil
 import torch
 from peft import LoraConfig, get_peft_model
 from scipy.stats import kendalltau
-from transformers import AutoModelForCausalLM, LlamaConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import tiny
@@ -52,7 +53,7 @@ def nano() -> Backbone:
 
 def llama_54m() -> Backbone:
     """A randomly initialised Llama of about 54 M parameters with the nano tokenizer."""
-    words = nano().tokenizer
+    words = AutoTokenizer.from_pretrained(NANO)
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(words), hidden_size=640, intermediate_size=1920, num_hidden_layers=10, num_attention_heads=10
@@ -182,40 +183,41 @@ def share_of_step(name: str, backbone: Backbone, steps: int) -> dict:
     }
 
 
-def _scoring_memory(pipe, name: str, copy: bool, questions: list[str], completions: list[list[int]]) -> None:
+def _scoring_memory(pipe, name: str, scorer: str, questions: list[str], completions: list[list[int]]) -> None:
     """Child: peak memory of policy and scorer together, from before the first weight is loaded."""
-    make = MODELS[name]
 
     def work() -> None:
-        policy = make()
+        policy = MODELS[name]()
         lora = LoraConfig(r=16, target_modules="all-linear", task_type="CAUSAL_LM")
         policy.model = get_peft_model(policy.model, lora)
-        if copy:
-            scorer = make()
-            for question, ids in zip(questions, completions, strict=True):
-                sequential_score(scorer, question, ids)
-        else:
+        if scorer == "shared":
             policy.score(questions, completions)
+        elif scorer == "own copy":
+            MODELS[name]().score(questions, completions)
+        else:
+            copy = MODELS[name]()
+            for question, ids in zip(questions, completions, strict=True):
+                sequential_score(copy, question, ids)
 
     pipe.send(peak_memory(work))
 
 
 def shared_backbone(name: str, questions: list[str], completions: list[list[int]]) -> dict:
-    """(c): policy and scorer in one model against a scorer with its own copy, each in a fresh process."""
-    peaks = {}
-    for copy in (False, True):
-        context = multiprocessing.get_context("spawn")
+    """(c): one model for policy and scorer, against a scorer with its own copy, each in a fresh process."""
+    os.environ["MALLOC_MMAP_THRESHOLD_"] = "65536"  # freed blocks go back at once: resident memory is live memory
+    context, peaks = multiprocessing.get_context("spawn"), {}
+    for scorer in ("shared", "own copy", "own copy, sequential"):
         ours, theirs = context.Pipe()
-        child = context.Process(target=_scoring_memory, args=(theirs, name, copy, questions, completions))
+        child = context.Process(target=_scoring_memory, args=(theirs, name, scorer, questions, completions))
         child.start()
-        peaks[copy] = ours.recv()
+        peaks[scorer] = ours.recv()
         child.join()
-    return {
-        "model": name,
-        "shared_mib": round(peaks[False]),
-        "own_copy_mib": round(peaks[True]),
-        "ratio": round(peaks[False] / peaks[True], 3),
-    }
+    del os.environ["MALLOC_MMAP_THRESHOLD_"]
+    return (
+        {"model": name}
+        | {f"{scorer} MiB": round(peak) for scorer, peak in peaks.items()}
+        | {f"shared / {other}": round(peaks["shared"] / peaks[other], 3) for other in list(peaks)[1:]}
+    )
 
 
 MODELS = {"nano": nano, "llama-54M": llama_54m}
