@@ -170,6 +170,11 @@ class Backbone:
     def decode(self, ids: Sequence[int]) -> str:
         return self.tokenizer.decode(ids, skip_special_tokens=True).strip()
 
+    def fits(self, user: str, more: int = 1) -> bool:
+        """Whether a user turn and `more` tokens of answer fit the model's context."""
+        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        return limit is None or len(self.prompt_ids(user)) + more <= limit
+
     # --- adapter ------------------------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -283,6 +288,19 @@ class Backbone:
             for batch, states in read(core, rows):
                 scores |= zip(batch, self._score_batch(core, states, batch, top), strict=True)
         return [scores[row] for row in asked]
+
+    def next_token_probabilities(self, users: Sequence[str], choices: Sequence[Sequence[int]]) -> np.ndarray:
+        """Probability that the frozen backbone's answer to each user turn begins with one of the ids of
+        each choice, shape (N, C)."""
+        rows: list[Row] = [(tuple(self.prompt_ids(user)), ()) for user in users]
+        found: dict[Row, tuple[float, ...]] = {}
+        with self.frozen() as model:
+            core: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
+            for batch, states in self._read_whole_rows(core, list(dict.fromkeys(rows))):
+                probabilities_BV = self._logits(core, torch.cat(states)).softmax(-1)
+                sums = [probabilities_BV[:, list(ids)].sum(-1).tolist() for ids in choices]
+                found |= zip(batch, zip(*sums, strict=True), strict=True)
+        return np.array([found[row] for row in rows]).reshape(len(rows), len(choices))
 
     def _read_whole_rows(self, core, rows: list[Row]) -> Iterator[tuple[list[Row], list[torch.Tensor]]]:
         """Batches of rows with each row's last hidden states from its last prompt token on, shape (T + 1, D)."""

@@ -65,11 +65,13 @@ class DataSection(Section):
 
 
 class GateSection(Section):
-    reasoning: Literal["equations", "none"] = setting(
+    reasoning: Literal["equations", "judge", "equations+judge", "none"] = setting(
         "equations",
         "Reasoning check",
-        "`equations`: every written equality must hold; `none`: only the final answer counts.",
+        "`equations`: every written equality must hold; `judge`: the frozen backbone must say that the steps are "
+        "valid; `none`: only the final answer counts. Open-ended answers are judged unless this is `none`.",
     )
+    judge_threshold: float = setting(0.5, "Judge threshold", "P(yes) from which the judge is content.", ge=0, le=1)
     timeout: float = setting(2.0, "Verifier deadline", "A check that takes longer is unscorable.", "s", gt=0)
 
 
@@ -78,6 +80,12 @@ class RewardSection(Section):
     lambda_div: float = setting(0.5, "λ diversity", "Weight of diversity in the reward.", ge=0)
     diversity_scale: Literal["paper", "group"] = setting(
         "paper", "Diversity scale", "`paper`: raw marginal diversity; `group`: divided by the group's own diversity."
+    )
+    embedder: str = setting(
+        "backbone",
+        "Embeddings",
+        "What diversity and meaning are measured with: `backbone` (costs nothing more), or a sentence-transformers "
+        "model by folder or Hub id.",
     )
 
 

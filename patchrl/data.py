@@ -269,6 +269,8 @@ def _split(
     """Order by the hash of the question: the first rows are held out, the next ones train."""
     ordered = sorted(examples, key=lambda e: e.id)
     held = min(section.eval_size, max(8, len(ordered) // 4))
-    items = [EvalItem(e.id, e.question, e.reference or "", "target", e.task) for e in ordered[:held] if e.reference]
+    # An open question has no reference answer: what it is compared with is the expert solution.
+    answered = [(e, e.solution if e.task == "open" else e.reference) for e in ordered[:held]]
+    items = [EvalItem(e.id, e.question, answer, "target", e.task) for e, answer in answered if answer]
     train = ordered[held : held + section.train_size]
     return LoadedData(train, items, len(examples), dropped, columns, task)

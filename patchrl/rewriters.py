@@ -8,12 +8,12 @@ from dataclasses import asdict
 
 import numpy as np
 
-from patchrl.backbone import Backbone, Score
+from patchrl.backbone import Score
 from patchrl.config import StudyConfig
+from patchrl.gate import Gate
 from patchrl.instructions import rewrite_prompt
 from patchrl.rewards import group_rewards
 from patchrl.types import Decision, Example, Generation, Rewrite, Verdict
-from patchrl.verify import Verifier
 
 
 def best_feasible(verdicts: Sequence[Verdict], scores: Sequence[Score]) -> int | None:
@@ -24,8 +24,7 @@ def best_feasible(verdicts: Sequence[Verdict], scores: Sequence[Score]) -> int |
 
 def rewrite_examples(
     config: StudyConfig,
-    backbone: Backbone,
-    verifier: Verifier,
+    gate: Gate,
     examples: Sequence[Example],
     *,
     candidates: int,
@@ -38,8 +37,11 @@ def rewrite_examples(
     backbone carries; the feasible one with the lowest ℓ is kept. Examples without one are tried again
     up to `rewrite.attempts` times and then fall back.
     """
-    expert_scores = backbone.score([e.question for e in examples], [e.solution for e in examples])
-    chosen: dict[int, tuple[Generation, Verdict, Score]] = {}
+    backbone = gate.backbone
+    solutions = [e.solution for e in examples]
+    expert_scores = backbone.score([e.question for e in examples], solutions)
+    expert_embeddings_ND = gate.embedder.embed(solutions, expert_scores)
+    chosen: dict[int, tuple[Generation, Verdict, Score, np.ndarray]] = {}
     attempts = dict.fromkeys(range(len(examples)), 0)
     tokens = 0
     for attempt in range(config.rewrite.attempts):
@@ -56,17 +58,27 @@ def rewrite_examples(
             on_progress=on_progress if attempt == 0 else None,
         )
         flat = [(e, g) for e, group in zip(rows, groups, strict=True) for g in group]
-        verdicts = verifier.verify_many([(e.task, e.reference, g.text) for e, g in flat])
+        texts = [g.text for _, g in flat]
         scores = backbone.score([e.question for e, _ in flat], [g.token_ids for _, g in flat])
+        embeddings_ND = gate.embedder.embed(texts, scores)
+        verdicts = gate.check([e for e, _ in flat], texts, embeddings_ND)
         tokens += sum(len(g.token_ids) + 1 for _, g in flat)
         for position, row in enumerate(open_rows):
             members = slice(position * candidates, (position + 1) * candidates)
             best = best_feasible(verdicts[members], scores[members])
             pick = position * candidates + (best or 0)
-            chosen[row] = (flat[pick][1], verdicts[pick], scores[pick])
+            chosen[row] = (flat[pick][1], verdicts[pick], scores[pick], embeddings_ND[pick])
             attempts[row] += 1
     rewrites = [
-        _decide(config, example, expert_scores[i], *chosen[i], attempts[i]) for i, example in enumerate(examples)
+        _decide(
+            config,
+            example,
+            expert_scores[i],
+            *chosen[i][:3],
+            attempts[i],
+            np.stack([chosen[i][3], expert_embeddings_ND[i]]),
+        )
+        for i, example in enumerate(examples)
     ]
     return rewrites, tokens
 
@@ -79,6 +91,7 @@ def _decide(
     verdict: Verdict,
     score: Score,
     attempts: int,
+    embeddings_2D: np.ndarray,
 ) -> Rewrite:
     if verdict.passed:
         decision: Decision = "accepted"
@@ -96,18 +109,20 @@ def _decide(
         nll_expert=expert.nll,
         nll_rewrite=None if math.isnan(score.nll) else score.nll,
         attempts=attempts,
-        rewards=_against_expert(config, verdict, score, expert),
+        rewards=_against_expert(config, verdict, [score.nll, expert.nll], embeddings_2D),
     )
 
 
-def _against_expert(config: StudyConfig, verdict: Verdict, score: Score, expert: Score) -> dict[str, float | None]:
+def _against_expert(
+    config: StudyConfig, verdict: Verdict, nll: list[float], embeddings_2D: np.ndarray
+) -> dict[str, float | None]:
     """The rewrite's rewards in a group of two with the expert solution, so that alignment above 0.5
     means: more like the backbone's own answers than the expert."""
-    passed = None if math.isnan(score.nll) and verdict.passed else verdict.passed
+    passed = None if math.isnan(nll[0]) and verdict.passed else verdict.passed
     group = group_rewards(
         [passed, True],
-        [score.nll, expert.nll],
-        np.stack([score.embedding, expert.embedding]),
+        nll,
+        embeddings_2D,
         lambda_dist=config.reward.lambda_dist,
         lambda_div=config.reward.lambda_div,
         diversity_scale=config.reward.diversity_scale,

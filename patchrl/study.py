@@ -93,10 +93,17 @@ class Study:
 
         return Backbone.load(self.config.backbone)
 
+    def _gate(self, backbone, **options: Any):
+        from patchrl.gate import Gate
+
+        calibration = (self.folder.read_json(self.folder.scan) or {}).get("open_gate", {})
+        return Gate(self.config, backbone, calibration.get("threshold"), **options)
+
     def _scan(self) -> None:
         from patchrl.stages.scan import scan
 
-        result = scan(self.config, self._backbone(), self.data.train, self.recorder)
+        with self._gate(self._backbone()) as gate:
+            result = scan(self.config, gate, self.data.train, self.recorder)
         result |= {"kept": self.data.kept, "dropped": self.data.dropped}
         self.folder.write_json(self.folder.scan, result)
         self.recorder.event("scan", **result)
@@ -106,7 +113,8 @@ class Study:
 
         home = self.folder.adapter(seed)
         started = time.time()
-        tokens = train_rewriter(self.config, self._backbone(), self.data.train, seed, home, self.recorder)
+        with self._gate(self._backbone()) as gate:
+            tokens = train_rewriter(self.config, gate, self.data.train, seed, home, self.recorder)
         shutil.rmtree(home / "checkpoints", ignore_errors=True)
         self.folder.write_json(home / "done.json", {"tokens": tokens, "seconds": round(time.time() - started, 2)})
 
@@ -124,16 +132,11 @@ class Study:
 
                 backbone.model = PeftModel.from_pretrained(backbone.model, str(self.folder.adapter(seed)))
             surprisal = self.folder.surprisal(arm, seed) if seed == self.config.study.seeds[0] else None
-            summary = rewrite_dataset(
-                self.config,
-                backbone,
-                self.data.train,
-                arm,
-                seed,
-                self.folder.samples(arm, seed),
-                surprisal,
-                self.recorder,
-            )
+            samples = self.folder.samples(arm, seed)
+            with self._gate(backbone) as gate:
+                summary = rewrite_dataset(
+                    self.config, gate, self.data.train, arm, seed, samples, surprisal, self.recorder
+                )
         summary["seconds"] = round(time.time() - started, 2)
         self.folder.write_json(self.folder.targets(arm, seed), summary)
 
@@ -160,31 +163,28 @@ class Study:
 
     def _evaluate(self, arm: str, seed: int) -> None:
         from patchrl.backbone import Backbone
-        from patchrl.stages.evaluate import evaluate
 
         home = self.folder.arm(arm, seed)
         if not (home / "weights").is_dir():
             raise RunError(f"Arm {arm}, seed {seed}: its weights are gone; start a new run to evaluate it.")
         section = self.config.backbone.model_copy(update={"model": str(home / "weights"), "revision": None})
-        result = evaluate(
-            self.config, Backbone.load(section), self.data.eval, self.general, home / "predictions.jsonl", self.recorder
-        )
-        self.folder.write_json(home / "evaluation.json", result)
-        self._emit_evaluation(result, arm, seed)
+        self._measure(Backbone.load(section), home, arm, seed)
         if not self.config.finetune.keep_weights:
             shutil.rmtree(home / "weights")
 
     def _evaluate_base(self) -> None:
+        self._measure(self._backbone(), self.folder.base(), "base", None)
+
+    def _measure(self, backbone, home: Path, arm: str, seed: int | None) -> None:
         from patchrl.stages.evaluate import evaluate
 
-        home = self.folder.base()
-        result = evaluate(
-            self.config, self._backbone(), self.data.eval, self.general, home / "predictions.jsonl", self.recorder
-        )
+        # Open answers are compared by the frozen backbone; other gates need no model at all.
+        frozen = self._backbone() if self.data.task == "open" and arm != "base" else backbone
+        with self._gate(frozen, answers_only=True) as gate:
+            result = evaluate(
+                self.config, backbone, gate, self.data.eval, self.general, home / "predictions.jsonl", self.recorder
+            )
         self.folder.write_json(home / "evaluation.json", result)
-        self._emit_evaluation(result, "base", None)
-
-    def _emit_evaluation(self, result: dict[str, Any], arm: str, seed: int | None) -> None:
         self.recorder.event(
             "evaluation",
             seed=seed,

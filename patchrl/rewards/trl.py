@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
-from patchrl.backbone import Backbone
 from patchrl.config import RewardSection
+from patchrl.gate import Gate
 from patchrl.rewards.alarms import watch
 from patchrl.rewards.gated import GroupRewards, group_rewards
-from patchrl.types import Recorder
-from patchrl.verify import Verifier
+from patchrl.types import Example, Recorder
+
+COLUMNS = tuple(f.name for f in fields(Example))  # what the trainer's dataset must hold beside the prompt
 
 
 @dataclass
@@ -38,8 +39,8 @@ class GatedReward:
     leaves out of the group's baseline.
     """
 
-    def __init__(self, backbone: Backbone, verifier: Verifier, section: RewardSection, group_size: int) -> None:
-        self.backbone, self.verifier, self.section, self.group_size = backbone, verifier, section, group_size
+    def __init__(self, gate: Gate, section: RewardSection, group_size: int) -> None:
+        self.gate, self.section, self.group_size = gate, section, group_size
         self.stats = StepStats()
         self.total_tokens = 0
         self._batch: Any = None
@@ -66,17 +67,19 @@ class GatedReward:
         if self._batch is completion_ids:  # the other two parts of the same call
             return self._parts
         started = time.perf_counter()
-        questions, references, tasks = columns["question"], columns["reference"], columns["task"]
-        size = self.group_size
+        questions, size = columns["question"], self.group_size
         broken = len(questions) % size or any(
             len(set(questions[i : i + size])) != 1 for i in range(0, len(questions), size)
         )
         if broken:
             raise ValueError(f"The reward was called with split groups; make the batch a multiple of K = {size}.")
-        ids = [self.backbone.completion_ids(c) for c in completion_ids]
-        texts = [self.backbone.decode(c) for c in ids]
-        verdicts = self.verifier.verify_many(list(zip(tasks, references, texts, strict=True)))
-        scores = self.backbone.score(questions, ids)
+        backbone = self.gate.backbone
+        examples = [Example(*values) for values in zip(*(columns[name] for name in COLUMNS), strict=True)]
+        ids = [backbone.completion_ids(c) for c in completion_ids]
+        texts = [backbone.decode(c) for c in ids]
+        scores = backbone.score(questions, ids)
+        embeddings_ND = self.gate.embedder.embed(texts, scores)
+        verdicts = self.gate.check(examples, texts, embeddings_ND)
         parts: dict[str, list[float | None]] = {"consistency": [], "alignment": [], "diversity": []}
         for start in range(0, len(ids), size):
             members = slice(start, start + size)
@@ -84,7 +87,7 @@ class GatedReward:
             group = group_rewards(
                 passed,
                 [s.nll for s in scores[members]],
-                np.stack([s.embedding for s in scores[members]]),
+                embeddings_ND[members],
                 lambda_dist=self.section.lambda_dist,
                 lambda_div=self.section.lambda_div,
                 diversity_scale=self.section.diversity_scale,

@@ -9,20 +9,23 @@ from typing import Any
 
 from patchrl.backbone import Backbone
 from patchrl.config import StudyConfig
+from patchrl.gate import Gate
 from patchrl.stages.rewrite import write_rows
-from patchrl.types import EvalItem, Recorder
-from patchrl.verify import Verifier
+from patchrl.types import EvalItem, Example, Recorder
 
 
 def evaluate(
     config: StudyConfig,
     backbone: Backbone,
+    gate: Gate,
     target: Sequence[EvalItem],
     general: Sequence[EvalItem],
     predictions: Path,
     recorder: Recorder,
 ) -> dict[str, Any]:
     """Score the backbone on target and general items; writes one prediction per item.
+
+    `gate` stands on the frozen backbone, whichever one answers.
 
     Returns `{"target", "general", "by_task", "no_answer"}` with scores as fractions; `general` is the
     mean over general tasks (None without any), so that a large task does not outweigh a small one.
@@ -33,10 +36,9 @@ def evaluate(
         max_new_tokens=config.evaluate.max_new_tokens,
         on_progress=lambda done: recorder.progress(done, len(items)),
     )
-    with Verifier(timeout=config.gate.timeout, reasoning="none") as verifier:
-        verdicts = verifier.verify_many(
-            [(item.task, item.reference, group[0].text) for (_, item), group in zip(items, generations, strict=True)]
-        )
+    # An item's reference is all there is to compare with; an open one's is its expert solution.
+    examples = [Example(item.id, item.question, item.reference, item.reference, item.task) for _, item in items]
+    verdicts = gate.check(examples, [group[0].text for group in generations])
     rows = [
         {
             "id": item.id,

@@ -12,10 +12,10 @@ import numpy as np
 
 from patchrl.backbone import Backbone
 from patchrl.config import StudyConfig
+from patchrl.gate import Gate
 from patchrl.rewards import mean_pairwise_distance
 from patchrl.rewriters import rewrite_examples
 from patchrl.types import Example, Recorder, Rewrite, TokenSurprisal
-from patchrl.verify import Verifier
 
 CANDIDATES = {
     "prompted": lambda config: 1,
@@ -49,7 +49,7 @@ def row_of(rewrite: Rewrite) -> dict[str, Any]:
 
 def rewrite_dataset(
     config: StudyConfig,
-    backbone: Backbone,
+    gate: Gate,
     examples: Sequence[Example],
     arm: str,
     seed: int,
@@ -62,16 +62,15 @@ def rewrite_dataset(
     The summary holds accepted (share), nll (mean ℓ of the final targets), diversity (mean pairwise
     embedding distance of the targets) and tokens (completion tokens sampled).
     """
-    with Verifier(timeout=config.gate.timeout, reasoning=config.gate.reasoning) as verifier:
-        rewrites, tokens = rewrite_examples(
-            config,
-            backbone,
-            verifier,
-            examples,
-            candidates=CANDIDATES[arm](config),
-            seed=seed,
-            on_progress=lambda done: recorder.progress(done, len(examples)),
-        )
+    backbone = gate.backbone
+    rewrites, tokens = rewrite_examples(
+        config,
+        gate,
+        examples,
+        candidates=CANDIDATES[arm](config),
+        seed=seed,
+        on_progress=lambda done: recorder.progress(done, len(examples)),
+    )
     write_rows(out, [row_of(r) for r in rewrites])
     if surprisal_out is not None:
         write_rows(surprisal_out, surprisal_rows(backbone, rewrites))

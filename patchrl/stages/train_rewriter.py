@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,11 @@ from trl import GRPOConfig, GRPOTrainer
 from patchrl.backbone import Backbone
 from patchrl.config import StudyConfig
 from patchrl.errors import BackboneError, ConfigError, StopRequested
+from patchrl.gate import Gate
 from patchrl.instructions import rewrite_prompt
 from patchrl.rewards.alarms import raised
 from patchrl.rewards.trl import GatedReward, emit_group
 from patchrl.types import Example, Recorder
-from patchrl.verify import Verifier
 
 CHECKPOINT_STEPS = 10
 PROBES = 8
@@ -163,15 +164,15 @@ def trainer_config(config: StudyConfig, seed: int, folder: Path, on_cpu: bool) -
 
 
 def train_rewriter(
-    config: StudyConfig, backbone: Backbone, examples: Sequence[Example], seed: int, folder: Path, recorder: Recorder
+    config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, folder: Path, recorder: Recorder
 ) -> int:
     """Train and save the adapter to `folder`; returns the completion tokens sampled.
 
-    The policy, the reference and the scorer are one model: the adapter on, or off. Resumes from the
+    The policy, the reference and the scorer are one model, the gate's backbone: the adapter on, or off. Resumes from the
     last checkpoint in the folder. Raises StopRequested after saving one, ConfigError when there are
     fewer prompts than one step needs.
     """
-    rewriter = config.rewriter
+    rewriter, backbone = config.rewriter, gate.backbone
     if len(examples) < rewriter.prompts_per_step:
         raise ConfigError(
             f"rewriter.prompts_per_step: {rewriter.prompts_per_step} prompts are asked for but only "
@@ -190,30 +191,26 @@ def train_rewriter(
         [
             {
                 "prompt": _prompt(backbone, rewrite_prompt(rewriter.instruction, e.question, e.solution)),
-                "question": e.question,
-                "solution": e.solution,
-                "reference": e.reference,
-                "task": e.task,
+                **asdict(e),
             }
             for e in examples
         ]
     )
     on_cpu = backbone.device.type == "cpu"
-    with Verifier(timeout=config.gate.timeout, reasoning=config.gate.reasoning) as verifier:
-        reward = GatedReward(backbone, verifier, config.reward, rewriter.group_size)
-        probe = FrozenProbe(backbone, examples[:PROBES])
-        watcher = _Watcher(reward, recorder, probe, seed, rewriter.prompts_per_step * rewriter.group_size)
-        trainer = GRPOTrainer(
-            model=backbone.model,
-            reward_funcs=reward.functions,
-            args=trainer_config(config, seed, folder / "checkpoints", on_cpu),
-            train_dataset=rows,
-            processing_class=backbone.tokenizer,
-            callbacks=[watcher],
-        )
-        checkpoints = folder / "checkpoints"
-        last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
-        trainer.train(resume_from_checkpoint=last)
+    reward = GatedReward(gate, config.reward, rewriter.group_size)
+    probe = FrozenProbe(backbone, examples[:PROBES])
+    watcher = _Watcher(reward, recorder, probe, seed, rewriter.prompts_per_step * rewriter.group_size)
+    trainer = GRPOTrainer(
+        model=backbone.model,
+        reward_funcs=reward.functions,
+        args=trainer_config(config, seed, folder / "checkpoints", on_cpu),
+        train_dataset=rows,
+        processing_class=backbone.tokenizer,
+        callbacks=[watcher],
+    )
+    checkpoints = folder / "checkpoints"
+    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+    trainer.train(resume_from_checkpoint=last)
     if watcher.stopped:
         raise StopRequested(f"Stopped at step {trainer.state.global_step} of {rewriter.steps}; resume continues there.")
     backbone.model.save_pretrained(folder)
