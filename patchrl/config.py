@@ -102,9 +102,30 @@ class RewriterSection(Section):
     warmup_steps: int = setting(2, "Warm-up", "Steps of linear warm-up.", "steps", ge=0)
     beta: float = setting(0.0, "KL coefficient β", "Weight of the KL penalty to the backbone.", ge=0)
     temperature: float = setting(1.0, "Temperature", "Sampling temperature of rollouts.", gt=0, le=4)
+    microbatch_size: int | None = setting(
+        None,
+        "Microbatch",
+        "Rollouts in one forward and backward pass; empty means the whole step. Smaller takes less memory.",
+        "rollouts",
+        ge=1,
+    )
     max_new_tokens: int = setting(96, "Rewrite length limit", "Longest rewrite sampled.", "tokens", ge=4)
     lora_rank: int = setting(16, "LoRA rank", "Rank of the adapter on all linear layers.", ge=1)
     lora_alpha: int = setting(32, "LoRA alpha", "Scale of the adapter.", ge=1)
+
+    @property
+    def rollouts_per_step(self) -> int:
+        return self.prompts_per_step * self.group_size
+
+    @model_validator(mode="after")
+    def _microbatches_fill_the_step(self) -> RewriterSection:
+        if self.microbatch_size and self.rollouts_per_step % self.microbatch_size:
+            whole = ", ".join(str(n) for n in range(1, self.rollouts_per_step + 1) if self.rollouts_per_step % n == 0)
+            raise ValueError(
+                f"rewriter.microbatch_size: {self.microbatch_size} does not divide the {self.rollouts_per_step} rollouts "
+                f"of a step (prompts_per_step × group_size), which would split a group; use one of {whole}"
+            )
+        return self
 
 
 class RewriteSection(Section):

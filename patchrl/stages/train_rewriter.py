@@ -130,13 +130,13 @@ class _Watcher(TrainerCallback):
 
 
 def trainer_config(config: StudyConfig, seed: int, folder: Path, on_cpu: bool) -> GRPOConfig:
-    """TRL's settings for one generation batch of whole groups per update."""
+    """TRL's settings for one generation batch of whole groups per update, in one or more microbatches."""
     rewriter = config.rewriter
-    batch = rewriter.prompts_per_step * rewriter.group_size
+    batch = rewriter.microbatch_size or rewriter.rollouts_per_step
     return GRPOConfig(
         output_dir=str(folder),
         per_device_train_batch_size=batch,
-        gradient_accumulation_steps=1,
+        gradient_accumulation_steps=rewriter.rollouts_per_step // batch,
         num_generations=rewriter.group_size,
         max_completion_length=rewriter.max_new_tokens,
         max_steps=rewriter.steps,
@@ -199,7 +199,7 @@ def train_rewriter(
     on_cpu = backbone.device.type == "cpu"
     reward = GatedReward(gate, config.reward, rewriter.group_size)
     probe = FrozenProbe(backbone, examples[:PROBES])
-    watcher = _Watcher(reward, recorder, probe, seed, rewriter.prompts_per_step * rewriter.group_size)
+    watcher = _Watcher(reward, recorder, probe, seed, rewriter.rollouts_per_step)
     trainer = GRPOTrainer(
         model=backbone.model,
         reward_funcs=reward.functions,
