@@ -236,6 +236,9 @@ def print_result(result: dict[str, Any]) -> None:
         print(
             "\n" + columns(("Arm", "Seed", "Target %", "General %", "Forgotten, points"), views.per_seed_rows(result))
         )
+    compared = views.comparison_rows(result)
+    if compared:
+        print("\n" + columns(views.COMPARISON_HEADERS, compared))
     spent = result.get("seconds", {})
     told = ", ".join(f"{stage} {views.format_seconds(s)}" for stage, s in spent.items())
     print(f"\nTime: {told}; {views.format_seconds(sum(spent.values()))} in all.")

@@ -61,6 +61,7 @@ def build_report(
         "mean over general tasks. Relative: (backbone − tuned) / backbone, mean over tasks. Drop avoided: 1 − (drop of "
         "the arm) / (drop of plain SFT). No answer: nothing readable as an answer, which is a lost format rather than "
         "lost knowledge. Data cost: seconds to make the arm's targets, training of the rewriter included.</p>",
+        *_comparisons(result),
         "<h2>Every task</h2>" + _slot("tasks", "wide"),
         "<h2>Every seed</h2>"
         + markup.table(("Arm", "Seed", "Target %", "General %", "Forgotten, points"), views.per_seed_rows(result)),
@@ -79,6 +80,20 @@ def build_report(
         f"<style>{PAGE_STYLE}{markup.STYLE}</style><script>{get_plotlyjs()}</script></head>"
         f"<body>{''.join(sections)}<script>const figures = {data};{DRAW}</script></body></html>"
     )
+
+
+def _comparisons(result: dict[str, Any]) -> list[str]:
+    """Which arm is better: sentences on plain SFT and on RL, and the table of all pairs."""
+    rows = views.comparison_rows(result)
+    if not rows:
+        return []
+    told = "".join(f"<li>{markup.escape(text)}</li>" for text in views.comparison_sentences(result, ("expert", "rl")))
+    return [
+        "<h2>Which arm is better</h2>",
+        f"<ul>{told}</ul>" if told else "",
+        markup.table(views.COMPARISON_HEADERS, rows),
+        f"<p class='note'>{markup.escape(result['comparisons']['method'])}</p>",
+    ]
 
 
 def _slot(name: str, kind: str = "") -> str:

@@ -13,12 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from patchrl.comparisons import as_dicts, compare
 from patchrl.config import StudyConfig
 from patchrl.data import LoadedData, load_eval_items, load_examples
 from patchrl.errors import RunError, StopRequested
 from patchrl.runs.events import read_events
 from patchrl.runs.folder import RunFolder
-from patchrl.statistics import absolute_forgetting, arm_statistics, correct_by_task
+from patchrl.statistics import ArmStatistics, Correct, arm_statistics, correct_by_task, resample
 from patchrl.types import EvalItem, Recorder
 
 STAGES = ("scan", "train", "rewrite", "finetune", "evaluate", "report")
@@ -239,14 +240,23 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def collect(config: StudyConfig, folder: RunFolder) -> dict[str, Any]:
-    """`result.json`: everything measured, read back from the folder."""
+    """`result.json`: everything measured, read back from the folder.
+
+    `arms[name]` holds `target` and `general` (mean, per_seed, ci95), `by_task`, `forgetting` (absolute with
+    ci95, relative with relative_ci95, share_avoided with share_avoided_ci95), `data`, `no_answer` and `cost`.
+    `comparisons` holds method, level, power, `detectable` (largest over the pairs, by kind) and `pairs`, each
+    with the fields of `patchrl.comparisons.Comparison`. Scores and differences are fractions.
+    """
     seeds, arms = config.study.seeds, config.study.arms
     base_rows = _rows(folder.base() / "predictions.jsonl")
     base = correct_by_task(base_rows)
     base_summary = json.loads((folder.base() / "evaluation.json").read_text(encoding="utf-8"))
     events = read_events(folder.events)
-    correct = {arm: [correct_by_task(_rows(folder.arm(arm, s) / "predictions.jsonl")) for s in seeds] for arm in arms}
-    drops = [d for c in correct["expert"] if (d := absolute_forgetting(base, c)) is not None]
+    correct: dict[str, list[Correct]] = {
+        arm: [correct_by_task(_rows(folder.arm(arm, s) / "predictions.jsonl")) for s in seeds] for arm in arms
+    }
+    drawn = resample(base, correct, config.evaluate.bootstrap)
+    statistics = arm_statistics(base, correct, drawn)
     return {
         "version": 1,
         "backbone": config.backbone.model,
@@ -258,7 +268,8 @@ def collect(config: StudyConfig, folder: RunFolder) -> dict[str, Any]:
             "by_task": {task: values["score"] for task, values in base_summary["by_task"].items()},
             "no_answer": base_summary["no_answer"],
         },
-        "arms": {arm: _arm_result(config, folder, arm, base, correct[arm], _mean(drops)) for arm in arms},
+        "arms": {arm: _arm_result(config, folder, arm, statistics[arm]) for arm in arms},
+        "comparisons": as_dicts(compare(correct, drawn)),
         "curve": [
             {key: e[key] for key in ("seed", "step", "reward", "consistency", "alignment", "diversity", "nll")}
             for e in events
@@ -268,9 +279,8 @@ def collect(config: StudyConfig, folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def _arm_result(config, folder: RunFolder, arm: str, base, correct, expert_drop: float | None) -> dict[str, Any]:
+def _arm_result(config: StudyConfig, folder: RunFolder, arm: str, statistics: ArmStatistics) -> dict[str, Any]:
     seeds = config.study.seeds
-    statistics = arm_statistics(base, correct, expert_drop, config.evaluate.bootstrap)
 
     def read(path: Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -297,6 +307,8 @@ def _arm_result(config, folder: RunFolder, arm: str, base, correct, expert_drop:
             "relative": statistics.relative,
             "share_avoided": statistics.share_avoided,
             "ci95": statistics.absolute_ci95,
+            "relative_ci95": statistics.relative_ci95,
+            "share_avoided_ci95": statistics.share_avoided_ci95,
         },
         "data": {key: _mean([t[key] for t in targets]) for key in ("nll", "diversity", "accepted")},
         "no_answer": _mean([e["no_answer"] for e in evaluations]),

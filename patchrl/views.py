@@ -40,6 +40,12 @@ def _with_interval(value: dict[str, Any]) -> str:
     return f"{_percent(value['mean'])} [{_percent(value['ci95'][0])}, {_percent(value['ci95'][1])}]"
 
 
+def _share(forgotten: dict[str, Any]) -> str:
+    """The share of plain SFT's drop that was avoided, with its interval where there is one."""
+    share, ci95 = _percent(forgotten["share_avoided"], 0), forgotten.get("share_avoided_ci95")
+    return share if not ci95 or ci95[0] == ci95[1] else f"{share} [{_percent(ci95[0], 0)}, {_percent(ci95[1], 0)}]"
+
+
 def result_rows(result: dict[str, Any]) -> list[list[str]]:
     """The results table, one row for the backbone and one per arm, as text under RESULT_HEADERS."""
     base = result["base"]
@@ -64,8 +70,8 @@ def result_rows(result: dict[str, Any]) -> list[list[str]]:
                 _with_interval(values["target"]),
                 _with_interval(values["general"]),
                 _with_interval(points),
-                _percent(forgotten["relative"]),
-                _percent(forgotten["share_avoided"], 0),
+                _with_interval({"mean": forgotten["relative"], "ci95": forgotten.get("relative_ci95")}),
+                _share(forgotten),
                 _percent(values["no_answer"]),
                 "–" if arm == "expert" else _percent(values["data"]["accepted"], 0),
                 "–" if values["data"]["nll"] is None else f"{values['data']['nll']:.3f}",
@@ -96,6 +102,48 @@ def headline(result: dict[str, Any]) -> str:
             drop = _percent(expert["forgetting"]["absolute"])
             told.append(f"That avoids {_percent(share, 0)} % of the {drop} points that plain SFT forgot.")
     return " ".join(told)
+
+
+KIND_NAMES = {"target": "the target task", "general": "general skills"}
+COMPARISON_HEADERS = ("Compared", "On", "Verdict", "Difference, points", "p, corrected", "Detectable, points")
+
+
+def comparison_rows(result: dict[str, Any]) -> list[list[str]]:
+    """Every pair of arms on target and on general skills, as text under COMPARISON_HEADERS."""
+    return [
+        [
+            f"{ARM_NAMES.get(c['a'], c['a'])} – {ARM_NAMES.get(c['b'], c['b'])}",
+            KIND_NAMES[c["on"]],
+            c["verdict"],
+            _with_interval({"mean": c["difference"], "ci95": c["ci95"]}),
+            "< 0.001" if c["p_holm"] < 0.001 else f"{c['p_holm']:.3f}",
+            _percent(c["detectable"]),
+        ]
+        for c in result.get("comparisons", {}).get("pairs", ())
+    ]
+
+
+def comparison_sentence(comparison: dict[str, Any]) -> str:
+    """One comparison in words: better, worse, or cannot tell and what could have been told."""
+    a, b = (ARM_NAMES.get(comparison[side], comparison[side]) for side in ("a", "b"))
+    on, by = (
+        KIND_NAMES[comparison["on"]],
+        _with_interval({"mean": comparison["difference"], "ci95": comparison["ci95"]}),
+    )
+    if comparison["verdict"] == "cannot tell":
+        told = f"Cannot tell {a} from {b} on {on}: {by} points; a difference of {_percent(comparison['detectable'])} would have shown"
+    else:
+        told = f"{a} is {comparison['verdict']} than {b} on {on}: {by} points"
+    return told + ("." if comparison["over_seeds"] else "; one seed, so other seeds may differ.")
+
+
+def comparison_sentences(result: dict[str, Any], versus: Sequence[str] = ()) -> list[str]:
+    """Comparisons in words; `versus` keeps those in which one of these arms takes part."""
+    return [
+        comparison_sentence(c)
+        for c in result.get("comparisons", {}).get("pairs", ())
+        if not versus or {c["a"], c["b"]} & set(versus)
+    ]
 
 
 def per_seed_rows(result: dict[str, Any]) -> list[list[str]]:

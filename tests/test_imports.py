@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "patchrl"
 LAYERS = [
     {"errors", "types"},
     {"config", "instructions", "presets"},
-    {"tasks", "equations", "statistics"},
+    {"tasks", "equations", "statistics", "comparisons"},
     {"nano", "verify", "data"},
     {"preflight"},
     {"backbone", "views", "runs"},

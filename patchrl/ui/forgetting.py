@@ -43,6 +43,11 @@ def build(session: Session, form: Form) -> gr.Button:
         )
         told = f'<p class="headline">{markup.escape(views.headline(snapshot.result))}</p>'
         more = f"<details><summary>Every seed</summary>{seeds}</details>"
+        sentences = views.comparison_sentences(snapshot.result, ("expert", "rl"))
+        if sentences:
+            pairs = markup.table(views.COMPARISON_HEADERS, views.comparison_rows(snapshot.result))
+            shown += "<ul>" + "".join(f"<li>{markup.escape(text)}</li>" for text in sentences) + "</ul>"
+            more = f"<details><summary>Every pair of arms</summary>{pairs}</details>" + more
         return [told, {"plane": figures.gain_forgetting_figure(snapshot.result)}, shown + more, lower]
 
     session.live(fill, [headline, plane, table, losses])
