@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 Correct = Mapping[str, np.ndarray]  # task -> 0/1 per item (NaN: unscorable), shape (items,)
+Key = TypeVar("Key", bound=Hashable)  # an arm's name, or its name and learning rate
 KINDS = ("target", "general")
 REFERENCE = "expert"  # whose drop the share avoided is measured against
 
@@ -83,6 +85,17 @@ def share_avoided(drop: float | None, expert_drop: float | None) -> float | None
     return None if drop is None or not expert_drop or expert_drop <= 0 else 1.0 - drop / expert_drop
 
 
+def best_rate(scores: Mapping[float, float], items: int) -> float:
+    """The learning rate to compare an arm at: the lowest whose score is within one standard error of the best.
+
+    `scores`: rate -> share correct of the `items` validation examples. The one-standard-error rule (Breiman
+    et al. 1984): of rates that chance cannot tell apart, the one that moves the weights least.
+    """
+    best = max(scores.values())
+    error = float(np.sqrt(best * (1 - best) / max(items, 1)))
+    return min(rate for rate, value in scores.items() if value >= best - error)
+
+
 def interval(values: np.ndarray) -> tuple[float, float] | None:
     """95 % percentile interval of resampled values; None where they are unmeasured."""
     if np.isnan(values).all():
@@ -110,8 +123,8 @@ def _item_draws(base: Correct, resamples: int, rng: np.random.Generator) -> Iter
 
 
 def resample(
-    base: Correct, arms: Mapping[str, Sequence[Correct]], resamples: int, seed: int = 0
-) -> dict[str, Resampled]:
+    base: Correct, arms: Mapping[Key, Sequence[Correct]], resamples: int, seed: int = 0
+) -> dict[Key, Resampled]:
     """Bootstrap scores of every arm, from its per-seed answers to the base's items.
 
     Each resample draws seeds, and within each task items: the same ones for the base and for all arms, so
@@ -120,8 +133,8 @@ def resample(
     rng = np.random.default_rng(seed)
     count = len(next(iter(arms.values())))
     chosen_RS = rng.integers(0, count, size=(resamples, count))
-    scores: dict[str, dict[str, list[np.ndarray]]] = {arm: {kind: [] for kind in KINDS} for arm in arms}
-    ratios: dict[str, list[np.ndarray]] = {arm: [] for arm in arms}
+    scores: dict[Key, dict[str, list[np.ndarray]]] = {arm: {kind: [] for kind in KINDS} for arm in arms}
+    ratios: dict[Key, list[np.ndarray]] = {arm: [] for arm in arms}
     before: list[np.ndarray] = []
     for task, weight_RI in _item_draws(base, resamples, rng):
         kind = task.split("/", 1)[0]

@@ -6,12 +6,27 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from patchrl.arms import parse
+
 ARM_NAMES = {
     "base": "Backbone",
     "expert": "Expert (plain SFT)",
     "prompted": "Prompted rewrite",
     "best-of-k": "Best-of-K rewrite",
     "rl": "RL rewrite (PatchRL)",
+    "rl-no-alignment": "RL without alignment",
+    "rl-no-diversity": "RL without diversity",
+    "rl-drop": "RL, failures dropped",
+    "mind-the-gap": "Mind the gap",
+    "self": "Own correct answers",
+    "self-resampled": "Own correct answers, resampled",
+    "dft": "Expert, DFT loss",
+    "eaft": "Expert, EAFT loss",
+    "kl": "Expert, KL to the backbone",
+    "low-lr": "Expert, low learning rate",
+    "replay": "Expert, replay",
+    "wise-ft": "Expert, weights interpolated",
+    "lora": "Expert, LoRA",
     "own": "Backbone's own answers",
 }
 RESULT_HEADERS = (
@@ -73,7 +88,7 @@ def result_rows(result: dict[str, Any]) -> list[list[str]]:
                 _with_interval({"mean": forgotten["relative"], "ci95": forgotten.get("relative_ci95")}),
                 _share(forgotten),
                 _percent(values["no_answer"]),
-                "–" if arm == "expert" else _percent(values["data"]["accepted"], 0),
+                "–" if parse(arm).data == "expert" else _percent(values["data"]["accepted"], 0),
                 "–" if values["data"]["nll"] is None else f"{values['data']['nll']:.3f}",
                 f"{values['cost']['seconds']:.0f}",
             ]
@@ -143,6 +158,26 @@ def comparison_sentences(result: dict[str, Any], versus: Sequence[str] = ()) -> 
         comparison_sentence(c)
         for c in result.get("comparisons", {}).get("pairs", ())
         if not versus or {c["a"], c["b"]} & set(versus)
+    ]
+
+
+SWEEP_HEADERS = ("Arm", "Learning rate", "Chosen by, target %", "Target %", "General %", "")
+
+
+def sweep_rows(result: dict[str, Any]) -> list[list[str]]:
+    """Every arm at every learning rate, as text under SWEEP_HEADERS; none where only one was tried."""
+    return [
+        [
+            ARM_NAMES.get(arm, arm),
+            f"{point['rate']:g}",
+            _percent(point["validation"]),
+            _with_interval(point["target"]),
+            _with_interval(point["general"]),
+            "compared" if point["chosen"] else "",
+        ]
+        for arm, values in result["arms"].items()
+        for point in values.get("sweep", ())
+        if len(values["sweep"]) > 1
     ]
 
 
