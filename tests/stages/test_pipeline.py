@@ -126,7 +126,7 @@ def test_every_offered_arm_goes_through_and_shared_work_is_done_once(tmp_path):
         assert after["target"] == (before["target"] if before["decision"] == "accepted" else None)
     origins = {json.loads(line)["origin"] for line in folder.samples("mind-the-gap", 0).read_text().splitlines()}
     assert origins <= {"own", "guided"} and "own" in origins
-    assert all(len(s) == 1 for s in ([r for r in v["sweep"]] for v in result["arms"].values()))
+    assert all(len(values["sweep"]) == 1 for values in result["arms"].values())
 
 
 def test_a_sweep_compares_arms_at_their_own_best_and_keeps_every_point(tmp_path):
