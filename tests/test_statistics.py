@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from patchrl.statistics import (
     absolute_forgetting,
     arm_statistics,
+    best_rate,
     correct_by_task,
     relative_forgetting,
     resample,
@@ -128,3 +129,10 @@ def test_bootstrap_scores_stay_between_none_and_all(before, after, other):
     for values in (drawn.target, drawn.general):
         known = values[~np.isnan(values)]
         assert ((known >= 0) & (known <= 1 + 1e-12)).all()
+
+
+def test_the_lowest_rate_within_one_standard_error_of_the_best_is_compared():
+    # One standard error of 0.9 over 100 items is 0.03.
+    assert best_rate({1e-4: 0.50, 3e-4: 0.875, 1e-3: 0.90}, 100) == 3e-4
+    assert best_rate({1e-4: 0.50, 3e-4: 0.865, 1e-3: 0.90}, 100) == 1e-3
+    assert best_rate({1e-3: 1.0, 1e-4: 1.0}, 100) == 1e-4
