@@ -242,9 +242,11 @@ def print_result(result: dict[str, Any]) -> None:
     sweep = views.sweep_rows(result)
     if sweep:
         print("\n" + columns(views.SWEEP_HEADERS, sweep))
-    compared = views.comparison_rows(result)
+    compared, every = views.comparison_rows(result, views.main_arms(result)), views.comparison_rows(result)
     if compared:
         print("\n" + columns(views.COMPARISON_HEADERS, compared))
+        more = f" All {len(every)} comparisons are in the report." if len(every) > len(compared) else ""
+        print(views.detectable_sentence(result) + more)
     spent = result.get("seconds", {})
     told = ", ".join(f"{stage} {views.format_seconds(s)}" for stage, s in spent.items())
     print(f"\nTime: {told}; {views.format_seconds(sum(spent.values()))} in all.")

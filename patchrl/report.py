@@ -100,10 +100,10 @@ def _comparisons(result: dict[str, Any]) -> list[str]:
     rows = views.comparison_rows(result)
     if not rows:
         return []
-    told = "".join(f"<li>{markup.escape(text)}</li>" for text in views.comparison_sentences(result, ("expert", "rl")))
+    sentences = [*views.comparison_sentences(result, views.main_arms(result)), views.detectable_sentence(result)]
     return [
         "<h2>Which arm is better</h2>",
-        f"<ul>{told}</ul>" if told else "",
+        "<ul>" + "".join(f"<li>{markup.escape(text)}</li>" for text in sentences) + "</ul>",
         markup.table(views.COMPARISON_HEADERS, rows),
         f"<p class='note'>{markup.escape(result['comparisons']['method'])}</p>",
     ]

@@ -123,8 +123,29 @@ KIND_NAMES = {"target": "the target task", "general": "general skills"}
 COMPARISON_HEADERS = ("Compared", "On", "Verdict", "Difference, points", "p, corrected", "Detectable, points")
 
 
-def comparison_rows(result: dict[str, Any]) -> list[list[str]]:
-    """Every pair of arms on target and on general skills, as text under COMPARISON_HEADERS."""
+MANY_ARMS = 6
+
+
+def main_arms(result: dict[str, Any]) -> tuple[str, ...]:
+    """The arms whose comparisons are told first: plain SFT and RL, of many arms RL alone (plain SFT without it)."""
+    found = tuple(arm for arm in ("expert", "rl") if arm in result["arms"])
+    return found if len(result["arms"]) <= MANY_ARMS else found[-1:]
+
+
+def _pairs(result: dict[str, Any], versus: Sequence[str]) -> list[dict[str, Any]]:
+    pairs = result.get("comparisons", {}).get("pairs", ())
+    return [c for c in pairs if not versus or {c["a"], c["b"]} & set(versus)]
+
+
+def detectable_sentence(result: dict[str, Any]) -> str:
+    """What differences the study was large enough to tell; empty where nothing was compared."""
+    found = result.get("comparisons", {}).get("detectable", {})
+    known = [f"{_percent(value)} points on {KIND_NAMES[on]}" for on, value in found.items() if value]
+    return f"Differences of {' and '.join(known)} or more show between any two arms (80 % power)." if known else ""
+
+
+def comparison_rows(result: dict[str, Any], versus: Sequence[str] = ()) -> list[list[str]]:
+    """Pairs of arms on target and on general skills, as text under COMPARISON_HEADERS; `versus` as in the sentences."""
     return [
         [
             f"{ARM_NAMES.get(c['a'], c['a'])} – {ARM_NAMES.get(c['b'], c['b'])}",
@@ -134,7 +155,7 @@ def comparison_rows(result: dict[str, Any]) -> list[list[str]]:
             "< 0.001" if c["p_holm"] < 0.001 else f"{c['p_holm']:.3f}",
             _percent(c["detectable"]),
         ]
-        for c in result.get("comparisons", {}).get("pairs", ())
+        for c in _pairs(result, versus)
     ]
 
 
@@ -154,11 +175,7 @@ def comparison_sentence(comparison: dict[str, Any]) -> str:
 
 def comparison_sentences(result: dict[str, Any], versus: Sequence[str] = ()) -> list[str]:
     """Comparisons in words; `versus` keeps those in which one of these arms takes part."""
-    return [
-        comparison_sentence(c)
-        for c in result.get("comparisons", {}).get("pairs", ())
-        if not versus or {c["a"], c["b"]} & set(versus)
-    ]
+    return [comparison_sentence(c) for c in _pairs(result, versus)]
 
 
 SWEEP_HEADERS = ("Arm", "Learning rate", "Chosen by, target %", "Target %", "General %", "")

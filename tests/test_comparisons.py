@@ -127,4 +127,4 @@ def test_every_pair_is_a_plain_sentence():
     assert general.startswith("RL rewrite (PatchRL) is better than Expert (plain SFT) on general skills: ")
     assert views.comparison_sentences(result, ("prompted",)) == []
     assert {len(row) for row in views.comparison_rows(result)} == {len(views.COMPARISON_HEADERS)}
-    assert result["comparisons"]["detectable"]["target"] > 0
+    assert views.detectable_sentence(result).startswith("Differences of ")

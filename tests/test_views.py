@@ -64,3 +64,19 @@ def test_relative_forgetting_and_share_avoided_carry_their_intervals():
     made["arms"]["rl"]["forgetting"] |= {"relative_ci95": [0.01, 0.12], "share_avoided_ci95": [0.7, 1.0]}
     row = views.result_rows(made)[2]
     assert (row[4], row[5]) == ("5.0 [1.0, 12.0]", "88 [70, 100]")
+
+
+def test_of_many_arms_only_the_comparisons_with_rl_are_told_first():
+    made = result()
+    pairs = [("rl", "expert"), ("dft", "expert"), ("dft", "rl")]
+    common = {"on": "general", "verdict": "better", "difference": 0.1, "ci95": [0.05, 0.15], "p_holm": 0.01}
+    rest = {"detectable": 0.07, "over_seeds": True}
+    made["comparisons"] = {"pairs": [{"a": a, "b": b} | common | rest for a, b in pairs]}
+    assert len(views.comparison_rows(made, views.main_arms(made))) == 3
+    made["arms"] |= {f"arm-{n}": made["arms"]["rl"] for n in range(6)}
+    told = views.comparison_sentences(made, views.main_arms(made))
+    assert len(told) == 2 and told[1].startswith(
+        "Expert, DFT loss is better than RL rewrite (PatchRL) on general skills"
+    )
+    assert len(views.comparison_rows(made)) == 3
+    assert views.detectable_sentence(result()) == ""

@@ -47,9 +47,10 @@ def build(session: Session, form: Form) -> gr.Button:
             more += (
                 f"<details><summary>Every learning rate</summary>{markup.table(views.SWEEP_HEADERS, sweep)}</details>"
             )
-        sentences = views.comparison_sentences(snapshot.result, ("expert", "rl"))
+        sentences = views.comparison_sentences(snapshot.result, views.main_arms(snapshot.result))
         if sentences:
             pairs = markup.table(views.COMPARISON_HEADERS, views.comparison_rows(snapshot.result))
+            sentences.append(views.detectable_sentence(snapshot.result))
             shown += "<ul>" + "".join(f"<li>{markup.escape(text)}</li>" for text in sentences) + "</ul>"
             more = f"<details><summary>Every pair of arms</summary>{pairs}</details>" + more
         return [told, {"plane": figures.gain_forgetting_figure(snapshot.result)}, shown + more, lower]
