@@ -209,6 +209,15 @@ def per_seed_rows(result: dict[str, Any]) -> list[list[str]]:
     return rows
 
 
+def lost_groups(event: dict[str, Any]) -> str:
+    """What a training step could not learn from, as the end of a line; empty when it was nothing."""
+    parts = (
+        (event.get("failed_groups"), "without a passing rewrite"),
+        (event.get("unscorable_groups"), "without a verdict"),
+    )
+    return "".join(f", {count} group{'s' if count > 1 else ''} {what}" for count, what in parts if count)
+
+
 SAMPLE_FILTERS = {
     "all": lambda row: True,
     "accepted": lambda row: row["decision"] == "accepted",
