@@ -178,8 +178,7 @@ class FinetuneSection(Section):
     learning_rate: Annotated[tuple[Annotated[float, Field(gt=0)], ...], BeforeValidator(_one_or_several)] = setting(
         (1e-3,),
         "Learning rate",
-        "Peak, with warm-up and linear decay; the same for every arm. Several, such as 3e-4, 1e-3: every arm is tuned "
-        "at each and compared at its own best, chosen on a third of the held-out examples.",
+        "Peak, with warm-up and linear decay; the same for every arm. Several (3e-4, 1e-3): each arm at its own best.",
         min_length=1,
         max_length=8,
     )

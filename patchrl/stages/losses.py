@@ -41,7 +41,7 @@ def kl(
     """−log p_t + β · KL(π0 ‖ πθ) of the whole vocabulary at each of the target's tokens.
 
     The classic penalty, in the direction of distillation: the model must keep what the backbone finds
-    likely (Learning without Forgetting, arXiv 1606.09282, eq. 2, with the backbone as teacher).
+    likely (Learning without Forgetting, arXiv 1606.09282, with the backbone as teacher).
     """
     assert reference_NV is not None
     log_p_NV, log_q_NV = logits_NV.log_softmax(-1), reference_NV.log_softmax(-1)

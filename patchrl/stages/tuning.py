@@ -55,7 +55,7 @@ class Replay(Tuning):
 
 
 class WeightInterpolation(Tuning):
-    """θ = (1 − α)·θ0 + α·θ_tuned, WiSE-FT (arXiv 2109.01903, eq. 1)."""
+    """θ = (1 − α)·θ0 + α·θ_tuned, WiSE-FT (arXiv 2109.01903)."""
 
     def before(self, model: Any) -> Any:
         self.start = {name: weight.detach().clone() for name, weight in model.named_parameters()}
@@ -70,7 +70,7 @@ class WeightInterpolation(Tuning):
 
 
 class Lora(Tuning):
-    """A LoRA adapter on all linear layers (arXiv 2106.09685, eq. 3), alpha twice the rank, merged at the end."""
+    """A LoRA adapter on all linear layers (arXiv 2106.09685), alpha twice the rank, merged at the end."""
 
     def before(self, model: Any) -> Any:
         rank = int(self.number)
