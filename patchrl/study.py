@@ -20,6 +20,7 @@ from patchrl.results import collect, read_rows
 from patchrl.runs.events import read_events
 from patchrl.runs.folder import RunFolder
 from patchrl.types import EvalItem, Recorder
+from patchrl.views import describe_calibration
 
 STAGES = ("scan", "train", "rewrite", "finetune", "evaluate", "report")
 VALIDATION_EVERY = 3  # in a sweep each third held-out example chooses the learning rate and is not reported
@@ -123,6 +124,9 @@ class Study:
         result |= {"kept": self.data.kept, "dropped": self.data.dropped}
         self.folder.write_json(self.folder.scan, result)
         self.recorder.event("scan", **result)
+        if "open_gate" in result:
+            told = describe_calibration(result["open_gate"])
+            self.recorder.event("message", level="info", text=told)
 
     def _train(self, rewriter: str, seed: int) -> None:
         from patchrl.stages.train_rewriter import train_rewriter

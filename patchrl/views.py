@@ -209,6 +209,16 @@ def per_seed_rows(result: dict[str, Any]) -> list[list[str]]:
     return rows
 
 
+def describe_calibration(open_gate: dict[str, Any]) -> str:
+    """How open answers are told apart, in a sentence."""
+    pairs = len(open_gate["same"]) + len(open_gate["different"])
+    return (
+        f"Open answers: a rewrite says what the expert says from a cosine of {open_gate['threshold']:.3f} on, which is "
+        f"right for {open_gate['balanced_accuracy']:.0%} of this data's own {pairs} pairs (rewrites of the same and of "
+        "another example)."
+    )
+
+
 def lost_groups(event: dict[str, Any]) -> str:
     """What a training step could not learn from, as the end of a line; empty when it was nothing."""
     parts = (
