@@ -123,6 +123,14 @@ class RewriterSection(Section):
     group_size: int = setting(8, "Group size K", "Rewrites sampled for each question.", ge=2, le=64)
     learning_rate: float = setting(1e-3, "Learning rate", "Constant after warm-up.", gt=0)
     warmup_steps: int = setting(2, "Warm-up", "Steps of linear warm-up.", "steps", ge=0)
+    updates_per_rollout: int = setting(
+        1, "Updates per rollout", "GRPO updates on the same rollouts; from the second on they are stale.", ge=1, le=16
+    )
+    ess_scaling: bool = setting(
+        False,
+        "ESS-scaled learning rate",
+        "Lower the rate of stale updates by the root of their effective sample size (VCPO, arXiv 2602.17616).",
+    )
     beta: float = setting(0.0, "KL coefficient β", "Weight of the KL penalty to the backbone.", ge=0)
     temperature: float = setting(1.0, "Temperature", "Sampling temperature of rollouts.", gt=0, le=4)
     microbatch_size: int | None = setting(
