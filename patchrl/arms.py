@@ -107,6 +107,13 @@ class Arm:
         """Share of replayed rows, None without replay."""
         return self.tunings.get("replay")
 
+    def is_interpolation_of(self, other: Arm) -> bool:
+        """Whether this arm is another one, its weights interpolated with the backbone's; fixed rows only."""
+        rest = {name: number for name, number in self.tunings.items() if name != "wise-ft"}
+        same = (self.source, self.loss, self.loss_number) == (other.source, other.loss, other.loss_number)
+        fixed = not SOURCES[self.source].resampled
+        return "wise-ft" in self.tunings and same and rest == other.tunings and fixed
+
     @property
     def meaning(self) -> tuple:
         """What the arm does, however it was written."""

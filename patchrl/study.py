@@ -220,6 +220,9 @@ class Study:
         steps = math.ceil(len(self.data.train) / section.batch_size) * section.epochs
         backbone = self._backbone()
         home = self._home(arm, seed, rate)
+        if seconds := self._interpolate(arm, seed, rate, backbone):
+            self._keep(backbone, home, steps, seconds, {"tokens": 0, "seconds": 0.0})
+            return
         replay = [(r["question"], r["answer"]) for r in read_rows(self.folder.replay(seed))] if arm.replay else []
         sampled = {"tokens": 0, "seconds": 0.0}
         started = time.time()
@@ -239,10 +242,33 @@ class Study:
                 where=self._where(arm, seed, rate),
             )
         shutil.rmtree(home / "trainer", ignore_errors=True)
+        self._keep(backbone, home, steps, time.time() - started - sampled["seconds"], sampled)
+
+    def _keep(self, backbone, home: Path, steps: int, seconds: float, sampled: dict[str, Any]) -> None:
         backbone.model.save_pretrained(home / "weights")
         backbone.tokenizer.save_pretrained(home / "weights")
-        seconds = round(time.time() - started - sampled["seconds"], 2)
-        self.folder.write_json(home / "finetuned.json", {"steps": steps, "seconds": seconds, "sampled": sampled})
+        done = {"steps": steps, "seconds": round(seconds, 2), "sampled": sampled}
+        self.folder.write_json(home / "finetuned.json", done)
+
+    def _interpolate(self, arm: Arm, seed: int, rate: float, backbone) -> float | None:
+        """Interpolate with the weights of the same arm without wise-ft, where these are there already.
+
+        Returns the seconds that tuning the arm alone would have taken, None where it has to be tuned.
+        """
+        from patchrl.backbone import Backbone
+        from patchrl.stages.tuning import WeightInterpolation
+
+        plain = next((other for other in self.arms if arm.is_interpolation_of(other)), None)
+        home = self._home(plain, seed, rate) if plain else None
+        if home is None or not (home / "weights").is_dir():
+            return None
+        started = time.time()
+        section = self.config.backbone.model_copy(update={"model": str(home / "weights"), "revision": None})
+        way = WeightInterpolation(arm.tunings["wise-ft"])
+        way.before(backbone.model)
+        backbone.model = way.after(Backbone.load(section).model)
+        tuned = self.folder.read_json(home / "finetuned.json") or {}
+        return tuned["seconds"] + time.time() - started
 
     @contextmanager
     def _resampling(

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import tiny
+import torch
 
 from patchrl.arms import OFFERED, SOURCES
 from patchrl.config import resolve
@@ -140,3 +141,19 @@ def test_a_sweep_compares_arms_at_their_own_best_and_keeps_every_point(tmp_path)
     assert (kinds.count("validation"), kinds.count("target")) == (10, 20)
     assert not any(task.startswith("validation") for task in result["base"]["by_task"])
     assert folder.report.exists() and "Every learning rate" in folder.report.read_text(encoding="utf-8")
+
+
+def test_interpolated_weights_come_from_the_arm_that_was_tuned_already(tmp_path):
+    from safetensors.torch import load_file
+
+    folder, result = lab(tmp_path, ["expert", "wise-ft=0.25", "wise-ft=0.75"])
+    events = list(map(json.loads, folder.events.read_text(encoding="utf-8").splitlines()))
+    assert {e["arm"] for e in events if e["kind"] == "finetune"} == {"expert"}
+    low, high, tuned = (
+        load_file(folder.arm(arm, 0) / "weights" / "model.safetensors")
+        for arm in ("wise-ft=0.25", "wise-ft=0.75", "expert")
+    )
+    for name, weight in tuned.items():  # three points on one line: high − low is half the way, the rest a quarter
+        assert torch.allclose(weight, high[name] + (high[name] - low[name]) / 2, atol=1e-5)
+    costs = [values["cost"]["finetune_seconds"] for values in result["arms"].values()]
+    assert costs[1] >= costs[0] and costs[2] >= costs[0]  # as if each had been run alone

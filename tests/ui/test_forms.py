@@ -62,6 +62,8 @@ def test_a_wrong_field_is_named(form, name, value, words):
         {"data": {"dataset": "rows.jsonl"}},
         {"rewriter": {"steps": 1000}, "study": {"seeds": [0]}},
         {"study": {"seeds": [0, 1, 2]}},
+        {"study": {"seeds": [0]}, "finetune": {"replay_data": "/etc/hostname"}},
+        {"study": {"seeds": [0]}, "finetune": {"learning_rate": [1e-4, 1e-3]}},
     ],
 )
 def test_a_public_page_runs_only_the_lab_and_only_so_much(values):
