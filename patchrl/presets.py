@@ -17,7 +17,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "study": {"name": "nano-one", "seeds": [0]},
         "data": {"dataset": "nano-foreign"},
     },
-    "Nano lab: every arm, five seeds, hours": {
+    "Nano lab: every arm, takes hours": {
         "study": {
             "name": "nano-arms",
             "seeds": [0, 1, 2, 3, 4],
@@ -38,7 +38,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 EXAMPLE_FILES = {
-    "nano-arms.toml": "Nano lab: every arm, five seeds, hours",
+    "nano-arms.toml": "Nano lab: every arm, takes hours",
     "nano.toml": "Nano lab: foreign expert",
     "nano-mild.toml": "Nano lab: mild expert",
     "nano-quick.toml": "Quick look: under a minute, too short for the effect",
