@@ -95,7 +95,9 @@ class GateSection(Section):
         "valid; `none`: only the final answer counts. Open-ended answers are judged unless this is `none`.",
     )
     judge_threshold: float = setting(0.5, "Judge threshold", "P(yes) from which the judge is content.", ge=0, le=1)
-    timeout: float = setting(2.0, "Verifier deadline", "A check that takes longer is unscorable.", "s", gt=0)
+    timeout: float = setting(
+        2.0, "Verifier deadline", "A check that takes more processor time is unscorable.", "s", gt=0
+    )
 
 
 class RewardSection(Section):

@@ -17,6 +17,7 @@ from typing import Any
 from unittest import mock
 
 import tiny
+import torch
 from trl import GRPOConfig, GRPOTrainer
 
 from patchrl.backbone import Backbone
@@ -105,12 +106,12 @@ def fixed_rollouts(trainer: type[GRPOTrainer] = GRPOTrainer, **settings: Any) ->
         yield
 
 
-def train(folder: Path, *overrides: str) -> Recorder:
+def train(folder: Path, *overrides: str, dtype: torch.dtype = torch.float32) -> Recorder:
     """Train the tiny rewriter for STEPS steps; the rewards are in `Watched.scored`."""
     sizes = {"steps": STEPS, "prompts_per_step": PROMPTS, "group_size": K, "max_new_tokens": 24, "lora_rank": 2}
     config = resolve(apply_overrides({"rewriter": sizes}, overrides))
     words = tiny.tokenizer()
-    backbone = Backbone(tiny.model("qwen2", len(words)), words)
+    backbone = Backbone(tiny.model("qwen2", len(words)).to(dtype), words)
     recorder = Recorder()
     with Gate(config, backbone) as gate:
         stage.train_rewriter(config, gate, EXAMPLES, 0, folder, recorder)

@@ -17,7 +17,9 @@ def test_the_backbone_embeds_with_what_scoring_gave():
 
 def test_a_sentence_transformers_folder_reads_the_text_alone(tmp_path):
     embedder = Embedder(str(tiny.sentence_model(tmp_path)), "cpu")
-    first, second, again = embedder.embed(["Ana has 3 apples.", "The sky is blue.", "Ana has 3 apples."], SCORES + SCORES[:1])
+    first, second, again = embedder.embed(
+        ["Ana has 3 apples.", "The sky is blue.", "Ana has 3 apples."], SCORES + SCORES[:1]
+    )
     assert first.shape == (16,)
     assert np.allclose(first, again, atol=1e-6) and not np.allclose(first, second, atol=1e-3)
 

@@ -116,9 +116,7 @@ def test_an_evaluation_scores_whole_groups_and_is_no_part_of_the_step(plain, tmp
         recorder = train(tmp_path)
     same(Watched.scored, plain[0])
     steps = [e for e in recorder.events if e["kind"] == "train"]
-    assert [s["unscorable_groups"] for s in steps] == [
-        e["unscorable_groups"] for e in plain[1] if e["kind"] == "train"
-    ]
+    assert [s["unscorable_groups"] for s in steps] == [e["unscorable_groups"] for e in plain[1] if e["kind"] == "train"]
 
 
 def test_two_processes_give_the_rewards_of_one(plain, tmp_path):
@@ -212,4 +210,4 @@ def test_a_passing_rewrite_without_a_finite_score_is_unscorable():
             return [type(first)(math.inf, first.embedding), *rest]
 
         backbone.score = score
-        assert [f(completion_ids=ids, **columns) for f in reward.functions][0] == [None, 0.0]
+        assert reward.functions[0](completion_ids=ids, **columns) == [None, 0.0]
