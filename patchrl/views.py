@@ -141,7 +141,10 @@ def detectable_sentence(result: dict[str, Any]) -> str:
     """What differences the study was large enough to tell; empty where nothing was compared."""
     found = result.get("comparisons", {}).get("detectable", {})
     known = [f"{_percent(value)} points on {KIND_NAMES[on]}" for on, value in found.items() if value]
-    return f"Differences of {' and '.join(known)} or more show between any two arms (80 % power)." if known else ""
+    if not known:
+        return ""
+    seeds = "" if len(result["seeds"]) > 1 else " All of this is of one seed; other seeds may differ."
+    return f"Differences of {' and '.join(known)} or more show between any two arms (80 % power).{seeds}"
 
 
 def comparison_rows(result: dict[str, Any], versus: Sequence[str] = ()) -> list[list[str]]:
@@ -166,11 +169,12 @@ def comparison_sentence(comparison: dict[str, Any]) -> str:
         KIND_NAMES[comparison["on"]],
         _with_interval({"mean": comparison["difference"], "ci95": comparison["ci95"]}),
     )
-    if comparison["verdict"] == "cannot tell":
-        told = f"Cannot tell {a} from {b} on {on}: {by} points; a difference of {_percent(comparison['detectable'])} would have shown"
-    else:
-        told = f"{a} is {comparison['verdict']} than {b} on {on}: {by} points"
-    return told + ("." if comparison["over_seeds"] else "; one seed, so other seeds may differ.")
+    if comparison["verdict"] != "cannot tell":
+        return f"{a} is {comparison['verdict']} than {b} on {on}: {by} points."
+    low, high = comparison["ci95"]
+    alone = ", too little after correction for all comparisons" if low > 0 or high < 0 else ""
+    would = _percent(comparison["detectable"])
+    return f"Cannot tell {a} from {b} on {on}: {by} points{alone}; a difference of {would} would have shown."
 
 
 def comparison_sentences(result: dict[str, Any], versus: Sequence[str] = ()) -> list[str]:

@@ -120,11 +120,14 @@ def test_every_pair_is_a_plain_sentence():
     rng = np.random.default_rng(0)
     base = answers(rng, 300, 0.3, 0.95)
     arms = {"expert": [answers(rng, 300, 0.9, 0.6)], "rl": [answers(rng, 300, 0.9, 0.9)]}
-    result = {"comparisons": as_dicts(compare(arms, resample(base, arms, 500)))}
+    result = {"comparisons": as_dicts(compare(arms, resample(base, arms, 500))), "seeds": [0]}
     target, general = views.comparison_sentences(result)
     assert target.startswith("Cannot tell RL rewrite (PatchRL) from Expert (plain SFT) on the target task: ")
-    assert "would have shown" in target and "one seed, so other seeds may differ" in target
+    assert target.endswith("would have shown.")
     assert general.startswith("RL rewrite (PatchRL) is better than Expert (plain SFT) on general skills: ")
     assert views.comparison_sentences(result, ("prompted",)) == []
     assert {len(row) for row in views.comparison_rows(result)} == {len(views.COMPARISON_HEADERS)}
     assert views.detectable_sentence(result).startswith("Differences of ")
+    assert "one seed" in views.detectable_sentence(result)
+    pair = result["comparisons"]["pairs"][0] | {"ci95": [0.01, 0.09], "verdict": "cannot tell"}
+    assert "too little after correction for all comparisons" in views.comparison_sentence(pair)
