@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from patchrl.arms import Arm, parse
 from patchrl.config import StudyConfig, load_config, to_toml
 from patchrl.errors import ConfigError, PatchRLError, RunError
 from patchrl.jobs import launch
@@ -68,16 +69,16 @@ class Run:
     # --- what it made -----------------------------------------------------------------------------
 
     def samples_path(self, arm: str, seed: int) -> Path:
-        """Where the rewritten rows of an arm lie, once made."""
-        return self.folder.samples(arm, seed)
+        """Where the rewritten rows of an arm lie, once made; arms of one source share them."""
+        return self.folder.samples(_parse(arm).data, seed)
 
     def samples(self, arm: str, seed: int) -> list[dict[str, Any]]:
         """The rewritten rows of an arm; none before they are made."""
-        return _rows(self.folder.samples(arm, seed))
+        return _rows(self.samples_path(arm, seed))
 
     def surprisal(self, arm: str, seed: int, row_id: str) -> dict[str, Any] | None:
         """Token surprisal of one row's expert and rewrite: [text, nats, alternatives] per token."""
-        rows = _rows(self.folder.surprisal(arm, seed))
+        rows = _rows(self.folder.surprisal(_parse(arm).data, seed))
         return next((row for row in rows if str(row["id"]) == row_id), None)
 
     def result(self) -> dict[str, Any] | None:
@@ -102,7 +103,7 @@ class Run:
                 raise RunError(f"{self.id} has no report yet; it is written when every arm is evaluated.")
             return Path(shutil.copy(self.report_path, into / f"{self.id}.html"))
         if kind == "adapter":
-            adapter = self.folder.adapter(seed)
+            adapter = self.folder.adapter(seed, _parse(arm).rewriter or "rl")
             if not (adapter / "done.json").is_file():
                 raise RunError(f"{self.id} has no trained rewriter for seed {seed}.")
             return Path(shutil.make_archive(str(into / f"{self.id}-adapter-seed{seed}"), "zip", adapter))
@@ -134,6 +135,13 @@ class Run:
     def resume(self, upto: str = "report") -> None:
         """Continue where it stands; finished steps are not done again."""
         launch.launch(self.folder, upto)
+
+
+def _parse(arm: str) -> Arm:
+    try:
+        return parse(arm)
+    except ValueError as error:
+        raise RunError(f"{error}.") from None
 
 
 def conversation(row: dict[str, Any]) -> dict[str, Any]:

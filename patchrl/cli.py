@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from patchrl import api, views
+from patchrl import api, arms, views
 from patchrl.config import StudyConfig, load_config, resolve
 from patchrl.errors import PatchRLError, RunError
 
@@ -65,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="section.key=value", help="change one setting; repeatable"
     )
     sub.add_argument("--json", action="store_true", help="print as JSON")
+    command("arms", "list what an arm can be made of: sources, losses, tunings")
     command("settings", "list every setting with its default and help")
     sub = command("ui", "open the app")
     sub.add_argument("--port", type=int, help="port (default: 7860, or the next free one)")
@@ -96,6 +97,8 @@ def dispatch(options: argparse.Namespace) -> int:
         return _check(options)
     if options.command == "settings":
         return _settings()
+    if options.command == "arms":
+        return _arms()
     if options.command == "list":
         return _list(options.runs_dir)
     run = _open(options.run, options.runs_dir)
@@ -236,6 +239,14 @@ def print_result(result: dict[str, Any]) -> None:
         print(
             "\n" + columns(("Arm", "Seed", "Target %", "General %", "Forgotten, points"), views.per_seed_rows(result))
         )
+    sweep = views.sweep_rows(result)
+    if sweep:
+        print("\n" + columns(views.SWEEP_HEADERS, sweep))
+    compared, every = views.comparison_rows(result, views.main_arms(result)), views.comparison_rows(result)
+    if compared:
+        print("\n" + columns(views.COMPARISON_HEADERS, compared))
+        more = f" All {len(every)} comparisons are in the report." if len(every) > len(compared) else ""
+        print(views.detectable_sentence(result) + more)
     spent = result.get("seconds", {})
     told = ", ".join(f"{stage} {views.format_seconds(s)}" for stage, s in spent.items())
     print(f"\nTime: {told}; {views.format_seconds(sum(spent.values()))} in all.")
@@ -318,6 +329,17 @@ def describe_check(found: dict[str, Any]) -> str:
     lines += [f"time      {minutes}", f"disk      about {found['disk_mb']:.0f} MB"]
     lines.append("✓ ready to run" if found["ok"] else "✗ this would not work; see above")
     return "\n".join(lines)
+
+
+def _arms() -> int:
+    rows = [[name, "source", "", source.help] for name, source in arms.SOURCES.items()]
+    for kind, parts in (("loss", arms.LOSSES), ("tuning", arms.TUNINGS)):
+        for name, part in parts.items():
+            number = "" if part.number is None else f"={part.default:g} ({part.number})"
+            rows.append([name, kind, number, part.help])
+    print(columns(("Part", "Kind", "Number", "What it is"), rows))
+    print("\nAn arm is a source + a loss + tunings: rl, expert+dft, rl+lora, wise-ft=0.3. Left out: expert, nll, full.")
+    return 0
 
 
 def _settings() -> int:

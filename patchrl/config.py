@@ -5,19 +5,31 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from patchrl import arms
 from patchrl.errors import ConfigError
 from patchrl.types import Task
-
-ARMS = ("expert", "prompted", "best-of-k", "rl")
 
 
 def setting(default: Any, title: str, help: str, unit: str = "", **bounds: Any) -> Any:
     """A config field with its label, one-line help and unit."""
     return Field(default, title=title, description=help, json_schema_extra={"unit": unit}, **bounds)
+
+
+def _one_or_several(value: Any) -> Any:
+    """A number alone is a list of one."""
+    return (value,) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
 class Section(BaseModel):
@@ -31,9 +43,20 @@ class StudySection(Section):
     seeds: tuple[int, ...] = setting(
         (0, 1, 2), "Seeds", "Each seed trains its own rewriter and its own fine-tunes.", min_length=1, max_length=20
     )
-    arms: tuple[Literal["expert", "prompted", "best-of-k", "rl"], ...] = setting(
-        ARMS, "Arms", "Where the fine-tuning targets come from; plain SFT on expert data is always run.", min_length=1
+    arms: tuple[str, ...] = setting(
+        arms.DEFAULT,
+        "Arms",
+        "What is compared: a source of targets, + a loss, + tunings, such as rl, expert+dft, rl+lora, wise-ft=0.3 "
+        "(`patchrl arms` lists them). Plain SFT, `expert`, is always among them.",
+        min_length=1,
+        max_length=40,
     )
+
+    @field_validator("arms")
+    @classmethod
+    def _arms_are_known_and_distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        arms.check_names(names)
+        return names
 
 
 class BackboneSection(Section):
@@ -102,6 +125,14 @@ class RewriterSection(Section):
     group_size: int = setting(8, "Group size K", "Rewrites sampled for each question.", ge=2, le=64)
     learning_rate: float = setting(1e-3, "Learning rate", "Constant after warm-up.", gt=0)
     warmup_steps: int = setting(2, "Warm-up", "Steps of linear warm-up.", "steps", ge=0)
+    updates_per_rollout: int = setting(
+        1, "Updates per rollout", "GRPO updates on the same rollouts; from the second on they are stale.", ge=1, le=16
+    )
+    ess_scaling: bool = setting(
+        False,
+        "ESS-scaled learning rate",
+        "Lower the rate of stale updates by the root of their effective sample size (VCPO, arXiv 2602.17616).",
+    )
     beta: float = setting(0.0, "KL coefficient β", "Weight of the KL penalty to the backbone.", ge=0)
     temperature: float = setting(1.0, "Temperature", "Sampling temperature of rollouts.", gt=0, le=4)
     microbatch_size: int | None = setting(
@@ -154,13 +185,28 @@ class RewriteSection(Section):
 
 
 class FinetuneSection(Section):
-    learning_rate: float = setting(
-        1e-3, "Learning rate", "Peak, with warm-up and linear decay; the same for every arm.", gt=0
+    learning_rate: Annotated[tuple[Annotated[float, Field(gt=0)], ...], BeforeValidator(_one_or_several)] = setting(
+        (1e-3,),
+        "Learning rate",
+        "Peak, with warm-up and linear decay; the same for every arm. Several (3e-4, 1e-3): each arm at its own best.",
+        min_length=1,
+        max_length=8,
     )
     epochs: int = setting(8, "Epochs", "Passes over the training examples.", ge=1)
     batch_size: int = setting(16, "Batch size", "Examples per update.", ge=1)
     max_length: int = setting(512, "Length limit", "Longer examples are truncated.", "tokens", ge=16)
+    replay_data: str = setting(
+        "nano",
+        "Replay questions",
+        "For arms with replay: `nano` (the lab's own skills), or a JSONL file with a question column. The backbone "
+        "answers them itself.",
+    )
     keep_weights: bool = setting(True, "Keep weights", "Keep every tuned model in the run's folder.")
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether every arm is tuned at several learning rates."""
+        return len(self.learning_rate) > 1
 
 
 class EvaluateSection(Section):
@@ -187,19 +233,14 @@ class StudyConfig(Section):
     finetune: FinetuneSection = FinetuneSection()
     evaluate: EvaluateSection = EvaluateSection()
 
-    @model_validator(mode="after")
-    def _expert_is_always_run(self) -> StudyConfig:
-        if "expert" not in self.study.arms:
-            raise ValueError("study.arms must contain 'expert': every other arm is compared with it")
-        return self
-
 
 def _problems(error: ValidationError) -> str:
     parts = []
     for item in error.errors():
         where = ".".join(str(p) for p in item["loc"]) or "config"
-        found = "" if item["type"] in ("missing", "extra_forbidden") else f" (found {item['input']!r:.60})"
-        what = "no such setting" if item["type"] == "extra_forbidden" else item["msg"]
+        told = item["type"] in ("missing", "extra_forbidden", "value_error")
+        found = "" if told else f" (found {item['input']!r:.60})"
+        what = "no such setting" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
         parts.append(f"{where}: {what}{found}" if where != "config" else item["msg"])
     return "; ".join(parts)
 

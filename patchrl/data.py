@@ -77,6 +77,20 @@ def load_eval_items(path: str, task: Task | None = None) -> list[EvalItem]:
     return items
 
 
+def load_questions(path: str) -> list[str]:
+    """Distinct questions (user turns) of a file, for replay; answers that it may hold are not read."""
+    rows = _read_file(Path(path))
+    names = {name for row in rows[:100] for name in row}
+    column = next((name for name in ("messages", *QUESTIONS) if name in names), None)
+    if column is None:
+        raise DataError(f"{path}: no column looks like a question; it has {', '.join(sorted(names))}.")
+    found = (_turn(row.get(column), "user") if column == "messages" else _text(row.get(column)) for row in rows)
+    questions = list(dict.fromkeys(question for question in found if question))
+    if not questions:
+        raise DataError(f"{path}: column {column!r} holds no question.")
+    return questions
+
+
 # --- reading ------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from patchrl.arms import parse
 from patchrl.views import ARM_NAMES
 
 Figure = dict[str, Any]
@@ -20,6 +21,32 @@ ARM_COLOURS = {
     "own": "#7f7f7f",
 }
 ARM_SYMBOLS = {"base": "x", "expert": "square", "prompted": "diamond", "best-of-k": "triangle-up", "rl": "circle"}
+# Colour says the source, the symbol how it departs from the plain arm of that source.
+SOURCE_COLOURS = ARM_COLOURS | {
+    "rl-no-alignment": "#56B4E9",
+    "rl-no-diversity": "#E69F00",
+    "rl-drop": "#009E73",
+    "mind-the-gap": "#8C6D31",
+    "self": "#444444",
+    "self-resampled": "#444444",
+}
+SOURCE_SYMBOLS = ARM_SYMBOLS | {
+    "rl-no-alignment": "triangle-down",
+    "rl-no-diversity": "triangle-left",
+    "rl-drop": "circle-open",
+    "mind-the-gap": "star-diamond",
+    "self": "hexagon",
+    "self-resampled": "hexagon-open",
+}
+PART_SYMBOLS = {
+    "dft": "star",
+    "eaft": "cross",
+    "kl": "pentagon",
+    "low-lr": "triangle-right",
+    "replay": "bowtie",
+    "wise-ft": "hourglass",
+    "lora": "diamond-tall",
+}
 SEED_COLOURS = ("#009E73", "#0072B2", "#CC79A7", "#E69F00", "#56B4E9", "#D55E00")
 SEED_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 MAX_POINTS = 500
@@ -89,6 +116,15 @@ def layout(title: str, x: str, y: str, **extra: Any) -> Figure:
     return base
 
 
+def arm_style(name: str) -> tuple[str, str]:
+    """Colour and symbol of an arm."""
+    if name in SOURCE_COLOURS:
+        return SOURCE_COLOURS[name], SOURCE_SYMBOLS.get(name, "circle")
+    arm = parse(name)
+    part = next((p for p in (*arm.tunings, arm.loss) if p in PART_SYMBOLS), "")
+    return SOURCE_COLOURS[arm.source], PART_SYMBOLS.get(part, "circle")
+
+
 def _rgba(colour: str, alpha: float) -> str:
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{alpha})"
@@ -102,10 +138,11 @@ def training_figures(
     `x` is step, samples or time; `smoothing` in [0, 1); the band is one standard deviation over the
     step's rewrites.
     """
-    seeds: dict[int, list[Event]] = {}
+    seeds: dict[str, list[Event]] = {}
     for event in events:
         if event["kind"] == "train":
-            seeds.setdefault(event["seed"], []).append(event)
+            rewriter = event.get("rewriter", "rl")
+            seeds.setdefault(f"seed {event['seed']}" + ("" if rewriter == "rl" else f", {rewriter}"), []).append(event)
     figures = {}
     for name, title, unit, spread in PANELS:
         traces: list[Figure] = []
@@ -122,13 +159,13 @@ def training_figures(
                 {
                     "type": "scatter",
                     "mode": "lines+markers" if len(rows) < 60 else "lines",
-                    "name": f"seed {seed}",
-                    "legendgroup": f"seed {seed}",
+                    "name": seed,
+                    "legendgroup": seed,
                     "x": xs,
                     "y": ys,
                     "line": {"color": colour, "width": 2, "dash": SEED_DASHES[number % len(SEED_DASHES)]},
                     "marker": {"size": 4},
-                    "hovertemplate": f"{X_AXES[x]} %{{x:.4g}}<br>{title} %{{y:.4f}}<extra>seed {seed}</extra>",
+                    "hovertemplate": f"{X_AXES[x]} %{{x:.4g}}<br>{title} %{{y:.4f}}<extra>{seed}</extra>",
                 }
             )
         if traces:
@@ -146,7 +183,7 @@ def training_figures(
     return figures
 
 
-def _band(xs: list[float], ys: list[float | None], spread: list[float | None], colour: str, seed: int) -> Figure:
+def _band(xs: list[float], ys: list[float | None], spread: list[float | None], colour: str, seed: str) -> Figure:
     known = [(x, y, s) for x, y, s in zip(xs, ys, spread, strict=True) if y is not None and s is not None]
     return {
         "type": "scatter",
@@ -156,7 +193,7 @@ def _band(xs: list[float], ys: list[float | None], spread: list[float | None], c
         "line": {"width": 0},
         "hoverinfo": "skip",
         "showlegend": False,
-        "legendgroup": f"seed {seed}",
+        "legendgroup": seed,
         "x": [x for x, _, _ in known] + [x for x, _, _ in reversed(known)],
         "y": [y + s for _, y, s in known] + [y - s for _, y, s in reversed(known)],
     }
@@ -177,7 +214,7 @@ def mismatch_figure(scan: dict[str, Any] | None, rewrites: dict[str, list[float]
             "x": values,
             "histnorm": "probability",
             "opacity": 0.55,
-            "marker": {"color": ARM_COLOURS.get(arm, "#56B4E9")},
+            "marker": {"color": arm_style(arm)[0]},
             "xbins": {"start": 0, "end": top * 1.02, "size": top / 40},
             "hovertemplate": "ℓ %{x}<br>share %{y:.1%}<extra>%{fullData.name}</extra>",
         }
@@ -195,32 +232,36 @@ def mismatch_figure(scan: dict[str, Any] | None, rewrites: dict[str, list[float]
 
 def loss_figure(events: Sequence[Event]) -> Figure | None:
     """Fine-tuning loss by step, one line per arm and seed."""
-    lines: dict[tuple[str, int], list[Event]] = {}
+    lines: dict[tuple[str, int, float | None], list[Event]] = {}
     for event in events:
         if event["kind"] == "finetune" and event.get("loss") is not None:
-            lines.setdefault((event["arm"], event["seed"]), []).append(event)
+            lines.setdefault((event["arm"], event["seed"], event.get("rate")), []).append(event)
     if not lines:
         return None
-    seeds = sorted({seed for _, seed in lines})
+    seeds = sorted({seed for _, seed, _ in lines})
     traces = []
-    for (arm, seed), rows in lines.items():
+    named: set[str] = set()
+    for (arm, seed, rate), rows in lines.items():
         rows = thin(rows)
         traces.append(
             {
                 "type": "scatter",
                 "mode": "lines",
-                "name": ARM_NAMES.get(arm, arm) if seed == seeds[0] else f"{arm}, seed {seed}",
+                "name": ARM_NAMES.get(arm, arm)
+                if arm not in named
+                else f"{arm}, seed {seed}" + ("" if rate is None else f", {rate:g}"),
                 "legendgroup": arm,
-                "showlegend": seed == seeds[0],
+                "showlegend": arm not in named,
                 "x": [row["step"] for row in rows],
                 "y": [row["loss"] for row in rows],
                 "line": {
-                    "color": ARM_COLOURS.get(arm, "#56B4E9"),
+                    "color": arm_style(arm)[0],
                     "width": 2,
                     "dash": SEED_DASHES[seeds.index(seed) % len(SEED_DASHES)],
                 },
             }
         )
+        named.add(arm)
     return {"data": traces, "layout": layout("Fine-tuning loss", "step", "loss, nats per token", height=300)}
 
 
@@ -231,7 +272,7 @@ def gain_forgetting_figure(result: dict[str, Any]) -> Figure:
     if base["general"] is None:
         return {"data": [], "layout": layout("No general tasks were measured", "", "")}
     for arm, values in result["arms"].items():
-        colour, target, general = ARM_COLOURS.get(arm, "#56B4E9"), values["target"], values["general"]
+        (colour, symbol), target, general = arm_style(arm), values["target"], values["general"]
         traces.append(
             {
                 "type": "scatter",
@@ -240,10 +281,12 @@ def gain_forgetting_figure(result: dict[str, Any]) -> Figure:
                 "legendgroup": arm,
                 "x": [100 * v for v in target["per_seed"]],
                 "y": [100 * v for v in general["per_seed"]],
-                "marker": {"size": 6, "color": colour, "opacity": 0.5, "symbol": ARM_SYMBOLS.get(arm, "circle")},
+                "marker": {"size": 6, "color": colour, "opacity": 0.5, "symbol": symbol},
                 "hovertemplate": "target %{x:.1f} %<br>general %{y:.1f} %<extra>" + f"{arm}, one seed</extra>",
             }
         )
+        if len(values.get("sweep", ())) > 1:
+            traces.append(_front(arm, values["sweep"], colour, symbol))
         traces.append(
             {
                 "type": "scatter",
@@ -254,7 +297,7 @@ def gain_forgetting_figure(result: dict[str, Any]) -> Figure:
                 "y": [100 * general["mean"]],
                 "error_x": _errors(target),
                 "error_y": _errors(general),
-                "marker": {"size": 13, "color": colour, "symbol": ARM_SYMBOLS.get(arm, "circle")},
+                "marker": {"size": 13, "color": colour, "symbol": symbol},
                 "hovertemplate": "target %{x:.1f} %<br>general %{y:.1f} %<extra>%{fullData.name}</extra>",
             }
         )
@@ -289,6 +332,23 @@ def gain_forgetting_figure(result: dict[str, Any]) -> Figure:
     return {"data": traces, "layout": look}
 
 
+def _front(arm: str, sweep: Sequence[dict[str, Any]], colour: str, symbol: str) -> Figure:
+    """An arm at every learning rate, joined in their order."""
+    points = sorted(sweep, key=lambda point: point["rate"])
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "showlegend": False,
+        "legendgroup": arm,
+        "x": [100 * point["target"]["mean"] for point in points],
+        "y": [100 * point["general"]["mean"] for point in points],
+        "text": [f"learning rate {point['rate']:g}" for point in points],
+        "line": {"color": colour, "width": 1, "dash": "dot"},
+        "marker": {"size": 8, "color": colour, "symbol": symbol, "opacity": 0.7},
+        "hovertemplate": "%{text}<br>target %{x:.1f} %<br>general %{y:.1f} %<extra>" + f"{arm}</extra>",
+    }
+
+
 def _errors(value: dict[str, Any]) -> Figure | None:
     if not value.get("ci95"):
         return None
@@ -313,7 +373,7 @@ def task_figure(result: dict[str, Any]) -> Figure:
             "name": ARM_NAMES.get(arm, arm),
             "x": labels,
             "y": [None if scores.get(task) is None else 100 * scores[task] for task in tasks],
-            "marker": {"color": ARM_COLOURS.get(arm, "#56B4E9")},
+            "marker": {"color": arm_style(arm)[0]},
             "hovertemplate": "%{x}: %{y:.1f} %<extra>%{fullData.name}</extra>",
         }
         for arm, scores in bars.items()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from patchrl.arms import SOURCES, parse, rewriters_of, sources_in_order
 from patchrl.config import StudyConfig
-from patchrl.data import HUB_ID, load_eval_items, load_examples
+from patchrl.data import HUB_ID, load_eval_items, load_examples, load_questions
 from patchrl.errors import PatchRLError
 
 # Measured with examples/nano.toml on two CPU cores: seconds per sampled rewrite, per fine-tuning
@@ -15,6 +16,7 @@ SECONDS_PER_REWRITE, SECONDS_PER_EXAMPLE, SECONDS_PER_ITEM = 0.02, 0.008, 0.02
 START_SECONDS = 20.0
 NANO_MB = 8.0
 LARGE_RATE = 2e-4
+MIN_SWEEP_ITEMS = 30
 
 
 def preflight(config: StudyConfig) -> dict[str, Any]:
@@ -36,6 +38,7 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
             "first": {"question": first.question, "solution": first.solution, "reference": first.reference},
         }
         problems += size_problems(config, len(data.train), len(data.eval))
+    problems += replay_problems(config)
     general = 0
     for name in config.evaluate.general:
         try:
@@ -72,14 +75,37 @@ def backbone_problems(model: str) -> list[str]:
 def size_problems(config: StudyConfig, train: int, held_out: int) -> list[str]:
     """Settings that do not go with the number of rows."""
     problems = []
-    if "rl" in config.study.arms and train < config.rewriter.prompts_per_step:
+    if rewriters_of(map(parse, config.study.arms)) and train < config.rewriter.prompts_per_step:
         problems.append(
             f"rewriter.prompts_per_step: {config.rewriter.prompts_per_step} prompts a step need as many training "
             f"examples, there are {train}; lower it or give more data."
         )
+    if config.finetune.sweeps and held_out < MIN_SWEEP_ITEMS:
+        problems.append(
+            f"finetune.learning_rate: several rates need {MIN_SWEEP_ITEMS} held-out examples, a third of them to choose "
+            f"by; there are {held_out}. Raise data.eval_size or give one rate."
+        )
     if held_out == 0:
         problems.append("data: no held-out row has a reference answer, so the target task cannot be measured.")
     return problems
+
+
+def replay_problems(config: StudyConfig) -> list[str]:
+    """Why the questions for arms with replay cannot be used."""
+    replayed = [name for name in config.study.arms if parse(name).replay]
+    source = config.finetune.replay_data
+    if not replayed or (source == "nano" and config.backbone.model == "nano"):
+        return []
+    if source == "nano":
+        return [
+            f"finetune.replay_data: the lab's own questions are no replay for {config.backbone.model}; name a JSONL file "
+            f"of general questions, or leave out {', '.join(replayed)}."
+        ]
+    try:
+        load_questions(source)
+    except PatchRLError as error:
+        return [f"finetune.replay_data: {error}"]
+    return []
 
 
 def rate_warnings(config: StudyConfig) -> list[str]:
@@ -87,22 +113,26 @@ def rate_warnings(config: StudyConfig) -> list[str]:
     if config.backbone.model == "nano":
         return []
     return [
-        f"{section}.learning_rate: {rate:g} is the nano lab's; backbones of 0.5 B parameters and more take about {usual}."
-        for section, rate, usual in (
-            ("rewriter", config.rewriter.learning_rate, "1e-6 to 1e-5 for GRPO with LoRA"),
+        f"{section}.learning_rate: {max(rates):g} is the nano lab's; backbones of 0.5 B parameters and more take about {usual}."
+        for section, rates, usual in (
+            ("rewriter", (config.rewriter.learning_rate,), "1e-6 to 1e-5 for GRPO with LoRA"),
             ("finetune", config.finetune.learning_rate, "1e-6 to 5e-5"),
         )
-        if rate > LARGE_RATE
+        if max(rates) > LARGE_RATE
     ]
 
 
 def estimated_minutes(config: StudyConfig) -> float:
     """Wall time of the nano study on two CPU cores, from constants measured there; within a factor of two."""
-    rewriter, size, arms = config.rewriter, config.data.train_size, config.study.arms
-    rewrites = rewriter.steps * rewriter.prompts_per_step * rewriter.group_size if "rl" in arms else 0
-    rewrites += size * sum({"prompted": 1, "rl": 1, "best-of-k": config.rewrite.best_of_k}.get(arm, 0) for arm in arms)
-    tuned = size * config.finetune.epochs * len(arms)
-    items = (config.data.eval_size + config.evaluate.general_size) * len(arms)
+    rewriter, size, k = config.rewriter, config.data.train_size, config.rewrite.best_of_k
+    arms = [parse(name) for name in config.study.arms]
+    trained, sources = rewriters_of(arms), [s for s in sources_in_order(arms) if s != "expert" and not SOURCES[s].after]
+    rewrites = len(trained) * rewriter.steps * rewriter.rollouts_per_step
+    rewrites += size * sum(1 if SOURCES[s].rewriter or s == "prompted" else k for s in sources)
+    rates = len(config.finetune.learning_rate)
+    rewrites += size * k * rates * (config.finetune.epochs - 1) * sum(SOURCES[arm.source].resampled for arm in arms)
+    tuned = size * config.finetune.epochs * len(arms) * rates
+    items = (config.data.eval_size + config.evaluate.general_size) * len(arms) * rates
     per_seed = rewrites * SECONDS_PER_REWRITE + tuned * SECONDS_PER_EXAMPLE + items * SECONDS_PER_ITEM
     return (START_SECONDS + per_seed * len(config.study.seeds)) / 60
 
@@ -113,5 +143,5 @@ def estimated_megabytes(config: StudyConfig) -> float:
     size = NANO_MB
     if path.is_dir():
         size = sum(f.stat().st_size for f in path.glob("*.safetensors")) / 2**20
-    seeds, arms = len(config.study.seeds), len(config.study.arms)
+    seeds, arms = len(config.study.seeds), len(config.study.arms) * len(config.finetune.learning_rate)
     return seeds * (10 + (size * arms if config.finetune.keep_weights else 0)) + 5

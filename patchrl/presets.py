@@ -17,6 +17,18 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "study": {"name": "nano-one", "seeds": [0]},
         "data": {"dataset": "nano-foreign"},
     },
+    "Nano lab: every arm, takes hours": {
+        "study": {
+            "name": "nano-arms",
+            "seeds": [0, 1, 2, 3, 4],
+            "arms": [
+                *("expert", "prompted", "best-of-k", "rl", "rl-no-alignment", "rl-no-diversity", "rl-drop"),
+                *("mind-the-gap", "mind-the-gap+dft", "self", "self-resampled"),
+                *("dft", "eaft", "kl", "replay", "wise-ft", "low-lr", "lora"),
+            ],
+        },
+        "data": {"dataset": "nano-foreign"},
+    },
     "Quick look: under a minute, too short for the effect": {
         "study": {"name": "nano-quick", "seeds": [0], "arms": ["expert", "rl"]},
         "data": {"dataset": "nano-foreign", "train_size": 64, "eval_size": 40},
@@ -26,6 +38,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 EXAMPLE_FILES = {
+    "nano-arms.toml": "Nano lab: every arm, takes hours",
     "nano.toml": "Nano lab: foreign expert",
     "nano-mild.toml": "Nano lab: mild expert",
     "nano-quick.toml": "Quick look: under a minute, too short for the effect",

@@ -61,6 +61,8 @@ def build_report(
         "mean over general tasks. Relative: (backbone − tuned) / backbone, mean over tasks. Drop avoided: 1 − (drop of "
         "the arm) / (drop of plain SFT). No answer: nothing readable as an answer, which is a lost format rather than "
         "lost knowledge. Data cost: seconds to make the arm's targets, training of the rewriter included.</p>",
+        *_sweep(result),
+        *_comparisons(result),
         "<h2>Every task</h2>" + _slot("tasks", "wide"),
         "<h2>Every seed</h2>"
         + markup.table(("Arm", "Seed", "Target %", "General %", "Forgotten, points"), views.per_seed_rows(result)),
@@ -79,6 +81,32 @@ def build_report(
         f"<style>{PAGE_STYLE}{markup.STYLE}</style><script>{get_plotlyjs()}</script></head>"
         f"<body>{''.join(sections)}<script>const figures = {data};{DRAW}</script></body></html>"
     )
+
+
+def _sweep(result: dict[str, Any]) -> list[str]:
+    rows = views.sweep_rows(result)
+    if not rows:
+        return []
+    return [
+        "<h2>Every learning rate</h2>" + markup.table(views.SWEEP_HEADERS, rows),
+        "<p class='note'>Arms are compared at their own best rate: the lowest whose target score on a third of the "
+        "held-out examples is within one standard error of the arm's best there. Those examples are reported nowhere "
+        "else.</p>",
+    ]
+
+
+def _comparisons(result: dict[str, Any]) -> list[str]:
+    """Which arm is better: sentences on plain SFT and on RL, and the table of all pairs."""
+    rows = views.comparison_rows(result)
+    if not rows:
+        return []
+    sentences = [*views.comparison_sentences(result, views.main_arms(result)), views.detectable_sentence(result)]
+    return [
+        "<h2>Which arm is better</h2>",
+        "<ul>" + "".join(f"<li>{markup.escape(text)}</li>" for text in sentences) + "</ul>",
+        markup.table(views.COMPARISON_HEADERS, rows),
+        f"<p class='note'>{markup.escape(result['comparisons']['method'])}</p>",
+    ]
 
 
 def _slot(name: str, kind: str = "") -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
-Correct = Mapping[str, np.ndarray]  # task -> 0/1 per item, shape (items,)
+Correct = Mapping[str, np.ndarray]  # task -> 0/1 per item (NaN: unscorable), shape (items,)
+Key = TypeVar("Key", bound=Hashable)  # an arm's name, or its name and learning rate
+KINDS = ("target", "general")
+REFERENCE = "expert"  # whose drop the share avoided is measured against
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,19 @@ class ArmStatistics:
     absolute: float | None
     absolute_ci95: tuple[float, float] | None
     relative: float | None
+    relative_ci95: tuple[float, float] | None
     share_avoided: float | None
+    share_avoided_ci95: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """Bootstrap scores of one set of answers, each of shape (R,), R the number of resamples; NaN where unmeasured."""
+
+    target: np.ndarray
+    general: np.ndarray
+    lost: np.ndarray
+    relative: np.ndarray
 
 
 def correct_by_task(rows: Sequence[Mapping]) -> dict[str, np.ndarray]:
@@ -32,10 +48,20 @@ def correct_by_task(rows: Sequence[Mapping]) -> dict[str, np.ndarray]:
     return {task: np.array(values) for task, values in tasks.items()}
 
 
+def score(values: np.ndarray) -> float | None:
+    """Share correct of the items that could be scored, None where there is none."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return sum(known) / len(known) if known else None
+
+
 def macro(correct: Correct, kind: str) -> float | None:
     """Mean over the tasks of a kind (`target` or `general`) of their mean score."""
-    means = [float(np.nanmean(v)) for task, v in correct.items() if task.startswith(f"{kind}/")]
-    return sum(means) / len(means) if means else None
+    return _mean([score(v) for task, v in correct.items() if task.startswith(f"{kind}/")])
 
 
 def absolute_forgetting(base: Correct, tuned: Correct) -> float | None:
@@ -48,10 +74,10 @@ def relative_forgetting(base: Correct, tuned: Correct) -> float | None:
     """(base − tuned)/base, mean over the general tasks the base can do at all."""
     ratios = []
     for task, values in base.items():
-        before = float(np.nanmean(values))
-        if task.startswith("general/") and before > 0:
-            ratios.append((before - float(np.nanmean(tuned[task]))) / before)
-    return sum(ratios) / len(ratios) if ratios else None
+        before, after = score(values), score(tuned[task])
+        if task.startswith("general/") and before and after is not None:
+            ratios.append((before - after) / before)
+    return _mean(ratios)
 
 
 def share_avoided(drop: float | None, expert_drop: float | None) -> float | None:
@@ -59,46 +85,124 @@ def share_avoided(drop: float | None, expert_drop: float | None) -> float | None
     return None if drop is None or not expert_drop or expert_drop <= 0 else 1.0 - drop / expert_drop
 
 
-def _interval(values: np.ndarray) -> tuple[float, float]:
+def best_rate(scores: Mapping[float, float], items: int) -> float:
+    """The learning rate to compare an arm at: the lowest whose score is within one standard error of the best.
+
+    `scores`: rate -> share correct of the `items` validation examples. The one-standard-error rule (Breiman
+    et al. 1984): of rates that chance cannot tell apart, the one that moves the weights least.
+    """
+    best = max(scores.values())
+    error = float(np.sqrt(best * (1 - best) / max(items, 1)))
+    return min(rate for rate, value in scores.items() if value >= best - error)
+
+
+def interval(values: np.ndarray) -> tuple[float, float] | None:
+    """95 % percentile interval of resampled values; None where they are unmeasured."""
+    if np.isnan(values).all():
+        return None
     low, high = np.nanpercentile(values, [2.5, 97.5])
     return float(low), float(high)
 
 
-def arm_statistics(
-    base: Correct, seeds: Sequence[Correct], expert_drop: float | None, resamples: int, seed: int = 0
-) -> ArmStatistics:
-    """Statistics of one arm from its per-seed results on the base's items.
+def _drawn_scores(weight_RI: np.ndarray, answers_I: np.ndarray) -> np.ndarray:
+    """Share correct of the scorable items in each resample, shape (R,) + answers' leading axes reversed.
 
-    Bootstrap: each resample draws seeds, and within each task items, the same ones for base and tuned
-    (paired). `expert_drop`: absolute forgetting of the expert arm, for the share avoided.
+    `answers_I` is (I,) or (S, I). An unscorable item leaves the mean, as it does in the point estimate.
     """
-    rng = np.random.default_rng(seed)
-    chosen_RS = rng.integers(0, len(seeds), size=(resamples, len(seeds)))
-    samples: dict[str, list[np.ndarray]] = {"target": [], "general": []}
-    before: list[np.ndarray] = []
+    known = ~np.isnan(answers_I)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (weight_RI @ np.nan_to_num(answers_I).T) / (weight_RI @ known.T)
+
+
+def _item_draws(base: Correct, resamples: int, rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray]]:
+    """Task by task, how often each item is drawn as a share, shape (R, I): one set of draws for every arm."""
     for task, base_I in base.items():
-        kind = task.split("/", 1)[0]
         count = len(base_I)
         # Multinomial weights stand for drawing `count` items with replacement.
-        weight_RI = rng.multinomial(count, np.full(count, 1 / count), size=resamples) / count
-        tuned_SI = np.stack([s[task] for s in seeds])
-        tuned_RS = weight_RI @ np.nan_to_num(tuned_SI).T
-        samples[kind].append(np.take_along_axis(tuned_RS, chosen_RS, axis=1).mean(axis=1))
+        yield task, rng.multinomial(count, np.full(count, 1 / count), size=resamples) / count
+
+
+def resample(
+    base: Correct, arms: Mapping[Key, Sequence[Correct]], resamples: int, seed: int = 0
+) -> dict[Key, Resampled]:
+    """Bootstrap scores of every arm, from its per-seed answers to the base's items.
+
+    Each resample draws seeds, and within each task items: the same ones for the base and for all arms, so
+    that any difference or ratio of two of them is paired. Every arm has the same seeds.
+    """
+    rng = np.random.default_rng(seed)
+    count = len(next(iter(arms.values())))
+    chosen_RS = rng.integers(0, count, size=(resamples, count))
+    scores: dict[Key, dict[str, list[np.ndarray]]] = {arm: {kind: [] for kind in KINDS} for arm in arms}
+    ratios: dict[Key, list[np.ndarray]] = {arm: [] for arm in arms}
+    before: list[np.ndarray] = []
+    for task, weight_RI in _item_draws(base, resamples, rng):
+        kind = task.split("/", 1)[0]
+        if kind not in KINDS:
+            continue
+        base_R = _drawn_scores(weight_RI, base[task])
         if kind == "general":
-            before.append(weight_RI @ np.nan_to_num(base_I))
-    per_seed = {kind: [m for s in seeds if (m := macro(s, kind)) is not None] for kind in samples}
-    drops = [d for s in seeds if (d := absolute_forgetting(base, s)) is not None]
-    relatives = [r for s in seeds if (r := relative_forgetting(base, s)) is not None]
-    absolute = sum(drops) / len(drops) if drops else None
-    mean = {kind: np.mean(values, axis=0) if values else None for kind, values in samples.items()}
-    lost = np.mean(before, axis=0) - mean["general"] if before else None
-    return ArmStatistics(
-        target_per_seed=per_seed["target"],
-        target_ci95=None if mean["target"] is None else _interval(mean["target"]),
-        general_per_seed=per_seed["general"],
-        general_ci95=None if mean["general"] is None else _interval(mean["general"]),
-        absolute=absolute,
-        absolute_ci95=None if lost is None else _interval(lost),
-        relative=sum(relatives) / len(relatives) if relatives else None,
-        share_avoided=share_avoided(absolute, expert_drop),
-    )
+            before.append(base_R)
+        for arm, seeds in arms.items():
+            tuned_RS = _drawn_scores(weight_RI, np.stack([s[task] for s in seeds]))
+            tuned_R = np.take_along_axis(tuned_RS, chosen_RS, axis=1).mean(axis=1)
+            scores[arm][kind].append(tuned_R)
+            if kind == "general" and score(base[task]):
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    ratios[arm].append(np.where(base_R > 0, (base_R - tuned_R) / base_R, np.nan))
+    return {
+        arm: Resampled(
+            target=_over_tasks(found["target"], resamples),
+            general=_over_tasks(found["general"], resamples),
+            lost=_over_tasks(before, resamples) - _over_tasks(found["general"], resamples),
+            relative=_over_tasks(ratios[arm], resamples),
+        )
+        for arm, found in scores.items()
+    }
+
+
+def _over_tasks(values: list[np.ndarray], resamples: int) -> np.ndarray:
+    """Mean over tasks of each resample, shape (R,); a task without a scorable item in it is left out."""
+    if not values:
+        return np.full(resamples, np.nan)
+    stacked_TR = np.stack(values)
+    known_R = (~np.isnan(stacked_TR)).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.nansum(stacked_TR, axis=0) / np.where(known_R, known_R, np.nan)
+
+
+def _share_interval(drawn: Resampled, reference: Resampled) -> tuple[float, float] | None:
+    """Interval of the share avoided, arm and plain SFT resampled together.
+
+    None where plain SFT's own drop is not clearly above zero: a ratio to it has no bounded interval
+    (Fieller 1954).
+    """
+    if np.isnan(reference.lost).all() or np.mean(reference.lost <= 0) > 0.025:
+        return None
+    positive = reference.lost > 0
+    return interval(1.0 - drawn.lost[positive] / reference.lost[positive])
+
+
+def arm_statistics(
+    base: Correct, arms: Mapping[str, Sequence[Correct]], drawn: Mapping[str, Resampled]
+) -> dict[str, ArmStatistics]:
+    """Statistics of every arm from its per-seed answers and their bootstrap (`resample`).
+
+    The share avoided is measured against the arm named `expert`, and is None without it.
+    """
+    drops = {arm: _mean([absolute_forgetting(base, s) for s in seeds]) for arm, seeds in arms.items()}
+    return {
+        arm: ArmStatistics(
+            target_per_seed=[m for s in seeds if (m := macro(s, "target")) is not None],
+            target_ci95=interval(drawn[arm].target),
+            general_per_seed=[m for s in seeds if (m := macro(s, "general")) is not None],
+            general_ci95=interval(drawn[arm].general),
+            absolute=drops[arm],
+            absolute_ci95=interval(drawn[arm].lost),
+            relative=_mean([relative_forgetting(base, s) for s in seeds]),
+            relative_ci95=interval(drawn[arm].relative),
+            share_avoided=(share := share_avoided(drops[arm], drops.get(REFERENCE))),
+            share_avoided_ci95=None if share is None else _share_interval(drawn[arm], drawn[REFERENCE]),
+        )
+        for arm, seeds in arms.items()
+    }

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from patchrl.arms import REWRITERS, SOURCES, Arm, parse, rewriters_of, sources_in_order
 from patchrl.config import StudyConfig
-from patchrl.data import LoadedData, load_eval_items, load_examples
+from patchrl.data import LoadedData, load_eval_items, load_examples, load_questions
 from patchrl.errors import RunError, StopRequested
+from patchrl.results import collect, read_rows
 from patchrl.runs.events import read_events
 from patchrl.runs.folder import RunFolder
-from patchrl.statistics import absolute_forgetting, arm_statistics, correct_by_task
 from patchrl.types import EvalItem, Recorder
 from patchrl.views import describe_calibration
 
 STAGES = ("scan", "train", "rewrite", "finetune", "evaluate", "report")
+VALIDATION_EVERY = 3  # in a sweep each third held-out example chooses the learning rate and is not reported
 
 
 @dataclass(frozen=True)
@@ -36,34 +37,49 @@ class Step:
     work: Callable[[], None]
 
 
+class Tagged:
+    """A recorder that adds fixed fields to every event."""
+
+    def __init__(self, recorder: Recorder, **fields: Any) -> None:
+        self.recorder, self.fields = recorder, fields
+        self.progress, self.stop_requested = recorder.progress, recorder.stop_requested
+
+    def event(self, kind: str, **fields: Any) -> None:
+        self.recorder.event(kind, **fields, **self.fields)
+
+
 class Study:
     """The steps of one study over one run folder. Models are loaded when a step needs one."""
 
     def __init__(self, config: StudyConfig, folder: RunFolder, recorder: Recorder) -> None:
         self.config, self.folder, self.recorder = config, folder, recorder
+        self.arms: list[Arm] = [parse(name) for name in config.study.arms]
         self.data: LoadedData = load_examples(config.data)
         self.general: list[EvalItem] = general_items(config)
 
     # --- the plan -----------------------------------------------------------------------------
 
     def steps(self) -> Iterator[Step]:
-        """Every step in the order of the work."""
-        folder, seeds, arms = self.folder, self.config.study.seeds, self.config.study.arms
+        """Every step in the order of the work; what arms share is done once."""
+        folder, seeds = self.folder, self.config.study.seeds
         yield Step("scan", None, None, folder.scan, self._scan)
         for seed in seeds:
-            if "rl" in arms:
-                proof = folder.adapter(seed) / "done.json"
-                yield Step("train", seed, "rl", proof, partial(self._train, seed))
+            for rewriter in rewriters_of(self.arms):
+                proof = folder.adapter(seed, rewriter) / "done.json"
+                yield Step("train", seed, rewriter, proof, partial(self._train, rewriter, seed))
         for seed in seeds:
-            for arm in arms:
-                proof = folder.targets(arm, seed)
-                yield Step("rewrite", seed, arm, proof, partial(self._rewrite, arm, seed))
+            for source in sources_in_order(self.arms):
+                yield Step("rewrite", seed, source, folder.targets(source, seed), partial(self._rewrite, source, seed))
+            if any(arm.replay for arm in self.arms):
+                yield Step("rewrite", seed, "replay", folder.replay_summary(seed), partial(self._replay, seed))
         yield Step("evaluate", None, "base", folder.base() / "evaluation.json", self._evaluate_base)
         for seed in seeds:
-            for arm in arms:
-                home = folder.arm(arm, seed)
-                yield Step("finetune", seed, arm, home / "finetuned.json", partial(self._finetune, arm, seed))
-                yield Step("evaluate", seed, arm, home / "evaluation.json", partial(self._evaluate, arm, seed))
+            for arm in self.arms:
+                for rate in self.config.finetune.learning_rate:
+                    home = self._home(arm, seed, rate)
+                    work = partial(self._finetune, arm, seed, rate), partial(self._evaluate, arm, seed, rate)
+                    yield Step("finetune", seed, arm.name, home / "finetuned.json", work[0])
+                    yield Step("evaluate", seed, arm.name, home / "evaluation.json", work[1])
         yield Step("report", None, None, folder.report, self._report)
 
     def run(self, upto: str = "report") -> None:
@@ -112,87 +128,201 @@ class Study:
             told = describe_calibration(result["open_gate"])
             self.recorder.event("message", level="info", text=told)
 
-    def _train(self, seed: int) -> None:
+    def _train(self, rewriter: str, seed: int) -> None:
         from patchrl.stages.train_rewriter import train_rewriter
 
-        home = self.folder.adapter(seed)
+        home = self.folder.adapter(seed, rewriter)
+        reward = self.config.reward.model_copy(update=REWRITERS[rewriter])
+        config = self.config.model_copy(update={"reward": reward})
+        # Events without a rewriter's name are the plain one's.
+        recorder = self.recorder if rewriter == "rl" else Tagged(self.recorder, rewriter=rewriter)
         started = time.time()
         with self._gate(self._backbone()) as gate:
-            tokens = train_rewriter(self.config, gate, self.data.train, seed, home, self.recorder)
+            tokens = train_rewriter(config, gate, self.data.train, seed, home, recorder)
         shutil.rmtree(home / "checkpoints", ignore_errors=True)
         self.folder.write_json(home / "done.json", {"tokens": tokens, "seconds": round(time.time() - started, 2)})
 
-    def _rewrite(self, arm: str, seed: int) -> None:
-        from patchrl.stages.rewrite import describe_targets, rewrite_dataset
+    def _rewrite(self, source: str, seed: int) -> None:
+        from patchrl.stages.rewrite import describe_targets, drop_fallbacks, rewrite_dataset, write_rows
 
         started = time.time()
-        backbone = self._backbone()
-        if arm == "expert":
-            pairs = [(e.question, e.solution) for e in self.data.train]
-            summary = {"accepted": 0.0, "tokens": 0, **describe_targets(backbone, pairs)}
+        backbone, before = self._backbone(), SOURCES[source].after
+        if source == "expert":
+            summary = {"accepted": 0.0, "tokens": 0, **describe_targets(backbone, self._pairs(source, seed))}
+        elif before:
+            made = self.folder.read_json(self.folder.targets(before, seed)) or {}
+            write_rows(self.folder.samples(source, seed), drop_fallbacks(read_rows(self.folder.samples(before, seed))))
+            summary = made | describe_targets(backbone, self._pairs(source, seed))
+            started -= made["seconds"]  # alone, this source would have had to make those rows
         else:
-            if arm == "rl":
+            if rewriter := SOURCES[source].rewriter:
                 from peft import PeftModel
 
-                backbone.model = PeftModel.from_pretrained(backbone.model, str(self.folder.adapter(seed)))
-            surprisal = self.folder.surprisal(arm, seed) if seed == self.config.study.seeds[0] else None
-            samples = self.folder.samples(arm, seed)
+                backbone.model = PeftModel.from_pretrained(backbone.model, str(self.folder.adapter(seed, rewriter)))
+            surprisal = self.folder.surprisal(source, seed) if seed == self.config.study.seeds[0] else None
+            samples = self.folder.samples(source, seed)
             with self._gate(backbone) as gate:
                 summary = rewrite_dataset(
-                    self.config, gate, self.data.train, arm, seed, samples, surprisal, self.recorder
+                    self.config, gate, self.data.train, source, seed, samples, surprisal, self.recorder
                 )
         summary["seconds"] = round(time.time() - started, 2)
-        self.folder.write_json(self.folder.targets(arm, seed), summary)
+        self.folder.write_json(self.folder.targets(source, seed), summary)
 
-    def _pairs(self, arm: str, seed: int) -> list[tuple[str, str]]:
-        if arm == "expert":
+    def _replay(self, seed: int) -> None:
+        from patchrl.stages.rewrite import write_rows
+        from patchrl.stages.tuning import replay_count
+
+        started = time.time()
+        wanted = replay_count(len(self.data.train), max(arm.replay or 0.0 for arm in self.arms))
+        questions = self._replay_questions(wanted, seed)
+        answers = self._backbone().generate(
+            questions,
+            temperature=1.0,  # the backbone's own distribution is where its loss has no slope
+            max_new_tokens=self.config.evaluate.max_new_tokens,
+            seed=seed,
+            on_progress=lambda done: self.recorder.progress(done, wanted),
+        )
+        rows = [{"question": q, "answer": group[0].text} for q, group in zip(questions, answers, strict=True)]
+        write_rows(self.folder.replay(seed), [row for row in rows if row["answer"]])
+        tokens = sum(len(group[0].token_ids) + 1 for group in answers)
+        summary = {"tokens": tokens, "seconds": round(time.time() - started, 2)}
+        self.folder.write_json(self.folder.replay_summary(seed), summary)
+
+    def _replay_questions(self, count: int, seed: int) -> list[str]:
+        """`count` general questions, none of them an evaluation item; few are asked several times."""
+        if self.config.finetune.replay_data == "nano":
+            from patchrl.nano import world
+
+            return world.replay_questions(count, seed)
+        measured = {item.question for item in (*self.data.eval, *self.general)}
+        questions = [q for q in load_questions(self.config.finetune.replay_data) if q not in measured]
+        if not questions:
+            raise RunError("finetune.replay_data: every question in it is an evaluation item; name other questions.")
+        return [questions[i % len(questions)] for i in range(count)]
+
+    def _pairs(self, source: str, seed: int) -> list[tuple[str, str]]:
+        if source == "expert":
             return [(e.question, e.solution) for e in self.data.train]
-        with self.folder.samples(arm, seed).open(encoding="utf-8") as file:
-            rows = [json.loads(line) for line in file]
+        rows = read_rows(self.folder.samples(source, seed))
         return [(row["question"], row["target"]) for row in rows if row["target"] is not None]
 
-    def _finetune(self, arm: str, seed: int) -> None:
+    def _home(self, arm: Arm, seed: int, rate: float) -> Path:
+        return self.folder.arm(arm.name, seed, rate if self.config.finetune.sweeps else None)
+
+    def _where(self, arm: Arm, seed: int, rate: float) -> dict[str, Any]:
+        """The fields that say whose an event is; the learning rate where there are several."""
+        return {"seed": seed, "arm": arm.name} | ({"rate": rate} if self.config.finetune.sweeps else {})
+
+    def _finetune(self, arm: Arm, seed: int, rate: float) -> None:
         from patchrl.stages.finetune import finetune
 
         section = self.config.finetune
         steps = math.ceil(len(self.data.train) / section.batch_size) * section.epochs
         backbone = self._backbone()
-        home = self.folder.arm(arm, seed)
+        home = self._home(arm, seed, rate)
+        if seconds := self._interpolate(arm, seed, rate, backbone):
+            self._keep(backbone, home, steps, seconds, {"tokens": 0, "seconds": 0.0})
+            return
+        replay = [(r["question"], r["answer"]) for r in read_rows(self.folder.replay(seed))] if arm.replay else []
+        sampled = {"tokens": 0, "seconds": 0.0}
         started = time.time()
-        finetune(self.config, backbone, self._pairs(arm, seed), steps, arm, seed, home, self.recorder)
+        with self._resampling(arm, backbone, seed, sampled) as resample:
+            finetune(
+                self.config,
+                backbone,
+                self._pairs(arm.data, seed),
+                steps,
+                arm,
+                seed,
+                home,
+                self.recorder,
+                rate=rate,
+                replay=replay,
+                resample=resample,
+                where=self._where(arm, seed, rate),
+            )
         shutil.rmtree(home / "trainer", ignore_errors=True)
+        self._keep(backbone, home, steps, time.time() - started - sampled["seconds"], sampled)
+
+    def _keep(self, backbone, home: Path, steps: int, seconds: float, sampled: dict[str, Any]) -> None:
         backbone.model.save_pretrained(home / "weights")
         backbone.tokenizer.save_pretrained(home / "weights")
-        self.folder.write_json(home / "finetuned.json", {"steps": steps, "seconds": round(time.time() - started, 2)})
+        done = {"steps": steps, "seconds": round(seconds, 2), "sampled": sampled}
+        self.folder.write_json(home / "finetuned.json", done)
 
-    def _evaluate(self, arm: str, seed: int) -> None:
+    def _interpolate(self, arm: Arm, seed: int, rate: float, backbone) -> float | None:
+        """Interpolate with the weights of the same arm without wise-ft, where these are there already.
+
+        Returns the seconds that tuning the arm alone would have taken, None where it has to be tuned.
+        """
+        from patchrl.backbone import Backbone
+        from patchrl.stages.tuning import WeightInterpolation
+
+        plain = next((other for other in self.arms if arm.is_interpolation_of(other)), None)
+        home = self._home(plain, seed, rate) if plain else None
+        if home is None or not (home / "weights").is_dir():
+            return None
+        started = time.time()
+        section = self.config.backbone.model_copy(update={"model": str(home / "weights"), "revision": None})
+        way = WeightInterpolation(arm.tunings["wise-ft"])
+        way.before(backbone.model)
+        backbone.model = way.after(Backbone.load(section).model)
+        tuned = self.folder.read_json(home / "finetuned.json") or {}
+        return tuned["seconds"] + time.time() - started
+
+    @contextmanager
+    def _resampling(
+        self, arm: Arm, backbone, seed: int, sampled: dict[str, Any]
+    ) -> Iterator[Callable[[int], list[tuple[str, str]]] | None]:
+        """How an arm gets new pairs before an epoch, None where it keeps its own; adds up what that costs."""
+        if not SOURCES[arm.source].resampled:
+            yield None
+            return
+        from patchrl.rewriters import resample_own
+
+        with self._gate(self._backbone()) as gate:
+
+            def resample(epoch: int) -> list[tuple[str, str]]:
+                started = time.time()
+                pairs, tokens = resample_own(self.config, backbone, gate, self.data.train, seed * 1_000 + epoch)
+                sampled["tokens"] += tokens
+                sampled["seconds"] += round(time.time() - started, 2)
+                return pairs
+
+            yield resample
+
+    def _evaluate(self, arm: Arm, seed: int, rate: float) -> None:
         from patchrl.backbone import Backbone
 
-        home = self.folder.arm(arm, seed)
+        home = self._home(arm, seed, rate)
         if not (home / "weights").is_dir():
-            raise RunError(f"Arm {arm}, seed {seed}: its weights are gone; start a new run to evaluate it.")
+            raise RunError(f"Arm {arm.name}, seed {seed}: its weights are gone; start a new run to evaluate it.")
         section = self.config.backbone.model_copy(update={"model": str(home / "weights"), "revision": None})
-        self._measure(Backbone.load(section), home, arm, seed)
+        self._measure(Backbone.load(section), home, self._where(arm, seed, rate))
         if not self.config.finetune.keep_weights:
             shutil.rmtree(home / "weights")
 
     def _evaluate_base(self) -> None:
-        self._measure(self._backbone(), self.folder.base(), "base", None)
+        self._measure(self._backbone(), self.folder.base(), {"seed": None, "arm": "base"})
 
-    def _measure(self, backbone, home: Path, arm: str, seed: int | None) -> None:
+    def _items(self) -> list[tuple[str, EvalItem]]:
+        """What is measured, with its kind."""
+        held_out, sweeps = self.data.eval, self.config.finetune.sweeps
+        chooses = [sweeps and i % VALIDATION_EVERY == 0 for i in range(len(held_out))]
+        target = [("validation" if c else "target", item) for c, item in zip(chooses, held_out, strict=True)]
+        return target + [("general", item) for item in self.general]
+
+    def _measure(self, backbone, home: Path, where: dict[str, Any]) -> None:
         from patchrl.stages.evaluate import evaluate
 
         # Open answers are compared by the frozen backbone; other gates need no model at all.
-        frozen = self._backbone() if self.data.task == "open" and arm != "base" else backbone
+        frozen = self._backbone() if self.data.task == "open" and where["arm"] != "base" else backbone
         with self._gate(frozen, answers_only=True) as gate:
-            result = evaluate(
-                self.config, backbone, gate, self.data.eval, self.general, home / "predictions.jsonl", self.recorder
-            )
+            result = evaluate(self.config, backbone, gate, self._items(), home / "predictions.jsonl", self.recorder)
         self.folder.write_json(home / "evaluation.json", result)
         self.recorder.event(
             "evaluation",
-            seed=seed,
-            arm=arm,
+            **where,
             target=result["target"],
             general=result["general"],
             by_task={task: values["score"] for task, values in result["by_task"].items()},
@@ -205,9 +335,8 @@ class Study:
         result = collect(self.config, self.folder)
         self.folder.write_json(self.folder.result, result)
         seed = self.config.study.seeds[0]
-        samples: dict[str, Any] = {
-            a: _rows(self.folder.samples(a, seed)) for a in self.config.study.arms if a != "expert"
-        }
+        sources = [source for source in sources_in_order(self.arms) if source != "expert"]
+        samples: dict[str, Any] = {source: read_rows(self.folder.samples(source, seed)) for source in sources}
         html = build_report(self.config, read_events(self.folder.events), result, samples)
         temporary = self.folder.report.with_suffix(".part")
         temporary.write_text(html, encoding="utf-8")
@@ -230,92 +359,3 @@ def general_items(config: StudyConfig) -> list[EvalItem]:
         else:
             items += load_eval_items(name)
     return items
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    with path.open(encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [v for v in values if v is not None]
-    return sum(known) / len(known) if known else None
-
-
-def collect(config: StudyConfig, folder: RunFolder) -> dict[str, Any]:
-    """`result.json`: everything measured, read back from the folder."""
-    seeds, arms = config.study.seeds, config.study.arms
-    base_rows = _rows(folder.base() / "predictions.jsonl")
-    base = correct_by_task(base_rows)
-    base_summary = json.loads((folder.base() / "evaluation.json").read_text(encoding="utf-8"))
-    events = read_events(folder.events)
-    correct = {arm: [correct_by_task(_rows(folder.arm(arm, s) / "predictions.jsonl")) for s in seeds] for arm in arms}
-    drops = [d for c in correct["expert"] if (d := absolute_forgetting(base, c)) is not None]
-    return {
-        "version": 1,
-        "backbone": config.backbone.model,
-        "dataset": config.data.dataset,
-        "seeds": list(seeds),
-        "base": {
-            "target": base_summary["target"],
-            "general": base_summary["general"],
-            "by_task": {task: values["score"] for task, values in base_summary["by_task"].items()},
-            "no_answer": base_summary["no_answer"],
-        },
-        "arms": {arm: _arm_result(config, folder, arm, base, correct[arm], _mean(drops)) for arm in arms},
-        "curve": [
-            {key: e[key] for key in ("seed", "step", "reward", "consistency", "alignment", "diversity", "nll")}
-            for e in events
-            if e["kind"] == "train"
-        ],
-        "seconds": seconds_by_stage(events),
-    }
-
-
-def _arm_result(config, folder: RunFolder, arm: str, base, correct, expert_drop: float | None) -> dict[str, Any]:
-    seeds = config.study.seeds
-    statistics = arm_statistics(base, correct, expert_drop, config.evaluate.bootstrap)
-
-    def read(path: Path) -> dict[str, Any]:
-        return json.loads(path.read_text(encoding="utf-8"))
-
-    evaluations = [read(folder.arm(arm, s) / "evaluation.json") for s in seeds]
-    targets = [read(folder.targets(arm, s)) for s in seeds]
-    training = [read(folder.adapter(s) / "done.json") for s in seeds] if arm == "rl" else []
-    tuning = [read(folder.arm(arm, s) / "finetuned.json") for s in seeds]
-    tasks = evaluations[0]["by_task"]
-    return {
-        "target": {
-            "mean": _mean(statistics.target_per_seed),
-            "per_seed": statistics.target_per_seed,
-            "ci95": statistics.target_ci95,
-        },
-        "general": {
-            "mean": _mean(statistics.general_per_seed),
-            "per_seed": statistics.general_per_seed,
-            "ci95": statistics.general_ci95,
-        },
-        "by_task": {task: _mean([e["by_task"][task]["score"] for e in evaluations]) for task in tasks},
-        "forgetting": {
-            "absolute": statistics.absolute,
-            "relative": statistics.relative,
-            "share_avoided": statistics.share_avoided,
-            "ci95": statistics.absolute_ci95,
-        },
-        "data": {key: _mean([t[key] for t in targets]) for key in ("nll", "diversity", "accepted")},
-        "no_answer": _mean([e["no_answer"] for e in evaluations]),
-        "cost": {
-            "seconds": sum(t["seconds"] for t in [*targets, *training]) / len(seeds),
-            "tokens": sum(t["tokens"] for t in [*targets, *training]) / len(seeds),
-            "finetune_seconds": _mean([t["seconds"] for t in tuning]),
-        },
-    }
-
-
-def seconds_by_stage(events: list[dict[str, Any]]) -> dict[str, float]:
-    """Where the time went, in seconds by stage."""
-    spent: dict[str, float] = {}
-    for event in events:
-        if event["kind"] == "stage" and event["state"] == "end":
-            spent[event["stage"]] = round(spent.get(event["stage"], 0.0) + event["seconds"], 2)
-    return spent

@@ -70,7 +70,8 @@ class Rewrite:
     """The decision on one example, as it is stored in `samples/`.
 
     `target` is what SFT trains on (None when dropped); `nll_*` are ℓ in nats per token under the
-    frozen backbone; `reward` is set when the candidates were scored as a group.
+    frozen backbone; `reward` is set when the candidates were scored as a group; `origin` is how the text was
+    asked for: rewrite, own (question alone) or guided (solution shown after own attempts failed).
     """
 
     example: Example
@@ -82,6 +83,7 @@ class Rewrite:
     nll_rewrite: float | None
     attempts: int
     rewards: dict[str, float | None] = field(default_factory=dict)
+    origin: str = "rewrite"
 
 
 class Recorder(Protocol):

@@ -6,12 +6,27 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from patchrl.arms import parse
+
 ARM_NAMES = {
     "base": "Backbone",
     "expert": "Expert (plain SFT)",
     "prompted": "Prompted rewrite",
     "best-of-k": "Best-of-K rewrite",
     "rl": "RL rewrite (PatchRL)",
+    "rl-no-alignment": "RL without alignment",
+    "rl-no-diversity": "RL without diversity",
+    "rl-drop": "RL, failures dropped",
+    "mind-the-gap": "Mind the gap",
+    "self": "Own correct answers",
+    "self-resampled": "Own correct answers, resampled",
+    "dft": "Expert, DFT loss",
+    "eaft": "Expert, EAFT loss",
+    "kl": "Expert, KL to the backbone",
+    "low-lr": "Expert, low learning rate",
+    "replay": "Expert, replay",
+    "wise-ft": "Expert, weights interpolated",
+    "lora": "Expert, LoRA",
     "own": "Backbone's own answers",
 }
 RESULT_HEADERS = (
@@ -40,6 +55,12 @@ def _with_interval(value: dict[str, Any]) -> str:
     return f"{_percent(value['mean'])} [{_percent(value['ci95'][0])}, {_percent(value['ci95'][1])}]"
 
 
+def _share(forgotten: dict[str, Any]) -> str:
+    """The share of plain SFT's drop that was avoided, with its interval where there is one."""
+    share, ci95 = _percent(forgotten["share_avoided"], 0), forgotten.get("share_avoided_ci95")
+    return share if not ci95 or ci95[0] == ci95[1] else f"{share} [{_percent(ci95[0], 0)}, {_percent(ci95[1], 0)}]"
+
+
 def result_rows(result: dict[str, Any]) -> list[list[str]]:
     """The results table, one row for the backbone and one per arm, as text under RESULT_HEADERS."""
     base = result["base"]
@@ -64,10 +85,10 @@ def result_rows(result: dict[str, Any]) -> list[list[str]]:
                 _with_interval(values["target"]),
                 _with_interval(values["general"]),
                 _with_interval(points),
-                _percent(forgotten["relative"]),
-                _percent(forgotten["share_avoided"], 0),
+                _with_interval({"mean": forgotten["relative"], "ci95": forgotten.get("relative_ci95")}),
+                _share(forgotten),
                 _percent(values["no_answer"]),
-                "–" if arm == "expert" else _percent(values["data"]["accepted"], 0),
+                "–" if parse(arm).data == "expert" else _percent(values["data"]["accepted"], 0),
                 "–" if values["data"]["nll"] is None else f"{values['data']['nll']:.3f}",
                 f"{values['cost']['seconds']:.0f}",
             ]
@@ -96,6 +117,89 @@ def headline(result: dict[str, Any]) -> str:
             drop = _percent(expert["forgetting"]["absolute"])
             told.append(f"That avoids {_percent(share, 0)} % of the {drop} points that plain SFT forgot.")
     return " ".join(told)
+
+
+KIND_NAMES = {"target": "the target task", "general": "general skills"}
+COMPARISON_HEADERS = ("Compared", "On", "Verdict", "Difference, points", "p, corrected", "Detectable, points")
+
+
+MANY_ARMS = 6
+
+
+def main_arms(result: dict[str, Any]) -> tuple[str, ...]:
+    """The arms whose comparisons are told first: plain SFT and RL, of many arms RL alone (plain SFT without it)."""
+    found = tuple(arm for arm in ("expert", "rl") if arm in result["arms"])
+    return found if len(result["arms"]) <= MANY_ARMS else found[-1:]
+
+
+def _pairs(result: dict[str, Any], versus: Sequence[str]) -> list[dict[str, Any]]:
+    pairs = result.get("comparisons", {}).get("pairs", ())
+    return [c for c in pairs if not versus or {c["a"], c["b"]} & set(versus)]
+
+
+def detectable_sentence(result: dict[str, Any]) -> str:
+    """What differences the study was large enough to tell; empty where nothing was compared."""
+    found = result.get("comparisons", {}).get("detectable", {})
+    known = [f"{_percent(value)} points on {KIND_NAMES[on]}" for on, value in found.items() if value]
+    if not known:
+        return ""
+    seeds = "" if len(result["seeds"]) > 1 else " All of this is of one seed; other seeds may differ."
+    return f"Differences of {' and '.join(known)} or more show between any two arms (80 % power).{seeds}"
+
+
+def comparison_rows(result: dict[str, Any], versus: Sequence[str] = ()) -> list[list[str]]:
+    """Pairs of arms on target and on general skills, as text under COMPARISON_HEADERS; `versus` as in the sentences."""
+    return [
+        [
+            f"{ARM_NAMES.get(c['a'], c['a'])} – {ARM_NAMES.get(c['b'], c['b'])}",
+            KIND_NAMES[c["on"]],
+            c["verdict"],
+            _with_interval({"mean": c["difference"], "ci95": c["ci95"]}),
+            "< 0.001" if c["p_holm"] < 0.001 else f"{c['p_holm']:.3f}",
+            _percent(c["detectable"]),
+        ]
+        for c in _pairs(result, versus)
+    ]
+
+
+def comparison_sentence(comparison: dict[str, Any]) -> str:
+    """One comparison in words: better, worse, or cannot tell and what could have been told."""
+    a, b = (ARM_NAMES.get(comparison[side], comparison[side]) for side in ("a", "b"))
+    on, by = (
+        KIND_NAMES[comparison["on"]],
+        _with_interval({"mean": comparison["difference"], "ci95": comparison["ci95"]}),
+    )
+    if comparison["verdict"] != "cannot tell":
+        return f"{a} is {comparison['verdict']} than {b} on {on}: {by} points."
+    low, high = comparison["ci95"]
+    alone = ", too little after correction for all comparisons" if low > 0 or high < 0 else ""
+    would = _percent(comparison["detectable"])
+    return f"Cannot tell {a} from {b} on {on}: {by} points{alone}; a difference of {would} would have shown."
+
+
+def comparison_sentences(result: dict[str, Any], versus: Sequence[str] = ()) -> list[str]:
+    """Comparisons in words; `versus` keeps those in which one of these arms takes part."""
+    return [comparison_sentence(c) for c in _pairs(result, versus)]
+
+
+SWEEP_HEADERS = ("Arm", "Learning rate", "Chosen by, target %", "Target %", "General %", "")
+
+
+def sweep_rows(result: dict[str, Any]) -> list[list[str]]:
+    """Every arm at every learning rate, as text under SWEEP_HEADERS; none where only one was tried."""
+    return [
+        [
+            ARM_NAMES.get(arm, arm),
+            f"{point['rate']:g}",
+            _percent(point["validation"]),
+            _with_interval(point["target"]),
+            _with_interval(point["general"]),
+            "compared" if point["chosen"] else "",
+        ]
+        for arm, values in result["arms"].items()
+        for point in values.get("sweep", ())
+        if len(values["sweep"]) > 1
+    ]
 
 
 def per_seed_rows(result: dict[str, Any]) -> list[list[str]]:

@@ -104,3 +104,10 @@ def test_settings_lists_every_section(capsys):
     out = capsys.readouterr().out
     for name in ("rewriter.group_size", "reward.lambda_dist", "finetune.learning_rate", "evaluate.general"):
         assert name in out
+
+
+def test_arms_lists_sources_losses_and_tunings_with_their_numbers(capsys):
+    assert cli.main(["arms"]) == 0
+    out = capsys.readouterr().out
+    for text in ("mind-the-gap", "arXiv 2509.15157", "eaft", "wise-ft", "=0.5 (α)"):
+        assert text in out

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from patchrl.config import resolve
-from patchrl.data import load_eval_items, load_examples
+from patchrl.data import load_eval_items, load_examples, load_questions
 from patchrl.errors import DataError
 
 ROWS = [{"question": f"What is {n} + 2?", "answer": f"{n} + 2 = {n + 2}\n#### {n + 2}"} for n in range(40)]
@@ -110,3 +110,11 @@ def test_gsm8k_svamp_and_mmlu_are_understood_as_they_come(shared_data):
     assert svamp.train[0].question.count("?") >= 1
     assert "\nB. " in mmlu.train[0].question
     assert mmlu.train[0].reference in "ABCD"
+
+
+def test_replay_questions_are_distinct_user_turns_in_any_of_the_usual_columns(tmp_path):
+    turns = [{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "foreign"}]}]
+    assert load_questions(str(jsonl(tmp_path / "a.jsonl", turns * 2))) == ["hi"]
+    assert load_questions(str(jsonl(tmp_path / "b.jsonl", [{"prompt": "hi"}, {"prompt": ""}]))) == ["hi"]
+    with pytest.raises(DataError, match="no column looks like a question; it has text"):
+        load_questions(str(jsonl(tmp_path / "c.jsonl", [{"text": "hi"}])))

@@ -1,4 +1,5 @@
 import pytest
+import test_views
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,3 +31,29 @@ def test_thinning_keeps_first_newest_and_at_most_500(count):
     kept = figures.thin(rows)
     assert len(kept) == min(count, 500)
     assert (kept[0], kept[-1]) == (rows[0], rows[-1])
+
+
+def test_curves_of_two_rewriters_are_two_lines():
+    events = [train_event(1, reward=1.0), train_event(1, reward=2.0, rewriter="rl-no-alignment")]
+    lines = figures.training_figures(events)["reward"]["data"]
+    assert {line["name"] for line in lines if "name" in line} == {"seed 0", "seed 0, rl-no-alignment"}
+
+
+def test_a_sweep_is_a_line_through_its_points_in_the_order_of_the_rates():
+    made = test_views.result()
+    points = [
+        {"rate": rate, "chosen": rate == 1e-3, "validation": 0.5}
+        | {kind: {"mean": value, "per_seed": [value], "ci95": None} for kind in ("target", "general")}
+        for rate, value in ((1e-3, 0.6), (1e-4, 0.5))
+    ]
+    made["arms"]["rl"]["sweep"] = points
+    (front,) = [t for t in figures.gain_forgetting_figure(made)["data"] if t["mode"] == "lines+markers"]
+    assert front["x"] == [50.0, 60.0] and front["text"] == ["learning rate 0.0001", "learning rate 0.001"]
+
+
+def test_losses_at_two_rates_are_two_lines():
+    events = [
+        {"kind": "finetune", "arm": "rl", "seed": 0, "step": 4, "loss": 1.0, "rate": rate} for rate in (1e-4, 1e-3)
+    ]
+    lines = figures.loss_figure(events)["data"]
+    assert len(lines) == 2 and [line["showlegend"] for line in lines] == [True, False]

@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).parents[1] / "patchrl"
 # From the bottom up; a module may import from its own layer and from those below.
 LAYERS = [
     {"errors", "types"},
-    {"config", "instructions", "presets"},
-    {"tasks", "equations", "statistics"},
+    {"arms", "config", "instructions", "presets"},
+    {"tasks", "equations", "statistics", "comparisons"},
     {"nano", "verify", "data"},
     {"preflight"},
     {"backbone", "views", "runs"},
@@ -20,7 +20,7 @@ LAYERS = [
     {"gate"},
     {"rewards"},
     {"rewriters", "figures", "markup"},
-    {"stages", "report"},
+    {"stages", "report", "results"},
     {"study"},
     {"jobs"},
     {"api"},

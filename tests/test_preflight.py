@@ -34,3 +34,27 @@ def test_nano_learning_rates_on_another_backbone_are_warned_about():
     found = preflight(resolve({"backbone": {"model": "org/model"}}))
     assert found["ok"]
     assert [w.split(":")[0] for w in found["warnings"]] == ["rewriter.learning_rate", "finetune.learning_rate"]
+
+
+def test_a_sweep_needs_examples_to_choose_by():
+    found = preflight(resolve({"data": {"eval_size": 20}, "finetune": {"learning_rate": [1e-4, 1e-3]}}))
+    assert "finetune.learning_rate: several rates need 30" in found["problems"][0]
+
+
+def test_replay_on_another_backbone_needs_questions_of_its_own(tmp_path):
+    values = {"study": {"arms": ["expert", "rl+replay=0.1"]}, "backbone": {"model": "org/model"}}
+    assert "no replay for org/model; name a JSONL" in preflight(resolve(values))["problems"][0]
+    (tmp_path / "chat.jsonl").write_text('{"question": "hello?"}\n', encoding="utf-8")
+    named = resolve(values | {"finetune": {"replay_data": str(tmp_path / "chat.jsonl")}})
+    assert preflight(named)["ok"]
+    lost = resolve(values | {"finetune": {"replay_data": str(tmp_path / "lost.jsonl")}})
+    assert "finetune.replay_data" in preflight(lost)["problems"][0]
+
+
+def test_more_arms_and_more_rates_take_more_time_but_shared_rows_are_counted_once():
+    def minutes(*arms, **finetune):
+        return preflight(resolve({"study": {"arms": ["expert", *arms]}, "finetune": finetune}))["minutes"]
+
+    assert minutes("best-of-k", "best-of-k+dft") - minutes("best-of-k") < minutes("best-of-k") - minutes()
+    assert minutes(learning_rate=[1e-4, 1e-3]) > 1.5 * minutes()
+    assert minutes("self-resampled") > 2 * minutes("self")

@@ -46,3 +46,37 @@ def test_missing_gains_come_last_in_either_order():
 
 def test_durations_read_well():
     assert [views.format_seconds(s) for s in (3.2, 245, 7800, None)] == ["3 s", "4 min 05 s", "2 h 10 min", "–"]
+
+
+def test_learning_rates_are_shown_only_where_several_were_tried():
+    made = result()
+    assert views.sweep_rows(made) == []
+    score = {"mean": 0.6, "per_seed": [0.6], "ci95": [0.5, 0.7]}
+    point = {"rate": 1e-3, "chosen": True, "validation": 0.7, "target": score, "general": score}
+    made["arms"]["rl"]["sweep"] = [point, point | {"rate": 1e-4, "chosen": False}]
+    rows = views.sweep_rows(made)
+    assert [row[1] for row in rows] == ["0.001", "0.0001"] and [row[-1] for row in rows] == ["compared", ""]
+    assert {len(row) for row in rows} == {len(views.SWEEP_HEADERS)}
+
+
+def test_relative_forgetting_and_share_avoided_carry_their_intervals():
+    made = result()
+    made["arms"]["rl"]["forgetting"] |= {"relative_ci95": [0.01, 0.12], "share_avoided_ci95": [0.7, 1.0]}
+    row = views.result_rows(made)[2]
+    assert (row[4], row[5]) == ("5.0 [1.0, 12.0]", "88 [70, 100]")
+
+
+def test_of_many_arms_only_the_comparisons_with_rl_are_told_first():
+    made = result()
+    pairs = [("rl", "expert"), ("dft", "expert"), ("dft", "rl")]
+    common = {"on": "general", "verdict": "better", "difference": 0.1, "ci95": [0.05, 0.15], "p_holm": 0.01}
+    rest = {"detectable": 0.07, "over_seeds": True}
+    made["comparisons"] = {"pairs": [{"a": a, "b": b} | common | rest for a, b in pairs]}
+    assert len(views.comparison_rows(made, views.main_arms(made))) == 3
+    made["arms"] |= {f"arm-{n}": made["arms"]["rl"] for n in range(6)}
+    told = views.comparison_sentences(made, views.main_arms(made))
+    assert len(told) == 2 and told[1].startswith(
+        "Expert, DFT loss is better than RL rewrite (PatchRL) on general skills"
+    )
+    assert len(views.comparison_rows(made)) == 3
+    assert views.detectable_sentence(result()) == ""

@@ -409,6 +409,18 @@ def downstream_eval(size: int = 300, seed: int = 0) -> list[EvalItem]:
     return list(items.values())
 
 
+def replay_questions(size: int, seed: int = 0) -> list[str]:
+    """`size` questions on the ten skills as pretraining drew them, without a single held-out one."""
+    rng = random.Random(f"replay-{seed}")
+    skills = tuple(SKILLS.values())
+    questions: list[str] = []
+    while len(questions) < size:
+        chat = rng.choice(skills)(rng)
+        if not held_out(chat.question):
+            questions.append(chat.question)
+    return questions
+
+
 def general_eval(size: int = 600, seed: int = 0) -> list[EvalItem]:
     """About `size` distinct held-out items spread evenly over the ten skills (fewer where a skill is small)."""
     items: list[EvalItem] = []

@@ -95,23 +95,34 @@ class RunFolder:
     def report(self) -> Path:
         return self.path / "report.html"
 
-    def samples(self, arm: str, seed: int) -> Path:
-        """Rewritten rows of one arm, one JSON line an example."""
-        return self.path / "samples" / f"{arm}-seed{seed}.jsonl"
+    def samples(self, source: str, seed: int) -> Path:
+        """Rows of one source of targets (`Arm.data`), one JSON line an example; arms of that source share them."""
+        return self.path / "samples" / f"{source}-seed{seed}.jsonl"
 
-    def surprisal(self, arm: str, seed: int) -> Path:
+    def surprisal(self, source: str, seed: int) -> Path:
         """Token surprisal of the same rows."""
-        return self.path / "samples" / f"{arm}-seed{seed}.surprisal.jsonl"
+        return self.path / "samples" / f"{source}-seed{seed}.surprisal.jsonl"
 
-    def targets(self, arm: str, seed: int) -> Path:
-        """Summary of an arm's fine-tuning targets."""
-        return self.path / "samples" / f"{arm}-seed{seed}.summary.json"
+    def targets(self, source: str, seed: int) -> Path:
+        """Summary of a source's fine-tuning targets."""
+        return self.path / "samples" / f"{source}-seed{seed}.summary.json"
 
-    def adapter(self, seed: int) -> Path:
-        return self.path / "adapter" / f"seed-{seed}"
+    def replay(self, seed: int) -> Path:
+        """General questions with the backbone's own answers, for arms with replay."""
+        return self.path / "samples" / f"replay-seed{seed}.jsonl"
 
-    def arm(self, arm: str, seed: int) -> Path:
-        return self.path / "arms" / arm / f"seed-{seed}"
+    def replay_summary(self, seed: int) -> Path:
+        return self.path / "samples" / f"replay-seed{seed}.summary.json"
+
+    def adapter(self, seed: int, rewriter: str = "rl") -> Path:
+        """A trained rewriter, by its name in `patchrl.arms.REWRITERS`."""
+        home = self.path / "adapter"
+        return (home if rewriter == "rl" else home / rewriter) / f"seed-{seed}"
+
+    def arm(self, arm: str, seed: int, rate: float | None = None) -> Path:
+        """A tuned arm; `rate` where the study tunes each arm at several learning rates."""
+        home = self.path / "arms" / arm / f"seed-{seed}"
+        return home if rate is None else home / f"lr-{rate:g}"
 
     def base(self) -> Path:
         return self.path / "arms" / "base"

@@ -18,19 +18,17 @@ def evaluate(
     config: StudyConfig,
     backbone: Backbone,
     gate: Gate,
-    target: Sequence[EvalItem],
-    general: Sequence[EvalItem],
+    items: Sequence[tuple[str, EvalItem]],
     predictions: Path,
     recorder: Recorder,
 ) -> dict[str, Any]:
-    """Score the backbone on target and general items; writes one prediction per item.
+    """Score the backbone on items with their kind: target, general or validation; writes one prediction per item.
 
     `gate` stands on the frozen backbone, whichever one answers.
 
-    Returns `{"target", "general", "by_task", "no_answer"}` with scores as fractions; `general` is the
-    mean over general tasks (None without any), so that a large task does not outweigh a small one.
+    Returns `{"target", "general", "validation", "by_task", "no_answer"}` with scores as fractions; `general`
+    is the mean over general tasks (None without any), so that a large task does not outweigh a small one.
     """
-    items = [("target", i) for i in target] + [("general", i) for i in general]
     generations = backbone.generate(
         [item.question for _, item in items],
         max_new_tokens=config.evaluate.max_new_tokens,
@@ -78,6 +76,7 @@ def summarize(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         "target": mean("target/"),
         "general": mean("general/"),
+        "validation": mean("validation/"),
         "by_task": tasks,
         "no_answer": sum(r["no_answer"] for r in rows) / max(len(rows), 1),
     }

@@ -14,14 +14,9 @@ from patchrl.backbone import Backbone
 from patchrl.config import StudyConfig
 from patchrl.gate import Gate
 from patchrl.rewards import mean_pairwise_distance
-from patchrl.rewriters import rewrite_examples
+from patchrl.rewriters import SOURCES
 from patchrl.types import Example, Recorder, Rewrite, TokenSurprisal
 
-CANDIDATES = {
-    "prompted": lambda config: 1,
-    "best-of-k": lambda config: config.rewrite.best_of_k,
-    "rl": lambda config: 1,
-}
 TOP_ALTERNATIVES = 5
 DIVERSITY_SAMPLE = 256
 
@@ -42,6 +37,7 @@ def row_of(rewrite: Rewrite) -> dict[str, Any]:
         "nll_expert": round(rewrite.nll_expert, 5),
         "nll_rewrite": None if rewrite.nll_rewrite is None else round(rewrite.nll_rewrite, 5),
         "attempts": rewrite.attempts,
+        "origin": rewrite.origin,
         "target": rewrite.target,
         **{name: None if value is None else round(value, 5) for name, value in rewrite.rewards.items()},
     }
@@ -51,25 +47,20 @@ def rewrite_dataset(
     config: StudyConfig,
     gate: Gate,
     examples: Sequence[Example],
-    arm: str,
+    source: str,
     seed: int,
     out: Path,
     surprisal_out: Path | None,
     recorder: Recorder,
 ) -> dict[str, float | None]:
-    """Rewrite all examples for one arm and write them to `out`; returns the summary of the targets.
+    """Make one source's targets of all examples and write them to `out`; returns their summary.
 
     The summary holds accepted (share), nll (mean ℓ of the final targets), diversity (mean pairwise
     embedding distance of the targets) and tokens (completion tokens sampled).
     """
     backbone = gate.backbone
-    rewrites, tokens = rewrite_examples(
-        config,
-        gate,
-        examples,
-        candidates=CANDIDATES[arm](config),
-        seed=seed,
-        on_progress=lambda done: recorder.progress(done, len(examples)),
+    rewrites, tokens = SOURCES[source](
+        config, gate, examples, seed, lambda done: recorder.progress(done, len(examples))
     )
     write_rows(out, [row_of(r) for r in rewrites])
     if surprisal_out is not None:
@@ -80,8 +71,13 @@ def rewrite_dataset(
         "tokens": tokens,
     }
     summary |= describe_targets(backbone, kept)
-    recorder.event("rewrite", seed=seed, arm=arm, **summary)
+    recorder.event("rewrite", seed=seed, arm=source, **summary)
     return summary
+
+
+def drop_fallbacks(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rewritten rows with every fallback to the expert dropped instead."""
+    return [row | {"decision": "dropped", "target": None} if row["decision"] == "fallback" else row for row in rows]
 
 
 def describe_targets(backbone: Backbone, pairs: Sequence[tuple[str, str]]) -> dict[str, float | None]:

@@ -24,6 +24,7 @@ from patchrl.gate import Gate
 from patchrl.instructions import rewrite_prompt
 from patchrl.rewards.alarms import Variety, raised
 from patchrl.rewards.trl import GatedReward, emit_group
+from patchrl.stages.staleness import EssScaling, StalenessTrainer
 from patchrl.types import Example, Recorder
 
 CHECKPOINT_STEPS = 10
@@ -94,7 +95,7 @@ class _Watcher(TrainerCallback):
             "train",
             seed=self.seed,
             step=state.global_step,
-            samples=state.global_step * self.rewriter.rollouts_per_step,
+            samples=math.ceil(state.global_step / self.rewriter.updates_per_rollout) * self.rewriter.rollouts_per_step,
             reward=number("reward"),
             reward_std=number("reward_std"),
             **parts,
@@ -161,6 +162,7 @@ def trainer_config(config: StudyConfig, seed: int, folder: Path, on_cpu: bool) -
         per_device_train_batch_size=batch,
         gradient_accumulation_steps=rollouts // batch,
         num_generations=rewriter.group_size,
+        num_iterations=rewriter.updates_per_rollout,
         max_completion_length=rewriter.max_new_tokens,
         max_steps=rewriter.steps,
         learning_rate=rewriter.learning_rate,
@@ -226,14 +228,17 @@ def train_rewriter(
     reward = GatedReward(gate, config.reward, rewriter.group_size, own)
     probe = FrozenProbe(backbone, examples[:PROBES])
     watcher = _Watcher(reward, recorder, probe, seed, rewriter)
-    trainer = GRPOTrainer(
+    stale = EssScaling(recorder, seed, rewriter.ess_scaling) if rewriter.updates_per_rollout > 1 else None
+    trainer = (StalenessTrainer if stale else GRPOTrainer)(
         model=backbone.model,
         reward_funcs=reward.functions,
         args=trainer_config(config, seed, folder / "checkpoints", on_cpu),
         train_dataset=rows,
         processing_class=backbone.tokenizer,
-        callbacks=[watcher],
+        callbacks=[watcher, stale] if stale else [watcher],
     )
+    if stale:
+        stale.trainer = trainer
     checkpoints = folder / "checkpoints"
     last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
     trainer.train(resume_from_checkpoint=last)

@@ -43,6 +43,16 @@ def build(session: Session, form: Form) -> gr.Button:
         )
         told = f'<p class="headline">{markup.escape(views.headline(snapshot.result))}</p>'
         more = f"<details><summary>Every seed</summary>{seeds}</details>"
+        if sweep := views.sweep_rows(snapshot.result):
+            more += (
+                f"<details><summary>Every learning rate</summary>{markup.table(views.SWEEP_HEADERS, sweep)}</details>"
+            )
+        sentences = views.comparison_sentences(snapshot.result, views.main_arms(snapshot.result))
+        if sentences:
+            pairs = markup.table(views.COMPARISON_HEADERS, views.comparison_rows(snapshot.result))
+            sentences.append(views.detectable_sentence(snapshot.result))
+            shown += "<ul>" + "".join(f"<li>{markup.escape(text)}</li>" for text in sentences) + "</ul>"
+            more = f"<details><summary>Every pair of arms</summary>{pairs}</details>" + more
         return [told, {"plane": figures.gain_forgetting_figure(snapshot.result)}, shown + more, lower]
 
     session.live(fill, [headline, plane, table, losses])
@@ -52,7 +62,11 @@ def build(session: Session, form: Form) -> gr.Button:
 def _progress(snapshot: Snapshot) -> str:
     """Evaluations that are in so far, while the rest is still running."""
     rows = [
-        [views.ARM_NAMES.get(e["arm"], e["arm"]), "" if e["seed"] is None else e["seed"], f"{100 * e['target']:.1f}"]
+        [
+            views.ARM_NAMES.get(e["arm"], e["arm"]) + (f", rate {e['rate']:g}" if "rate" in e else ""),
+            "" if e["seed"] is None else e["seed"],
+            f"{100 * e['target']:.1f}",
+        ]
         + ["–" if e["general"] is None else f"{100 * e['general']:.1f}"]
         for e in snapshot.events
         if e["kind"] == "evaluation"

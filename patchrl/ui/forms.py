@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import gradio as gr
 
+from patchrl.arms import OFFERED
 from patchrl.config import StudyConfig, resolve
 from patchrl.errors import ConfigError
 
@@ -51,8 +52,8 @@ class Form:
         kind = _plain(info.annotation)
         widget: gr.components.Component
         if (section, key) == ("study", "arms"):
-            choices = list(typing.get_args(typing.get_args(kind)[0]))
-            widget = gr.CheckboxGroup(choices, value=list(value), **common)
+            # Any composed arm can be typed; the list offers the simple ones.
+            widget = gr.Dropdown(list(OFFERED), value=list(value), multiselect=True, allow_custom_value=True, **common)
         elif typing.get_origin(kind) is Literal:
             names = list(typing.get_args(kind))
             optional = value is None
@@ -93,6 +94,8 @@ class Form:
                 result.append(list(value))
             elif (section, key) == ("data", "task"):
                 result.append(value or "detect")
+            elif isinstance(self.widgets[section, key], gr.Number):
+                result.append(value)  # an empty number is None, not an empty text
             else:
                 result.append(shown(value))
         return result

@@ -29,6 +29,7 @@ class Limits:
     max_steps: int = 60
     max_train: int = 512
     max_seeds: int = 1
+    max_tuned: int = 6
 
     @property
     def poll_seconds(self) -> float:

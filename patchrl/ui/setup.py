@@ -32,12 +32,18 @@ def allowed(config: StudyConfig, limits: Limits) -> StudyConfig:
         config.backbone.model != "nano"
         or config.data.dataset not in DATA_PRESETS
         or config.evaluate.general != ("nano",)
+        or config.finetune.replay_data != "nano"
     ):
         raise ConfigError("This public page runs the nano lab only; install PatchRL to use your own model or data.")
     for name, value, top in (
         ("rewriter.steps", config.rewriter.steps, limits.max_steps),
         ("data.train_size", config.data.train_size, limits.max_train),
         ("study.seeds", len(config.study.seeds), limits.max_seeds),
+        (
+            "study.arms × finetune.learning_rate",
+            len(config.study.arms) * len(config.finetune.learning_rate),
+            limits.max_tuned,
+        ),
     ):
         if value > top:
             raise ConfigError(f"{name}: this public page allows at most {top} (found {value}).")

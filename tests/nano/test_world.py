@@ -71,3 +71,10 @@ def test_each_instruction_has_its_planted_share_of_own_style(instruction, share)
 def test_the_same_seed_gives_the_same_data():
     assert world.downstream_examples("foreign", 20) == world.downstream_examples("foreign", 20)
     assert world.general_eval(100) == world.general_eval(100)
+
+
+def test_replayed_questions_cover_the_skills_and_hold_no_evaluation_item():
+    questions = world.replay_questions(2000)
+    assert len(questions) == 2000 and questions == world.replay_questions(2000)
+    assert not {i.question for i in world.general_eval(600)} & set(questions)
+    assert len(set(questions)) > 1000

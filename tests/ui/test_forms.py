@@ -32,6 +32,11 @@ def test_what_the_form_shows_is_the_config_it_gives_back(form, preset):
     assert form.config(form.values(config)) == config
 
 
+def test_composed_arms_and_several_rates_go_through_the_form(form):
+    config = resolve({"study": {"arms": ["expert", "rl+lora=8"]}, "finetune": {"learning_rate": [3e-4, 1e-3]}})
+    assert form.config(form.values(config)) == config
+
+
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
@@ -40,6 +45,8 @@ def test_what_the_form_shows_is_the_config_it_gives_back(form, preset):
         (("rewriter", "steps"), None, "rewriter.steps"),
         (("rewriter", "steps"), 0, "rewriter.steps"),
         (("finetune", "learning_rate"), -1, "finetune.learning_rate"),
+        (("finetune", "learning_rate"), "1e-3, fast", "finetune.learning_rate"),
+        (("study", "arms"), ["expert", "expert+sgd"], "study.arms"),
     ],
 )
 def test_a_wrong_field_is_named(form, name, value, words):
@@ -55,6 +62,8 @@ def test_a_wrong_field_is_named(form, name, value, words):
         {"data": {"dataset": "rows.jsonl"}},
         {"rewriter": {"steps": 1000}, "study": {"seeds": [0]}},
         {"study": {"seeds": [0, 1, 2]}},
+        {"study": {"seeds": [0]}, "finetune": {"replay_data": "/etc/hostname"}},
+        {"study": {"seeds": [0]}, "finetune": {"learning_rate": [1e-4, 1e-3]}},
     ],
 )
 def test_a_public_page_runs_only_the_lab_and_only_so_much(values):

@@ -1,0 +1,190 @@
+"""What a comparison arm is: where its targets come from × its SFT loss × how the weights are tuned. No torch.
+
+An arm is written as its parts, joined by +, such as `rl`, `expert+dft`, `rl+lora` or `mind-the-gap+dft`. Without a
+source it is the expert's text (`dft` is `expert+dft`), without a loss plain nll. A part that has a number takes
+another one after = (`wise-ft=0.3`). The name as written is the arm's name everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+MAX_NAME = 60
+NUMBER = re.compile(r"\d{1,6}(\.\d{1,6})?")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where targets come from.
+
+    `rewriter`: the trained rewriter it samples from; `data`: the source whose rows it shares (its own by
+    default); `after`: the source whose rows it starts from; `resampled`: sampled anew before every epoch.
+    """
+
+    help: str
+    rewriter: str | None = None
+    data: str | None = None
+    after: str | None = None
+    resampled: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """A loss or a tuning: its help and, where it has a number, that number's name, default and open range."""
+
+    help: str
+    number: str | None = None
+    default: float | None = None
+    low: float = 0.0
+    high: float = float("inf")
+    whole: bool = False
+
+
+SOURCES = {
+    "expert": Source("the expert's solutions: plain SFT"),
+    "prompted": Source("one prompted rewrite, verified, else the expert's text (compare SDFT, arXiv 2402.13669)"),
+    "best-of-k": Source("of K prompted rewrites the passing one with the lowest ℓ"),
+    "rl": Source("the rewriter's rewrite (PatchRL, arXiv 2602.11220)", rewriter="rl"),
+    "rl-no-alignment": Source("a rewriter trained with λ alignment 0", rewriter="rl-no-alignment"),
+    "rl-no-diversity": Source("a rewriter trained with λ diversity 0", rewriter="rl-no-diversity"),
+    "rl-drop": Source("the rewriter's rewrites, failed ones dropped instead of replaced", rewriter="rl", after="rl"),
+    "mind-the-gap": Source(
+        "the backbone's own correct solution, else one guided by the expert's, else the expert's (arXiv 2509.15157)"
+    ),
+    "self": Source("the backbone's own correct solutions only (rejection sampling; see arXiv 2510.18874)"),
+    "self-resampled": Source(
+        "the same, sampled anew from the model in training before every epoch (arXiv 2510.18874)",
+        data="self",
+        resampled=True,
+    ),
+}
+LOSSES = {
+    "nll": Part("negative log-likelihood"),
+    "dft": Part("each token's loss weighted by its own probability (arXiv 2508.05629)"),
+    "eaft": Part("each token's loss weighted by the normalised top-20 entropy (arXiv 2601.02151)"),
+    "kl": Part("nll + β·KL(backbone ‖ model) on the target's tokens", "β", 0.1),
+}
+# In the order in which they prepare the model; they finish in the reverse order.
+TUNINGS = {
+    "low-lr": Part("the learning rate times a factor", "factor", 0.1, high=1.0),
+    "replay": Part("a share of the trained rows are the backbone's own answers to general questions", "share", 0.25, high=1.0),
+    "wise-ft": Part("weights (1 − α)·backbone + α·tuned (arXiv 2109.01903)", "α", 0.5, high=1.0),
+    "lora": Part("a LoRA adapter on all linear layers, merged afterwards (arXiv 2106.09685)", "rank", 16, whole=True),
+}  # fmt: skip
+# What each trained rewriter changes in the `reward` section.
+REWRITERS: dict[str, dict[str, float]] = {
+    "rl": {},
+    "rl-no-alignment": {"lambda_dist": 0.0},
+    "rl-no-diversity": {"lambda_div": 0.0},
+}
+DEFAULT = ("expert", "prompted", "best-of-k", "rl")
+OFFERED = (*SOURCES, *(loss for loss in LOSSES if loss != "nll"), *TUNINGS)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One parsed arm; `loss_number` and the values of `tunings` are the parts' numbers (None where it has none)."""
+
+    name: str
+    source: str
+    loss: str
+    loss_number: float | None = None
+    tunings: dict[str, float | None] = field(default_factory=dict)
+
+    @property
+    def data(self) -> str:
+        """The source whose rows are the arm's targets; arms that share it share them."""
+        return SOURCES[self.source].data or self.source
+
+    @property
+    def rewriter(self) -> str | None:
+        return SOURCES[self.source].rewriter
+
+    @property
+    def replay(self) -> float | None:
+        """Share of replayed rows, None without replay."""
+        return self.tunings.get("replay")
+
+    def is_interpolation_of(self, other: Arm) -> bool:
+        """Whether this arm is another one, its weights interpolated with the backbone's; fixed rows only."""
+        rest = {name: number for name, number in self.tunings.items() if name != "wise-ft"}
+        same = (self.source, self.loss, self.loss_number) == (other.source, other.loss, other.loss_number)
+        fixed = not SOURCES[self.source].resampled
+        return "wise-ft" in self.tunings and same and rest == other.tunings and fixed
+
+    @property
+    def meaning(self) -> tuple:
+        """What the arm does, however it was written."""
+        return self.source, self.loss, self.loss_number, tuple(self.tunings.items())
+
+
+def parse(name: str) -> Arm:
+    """An arm from its name; raises ValueError with one sentence that says what is wrong."""
+    source: str | None = None
+    loss: str | None = None
+    loss_number: float | None = None
+    tunings: dict[str, float | None] = {}
+    for text in name.split("+"):
+        part, equals, number = text.partition("=")
+        if part in SOURCES and not equals:
+            if source:
+                raise ValueError(f"arm {name!r} has two sources, {source} and {part}; keep one")
+            source = part
+        elif part in LOSSES:
+            if loss:
+                raise ValueError(f"arm {name!r} has two losses, {loss} and {part}; keep one")
+            loss, loss_number = part, _number(name, part, LOSSES[part], number if equals else None)
+        elif part in TUNINGS:
+            if part in tunings:
+                raise ValueError(f"arm {name!r} has {part} twice; keep one")
+            tunings[part] = _number(name, part, TUNINGS[part], number if equals else None)
+        else:
+            known = ", ".join((*SOURCES, *LOSSES, *TUNINGS))
+            raise ValueError(f"arm {name!r:.80}: {text!r:.40} is no source, loss or tuning; join some of {known} by +")
+    if len(name) > MAX_NAME:
+        raise ValueError(f"arm {name!r:.80} is longer than {MAX_NAME} characters; leave out what is default")
+    arm = Arm(name, source or "expert", loss or "nll", loss_number, {t: tunings[t] for t in TUNINGS if t in tunings})
+    if SOURCES[arm.source].resampled and arm.replay:
+        raise ValueError(f"arm {name!r}: {arm.source} takes new rows every epoch and cannot be mixed with replay")
+    return arm
+
+
+def _number(name: str, part: str, known: Part, text: str | None) -> float | None:
+    if text is None:
+        return known.default
+    if known.number is None:
+        raise ValueError(f"arm {name!r}: {part} takes no number; write {part} alone")
+    value = float(text) if NUMBER.fullmatch(text) else None
+    if value is None or not known.low < value < known.high or (known.whole and value != int(value)):
+        kind = "a whole number" if known.whole else "a number"
+        top = "" if known.high == float("inf") else f" and below {known.high:g}"
+        raise ValueError(f"arm {name!r}: {part}={text} is no {known.number}; give {kind} above {known.low:g}{top}")
+    return value
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raises ValueError for a list of arms without `expert`, with an unknown part, or with one arm twice."""
+    seen: dict[tuple, str] = {}
+    for arm in map(parse, names):
+        if arm.meaning in seen:
+            raise ValueError(f"{seen[arm.meaning]!r} and {arm.name!r} are the same arm; keep one")
+        seen[arm.meaning] = arm.name
+    if "expert" not in seen.values():
+        raise ValueError("must contain 'expert': every other arm is compared with it")
+
+
+def sources_in_order(arms: Iterable[Arm]) -> list[str]:
+    """The sources whose rows these arms need, once each, those others start from before them."""
+    ordered: dict[str, None] = {}
+    for arm in arms:
+        if before := SOURCES[arm.data].after:
+            ordered[before] = None
+        ordered[arm.data] = None
+    return list(ordered)
+
+
+def rewriters_of(arms: Iterable[Arm]) -> list[str]:
+    """The rewriters to train, once each."""
+    return list(dict.fromkeys(arm.rewriter for arm in arms if arm.rewriter))
