@@ -36,34 +36,40 @@ def word_diff(before: str, after: str) -> str:
     return "".join(parts)
 
 
-def surprisal(tokens: Sequence[Sequence[Any]]) -> str:
-    """Tokens on the shared surprisal scale; hover (or focus) shows the value and the likeliest alternatives.
+def surprisal(tokens: Sequence[Sequence[Any]], title: str = "Text") -> str:
+    """Tokens on the shared surprisal scale; hover or focus shows the value and the likeliest alternatives.
 
-    `tokens`: [text, −log p in nats, [[alternative, probability], …]] each.
+    `tokens`: [text, −log p in nats, [[alternative, probability], …]] each. All tokens are one stop for the
+    Tab key, arrow keys move between them (see tokens.js); every token carries its numbers as its label.
     """
     spans = []
     for text, nll, alternatives in tokens:
         level = min(int(nll / SURPRISAL_TOP * len(SCALE)), len(SCALE) - 1)
         ink = "#fff" if level >= 3 else "#1b1b1b"
-        others = ", ".join(f"{t!r} {100 * p:.0f} %" for t, p in alternatives)
-        tip = escape(f"{nll:.2f} nats (p = {2.718281828**-nll:.3f}). Likeliest: {others}").replace('"', "&quot;")
+        others = "".join(f"\n{t!r} {100 * p:.1f} %" for t, p in alternatives)
+        tip = f"{text!r}: {nll:.2f} nats, p = {2.718281828**-nll:.3f}" + (f"\nLikeliest here:{others}" if others else "")
         shown = escape(text).replace("\n", "↵<br>") or "∅"
         spans.append(
-            f'<span class="tok" tabindex="0" style="background:{SCALE[level]};color:{ink}" title="{tip}">{shown}</span>'
+            f'<span class="tok" role="img" tabindex="{-1 if spans else 0}" style="background:{SCALE[level]};color:{ink}" '
+            f'aria-label="{escape(tip)}">{shown}</span>'
         )
     mean = sum(t[1] for t in tokens) / len(tokens) if tokens else 0.0
-    return f'<div class="tokens">{"".join(spans)}</div><p class="note">mean {mean:.3f} nats per token over {len(tokens)} tokens</p>'
+    told = f"mean {mean:.3f} nats per token over {len(tokens)} tokens"
+    return (
+        f'<div class="tokens" role="group" aria-label="{escape(title)}, {told}; arrow keys move between tokens">'
+        f'{"".join(spans)}</div><p class="note">{told}</p>'
+    )
 
 
 def surprisal_legend() -> str:
-    """The scale both texts share."""
+    """The scale both texts share, with its numbers."""
     step = SURPRISAL_TOP / len(SCALE)
     boxes = "".join(
-        f'<span class="tok" style="background:{colour};color:{"#fff" if i >= 3 else "#1b1b1b"}">'
+        f'<span class="swatch" style="background:{colour};color:{"#fff" if i >= 3 else "#1b1b1b"}">'
         f"{step * i:.1f}{'+' if i == len(SCALE) - 1 else ''}</span>"
         for i, colour in enumerate(SCALE)
     )
-    return f'<p class="note">Surprisal in nats: {boxes} (dark: the backbone would not have written this)</p>'
+    return f'<p class="note">Surprisal in nats: {boxes} (dark: the backbone would not have written this). Hover over a token, or move with the arrow keys, for its numbers.</p>'
 
 
 def bar(name: str, value: float | None, top: float) -> str:
@@ -137,15 +143,18 @@ def sample_detail(row: dict[str, Any], tokens: dict[str, Any] | None) -> str:
         parts += [
             surprisal_legend(),
             '<div class="cards two">',
-            f'<article class="card"><header>Expert, as the backbone reads it</header>{surprisal(tokens["expert"])}</article>',
-            f'<article class="card"><header>Rewrite, as the backbone reads it</header>{surprisal(tokens["rewrite"])}</article>',
+            f'<article class="card"><header>Expert, as the backbone reads it</header>{surprisal(tokens["expert"], "Expert")}</article>',
+            f'<article class="card"><header>Rewrite, as the backbone reads it</header>{surprisal(tokens["rewrite"], "Rewrite")}</article>',
             "</div>",
         ]
+    else:
+        parts.append('<p class="note">Token surprisal is kept for the first seed of a study only.</p>')
     return "".join(parts) + "</div>"
 
 
 STYLE = """
-.tokens{line-height:1.9;overflow-wrap:anywhere}.tok{padding:2px 1px;border-radius:3px;white-space:pre-wrap}
+.tokens{line-height:1.9;overflow-wrap:anywhere}.tok,.swatch{padding:2px 1px;border-radius:3px;white-space:pre-wrap}.swatch{padding:2px 7px;margin-right:1px}
+.tok:focus{outline:3px solid #0072B2;outline-offset:1px}
 .note{opacity:.75;font-size:.86em;margin:.35em 0}.cards{display:grid;gap:10px;grid-template-columns:repeat(auto-fill,minmax(250px,1fr))}
 .cards.two{grid-template-columns:repeat(auto-fit,minmax(290px,1fr))}.cards.three{grid-template-columns:repeat(auto-fit,minmax(240px,1fr))}
 .card{border:1px solid rgba(128,128,128,.35);border-radius:8px;padding:10px;min-width:0}.card header{font-weight:600;margin-bottom:6px}

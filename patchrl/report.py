@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from patchrl import figures, markup, views
+from patchrl import figures, markup, samples, views
 from patchrl.config import StudyConfig, to_toml
 
 SHOWN = 3
@@ -31,15 +31,15 @@ def build_report(
     config: StudyConfig,
     events: Sequence[dict[str, Any]],
     result: dict[str, Any],
-    samples: dict[str, list[dict[str, Any]]],
+    rewrites: dict[str, list[dict[str, Any]]],
 ) -> str:
-    """The whole page as one string; plotly.js and all data are inside. `samples`: arm -> rows."""
+    """The whole page as one string; plotly.js and all data are inside. `rewrites`: arm -> rows."""
     from plotly.offline import get_plotlyjs
 
     scans = [e for e in events if e["kind"] == "scan"]
     accepted = {
         arm: [r["nll_rewrite"] for r in rows if r["decision"] == "accepted" and r["nll_rewrite"] is not None]
-        for arm, rows in samples.items()
+        for arm, rows in rewrites.items()
     }
     drawn = {
         "plane": figures.gain_forgetting_figure(result),
@@ -67,7 +67,7 @@ def build_report(
         "<h2>Mismatch</h2>" + (_slot("mismatch", "wide") if "mismatch" in drawn else "<p>Not scanned.</p>"),
         f"<h2>Training of the rewriter</h2><div class='figures'>{curves}</div>" if curves else "",
         "<h2>Fine-tuning</h2>" + _slot("loss", "wide") if "loss" in drawn else "",
-        *(_examples(arm, rows) for arm, rows in samples.items()),
+        *(_examples(arm, rows) for arm, rows in rewrites.items()),
         "<h2>Where the time went</h2>" + markup.table(("Stage", "Time"), seconds),
         "<h2>How to repeat it</h2><p>Save as study.toml, then <code>python -m patchrl run study.toml</code>.</p>"
         f"<pre class='code'>{markup.escape(to_toml(config))}</pre>",
@@ -86,8 +86,8 @@ def _slot(name: str, kind: str = "") -> str:
 
 
 def _examples(arm: str, rows: list[dict[str, Any]]) -> str:
-    gains = views.select_samples(rows, keep="accepted", order="biggest gain")[:SHOWN]
-    failures = views.select_samples(rows, keep="fallback")[:SHOWN]
+    gains = samples.select(rows, keep="accepted", sort="gain", descending=True)[:SHOWN]
+    failures = samples.select(rows, keep="fallback")[:SHOWN]
     parts = [f"<h2>{markup.escape(views.ARM_NAMES.get(arm, arm))}: examples</h2>"]
     for title, chosen in (("Biggest gains", gains), ("Fell back to the expert", failures)):
         if chosen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -13,19 +14,13 @@ from patchrl.ui import compare, forgetting, results, setup, training
 from patchrl.ui.charts import plotly_script
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
+from patchrl.ui.rows import ARMS
 from patchrl.ui.session import LIVE, Limits, Session
 
-CSS = (
-    """
-.gradio-container{width:100%!important;max-width:1240px!important;min-width:0!important;margin:0 auto!important}
-.patchrl-charts{display:grid;gap:14px;grid-template-columns:repeat(auto-fill,minmax(min(100%,340px),1fr))}
-.patchrl-charts>div{min-width:0}.patchrl-charts>div[data-chart=plane],.patchrl-charts>div[data-chart=tasks],
-.patchrl-charts>div[data-chart=mismatch],.patchrl-charts>div[data-chart=tuning]{grid-column:1/-1}
-.headline{font-size:1.12em;line-height:1.5;margin:.4em 0 .8em}.problem{border-left:4px solid #D55E00;padding:8px 12px;background:rgba(213,94,0,.1)}
-.status{display:grid;gap:6px}.status progress{width:100%;height:10px;accent-color:#009E73}
-"""
-    + markup.STYLE
-)
+HERE = Path(__file__).parent
+CSS = (HERE / "page.css").read_text(encoding="utf-8") + markup.STYLE
+# Behaviour of markup wherever it appears: tooltips and arrow keys of tokens.
+SCRIPTS = f"<script>{(HERE / 'tokens.js').read_text(encoding='utf-8')}</script>"
 FONTS = ["ui-sans-serif", "system-ui", "sans-serif"]
 
 
@@ -43,20 +38,21 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
             cancel = gr.Button("Cancel", elem_id="cancel", variant="stop", scale=1)
             resume = gr.Button("Resume", elem_id="resume", scale=1)
         status = gr.HTML("", elem_id="status")
-        session.live(status_line, [status])
-        session.live(usable, [stop, cancel, resume])
-        with gr.Tabs():
-            with gr.Tab("1 Setup"):
+        session.live(status_line, [status], depends=("run", "status"))
+        session.live(usable, [stop, cancel, resume], depends=("run", "status", "result"))
+        with gr.Tabs() as tabs:
+            with gr.Tab("1 Setup", id="setup"):
                 parts = setup.build(session, form)
-            with gr.Tab("2 Train rewriter"):
+            with gr.Tab("2 Train rewriter", id="train"):
                 train = training.build(session, form)
-            with gr.Tab("3 Compare"):
-                compare.build(session)
-            with gr.Tab("4 Fine-tune & forgetting"):
+            with gr.Tab("3 Compare", id="compare"):
+                arm, seed = compare.build(session)
+            with gr.Tab("4 Fine-tune & forgetting", id="finetune"):
                 finetune = forgetting.build(session, form)
-            with gr.Tab("5 Report"):
+            with gr.Tab("5 Report", id="report"):
                 results.build(session)
         session.wire(demo)
+        demo.load(linked, None, [tabs, arm, seed], show_progress="hidden", api_visibility="private")
         setup.wire(session, form, parts)
         _wire_buttons(session, form, (parts.start, train, finetune), (stop, cancel, resume), parts.card)
     return demo
@@ -119,6 +115,15 @@ def _wire_buttons(session: Session, form: Form, starters: Any, controls: Any, ca
         session.follow(button.click(act(what), session.run, None, **options))
 
 
+def linked(request: gr.Request) -> list[Any]:
+    """The tab and the dataset that an address names: `?run=…&row=…` opens a row on Compare."""
+    asked = request.query_params
+    if not asked.get("row"):
+        return [gr.skip()] * 3
+    arm = asked.get("arm")
+    return [gr.Tabs(selected="compare"), arm if arm in ARMS else gr.skip(), asked.get("seed") or gr.skip()]
+
+
 def usable(snapshot: Snapshot) -> list[Any]:
     """Stop and Cancel for a run that is going on, Resume for one that ended unfinished."""
     going = snapshot.status.get("state") in LIVE
@@ -152,7 +157,7 @@ def launch(runs_dir: str | None = None, port: int | None = None, **options: Any)
         ssr_mode=False,
         theme=theme,
         css=CSS,
-        head=plotly_script(),
+        head=plotly_script() + SCRIPTS,
         max_file_size="200mb",
         footer_links=[],
         run_history=False,
