@@ -1,6 +1,6 @@
 // The rewritten dataset: a table that holds only the rows in sight and asks the server for pages of
 // short excerpts, and under it the opened row. Texts come as plain strings (textContent), the opened
-// row as HTML that the server has escaped.
+// row as HTML that the server has escaped. COLUMNS and FILTERS are put in front by rows.py.
 const HEIGHT = 34, PAGE = 100, MARGIN = 12;
 const state = {keep: 'all', search: '', sort: null, descending: false, total: 0, all: 0, at: -1, opened: null};
 let pages = new Map(), asked = new Set(), generation = 0, typing = null, opening = null, shown = '';
@@ -12,12 +12,12 @@ const make = (tag, attributes = {}, ...children) => {
   return node;
 };
 const choose = make('select', {name: 'keep'});
-for (const [name, title] of props.filters) choose.append(make('option', {value: name}, title));
+for (const [name, title] of FILTERS) choose.append(make('option', {value: name}, title));
 const search = make('input', {type: 'search', name: 'search', placeholder: 'text in question, expert or rewrite', maxlength: '200'});
 const count = make('span', {class: 'rows-count', role: 'status'});
 const previous = make('button', {type: 'button'}, '‹ Previous row'), next = make('button', {type: 'button'}, 'Next row ›');
 const body = make('tbody');
-const heads = props.columns.map(([name, title, number]) => {
+const heads = COLUMNS.map(([name, title, number]) => {
   const head = make('th', {scope: 'col', 'aria-sort': 'none', class: number ? 'number' : name}, make('button', {type: 'button', tabindex: '-1'}, title));
   head.firstChild.addEventListener('click', () => {
     state.descending = state.sort === name ? !state.descending : number;
@@ -79,8 +79,8 @@ function draw() {
   for (let index = first; index < last; index++) {
     const cells = (pages.get(Math.floor(index / PAGE)) || [])[index % PAGE];
     const row = make('tr', {'aria-rowindex': index + 2, 'data-index': index, tabindex: '-1', 'aria-selected': index === state.at});
-    for (let i = 0; i < props.columns.length; i++) {
-      const cell = make('td', props.columns[i][2] ? {class: 'number'} : {});
+    for (let i = 0; i < COLUMNS.length; i++) {
+      const cell = make('td', COLUMNS[i][2] ? {class: 'number'} : {});
       cell.textContent = cells ? cells[i + 1] : i ? '' : '…';
       row.append(cell);
     }
@@ -92,7 +92,7 @@ function draw() {
   if (stop) stop.tabIndex = 0;
   if (focused && stop) stop.focus({preventScroll: true});
   table.setAttribute('aria-rowcount', state.total + 1);
-  heads.forEach((head, i) => head.setAttribute('aria-sort', state.sort !== props.columns[i][0] ? 'none' : state.descending ? 'descending' : 'ascending'));
+  heads.forEach((head, i) => head.setAttribute('aria-sort', state.sort !== COLUMNS[i][0] ? 'none' : state.descending ? 'descending' : 'ascending'));
   count.textContent = state.total === state.all ? `${state.all.toLocaleString('en')} rows`
     : state.total ? `${state.total.toLocaleString('en')} of ${state.all.toLocaleString('en')} rows` : 'No row fits; change the filter or the search.';
   previous.disabled = state.at <= 0;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,12 @@ def rows_table(session: Session) -> gr.HTML:
         run = api.open_run(_text(asked, "run"), runs_dir=session.runs_dir)
         return markup.sample_detail(found, run.surprisal(_arm(asked), _number(asked, "seed"), wanted))
 
+    # In the script and not as properties: those are lost when a value comes before the tab is first opened.
     columns = [[name, title, number] for name, (title, _, number) in samples.COLUMNS.items()]
+    given = f"const COLUMNS = {json.dumps(columns)}, FILTERS = {json.dumps(list(samples.FILTERS.items()))};\n"
     return gr.HTML(
-        value={}, html_template="<div></div>", js_on_load=SCRIPT, server_functions=[read_page, read_row], elem_id="samples",
-        label="Rewritten dataset", apply_default_css=False, columns=columns, filters=[list(pair) for pair in samples.FILTERS.items()],
+        value={}, html_template="<div></div>", js_on_load=given + SCRIPT, server_functions=[read_page, read_row],
+        elem_id="samples", label="Rewritten dataset", apply_default_css=False,
     )  # fmt: skip
 
 
