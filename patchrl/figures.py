@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from patchrl.views import ARM_NAMES
@@ -93,40 +94,41 @@ def _rgba(colour: str, alpha: float) -> str:
 
 
 def training_figures(
-    events: Sequence[Event], *, x: str = "step", smoothing: float = 0.0, log_y: bool = False
+    events: Sequence[Event],
+    *,
+    x: str = "step",
+    smoothing: float = 0.0,
+    log_y: bool = False,
+    overlays: dict[str, Sequence[Event]] | None = None,
 ) -> dict[str, Figure]:
-    """One figure per training curve that has values, by name; a line per seed.
+    """One figure per training curve that has values, by name; a line per seed, and those of other runs over it.
 
     `x` is step, samples or time; `smoothing` in [0, 1); the band is one standard deviation over the
-    step's rewrites.
+    step's rewrites. `overlays`: name of another run -> its events; then colours tell runs, dashes seeds.
     """
-    seeds: dict[int, list[Event]] = {}
-    for event in events:
-        if event["kind"] == "train":
-            seeds.setdefault(event["seed"], []).append(event)
+    lines = _lines(events, overlays or {})
     figures = {}
     for name, title, unit, spread in PANELS:
         traces: list[Figure] = []
-        for number, (seed, rows) in enumerate(seeds.items()):
-            rows = thin(rows)
-            ys = smooth([row.get(name) for row in rows], smoothing)
+        for line in lines:
+            ys = smooth([row.get(name) for row in line.rows], smoothing)
             if all(y is None for y in ys):
                 continue
-            xs = [(row["t"] - rows[0]["t"]) / 60 if x == "time" else row[x] for row in rows]
-            colour = SEED_COLOURS[number % len(SEED_COLOURS)]
-            if spread and not log_y:
-                traces.append(_band(xs, ys, smooth([row.get(f"{name}_std") for row in rows], smoothing), colour, seed))
+            xs = [_significant(row["t"] / 60 - line.rows[0]["t"] / 60) if x == "time" else row[x] for row in line.rows]
+            if spread and not log_y and not overlays:
+                traces.append(_band(xs, ys, smooth([row.get(f"{name}_std") for row in line.rows], smoothing), line))
             traces.append(
                 {
                     "type": "scatter",
-                    "mode": "lines+markers" if len(rows) < 60 else "lines",
-                    "name": f"seed {seed}",
-                    "legendgroup": f"seed {seed}",
+                    "mode": "lines+markers" if len(line.rows) < 60 else "lines",
+                    "name": line.name,
+                    "uid": f"{name}/{line.name}",
+                    "legendgroup": line.name,
                     "x": xs,
-                    "y": ys,
-                    "line": {"color": colour, "width": 2, "dash": SEED_DASHES[number % len(SEED_DASHES)]},
+                    "y": [_significant(y) for y in ys],
+                    "line": {"color": line.colour, "width": 2, "dash": line.dash},
                     "marker": {"size": 4},
-                    "hovertemplate": f"{X_AXES[x]} %{{x:.4g}}<br>{title} %{{y:.4f}}<extra>seed {seed}</extra>",
+                    "hovertemplate": f"{X_AXES[x]} %{{x:.4g}}<br>{title} %{{y:.4f}}<extra>{line.name}</extra>",
                 }
             )
         if traces:
@@ -137,26 +139,55 @@ def training_figures(
                     X_AXES[x],
                     unit,
                     yaxis={"type": "log" if log_y else "linear"},
-                    showlegend=len(seeds) > 1,
-                    height=280 if len(seeds) > 1 else 250,
+                    showlegend=len(lines) > 1,
+                    height=280 if len(lines) > 1 else 250,
                 ),
             }
     return figures
 
 
-def _band(xs: list[float], ys: list[float | None], spread: list[float | None], colour: str, seed: int) -> Figure:
+@dataclass(frozen=True)
+class _Line:
+    name: str
+    rows: list[Event]
+    colour: str
+    dash: str
+
+
+def _lines(events: Sequence[Event], overlays: dict[str, Sequence[Event]]) -> list[_Line]:
+    """A line per run and seed, thinned. Names reach a page as markup, so `<` is written out."""
+    lines = []
+    for run, (label, found) in enumerate({"": events, **overlays}.items()):
+        seeds: dict[int, list[Event]] = {}
+        for event in found:
+            if event["kind"] == "train":
+                seeds.setdefault(event["seed"], []).append(event)
+        for number, (seed, rows) in enumerate(seeds.items()):
+            of_run = f"{label}, seed {seed}" if label else f"this run, seed {seed}" if overlays else f"seed {seed}"
+            colour = SEED_COLOURS[(run if overlays else number) % len(SEED_COLOURS)]
+            dash = SEED_DASHES[number % len(SEED_DASHES)]
+            lines.append(_Line(of_run.replace("<", "&lt;"), thin(rows), colour, dash))
+    return lines
+
+
+def _significant(value: float | None) -> float | None:
+    """Five significant digits: more than a screen shows, half the bytes."""
+    return None if value is None else float(f"{value:.5g}")
+
+
+def _band(xs: list[float], ys: list[float | None], spread: list[float | None], line: _Line) -> Figure:
     known = [(x, y, s) for x, y, s in zip(xs, ys, spread, strict=True) if y is not None and s is not None]
     return {
         "type": "scatter",
         "mode": "lines",
         "fill": "toself",
-        "fillcolor": _rgba(colour, 0.15),
+        "fillcolor": _rgba(line.colour, 0.15),
         "line": {"width": 0},
         "hoverinfo": "skip",
         "showlegend": False,
-        "legendgroup": f"seed {seed}",
+        "legendgroup": line.name,
         "x": [x for x, _, _ in known] + [x for x, _, _ in reversed(known)],
-        "y": [y + s for _, y, s in known] + [y - s for _, y, s in reversed(known)],
+        "y": [_significant(y + s) for _, y, s in known] + [_significant(y - s) for _, y, s in reversed(known)],
     }
 
 

@@ -22,7 +22,7 @@ def build(session: Session) -> tuple[gr.Dropdown, gr.Dropdown]:
     with gr.Row():
         arm = gr.Dropdown(arm_choices(), value="rl", label="Rewrites of", elem_id="arm")
         seed = gr.Dropdown([], value=None, label="Seed", info="Empty: the first.", allow_custom_value=True)
-    waiting = gr.HTML("")
+    waiting = gr.HTML("", elem_classes=["maybe"])
     table = rows_table(session)
     mismatch = charts("Mismatch")
 
