@@ -56,6 +56,7 @@ class Run:
             "status": json.dumps(status, sort_keys=True),
             "events": _stamp(self.folder.events),
             "samples": ",".join(_stamp(path) for path in sorted(self.folder.samples_dir.glob("*"))),
+            "embeddings": ",".join(_stamp(self.folder.embeddings(source)) for source in ("scan", "rl")),
             "result": _stamp(self.folder.result),
         }
 
@@ -94,6 +95,12 @@ class Run:
     def surprisal(self, arm: str, seed: int, row_id: str) -> dict[str, Any] | None:
         """Token surprisal of one row's expert and rewrite: [text, nats, alternatives] per token."""
         return row_by_id(self.folder.surprisal(arm, seed), row_id)
+
+    def embedding_map(self) -> dict[str, Any] | None:
+        """Where a sample of texts lies, by source (expert, own, prompted, rl); None before the scan."""
+        from patchrl.runs.embeddings import embedding_map
+
+        return embedding_map(self.folder)
 
     def result(self) -> dict[str, Any] | None:
         """result.json, None before the report stage."""

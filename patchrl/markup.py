@@ -6,6 +6,7 @@ import difflib
 import html
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from patchrl.views import gain
@@ -13,6 +14,8 @@ from patchrl.views import gain
 SURPRISAL_TOP = 6.0  # nats at which the scale is full
 # Five points of the cividis map, light to dark: even for every kind of colour vision, and in grey.
 SCALE = ("#fff6c9", "#f0d873", "#c3ad6a", "#7f7c75", "#3d4d6b")
+# The player of `figures.mismatch_over_training`, for any page that has Plotly.
+PLAYER = Path(__file__).with_name("player.js").read_text(encoding="utf-8")
 
 
 def escape(text: Any) -> str:
@@ -42,12 +45,14 @@ def surprisal(tokens: Sequence[Sequence[Any]], title: str = "Text") -> str:
     `tokens`: [text, −log p in nats, [[alternative, probability], …]] each. All tokens are one stop for the
     Tab key, arrow keys move between them (see tokens.js); every token carries its numbers as its label.
     """
-    spans = []
+    spans: list[str] = []
     for text, nll, alternatives in tokens:
         level = min(int(nll / SURPRISAL_TOP * len(SCALE)), len(SCALE) - 1)
         ink = "#fff" if level >= 3 else "#1b1b1b"
         others = "".join(f"\n{t!r} {100 * p:.1f} %" for t, p in alternatives)
-        tip = f"{text!r}: {nll:.2f} nats, p = {2.718281828**-nll:.3f}" + (f"\nLikeliest here:{others}" if others else "")
+        tip = f"{text!r}: {nll:.2f} nats, p = {2.718281828**-nll:.3f}" + (
+            f"\nLikeliest here:{others}" if others else ""
+        )
         shown = escape(text).replace("\n", "↵<br>") or "∅"
         spans.append(
             f'<span class="tok" role="img" tabindex="{-1 if spans else 0}" style="background:{SCALE[level]};color:{ink}" '
@@ -166,6 +171,8 @@ ins{background:rgba(0,158,115,.22);text-decoration:underline;text-decoration-thi
 .bar b{font-weight:500;text-align:right;font-variant-numeric:tabular-nums}
 .verdict{font-weight:600;padding:1px 7px;border-radius:9px;font-size:.86em}.verdict.ok{background:rgba(0,158,115,.22)}
 .verdict.bad{background:rgba(213,94,0,.24)}.verdict.unsure{background:rgba(128,128,128,.28)}
+.player-bar{display:flex;gap:12px;align-items:center}.player-bar input{flex:1;min-width:0;accent-color:#009E73}.player-told{font-size:.9em;margin:.4em 0 1em;min-height:3em}
+.player-play{border:1px solid rgba(128,128,128,.5);border-radius:6px;padding:5px 14px;min-width:96px;background:none;color:inherit;font:inherit;cursor:pointer}
 .scroll{overflow-x:auto}table.plain{border-collapse:collapse;width:100%;font-size:.92em}table.plain th{text-align:left;font-weight:600}
 table.plain td,table.plain th{padding:6px 10px;border:0;border-bottom:1px solid rgba(128,128,128,.3);white-space:nowrap;font-variant-numeric:tabular-nums}
 """

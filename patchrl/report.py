@@ -24,6 +24,7 @@ for (const node of document.querySelectorAll('[data-figure]')) {
   figure.layout.font = {color: ink, size: 12};
   Plotly.newPlot(node, figure.data, figure.layout, {responsive: true, displaylogo: false});
 }
+if (played) patchrlPlayer(document.getElementById('player'))(played);
 """
 
 
@@ -32,6 +33,7 @@ def build_report(
     events: Sequence[dict[str, Any]],
     result: dict[str, Any],
     rewrites: dict[str, list[dict[str, Any]]],
+    embedding_map: dict[str, Any] | None = None,
 ) -> str:
     """The whole page as one string; plotly.js and all data are inside. `rewrites`: arm -> rows."""
     from plotly.offline import get_plotlyjs
@@ -45,10 +47,12 @@ def build_report(
         "plane": figures.gain_forgetting_figure(result),
         "tasks": figures.task_figure(result),
         "mismatch": figures.mismatch_figure(scans[-1] if scans else None, accepted),
+        "map": figures.embedding_figure(**embedding_map) if embedding_map else None,
         "loss": figures.loss_figure(events),
         **{f"curve-{name}": figure for name, figure in figures.training_figures(events).items()},
     }
     drawn = {name: figure for name, figure in drawn.items() if figure}
+    played = figures.mismatch_over_training(events)
     curves = "".join(_slot(name) for name in drawn if name.startswith("curve-"))
     seconds = [[stage, views.format_seconds(s)] for stage, s in result.get("seconds", {}).items()]
     sections = [
@@ -65,6 +69,8 @@ def build_report(
         "<h2>Every seed</h2>"
         + markup.table(("Arm", "Seed", "Target %", "General %", "Forgotten, points"), views.per_seed_rows(result)),
         "<h2>Mismatch</h2>" + (_slot("mismatch", "wide") if "mismatch" in drawn else "<p>Not scanned.</p>"),
+        "<div id='player'></div>" if played else "",
+        _slot("map", "wide") if "map" in drawn else "",
         f"<h2>Training of the rewriter</h2><div class='figures'>{curves}</div>" if curves else "",
         "<h2>Fine-tuning</h2>" + _slot("loss", "wide") if "loss" in drawn else "",
         *(_examples(arm, rows) for arm, rows in rewrites.items()),
@@ -72,12 +78,12 @@ def build_report(
         "<h2>How to repeat it</h2><p>Save as study.toml, then <code>python -m patchrl run study.toml</code>.</p>"
         f"<pre class='code'>{markup.escape(to_toml(config))}</pre>",
     ]
-    data = json.dumps(drawn, ensure_ascii=False).replace("<", "\\u003c")
+    data = json.dumps([drawn, played], ensure_ascii=False).replace("<", "\\u003c")
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' "
         "content='width=device-width, initial-scale=1'><title>PatchRL report</title>"
         f"<style>{PAGE_STYLE}{markup.STYLE}</style><script>{get_plotlyjs()}</script></head>"
-        f"<body>{''.join(sections)}<script>const figures = {data};{DRAW}</script></body></html>"
+        f"<body>{''.join(sections)}<script>{markup.PLAYER}const [figures, played] = {data};{DRAW}</script></body></html>"
     )
 
 

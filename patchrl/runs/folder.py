@@ -111,6 +111,10 @@ class RunFolder:
         """Summary of an arm's fine-tuning targets."""
         return self.samples_dir / f"{arm}-seed{seed}.summary.json"
 
+    def embeddings(self, source: str) -> Path:
+        """Embeddings of a sample of texts: `scan` (expert, own, prompted), or an arm."""
+        return self.path / "embeddings" / f"{source}.npz"
+
     def adapter(self, seed: int) -> Path:
         return self.path / "adapter" / f"seed-{seed}"
 

@@ -19,8 +19,8 @@ from patchrl.ui.session import LIVE, Limits, Session
 
 HERE = Path(__file__).parent
 CSS = (HERE / "page.css").read_text(encoding="utf-8") + markup.STYLE
-# Behaviour of markup wherever it appears: tooltips and arrow keys of tokens.
-SCRIPTS = f"<script>{(HERE / 'tokens.js').read_text(encoding='utf-8')}</script>"
+# Behaviour of markup wherever it appears: tooltips and arrow keys of tokens, the player of distributions.
+SCRIPTS = f"<script>{(HERE / 'tokens.js').read_text(encoding='utf-8')}{markup.PLAYER}</script>"
 FONTS = ["ui-sans-serif", "system-ui", "sans-serif"]
 
 

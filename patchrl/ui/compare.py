@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from patchrl import api, figures
-from patchrl.ui.charts import charts
+from patchrl.ui.charts import charts, player
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.rows import ARMS, arm_choices, rows_table, table_value
 from patchrl.ui.session import Session, no_run
@@ -24,7 +24,8 @@ def build(session: Session) -> tuple[gr.Dropdown, gr.Dropdown]:
         seed = gr.Dropdown([], value=None, label="Seed", info="Empty: the first.", allow_custom_value=True)
     waiting = gr.HTML("", elem_classes=["maybe"])
     table = rows_table(session)
-    mismatch = charts("Mismatch")
+    over_training = player("Mismatch over training")
+    mismatch = charts("Mismatch and embeddings")
 
     def fill(snapshot: Snapshot, arm: str, seed: str | None) -> list[Any]:
         value = table_value(snapshot, arm, seed_of(snapshot.run, seed)) if snapshot.run else {}
@@ -32,15 +33,26 @@ def build(session: Session) -> tuple[gr.Dropdown, gr.Dropdown]:
         return ["" if value else no_run(snapshot, WAITING), value, gr.update(choices=seeds)]
 
     def spread(snapshot: Snapshot) -> dict[str, Any]:
-        rewrites = {}
-        for name in ARMS if snapshot.run else ():
-            rows = session.reader.samples(snapshot.run, name, snapshot.run.config.study.seeds[0])
-            rewrites[name] = [r["nll_rewrite"] for r in rows if r["decision"] == "accepted" and r["nll_rewrite"] is not None]
+        run, rewrites = snapshot.run, {}
+        if run is None:
+            return {}
+        for name in ARMS:
+            rows = session.reader.samples(run, name, run.config.study.seeds[0])
+            found = [r["nll_rewrite"] for r in rows if r["decision"] == "accepted"]
+            rewrites[name] = [nll for nll in found if nll is not None]
         figure = figures.mismatch_figure(snapshot.last("scan"), rewrites)
-        return {"mismatch": figure} if figure else {}
+        found_map = run.embedding_map()
+        drawn = {"mismatch": figure, "map": figures.embedding_figure(**found_map) if found_map else None}
+        return {name: figure for name, figure in drawn.items() if figure}
+
+    def played(snapshot: Snapshot, seed: str | None) -> dict[str, Any] | None:
+        if snapshot.run is None:
+            return None
+        return figures.mismatch_over_training(snapshot.events, seed_of(snapshot.run, seed))
 
     session.live(fill, [waiting, table, seed], [arm, seed], depends=("run", "samples"))
-    session.live(spread, [mismatch], depends=("run", "samples", "events"))
+    session.live(played, [over_training], [seed], depends=("run", "events"))
+    session.live(spread, [mismatch], depends=("run", "samples", "embeddings"))
     return arm, seed
 
 

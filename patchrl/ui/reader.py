@@ -69,8 +69,10 @@ class Reader:
     def events(self, run: api.Run) -> list[dict[str, Any]]:
         """The run's events, thinned; only what is new is read."""
         with self._lock:
-            timeline, lock = self._timelines.pop(run.id, None) or (run.timeline(), threading.Lock())
-            self._timelines[run.id] = timeline, lock
+            if run.id not in self._timelines:
+                self._timelines[run.id] = run.timeline(), threading.Lock()
+            self._timelines.move_to_end(run.id)
+            timeline, lock = self._timelines[run.id]
             while len(self._timelines) > KEPT_RUNS:
                 self._timelines.popitem(last=False)
         with lock:  # its own: reading a long run for the first time holds nobody else up

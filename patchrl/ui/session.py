@@ -38,7 +38,7 @@ class Limits:
 
 
 # What a live part may depend on: the chosen run, the list of runs, and the parts of a run.
-EVERYTHING = ("run", "runs", "status", "events", "samples", "result")
+EVERYTHING = ("run", "runs", "status", "events", "samples", "embeddings", "result")
 # Asks whether anything changed, and only then for what changed. A hidden page asks nothing.
 PULSE = """
 let timer = null;
