@@ -13,7 +13,7 @@ from patchrl.views import gain
 
 SURPRISAL_TOP = 6.0  # nats at which the scale is full
 # Five points of the cividis map, light to dark: even for every kind of colour vision, and in grey.
-SCALE = ("#fff6c9", "#f0d873", "#c3ad6a", "#7f7c75", "#3d4d6b")
+SCALE = ("#fff6c9", "#f0d873", "#c3ad6a", "#67686f", "#3d4d6b")
 # The player of `figures.mismatch_over_training`, for any page that has Plotly.
 PLAYER = Path(__file__).with_name("player.js").read_text(encoding="utf-8")
 
@@ -74,7 +74,7 @@ def surprisal_legend() -> str:
         f"{step * i:.1f}{'+' if i == len(SCALE) - 1 else ''}</span>"
         for i, colour in enumerate(SCALE)
     )
-    return f'<p class="note">Surprisal in nats: {boxes} (dark: the backbone would not have written this). Hover over a token, or move with the arrow keys, for its numbers.</p>'
+    return f'<p class="legend">Surprisal in nats: {boxes} (dark: the backbone would not have written this). Hover over a token, or move with the arrow keys, for its numbers.</p>'
 
 
 def bar(name: str, value: float | None, top: float) -> str:
@@ -127,7 +127,8 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """A plain table that scrolls sideways on a narrow screen."""
     head = "".join(f"<th>{escape(h)}</th>" for h in headers)
     body = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table class="plain"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    # It may scroll, so the keyboard must reach it.
+    return f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(headers[0])}"><table class="plain"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def sample_detail(row: dict[str, Any], tokens: dict[str, Any] | None) -> str:
@@ -160,7 +161,7 @@ def sample_detail(row: dict[str, Any], tokens: dict[str, Any] | None) -> str:
 STYLE = """
 .tokens{line-height:1.9;overflow-wrap:anywhere}.tok,.swatch{padding:2px 1px;border-radius:3px;white-space:pre-wrap}.swatch{padding:2px 7px;margin-right:1px}
 .tok:focus{outline:3px solid #0072B2;outline-offset:1px}
-.note{opacity:.75;font-size:.86em;margin:.35em 0}.cards{display:grid;gap:10px;grid-template-columns:repeat(auto-fill,minmax(250px,1fr))}
+.legend{font-size:.86em;margin:.6em 0}.note{opacity:.75;font-size:.86em;margin:.35em 0}.cards{display:grid;gap:10px;grid-template-columns:repeat(auto-fill,minmax(250px,1fr))}
 .cards.two{grid-template-columns:repeat(auto-fit,minmax(290px,1fr))}.cards.three{grid-template-columns:repeat(auto-fit,minmax(240px,1fr))}
 .card{border:1px solid rgba(128,128,128,.35);border-radius:8px;padding:10px;min-width:0}.card header{font-weight:600;margin-bottom:6px}
 .card pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit;margin:0 0 8px;background:none;border:0;padding:0;color:inherit}

@@ -149,7 +149,7 @@ def preflight_card(found: dict[str, Any]) -> str:
         ]
         first = found["first"]
         parts += [
-            markup.table(("Preflight", ""), facts),
+            markup.table(("Preflight", "Found"), facts),
             f"<p><b>First example.</b> {markup.escape(first['question'])}</p>",
             f"<p><b>Expert.</b> {markup.escape(first['solution'])} <b>Answer:</b> {markup.escape(first['reference'])}</p>",
         ]

@@ -30,7 +30,7 @@ def build(session: Session, form: Form) -> gr.Button:
         with gr.Row():
             form.fields("rewrite")
     train = gr.Button("Train the rewriter only", elem_id="train")
-    gr.Markdown("### Training curves")
+    gr.Markdown("## Training curves")
     with gr.Row():
         x = gr.Radio(
             [("steps", "step"), ("rewrites sampled", "samples"), ("minutes", "time")],
