@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,7 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
                 finetune = forgetting.build(session, form)
             with gr.Tab("5 Report", id="report"):
                 results.build(session)
-        session.wire(demo)
-        demo.load(linked, None, [tabs, arm, seed], show_progress="hidden", api_visibility="private")
+        session.wire(demo, linked, [tabs, arm, seed])
         setup.wire(session, form, parts)
         _wire_buttons(session, form, (parts.start, train, finetune), (stop, cancel, resume), parts.card)
     return demo
@@ -115,9 +115,8 @@ def _wire_buttons(session: Session, form: Form, starters: Any, controls: Any, ca
         session.follow(button.click(act(what), session.run, None, **options))
 
 
-def linked(request: gr.Request) -> list[Any]:
+def linked(asked: Mapping[str, str]) -> list[Any]:
     """The tab and the dataset that an address names: `?run=…&row=…` opens a row on Compare."""
-    asked = request.query_params
     if not asked.get("row"):
         return [gr.skip()] * 3
     arm = asked.get("arm")
@@ -158,6 +157,8 @@ def launch(runs_dir: str | None = None, port: int | None = None, **options: Any)
         button_primary_background_fill_hover="*primary_800",
         button_primary_background_fill_dark="*primary_700",
         button_primary_background_fill_hover_dark="*primary_800",
+        button_cancel_background_fill="#b91c1c",
+        button_cancel_background_fill_hover="#991b1b",
     )
     demo.queue(max_size=64).launch(
         server_name="0.0.0.0" if hosted else "127.0.0.1",

@@ -17,8 +17,9 @@ LIVE = ("queued", "running", "stopping")
 IDLE_SECONDS = 15.0
 SET_ADDRESS = """(run) => {
   const url = new URL(window.location);
+  if (!run) return;
   if (run !== url.searchParams.get('run')) for (const key of ['row', 'arm', 'seed']) url.searchParams.delete(key);
-  if (run) url.searchParams.set('run', run); else url.searchParams.delete('run');
+  url.searchParams.set('run', run);
   window.history.replaceState(null, '', url);
 }"""
 
@@ -134,8 +135,16 @@ class Session:
         stamps = self.reader.stamps(run_id if isinstance(run_id, str) else None)
         return self._beat(stamps, _loads(stamps.get("status", "")))
 
-    def wire(self, demo: gr.Blocks) -> None:
-        """Connect the poll, the run picker, and every input a live part depends on."""
+    def wire(
+        self,
+        demo: gr.Blocks,
+        linked: Callable[[Any], list[Any]] = lambda query: [],
+        outputs_linked: Sequence[gr.components.Component | gr.blocks.BlockContext] = (),
+    ) -> None:
+        """Connect the poll, the run picker, and every input a live part depends on.
+
+        `linked` fills `outputs_linked` from what the page's address asks for when it is opened.
+        """
         seen = gr.State({})
 
         def changed(asked: Any) -> dict[str, Any]:
@@ -164,9 +173,10 @@ class Session:
         def opened(request: gr.Request) -> Any:
             asked = request.query_params.get("run")
             choices = self.choices()
-            return gr.update(choices=choices, value=asked or self.busy() or (choices[0] if choices else None))
+            run = gr.update(choices=choices, value=asked or self.busy() or (choices[0] if choices else None))
+            return [run, *linked(request.query_params)]
 
-        follow(demo.load(opened, None, self.run, **quiet))
+        follow(demo.load(opened, None, [self.run, *outputs_linked], **quiet))
 
 
 def _digest(value: Any) -> str:

@@ -1,0 +1,90 @@
+"""The app as a person starts it, a real Chromium, and pages that report what went wrong in them."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class Server:
+    """The app on a free port, over its own runs folder."""
+
+    def __init__(self, runs_dir: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.runs_dir = runs_dir
+        self.url = f"http://127.0.0.1:{self.port}/"
+        self.env = os.environ | {"PATCHRL_RUNS_DIR": str(runs_dir), "GRADIO_SERVER_PORT": str(self.port)}
+        self.env["GRADIO_ANALYTICS_ENABLED"] = "False"
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=ROOT, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.process.stdout.read().decode()
+            try:
+                urllib.request.urlopen(self.url, timeout=2).read()
+                return
+            except OSError:
+                time.sleep(0.2)
+        raise AssertionError("the app did not answer within 90 s")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    made = Server(tmp_path_factory.mktemp("runs"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    with playwright.sync_playwright() as engine:
+        if path is None and not Path(engine.chromium.executable_path).exists():
+            pytest.skip("no Chromium here")
+        made = engine.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def page(browser, server):
+    """A page of its own visitor; `problems` collects errors and requests that leave this machine."""
+    made = browser.new_page(viewport={"width": 1280, "height": 900})
+    made.problems = []
+    made.on("console", lambda m: made.problems.append(m.text) if m.type == "error" else None)
+    made.on("pageerror", lambda e: made.problems.append(str(e)))
+    made.on("request", lambda r: made.problems.append(f"outside: {r.url}") if outside(r.url) else None)
+    made.set_default_timeout(30_000)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def shots(tmp_path_factory):
+    """Takes a picture of a page; kept in $PATCHRL_SCREENSHOTS where that is set."""
+    folder = Path(os.environ.get("PATCHRL_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return lambda page, name: page.screenshot(path=folder / f"{name}.png", full_page=True)
+
+
+def outside(url: str) -> bool:
+    return not url.startswith(("http://127.0.0.1", "data:", "blob:"))
