@@ -142,6 +142,7 @@ def describe_status(status: dict[str, Any]) -> str:
         line = f"{status['state']}: {where or 'starting'}"
         if status.get("total"):
             line += f", {status['done']} of {status['total']}"
+            line += f" ({status['note']})" if status.get("note") else ""
             if status.get("eta_seconds") is not None:
                 line += f", {format_seconds(status['eta_seconds'])} left in this stage"
         return line

@@ -14,6 +14,7 @@ LAYERS = [
     {"config", "instructions", "presets"},
     {"tasks", "equations", "statistics", "plane"},
     {"nano", "verify", "data"},
+    {"formatted"},
     {"preflight"},
     {"backbone", "views", "runs"},
     {"embedding", "judge"},

@@ -24,6 +24,7 @@ CANDIDATES = {
 }
 TOP_ALTERNATIVES = 5
 DIVERSITY_SAMPLE = 256
+SURPRISAL_ROWS = 128  # read at a time, so that progress shows
 EMBEDDED = 128  # as many as the scan looks at
 
 
@@ -78,7 +79,11 @@ def rewrite_dataset(
     )
     write_rows(out, [row_of(r) for r in rewrites])
     if surprisal_out is not None:
-        write_rows(surprisal_out, surprisal_rows(backbone, rewrites))
+        rows: list[dict[str, Any]] = []
+        for start in range(0, len(rewrites), SURPRISAL_ROWS):
+            rows += surprisal_rows(backbone, rewrites[start : start + SURPRISAL_ROWS])
+            recorder.progress(len(rows), len(rewrites), "reading token by token")
+        write_rows(surprisal_out, rows)
     if embeddings_out is not None:
         first = rewrites[:EMBEDDED]
         texts = [r.text for r in first]

@@ -11,7 +11,7 @@ import gradio as gr
 
 from patchrl import api, markup, views
 from patchrl.errors import PatchRLError
-from patchrl.ui import compare, forgetting, results, setup, training
+from patchrl.ui import compare, forgetting, results, runsettings, setup, training
 from patchrl.ui.charts import plotly_script
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 CSS = (HERE / "page.css").read_text(encoding="utf-8") + markup.STYLE
 # Behaviour of markup wherever it appears: tooltips and arrow keys of tokens, the player of distributions.
 SCRIPTS = f"<script>{(HERE / 'tokens.js').read_text(encoding='utf-8')}{markup.PLAYER}</script>"
+STARTED = {"scan": "Scanning. The histogram appears on this tab in a moment."}
 FONTS = ["ui-sans-serif", "system-ui", "sans-serif"]
 
 
@@ -41,6 +42,7 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
         status = gr.HTML("", elem_id="status")
         session.live(status_line, [status], depends=("run", "status"))
         session.live(usable, [stop, cancel, resume], depends=("run", "status", "result"))
+        clone = runsettings.build(session)
         with gr.Tabs() as tabs:
             with gr.Tab("1 Setup", id="setup"):
                 parts = setup.build(session, form)
@@ -54,13 +56,16 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
                 results.build(session)
         session.wire(demo, linked, [tabs, arm, seed])
         setup.wire(session, form, parts)
-        _wire_buttons(session, form, (parts.start, train, finetune), (stop, cancel, resume), parts.card)
+        runsettings.wire(session, form, clone)
+        starters = {"report": parts.start, "scan": parts.scan, "train": train}
+        _wire_buttons(session, form, starters, finetune, (stop, cancel, resume), parts.card)
     return demo
 
 
-def _wire_buttons(session: Session, form: Form, starters: Any, controls: Any, card: gr.HTML) -> None:
-    """Connect the buttons that start, stop and continue runs."""
-    start, train, finetune = starters
+def _wire_buttons(
+    session: Session, form: Form, starters: dict[str, gr.Button], finetune: gr.Button, controls: Any, card: gr.HTML
+) -> None:
+    """Connect the buttons that start (up to a stage), stop and continue runs."""
     stop, cancel, resume = controls
 
     def starter(upto: str) -> Any:
@@ -76,14 +81,16 @@ def _wire_buttons(session: Session, form: Form, starters: Any, controls: Any, ca
             except PatchRLError as error:
                 gr.Warning(str(error))
                 return gr.skip(), setup.problem(str(error))
-            gr.Info("Started. Follow it on the tabs Train rewriter, Compare, and Fine-tune & forgetting.")
+            gr.Info(
+                STARTED.get(upto, "Started. Follow it on the tabs Train rewriter, Compare, and Fine-tune & forgetting.")
+            )
             return gr.update(choices=session.choices(), value=run.id), ""
 
         return begin
 
-    # One queue for both buttons: pressing twice must not start two runs.
+    # One queue for all of them: pressing twice must not start two runs.
     one: dict[str, Any] = {"concurrency_id": "start", "concurrency_limit": 1, "api_visibility": "private"}
-    for button, upto in ((start, "report"), (train, "train")):
+    for upto, button in starters.items():
         session.follow(button.click(starter(upto), form.inputs(), [session.run, card], **one))
 
     def act(what: str) -> Any:
@@ -136,7 +143,9 @@ def status_line(snapshot: Snapshot) -> str:
         return f'<p class="note">{markup.escape(snapshot.problem or "No run yet. Press Start on the Setup tab.")}</p>'
     status, line = snapshot.status, views.describe_status(snapshot.status)
     if status["state"] == "failed":
-        return f'<p class="problem" role="alert">✗ {markup.escape(line)}</p>'
+        last = markup.escape("\n".join(snapshot.run.log_tail(12))) or "The log is empty."
+        log = f'<details><summary>Last lines of its log</summary><pre class="code" tabindex="0">{last}</pre></details>'
+        return f'<p class="problem" role="alert">✗ {markup.escape(line)}</p>{log}'
     sign = {"done": "✓ ", "stopped": "■ ", "cancelled": "■ "}.get(status["state"], "")
     if status["state"] not in LIVE:
         return f'<div class="status">{sign}{markup.escape(line)}</div>'

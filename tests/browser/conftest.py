@@ -57,6 +57,7 @@ def server(tmp_path_factory):
 def browser():
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    playwright.expect.set_options(timeout=30_000)  # patience costs nothing where all is well
     with playwright.sync_playwright() as engine:
         if path is None and not Path(engine.chromium.executable_path).exists():
             pytest.skip("no Chromium here")

@@ -15,7 +15,7 @@ STEPS = 8
 @pytest.fixture
 def setup(page, server):
     page.goto(server.url)
-    page.locator("#start").wait_for()
+    playwright.expect(page.locator("#status")).not_to_be_empty()  # the page has spoken with its server
     return page
 
 
