@@ -96,6 +96,7 @@ def layout(title: str, x: str, y: str, **extra: Any) -> Figure:
         "yaxis": {"title": {"text": y}, "gridcolor": "rgba(128,128,128,.18)", "zeroline": False},
         # At the bottom of the whole figure, which reserves its rows there however narrow the page is.
         "legend": {"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "rgba(128,128,128,.7)", "activecolor": "#009E73"},
         "uirevision": "keep",
         "height": 260,
     }

@@ -22,7 +22,8 @@ const ink = getComputedStyle(document.body).color;
 for (const node of document.querySelectorAll('[data-figure]')) {
   const figure = figures[node.dataset.figure];
   figure.layout.font = {color: ink, size: 12};
-  Plotly.newPlot(node, figure.data, figure.layout, {responsive: true, displaylogo: false});
+  Plotly.newPlot(node, figure.data, figure.layout, {responsive: true, displaylogo: false,
+    modeBarButtons: [['toImage', 'zoom2d', 'pan2d', 'resetScale2d']]});
 }
 if (played) patchrlPlayer(document.getElementById('player'))(played);
 """

@@ -22,6 +22,9 @@ HERE = Path(__file__).parent
 CSS = (HERE / "page.css").read_text(encoding="utf-8") + markup.STYLE
 # Behaviour of markup wherever it appears: tooltips and arrow keys of tokens, the player of distributions.
 SCRIPTS = f"<script>{(HERE / 'tokens.js').read_text(encoding='utf-8')}{markup.PLAYER}</script>"
+TITLE = (
+    "<h1>PatchRL</h1><p>Rewrite fine-tuning data the way the model itself answers, and measure what is forgotten.</p>"
+)
 STARTED = {"scan": "Scanning. The histogram appears on this tab in a moment."}
 FONTS = ["ui-sans-serif", "system-ui", "sans-serif"]
 
@@ -30,8 +33,8 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
     """The app over the runs of one folder."""
     session, form = Session(runs_dir, limits or Limits()), Form()
     with gr.Blocks(title="PatchRL") as demo:
-        gr.Markdown("# PatchRL\nRewrite fine-tuning data the way the model answers, and measure what is forgotten.")
-        with gr.Row():
+        gr.HTML(TITLE, elem_id="title")
+        with gr.Row(elem_id="controls"):
             session.run = gr.Dropdown(
                 [], value=None, label="Run", info="Everything below shows this run.", allow_custom_value=True,
                 elem_id="run", scale=3,

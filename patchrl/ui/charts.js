@@ -4,6 +4,8 @@ const grid = document.createElement('div');
 grid.className = 'patchrl-charts';
 const nodes = {};
 
+const CONFIG = {responsive: true, displaylogo: false, modeBarButtons: [['toImage', 'zoom2d', 'pan2d', 'resetScale2d']]};
+
 // Titles do not wrap by themselves: break them where the node's width asks for it.
 const wrapped = (text, width, size) => {
   const room = Math.max(12, Math.floor(width / (size * 0.56)));
@@ -30,7 +32,7 @@ const fitted = (figure, node) => {
 const update = async (node) => {
   if (node._dragging) return; // a zoom in the making; drawn when the mouse is up
   const figure = node.figure;
-  await Plotly.react(node, figure.data, fitted(figure, node), {responsive: true, displaylogo: false});
+  await Plotly.react(node, figure.data, fitted(figure, node), CONFIG);
   if (node.pointer && node.matches(':hover')) Plotly.Fx.hover(node, node.pointer);
 };
 
