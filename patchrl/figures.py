@@ -243,8 +243,11 @@ def mismatch_figure(scan: dict[str, Any] | None, rewrites: dict[str, list[float]
             "x": _centres(top),
             "y": _shares(values, top),
             "width": top / BINS,
-            "opacity": 0.55,
-            "marker": {"color": ARM_COLOURS.get(arm, "#56B4E9"), "pattern": {"shape": ARM_PATTERNS.get(arm, "")}},
+            "opacity": 0.65,
+            "marker": {
+                "color": ARM_COLOURS.get(arm, "#56B4E9"),
+                "pattern": {"shape": ARM_PATTERNS.get(arm, ""), "fillmode": "overlay", "size": 6},
+            },
             "hovertemplate": "ℓ about %{x:.2f}<br>share %{y:.1%}<extra>%{fullData.name}</extra>",
         }
         for arm, values in series.items()
