@@ -28,7 +28,6 @@ ARM_SYMBOLS = {
     "rl": "circle",
     "own": "cross",
 }
-ARM_PATTERNS = {"expert": "/", "prompted": ".", "best-of-k": "-", "rl": ""}
 # Where a text comes from, as against the arm it is a target of.
 SOURCE_NAMES = {
     "expert": "Expert solutions",
@@ -36,7 +35,7 @@ SOURCE_NAMES = {
     "prompted": "Prompted rewrites",
     "rl": "Rewriter's rewrites",
 }
-SOURCE_DASHES = {"expert": "dash", "own": "dot", "prompted": "dashdot", "rl": "solid"}
+SOURCE_DASHES = {"expert": "dash", "own": "dot", "prompted": "dashdot", "best-of-k": "longdash", "rl": "solid"}
 SEED_COLOURS = ("#009E73", "#0072B2", "#CC79A7", "#E69F00", "#56B4E9", "#D55E00")
 SEED_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 MAX_POINTS = 500
@@ -213,7 +212,7 @@ def _band(xs: list[float], ys: list[float | None], spread: list[float | None], l
 
 
 BINS = 36
-AXIS_NLL = "ℓ, nats per token (left: as the backbone writes)"
+AXIS_NLL = "ℓ, nats per token"
 
 
 def _shares(values: Sequence[float], top: float) -> list[float]:
@@ -229,7 +228,7 @@ def _centres(top: float) -> list[float]:
 
 
 def mismatch_figure(scan: dict[str, Any] | None, rewrites: dict[str, list[float]]) -> Figure | None:
-    """Histograms of ℓ: the backbone's own answers, expert solutions, and each arm's rewrites."""
+    """Distributions of ℓ: the backbone's own answers, expert solutions, and each arm's rewrites."""
     series = {"own": scan["own_nll"], "expert": scan["expert_nll"]} if scan else {}
     series |= rewrites
     series = {arm: values for arm, values in series.items() if values}
@@ -237,29 +236,12 @@ def mismatch_figure(scan: dict[str, Any] | None, rewrites: dict[str, list[float]
         return None
     top = max(max(values) for values in series.values()) * 1.02 or 1.0
     traces = [
-        {
-            "type": "bar",
-            "name": ARM_NAMES.get(arm, arm),
-            "x": _centres(top),
-            "y": _shares(values, top),
-            "width": top / BINS,
-            "opacity": 0.65,
-            "marker": {
-                "color": ARM_COLOURS.get(arm, "#56B4E9"),
-                "pattern": {"shape": ARM_PATTERNS.get(arm, ""), "fillmode": "overlay", "size": 6},
-            },
-            "hovertemplate": "ℓ about %{x:.2f}<br>share %{y:.1%}<extra>%{fullData.name}</extra>",
-        }
-        for arm, values in series.items()
+        _outline(arm, ARM_NAMES.get(arm, arm), _centres(top), _shares(values, top)) for arm, values in series.items()
     ]
-    look = layout(
-        "How surprising each text is to the backbone",
-        AXIS_NLL,
-        "share of texts",
-        barmode="overlay",
-        height=320,
-    )
-    return {"data": traces, "layout": look}
+    return {
+        "data": traces,
+        "layout": layout("How surprising each text is to the backbone", AXIS_NLL, "share of texts", height=320),
+    }
 
 
 def mismatch_over_training(events: Sequence[Event], seed: int | None = None) -> dict[str, Any] | None:
@@ -285,8 +267,10 @@ def mismatch_over_training(events: Sequence[Event], seed: int | None = None) -> 
     highest = max(max(shares) for shares in [*(f["y"] for f in frames), *(_shares(v, top) for v in still.values())])
     return {
         "frames": frames,
-        "still": [_outline(name, _centres(top), _shares(values, top)) for name, values in still.items()],
-        "moving": _outline("rl", _centres(top), []),
+        "still": [
+            _outline(name, SOURCE_NAMES[name], _centres(top), _shares(values, top)) for name, values in still.items()
+        ],
+        "moving": _outline("rl", SOURCE_NAMES["rl"], _centres(top), []),
         "told": f"For comparison: {means}." if means else "",
         "layout": layout(
             "Mismatch over training", AXIS_NLL, "share of texts", height=330, yaxis={"range": [0, 1.05 * highest]}
@@ -294,17 +278,18 @@ def mismatch_over_training(events: Sequence[Event], seed: int | None = None) -> 
     }
 
 
-def _outline(source: str, xs: list[float], ys: list[float]) -> Figure:
-    colour = ARM_COLOURS[source]
+def _outline(source: str, name: str, xs: list[float], ys: list[float]) -> Figure:
+    """A histogram as a stepped line: several can lie over each other, and dashes repeat what colours say."""
+    colour = ARM_COLOURS.get(source, "#56B4E9")
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": SOURCE_NAMES[source],
+        "name": name,
         "x": xs,
         "y": ys,
         "fill": "tozeroy",
         "fillcolor": _rgba(colour, 0.18),
-        "line": {"shape": "hvh", "color": colour, "width": 2, "dash": SOURCE_DASHES[source]},
+        "line": {"shape": "hvh", "color": colour, "width": 2, "dash": SOURCE_DASHES.get(source, "solid")},
         "hovertemplate": "ℓ about %{x:.2f}<br>share %{y:.1%}<extra>%{fullData.name}</extra>",
     }
 

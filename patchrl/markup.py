@@ -153,8 +153,6 @@ def sample_detail(row: dict[str, Any], tokens: dict[str, Any] | None) -> str:
             f'<article class="card"><header>Rewrite, as the backbone reads it</header>{surprisal(tokens["rewrite"], "Rewrite")}</article>',
             "</div>",
         ]
-    else:
-        parts.append('<p class="note">Token surprisal is kept for the first seed of a study only.</p>')
     return "".join(parts) + "</div>"
 
 

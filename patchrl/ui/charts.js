@@ -29,8 +29,11 @@ const fitted = (figure, node) => {
   return look;
 };
 
-const update = async (node) => {
-  if (node._dragging) return; // a zoom in the making; drawn when the mouse is up
+// One drawing after the other: two at once on one node leave it half drawn.
+const update = (node) => { node.drawn = (node.drawn || Promise.resolve()).then(() => redraw(node)).catch(console.error); };
+
+const redraw = async (node) => {
+  if (node._dragging || !node.isConnected) return; // a zoom in the making is drawn when the mouse is up
   const figure = node.figure;
   await Plotly.react(node, figure.data, fitted(figure, node), CONFIG);
   if (node.pointer && node.matches(':hover')) Plotly.Fx.hover(node, node.pointer);

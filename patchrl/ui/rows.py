@@ -43,7 +43,9 @@ def rows_table(session: Session) -> gr.HTML:
         if found is None:
             return '<p class="note">That row is not in this dataset; choose one in the table.</p>'
         run = api.open_run(_text(asked, "run"), runs_dir=session.runs_dir)
-        return markup.sample_detail(found, run.surprisal(_arm(asked), _number(asked, "seed"), wanted))
+        tokens = run.surprisal(_arm(asked), _number(asked, "seed"), wanted)
+        note = "" if tokens else '<p class="note">Token surprisal is kept for the first seed of a study only.</p>'
+        return markup.sample_detail(found, tokens) + note
 
     # In the script and not as properties: those are lost when a value comes before the tab is first opened.
     columns = [[name, title, number] for name, (title, _, number) in samples.COLUMNS.items()]

@@ -105,6 +105,7 @@ def test_the_report_draws_every_figure_offline(page, server, shots):
     slots = page.locator("[data-figure]").count()
     playwright.expect(page.locator("[data-figure] .main-svg").first).to_be_visible()
     assert page.locator("[data-figure].js-plotly-plot").count() == slots
+    assert page.locator("[data-figure=map]").count() == 1
     page.locator("#player .main-svg").first.wait_for()
     assert not [p for p in page.problems if not p.startswith("outside: file:")], page.problems
     shots(page, "story-5-report")
