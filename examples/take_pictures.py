@@ -89,7 +89,7 @@ def main() -> None:
         page = browser.new_page(viewport={"width": 1080, "height": 900})
         page.goto(f"{options.url}/?run={options.run}")
         page.locator("#start").wait_for()
-        page.locator("#status p, #status div").first.wait_for()
+        page.wait_for_function("document.querySelector('#status').innerText.trim()")
         if options.live:
             frames = follow(page)
             if not frames:
