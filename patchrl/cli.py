@@ -201,7 +201,7 @@ class Progress:
         elif event["kind"] == "train" and event["step"] % 10 == 0:
             self.say(
                 f"  step {event['step']}: reward {event['reward']:.3f}, gate {event['consistency']:.0%}, "
-                f"ℓ {'–' if event['nll'] is None else format(event['nll'], '.3f')}"
+                f"ℓ {'–' if event['nll'] is None else format(event['nll'], '.3f')}{views.lost_groups(event)}"
             )
         elif event["kind"] == "message":
             self.say(f"  {event['level']}: {event['text']}")

@@ -20,6 +20,7 @@ from patchrl.runs.events import read_events
 from patchrl.runs.folder import RunFolder
 from patchrl.statistics import absolute_forgetting, arm_statistics, correct_by_task
 from patchrl.types import EvalItem, Recorder
+from patchrl.views import describe_calibration
 
 STAGES = ("scan", "train", "rewrite", "finetune", "evaluate", "report")
 
@@ -107,6 +108,9 @@ class Study:
         result |= {"kept": self.data.kept, "dropped": self.data.dropped}
         self.folder.write_json(self.folder.scan, result)
         self.recorder.event("scan", **result)
+        if "open_gate" in result:
+            told = describe_calibration(result["open_gate"])
+            self.recorder.event("message", level="info", text=told)
 
     def _train(self, seed: int) -> None:
         from patchrl.stages.train_rewriter import train_rewriter

@@ -108,6 +108,25 @@ def per_seed_rows(result: dict[str, Any]) -> list[list[str]]:
     return rows
 
 
+def describe_calibration(open_gate: dict[str, Any]) -> str:
+    """How open answers are told apart, in a sentence."""
+    pairs = len(open_gate["same"]) + len(open_gate["different"])
+    return (
+        f"Open answers: a rewrite says what the expert says from a cosine of {open_gate['threshold']:.3f} on, which is "
+        f"right for {open_gate['balanced_accuracy']:.0%} of this data's own {pairs} pairs (rewrites of the same and of "
+        "another example)."
+    )
+
+
+def lost_groups(event: dict[str, Any]) -> str:
+    """What a training step could not learn from, as the end of a line; empty when it was nothing."""
+    parts = (
+        (event.get("failed_groups"), "without a passing rewrite"),
+        (event.get("unscorable_groups"), "without a verdict"),
+    )
+    return "".join(f", {count} group{'s' if count > 1 else ''} {what}" for count, what in parts if count)
+
+
 def gain(row: dict[str, Any]) -> float | None:
     """ℓ of the expert solution minus ℓ of the rewrite, in nats per token; None without a score."""
     if row["nll_rewrite"] is None or row["nll_expert"] is None:
