@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from synthetic import GrowingRun
 
 from patchrl import cli
 
@@ -104,3 +105,13 @@ def test_settings_lists_every_section(capsys):
     out = capsys.readouterr().out
     for name in ("rewriter.group_size", "reward.lambda_dist", "finetune.learning_rate", "evaluate.general"):
         assert name in out
+
+
+def test_diff_names_the_settings_in_which_two_runs_differ(runs_dir, capsys):
+    first, second = GrowingRun(runs_dir, "first", seeds=(0,)), GrowingRun(runs_dir, "second", seeds=(0, 1))
+    assert cli.main(["diff", first.id, second.id]) == 0
+    shown = capsys.readouterr().out
+    assert "study.seeds" in shown
+    assert "[0, 1]" in shown
+    assert cli.main(["diff", first.id, first.id]) == 0
+    assert "same settings" in capsys.readouterr().out
