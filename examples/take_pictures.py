@@ -27,7 +27,7 @@ FRAME_SECONDS = 2.0  # between two frames of the animation
 SHOWN_MS, LAST_MS = 180, 2500
 MOST_FRAMES = 60
 MOST_BYTES = 1_500_000
-SIZE = (1080, 560)
+SIZE = (1080, 476)  # two rows of three curves
 
 
 def take_pictures(page: Page) -> None:
@@ -89,7 +89,7 @@ def main() -> None:
     options = parser.parse_args()
     with sync_playwright() as engine:
         browser = engine.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1080, "height": 900})
+        page = browser.new_page(viewport={"width": 1280 if options.live else 1080, "height": 900})
         page.goto(f"{options.url}/?run={options.run}")
         page.locator("#start").wait_for()
         page.wait_for_function("document.querySelector('#status').innerText.trim()")
