@@ -307,6 +307,19 @@ def to_toml(config: StudyConfig) -> str:
     return "\n".join(lines)
 
 
+def differences(first: StudyConfig, second: StudyConfig) -> list[tuple[str, str, str]]:
+    """Settings in which two configs differ: `section.key` and both values as TOML (– where empty)."""
+    rows = []
+    for section in StudyConfig.model_fields:
+        a, b = getattr(first, section), getattr(second, section)
+        for key in type(a).model_fields:
+            values = [getattr(a, key), getattr(b, key)]
+            if values[0] != values[1]:
+                told = ["–" if value is None else _toml_value(value) for value in values]
+                rows.append((f"{section}.{key}", told[0], told[1]))
+    return rows
+
+
 def _toml_value(value: Any) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml_value(v) for v in value) + "]"

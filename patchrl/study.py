@@ -120,7 +120,7 @@ class Study:
         from patchrl.stages.scan import scan
 
         with self._gate(self._backbone()) as gate:
-            result = scan(self.config, gate, self.data.train, self.recorder)
+            result = scan(self.config, gate, self.data.train, self.recorder, self.folder.embeddings("scan"))
         result |= {"kept": self.data.kept, "dropped": self.data.dropped}
         self.folder.write_json(self.folder.scan, result)
         self.recorder.event("scan", **result)
@@ -159,11 +159,13 @@ class Study:
                 from peft import PeftModel
 
                 backbone.model = PeftModel.from_pretrained(backbone.model, str(self.folder.adapter(seed, rewriter)))
-            surprisal = self.folder.surprisal(source, seed) if seed == self.config.study.seeds[0] else None
+            shown = seed == self.config.study.seeds[0]  # what only pages look at is made once
+            surprisal = self.folder.surprisal(source, seed) if shown else None
+            embeddings = self.folder.embeddings(source) if shown else None
             samples = self.folder.samples(source, seed)
             with self._gate(backbone) as gate:
                 summary = rewrite_dataset(
-                    self.config, gate, self.data.train, source, seed, samples, surprisal, self.recorder
+                    self.config, gate, self.data.train, source, seed, samples, surprisal, self.recorder, embeddings
                 )
         summary["seconds"] = round(time.time() - started, 2)
         self.folder.write_json(self.folder.targets(source, seed), summary)
@@ -337,10 +339,15 @@ class Study:
         seed = self.config.study.seeds[0]
         sources = [source for source in sources_in_order(self.arms) if source != "expert"]
         samples: dict[str, Any] = {source: read_rows(self.folder.samples(source, seed)) for source in sources}
-        html = build_report(self.config, read_events(self.folder.events), result, samples)
+        html = build_report(self.config, read_events(self.folder.events), result, samples, self._embedding_map())
         temporary = self.folder.report.with_suffix(".part")
         temporary.write_text(html, encoding="utf-8")
         temporary.replace(self.folder.report)
+
+    def _embedding_map(self) -> dict[str, Any] | None:
+        from patchrl.runs.embeddings import embedding_map
+
+        return embedding_map(self.folder)
 
 
 def run_study(config: StudyConfig, folder: RunFolder, recorder: Recorder, upto: str = "report") -> None:

@@ -232,38 +232,11 @@ def lost_groups(event: dict[str, Any]) -> str:
     return "".join(f", {count} group{'s' if count > 1 else ''} {what}" for count, what in parts if count)
 
 
-SAMPLE_FILTERS = {
-    "all": lambda row: True,
-    "accepted": lambda row: row["decision"] == "accepted",
-    "fallback": lambda row: row["decision"] != "accepted",
-    "unscorable": lambda row: row["passed"] is None,
-}
-SAMPLE_ORDERS = {"file order": None, "biggest gain": True, "smallest gain": False}
-
-
 def gain(row: dict[str, Any]) -> float | None:
     """ℓ of the expert solution minus ℓ of the rewrite, in nats per token; None without a score."""
     if row["nll_rewrite"] is None or row["nll_expert"] is None:
         return None
     return row["nll_expert"] - row["nll_rewrite"]
-
-
-def select_samples(
-    rows: Sequence[dict[str, Any]], *, keep: str = "all", order: str = "file order", search: str = ""
-) -> list[dict[str, Any]]:
-    """Rows of a rewritten dataset that pass a filter and hold a text, in an order; missing gains come last."""
-    needle = search.strip().lower()
-    chosen = [
-        row
-        for row in rows
-        if SAMPLE_FILTERS[keep](row)
-        and (not needle or any(needle in str(row[k]).lower() for k in ("question", "expert", "rewrite")))
-    ]
-    descending = SAMPLE_ORDERS[order]
-    if descending is None:
-        return chosen
-    scored = sorted((r for r in chosen if gain(r) is not None), key=lambda r: gain(r) or 0.0, reverse=descending)
-    return scored + [r for r in chosen if gain(r) is None]
 
 
 def format_seconds(seconds: float | None) -> str:
@@ -293,6 +266,7 @@ def describe_status(status: dict[str, Any]) -> str:
         line = f"{status['state']}: {where or 'starting'}"
         if status.get("total"):
             line += f", {status['done']} of {status['total']}"
+            line += f" ({status['note']})" if status.get("note") else ""
             if status.get("eta_seconds") is not None:
                 line += f", {format_seconds(status['eta_seconds'])} left in this stage"
         return line

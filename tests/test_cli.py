@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from synthetic import GrowingRun
 
 from patchrl import cli
 
@@ -111,3 +112,13 @@ def test_arms_lists_sources_losses_and_tunings_with_their_numbers(capsys):
     out = capsys.readouterr().out
     for text in ("mind-the-gap", "arXiv 2509.15157", "eaft", "wise-ft", "=0.5 (α)"):
         assert text in out
+
+
+def test_diff_names_the_settings_in_which_two_runs_differ(runs_dir, capsys):
+    first, second = GrowingRun(runs_dir, "first", seeds=(0,)), GrowingRun(runs_dir, "second", seeds=(0, 1))
+    assert cli.main(["diff", first.id, second.id]) == 0
+    shown = capsys.readouterr().out
+    assert "study.seeds" in shown
+    assert "[0, 1]" in shown
+    assert cli.main(["diff", first.id, first.id]) == 0
+    assert "same settings" in capsys.readouterr().out

@@ -95,24 +95,32 @@ class RunFolder:
     def report(self) -> Path:
         return self.path / "report.html"
 
+    @property
+    def samples_dir(self) -> Path:
+        return self.path / "samples"
+
     def samples(self, source: str, seed: int) -> Path:
         """Rows of one source of targets (`Arm.data`), one JSON line an example; arms of that source share them."""
-        return self.path / "samples" / f"{source}-seed{seed}.jsonl"
+        return self.samples_dir / f"{source}-seed{seed}.jsonl"
 
     def surprisal(self, source: str, seed: int) -> Path:
         """Token surprisal of the same rows."""
-        return self.path / "samples" / f"{source}-seed{seed}.surprisal.jsonl"
+        return self.samples_dir / f"{source}-seed{seed}.surprisal.jsonl"
 
     def targets(self, source: str, seed: int) -> Path:
         """Summary of a source's fine-tuning targets."""
-        return self.path / "samples" / f"{source}-seed{seed}.summary.json"
+        return self.samples_dir / f"{source}-seed{seed}.summary.json"
+
+    def embeddings(self, source: str) -> Path:
+        """Embeddings of a sample of texts: `scan` (expert, own, prompted), or a source of targets."""
+        return self.path / "embeddings" / f"{source}.npz"
 
     def replay(self, seed: int) -> Path:
         """General questions with the backbone's own answers, for arms with replay."""
-        return self.path / "samples" / f"replay-seed{seed}.jsonl"
+        return self.samples_dir / f"replay-seed{seed}.jsonl"
 
     def replay_summary(self, seed: int) -> Path:
-        return self.path / "samples" / f"replay-seed{seed}.summary.json"
+        return self.samples_dir / f"replay-seed{seed}.summary.json"
 
     def adapter(self, seed: int, rewriter: str = "rl") -> Path:
         """A trained rewriter, by its name in `patchrl.arms.REWRITERS`."""

@@ -29,6 +29,7 @@ from patchrl.types import Example, Recorder
 
 CHECKPOINT_STEPS = 10
 PROBES = 8
+SPREADS, SPREAD_SIZE = 60, 256  # steps at which the ℓ of passing rewrites is recorded one by one; at most so many
 ALARM_STEPS = 3  # one odd batch is no trend
 
 
@@ -114,6 +115,10 @@ class _Watcher(TrainerCallback):
             signs={name: round(share, 4) for name, share in stats.signs.items()},
         )
         emit_group(self.recorder, self.seed, state.global_step, stats)
+        every = max(1, state.max_steps // SPREADS)
+        if passing and (state.global_step % every == 0 or state.global_step in (1, state.max_steps)):
+            spread = [round(nll, 3) for nll in passing[:SPREAD_SIZE]]
+            self.recorder.event("spread", seed=self.seed, step=state.global_step, nll=spread)
         self._warn(state.global_step, stats.signs)
         self.recorder.progress(state.global_step, state.max_steps)
 

@@ -55,7 +55,7 @@ def build(session: Session, form: Form) -> gr.Button:
             more = f"<details><summary>Every pair of arms</summary>{pairs}</details>" + more
         return [told, {"plane": figures.gain_forgetting_figure(snapshot.result)}, shown + more, lower]
 
-    session.live(fill, [headline, plane, table, losses])
+    session.live(fill, [headline, plane, table, losses], depends=("run", "events", "result"))
     return finetune
 
 
