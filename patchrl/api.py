@@ -12,10 +12,32 @@ from typing import Any
 from patchrl.config import StudyConfig, load_config, to_toml
 from patchrl.errors import ConfigError, PatchRLError, RunError
 from patchrl.jobs import launch
+from patchrl.jobs.asking import Caps, calibrated, lab_example, play_settings, prompted, typed_example, writers_of
 from patchrl.jobs.liveness import LIVE, log_tail, resolve_status
+from patchrl.jobs.playground import Answer, Playground
 from patchrl.runs.events import read_new_events
 from patchrl.runs.folder import RunFolder, default_runs_dir
+from patchrl.types import Writer
+from patchrl.verify import verify_answer
 
+__all__ = [
+    "Answer",
+    "Caps",
+    "Playground",
+    "Run",
+    "Writer",
+    "check",
+    "lab_example",
+    "list_runs",
+    "open_run",
+    "play_settings",
+    "prompted",
+    "require_ready",
+    "run",
+    "start",
+    "typed_example",
+    "verify_answer",
+]
 POLL_SECONDS = 0.2
 EXPORTS = ("report", "jsonl", "parquet", "adapter")
 
@@ -120,6 +142,15 @@ class Run:
 
             pd.DataFrame(records).to_parquet(path)
         return path
+
+    def writers(self) -> list[Writer]:
+        """Who can rewrite in the playground: the prompted backbone, and the newest rewriter of every seed."""
+        return writers_of(self.folder, self.config)
+
+    @property
+    def threshold(self) -> float | None:
+        """From which similarity open answers count as the same; None before the scan or for other tasks."""
+        return calibrated(self.folder)
 
     # --- what one can do to it --------------------------------------------------------------------
 

@@ -24,7 +24,8 @@ LAYERS = [
     {"study"},
     {"jobs"},
     {"api"},
-    {"cli", "ui"},
+    {"trying", "ui"},
+    {"cli"},
     {"__main__", "__init__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

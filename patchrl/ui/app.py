@@ -9,7 +9,7 @@ import gradio as gr
 
 from patchrl import api, markup, views
 from patchrl.errors import PatchRLError
-from patchrl.ui import compare, forgetting, results, setup, training
+from patchrl.ui import answers, compare, forgetting, results, setup, training
 from patchrl.ui.charts import plotly_script
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
@@ -25,6 +25,7 @@ CSS = (
 .status{display:grid;gap:6px}.status progress{width:100%;height:10px;accent-color:#009E73}
 """
     + markup.STYLE
+    + answers.STYLE
 )
 FONTS = ["ui-sans-serif", "system-ui", "sans-serif"]
 

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from patchrl import api, figures, markup, views
+from patchrl.ui import playground
 from patchrl.ui.charts import charts
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Session, no_run
@@ -36,6 +37,7 @@ def build(session: Session) -> None:
         elem_id="detail",
     )
     mismatch = charts("Mismatch")
+    playground.build(session)
 
     def chosen(snapshot: Snapshot, arm: str, seed: str | None) -> list[dict[str, Any]]:
         if snapshot.run is None:
