@@ -120,8 +120,14 @@ class Player:
 
 def identity(config: StudyConfig, threshold: float | None) -> str:
     """What makes two requests share one backbone and gate."""
-    parts = (config.backbone, config.gate, config.reward.embedder, config.data.task)
-    return json.dumps([p.model_dump() if hasattr(p, "model_dump") else p for p in parts] + [threshold])
+    parts = [
+        config.backbone.model_dump(),
+        config.gate.model_dump(),
+        config.reward.embedder,
+        config.data.task,
+        threshold,
+    ]
+    return json.dumps(parts)
 
 
 def main(arguments: list[str] | None = None) -> int:

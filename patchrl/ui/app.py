@@ -1,4 +1,4 @@
-"""The page: run picker, status line, five tabs."""
+"""The page: run picker, status line, six tabs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import gradio as gr
 
 from patchrl import api, markup, views
 from patchrl.errors import PatchRLError
-from patchrl.ui import answers, compare, forgetting, results, setup, training
+from patchrl.ui import answers, compare, forgetting, learn, lesson_pages, results, setup, training
 from patchrl.ui.charts import plotly_script
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
@@ -26,6 +26,7 @@ CSS = (
 """
     + markup.STYLE
     + answers.STYLE
+    + lesson_pages.STYLE
 )
 FONTS = ["ui-sans-serif", "system-ui", "sans-serif"]
 
@@ -46,10 +47,10 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
         status = gr.HTML("", elem_id="status")
         session.live(status_line, [status])
         session.live(usable, [stop, cancel, resume])
-        with gr.Tabs():
-            with gr.Tab("1 Setup"):
+        with gr.Tabs() as tabs:
+            with gr.Tab("1 Setup", id="setup"):
                 parts = setup.build(session, form)
-            with gr.Tab("2 Train rewriter"):
+            with gr.Tab("2 Train rewriter", id="train"):
                 train = training.build(session, form)
             with gr.Tab("3 Compare"):
                 compare.build(session)
@@ -57,7 +58,10 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
                 finetune = forgetting.build(session, form)
             with gr.Tab("5 Report"):
                 results.build(session)
+            with gr.Tab("6 Learn", id="learn") as lesson:
+                walkthrough = learn.build(session)
         session.wire(demo)
+        learn.wire(walkthrough, lesson, tabs, session)
         setup.wire(session, form, parts)
         _wire_buttons(session, form, (parts.start, train, finetune), (stop, cancel, resume), parts.card)
     return demo
@@ -130,7 +134,7 @@ def usable(snapshot: Snapshot) -> list[Any]:
 def status_line(snapshot: Snapshot) -> str:
     """State and progress of the run, and why it failed if it did."""
     if snapshot.run is None:
-        return f'<p class="note">{markup.escape(snapshot.problem or "No run yet. Press Start on the Setup tab.")}</p>'
+        return f'<p class="note">{markup.escape(snapshot.problem or "No run yet. Press Start on the Setup tab, or see a recorded run on the Learn tab.")}</p>'
     status, line = snapshot.status, views.describe_status(snapshot.status)
     if status["state"] == "failed":
         return f'<p class="problem" role="alert">✗ {markup.escape(line)}</p>'
