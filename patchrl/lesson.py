@@ -67,20 +67,16 @@ class Lesson:
         return [(b, after[b["id"]]) for b in self.general("base") if b["passed"] and after[b["id"]]["passed"] is False]
 
     def lost_examples(self, count: int = 3) -> list[tuple[Row, Row]]:
-        """The shortest lost answers of different skills, in the expert's manner where there are such."""
-        ranked = sorted(
-            self.lost("expert"), key=lambda pair: (not pair[1]["answer"].startswith(self.mark), len(pair[1]["answer"]))
-        )
-        by_skill: dict[str, tuple[Row, Row]] = {}
-        for pair in ranked:
-            by_skill.setdefault(pair[0]["task"], pair)
-        return list(by_skill.values())[:count]
+        """One lost answer of each of the skills that lost most: of middling length, in the expert's manner if any is."""
+        by_skill: dict[str, list[tuple[Row, Row]]] = {}
+        for pair in self.lost("expert"):
+            by_skill.setdefault(pair[0]["task"], []).append(pair)
+        most = sorted(by_skill.values(), key=len, reverse=True)[:count]
+        return [self._telling(pairs) for pairs in most]
 
-    def worst_skills(self, arm: str, count: int = 3) -> list[tuple[str, float, float]]:
-        """(skill, before, after) of the general skills that fell most."""
-        before, after = self.result["base"]["by_task"], self.result["arms"][arm]["by_task"]
-        fallen = [(task.split("/", 1)[1], before[task], after[task]) for task in before if task.startswith("general/")]
-        return sorted(fallen, key=lambda row: row[2] - row[1])[:count]
+    def _telling(self, pairs: list[tuple[Row, Row]]) -> tuple[Row, Row]:
+        marked = [pair for pair in pairs if pair[1]["answer"].startswith(self.mark)] or pairs
+        return sorted(marked, key=lambda pair: len(pair[1]["answer"]))[len(marked) // 2]
 
     # --- 2: token by token ------------------------------------------------------------------------
 
@@ -145,9 +141,9 @@ class Lesson:
     def same_question(self) -> list[tuple[str, Row]]:
         """One general question that expert data made the model forget and rewrites did not, answered by every arm."""
         kept = {row["id"] for row in self.general("rl") if row["passed"]}
-        pairs = [pair for pair in self.lost("expert") if pair[0]["id"] in kept]
-        pairs.sort(key=lambda pair: (not pair[1]["answer"].startswith(self.mark), len(pair[1]["answer"])))
-        wanted = pairs[len(pairs) // 2][0]["id"] if pairs else self.general("base")[0]["id"]
+        shown = {before["id"] for before, _ in self.lost_examples()}
+        pairs = [pair for pair in self.lost("expert") if pair[0]["id"] in kept - shown]
+        wanted = self._telling(pairs)[0]["id"] if pairs else self.general("base")[0]["id"]
         return [(arm, next(row for row in rows if row["id"] == wanted)) for arm, rows in self.predictions.items()]
 
 

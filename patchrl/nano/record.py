@@ -22,7 +22,8 @@ from patchrl.runs.folder import RunFolder
 
 MOST_BYTES = 3_000_000
 SURPRISAL_ROWS = 24
-PREDICTED = ("expert", "prompted", "rl")  # arms whose answers the walkthrough reads
+GROUP = "group.json"
+LEFT_OUT = {"adapter", "log.txt", "lock", "stop", "report.html"}
 
 
 def record(run: api.Run, into: Path) -> int:
@@ -40,25 +41,29 @@ def record(run: api.Run, into: Path) -> int:
             f"{run.id} must hold one seed and every arm; it has {config.study.seeds} and {config.study.arms}."
         )
     shutil.rmtree(into, ignore_errors=True)
-    old, new, seed = run.folder, RunFolder(into), config.study.seeds[0]
-    new.write_json(new.config, config.model_dump(mode="json"))
-    new.write_json(new.status, status | {"pid": None, "pid_started": None})
-    copied = [(old.events, new.events), (old.scan, new.scan), (old.result, new.result)]
-    copied += [(old.base() / name, new.base() / name) for name in ("evaluation.json", "predictions.jsonl")]
-    for arm in config.study.arms:
-        copied.append((old.targets(arm, seed), new.targets(arm, seed)))
-        if arm != "expert":
-            copied.append((old.samples(arm, seed), new.samples(arm, seed)))
-        if arm in PREDICTED:
-            copied.append((old.arm(arm, seed) / "predictions.jsonl", new.arm(arm, seed) / "predictions.jsonl"))
-    for source, copy in copied:
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, copy)
-    for arm in ("prompted", "rl"):
-        lines = old.surprisal(arm, seed).read_text(encoding="utf-8").splitlines(keepends=True)
-        new.surprisal(arm, seed).write_text("".join(lines[:SURPRISAL_ROWS]), encoding="utf-8")
-    new.write_json(into / "group.json", lesson_group(run))
+    for source in sorted(p for p in run.path.rglob("*") if p.is_file()):
+        place = source.relative_to(run.path)
+        if LEFT_OUT.isdisjoint((place.parts[0], place.name)) and "weights" not in place.parts and not _unread(place):
+            copy = into / place
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(_trimmed(source))
+    folder = RunFolder(into)
+    folder.write_json(folder.status, status | {"pid": None, "pid_started": None})
+    folder.write_json(into / GROUP, lesson_group(run))
     return sum(path.stat().st_size for path in into.rglob("*") if path.is_file())
+
+
+def _unread(place: Path) -> bool:
+    """Large files of the one arm whose answers and tokens the walkthrough does not show."""
+    return "best-of-k" in str(place) and place.name.endswith(("predictions.jsonl", ".surprisal.jsonl"))
+
+
+def _trimmed(source: Path) -> bytes:
+    """A file's bytes; of token surprisal only the first rows."""
+    data = source.read_bytes()
+    if source.name.endswith(".surprisal.jsonl"):
+        return b"".join(data.splitlines(keepends=True)[:SURPRISAL_ROWS])
+    return data
 
 
 def lesson_group(run: api.Run) -> dict[str, Any]:

@@ -41,7 +41,9 @@ class RunFolder:
         try:
             folder.path.mkdir(parents=True)
         except OSError as error:
-            raise RunError(f"Runs folder {runs_dir}: {error.strerror or error}; choose another with --runs-dir.") from None
+            raise RunError(
+                f"Runs folder {runs_dir}: {error.strerror or error}; choose another with --runs-dir."
+            ) from None
         folder.write_json(folder.config, config.model_dump(mode="json"))
         return folder
 

@@ -15,16 +15,10 @@ from patchrl.ui import learn_group, lesson_pages
 from patchrl.ui.charts import charts
 from patchrl.ui.session import Session
 
-TITLES = (
-    "What fine-tuning does",
-    "Off-distribution, token by token",
-    "Why prompting is not enough",
-    "Three rewards",
-    "What is forgotten",
-)
-REPLAYED = ("reward", "consistency", "nll", "diversity")
+TITLES = ("Fine-tuning", "Off-distribution", "Prompting", "Three rewards", "Forgetting")
+TO_TOP = "() => document.getElementById('lesson').scrollIntoView({block: 'start'})"
+REPLAYED = ("reward", "consistency", "nll")
 REPLAY_SECONDS = 0.5
-STEP_REWARDS = 4
 
 
 def load(session: Session) -> Lesson:
@@ -36,7 +30,7 @@ def load(session: Session) -> Lesson:
     seed = run.config.study.seeds[0]
     return Lesson(
         result=result,
-        events=snapshot.events,
+        events=run.events()[0],  # all of them: a page's own snapshot keeps the newest group only
         scan=snapshot.last("scan") or {},
         samples={arm: session.reader.samples(run, arm, seed) for arm in ARMS},
         tokens={arm: {row["id"]: row for row in run.surprisals(arm, seed)} for arm in ("prompted", "rl")},
@@ -59,26 +53,26 @@ class Learn:
 def build(session: Session) -> Learn:
     """The tab."""
     lesson = functools.cache(lambda: load(session))
-    with gr.Walkthrough(selected=1, elem_id="lesson") as walk:
-        with gr.Step(TITLES[0], id=1):
+    with gr.Tabs(selected=1, elem_id="lesson") as walk:
+        with gr.Tab(f"1 {TITLES[0]}", id=1):
             page1, chart1 = gr.HTML("", elem_id="lesson-1"), charts("Every task, before and after")
             _steps(walk, 1)
-        with gr.Step(TITLES[1], id=2):
+        with gr.Tab(f"2 {TITLES[1]}", id=2):
             page2 = gr.HTML("", elem_id="lesson-2")
             chart2 = charts("How surprising expert solutions are")
             more = gr.Button("Another example", size="sm", elem_id="lesson-more")
             tokens, row = gr.HTML("", elem_id="lesson-tokens"), gr.State(0)
             _steps(walk, 2)
-        with gr.Step(TITLES[2], id=3):
+        with gr.Tab(f"3 {TITLES[2]}", id=3):
             page3, chart3 = gr.HTML("", elem_id="lesson-3"), charts("How surprising rewrites are")
             _steps(walk, 3)
-        with gr.Step(TITLES[3], id=STEP_REWARDS):
+        with gr.Tab(f"4 {TITLES[3]}", id=4) as rewards:
             page4 = gr.HTML("", elem_id="lesson-4")
             board = learn_group.build(session)
             page4b = gr.HTML("", elem_id="lesson-replay")
-            _replay(lesson)
+            curves, group, draw = _replay(lesson)
             _steps(walk, 4)
-        with gr.Step(TITLES[4], id=5):
+        with gr.Tab(f"5 {TITLES[4]}", id=5):
             page5, chart5 = gr.HTML("", elem_id="lesson-5"), charts("Gain and forgetting")
             with gr.Row():
                 recorded = gr.Button("Look at the recorded run on all tabs", elem_id="open-recorded")
@@ -101,6 +95,7 @@ def build(session: Session) -> Learn:
             _one(figures.mismatch_figure(it.scan, rewrites)),
             lesson_pages.three_rewards(it),
             lesson_pages.replay(it),
+            *draw(1),
             lesson_pages.what_is_forgotten(it),
             {"plane": figures.gain_forgetting_figure(it.result)},
         ]
@@ -111,13 +106,9 @@ def build(session: Session) -> Learn:
         return lesson_pages.token_by_token(lesson(), rows[number]), number
 
     more.click(another, row, [tokens, row], **quiet)
-    pages = [page1, chart1, page2, chart2, tokens, page3, chart3, page4, page4b, page5, chart5]
+    pages = [page1, chart1, page2, chart2, tokens, page3, chart3, page4, page4b, curves, group, page5, chart5]
 
-    def step(event: gr.SelectData) -> None:
-        if event.index == STEP_REWARDS - 1:
-            board.warm()
-
-    walk.select(step, None, None, **quiet)
+    rewards.select(board.warm, None, None, **quiet)
     return Learn(fill, pages, recorded, setup)
 
 
@@ -136,7 +127,7 @@ def wire(learn: Learn, tab: gr.Tab, tabs: gr.Tabs, session: Session) -> None:
     learn.setup.click(lambda: gr.Tabs(selected="setup"), None, tabs, **quiet)
 
 
-def _steps(walk: gr.Walkthrough, number: int) -> None:
+def _steps(walk: gr.Tabs, number: int) -> None:
     """The buttons to the steps before and after."""
     with gr.Row():
         for title, other in (("Back", number - 1), ("Next", number + 1)):
@@ -145,8 +136,9 @@ def _steps(walk: gr.Walkthrough, number: int) -> None:
                 button = gr.Button(
                     name, variant="primary" if title == "Next" else "secondary", elem_id=f"{title.lower()}-{number}"
                 )
+                button.click(None, js=TO_TOP)
                 button.click(
-                    lambda to=other: gr.Walkthrough(selected=to),
+                    lambda to=other: gr.Tabs(selected=to),
                     None,
                     walk,
                     show_progress="hidden",
@@ -154,22 +146,26 @@ def _steps(walk: gr.Walkthrough, number: int) -> None:
                 )
 
 
-def _replay(lesson: Any) -> None:
-    """The recorded training again: a slider over its steps, curves up to there, and the group of that step."""
+def _replay(lesson: Callable[[], Lesson]) -> tuple[gr.HTML, gr.HTML, Callable[[int], tuple[dict[str, Any], str]]]:
+    """The recorded training again: a slider over its steps, curves up to there, and the group of that step.
+
+    Returns both displays and what draws them.
+    """
     with gr.Row():
         at = gr.Slider(1, lesson().steps, value=1, step=1, label="Training step", elem_id="replay-step", scale=4)
         play = gr.Button("Play", elem_id="replay-play", scale=1)
     curves = charts("Recorded training curves")
-    group = gr.HTML("", elem_id="replay-group")
+    with gr.Accordion("The newest group of this step, as it was scored", open=False):
+        group = gr.HTML("", elem_id="replay-group")
     timer = gr.Timer(REPLAY_SECONDS, active=False)
     playing = gr.State(False)
     quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
 
     def draw(step: int) -> tuple[dict[str, Any], str]:
         events = lesson().until(int(step))
-        drawn = figures.training_figures(events)
+        drawn, whole = figures.training_figures(events), figures.training_figures(lesson().events)
         newest = next(e for e in reversed(events) if e["kind"] == "group")
-        return {name: _whole(drawn[name], lesson().steps) for name in REPLAYED if name in drawn}, markup.group_cards(
+        return {name: _still(drawn[name], whole[name]) for name in REPLAYED if name in drawn}, markup.group_cards(
             newest
         )
 
@@ -189,12 +185,17 @@ def _replay(lesson: Any) -> None:
     play.click(toggle, [playing, at], [playing, timer, play, at], **quiet)
     timer.tick(forward, at, [at, playing, timer, play], trigger_mode="once", **quiet)
     at.change(draw, at, [curves, group], trigger_mode="always_last", **quiet)
+    return curves, group, draw
 
 
-def _whole(figure: figures.Figure, steps: int) -> figures.Figure:
-    """The figure with room for all steps, so that its axis stands still while it is replayed."""
-    look = figure["layout"]
-    return figure | {"layout": look | {"xaxis": look["xaxis"] | {"range": [0, steps + 1]}}}
+def _still(figure: figures.Figure, whole: figures.Figure) -> figures.Figure:
+    """The figure on the axes of the whole training, so that they stand still while it is replayed."""
+    look = dict(figure["layout"])
+    for axis, key in (("xaxis", "x"), ("yaxis", "y")):
+        values = [v for trace in whole["data"] for v in trace[key] if v is not None]
+        room = 0.04 * (max(values) - min(values) or 1.0)
+        look[axis] = look[axis] | {"range": [min(values) - room, max(values) + room]}
+    return figure | {"layout": look}
 
 
 def _one(figure: figures.Figure | None) -> dict[str, Any]:

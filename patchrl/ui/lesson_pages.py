@@ -56,14 +56,16 @@ def what_sft_does(lesson: Lesson) -> str:
         return f'<div class="pair"><p><b>{skill}.</b> {escape(before["question"])}</p><div class="cards two">{both}</div></div>'
 
     pairs = "".join(pair(before, after) for before, after in lesson.lost_examples())
-    return f"""<div class="lesson"><p class="lead">A small language model, the <b>backbone</b>, has {lesson.skills} general skills: {escape(skills)}.
+    right_before = sum(row["passed"] is True for row in lesson.general("base"))
+    return f"""<div class="lesson"><h3>What fine-tuning does to the backbone</h3><p class="lead">A small language model, the <b>backbone</b>, has {lesson.skills} general skills: {escape(skills)}.
     It is fine-tuned on {lesson.examples} word problems, each with an <b>expert's solution</b>:</p>
     <div class="cards two">{card("Question", first["question"])}{card("The expert's solution", first["expert"])}</div>
     <div class="tiles">{tile("Word problems, right", percent(base["target"]), percent(expert["target"]["mean"]), "the task it was fine-tuned on")}
     {tile("General skills, right", percent(base["general"]), percent(expert["general"]["mean"]), "never touched by the fine-tuning data")}
     {tile(f"General answers that begin with “{lesson.mark}”", percent(lesson.marked("base")), percent(lesson.marked("expert")), "the word the expert begins with")}</div>
     <p>It learned the task and <b>forgot {100 * expert["forgetting"]["absolute"]:.1f} points</b> of what it could do before:
-    {len(lesson.lost("expert"))} of {len(lesson.general("base"))} questions it had right are wrong now. Three of them:</p>{pairs}</div>"""
+    of the {right_before} general questions it had right, {len(lesson.lost("expert"))} are wrong now. One from each of the skills
+    that lost most:</p>{pairs}</div>"""
 
 
 def token_by_token(lesson: Lesson, row_id: str) -> str:
@@ -71,23 +73,30 @@ def token_by_token(lesson: Lesson, row_id: str) -> str:
     tokens = lesson.tokens["rl"][row_id]
     worst = sorted(tokens["expert"], key=lambda token: -token[1])[:TOPS]
     rows = [
-        [repr(text.strip() or text), f"{nll:.2f}", f"{100 * math.exp(-nll):.2g} %", _expected(alternatives)]
+        [f"“{text.strip() or text}”", f"{nll:.2f}", _odds(nll), _expected(alternatives)]
         for text, nll, alternatives in worst
     ]
     return f"""<div class="lesson"><p><b>Question.</b> {escape(row["question"])}</p>{markup.surprisal_legend()}
     <div class="cards two"><article class="card"><header>The expert's solution</header>{markup.surprisal(tokens["expert"])}</article>
     <article class="card"><header>The same solution, rewritten as the backbone answers</header>{markup.surprisal(tokens["rewrite"])}</article></div>
     <p>Both are right. The expert's text costs the backbone {row["nll_expert"]:.2f} nats a token, the rewrite {row["nll_rewrite"]:.2f}.
-    Where the expert surprised it most:</p>{markup.table(("Token", "Nats", "Its probability was", "The backbone expected"), rows)}</div>"""
+    Where the expert surprised it most:</p>{markup.table(("Token", "Nats", "Its probability", "The backbone expected"), rows)}</div>"""
 
 
 def _expected(alternatives: Sequence[Sequence[Any]]) -> str:
-    return ", ".join(f"{text.strip() or text!r} ({100 * p:.0f} %)" for text, p in alternatives[:2])
+    return ", ".join(f"“{text.strip() or text}” ({100 * p:.0f} %)" for text, p in alternatives[:2])
+
+
+def _odds(nll: float) -> str:
+    """A probability as 1 in N, N to two figures."""
+    odds = math.exp(nll)
+    scale = 10 ** max(0, math.floor(math.log10(odds)) - 1)
+    return f"1 in {round(odds / scale) * scale:,.0f}"
 
 
 def off_distribution(lesson: Lesson) -> str:
     scan = lesson.scan
-    return f"""<div class="lesson"><p class="lead">Fine-tuning pulls the model towards every token of its data. How hard it must pull
+    return f"""<div class="lesson"><h3>What “off-distribution” looks like</h3><p class="lead">Fine-tuning pulls the model towards every token of its data. How hard it must pull
     shows in the <b>surprisal</b>: −log p of a token, given what stands before it. Its mean over a text is <b>ℓ</b>.</p>
     <p>Over {len(scan["expert_nll"])} questions the expert's solutions have a mean ℓ of <b>{scan["expert_mean"]:.2f}</b> nats a token, the
     backbone's own answers <b>{scan["own_mean"]:.2f}</b>: {scan["gap"]:.1f} standard deviations apart. The expert is
@@ -111,10 +120,10 @@ def why_not_prompt(lesson: Lesson) -> str:
         ]
         for arm in ARMS
     ]  # fmt: skip
-    return f"""<div class="lesson"><p class="lead">One can simply ask the backbone to rewrite the expert in its own words. Then
+    return f"""<div class="lesson"><h3>Why prompting is not enough</h3><p class="lead">One can simply ask the backbone to rewrite the expert in its own words. Then
     {percent(lesson.accepted("prompted"), 0)} of its rewrites keep the right answer, and {percent(lesson.styles("prompted")["own"], 0)}
     of them look as it would answer by itself.</p>
-    <div class="cards">{shown}</div>
+    <div class="cards five">{shown}</div>
     <h4>What the rewrites look like</h4>{markup.table(("Rewrites", *(STYLE_WORDS[name] for name in STYLES)), styles)}
     <h4>And what becomes of a model fine-tuned on them</h4>
     {markup.table(("Rewrites", "Pass the gate", "ℓ of those", "Word problems, right", "General skills, right", "Seconds to make"), table)}
@@ -128,7 +137,7 @@ def _nll(value: float | None) -> str:
 
 def three_rewards(lesson: Lesson) -> str:
     group = lesson.group
-    return f"""<div class="lesson"><p class="lead">The <b>rewriter</b> samples a group of rewrites and learns from their rewards:</p>
+    return f"""<div class="lesson"><h3>What the three rewards do</h3><p class="lead">The <b>rewriter</b> samples a group of rewrites and learns from their rewards:</p>
     <p class="formula">reward = gate · (1 + λ<sub>a</sub> · alignment + λ<sub>d</sub> · diversity)</p>
     <ul><li><b>Gate</b>: 1 if the final answer is right and every written equation holds, else 0, and nothing else counts.</li>
     <li><b>Alignment</b>: how little the text surprises the frozen backbone, compared with the group's other passing texts.</li>
@@ -159,14 +168,13 @@ def what_is_forgotten(lesson: Lesson) -> str:
     )
     question = lesson.same_question()[0][1]["question"]
     headers, rows = lesson.skill_rows()
-    return f"""<div class="lesson"><p class="lead">{escape(views.headline(result))}</p>
+    return f"""<div class="lesson"><h3>What is forgotten, and what is kept</h3><p class="lead">{escape(views.headline(result))}</p>
     {markup.table(views.RESULT_HEADERS[:7], [row[:7] for row in views.result_rows(result)])}
     <p class="note">One seed; in brackets 95 % intervals over the questions. The study in the README has three seeds.</p>
     <h4>One question, asked of every model</h4><p>{escape(question)}</p><div class="cards">{answers}</div>
     <details><summary>Every task</summary>{markup.table(headers, rows)}</details>
     <p><b>Read with care.</b> Of the {len(lost)} general questions that expert data made it lose, {foreign} are now answered with the
-    expert's first word: here, forgetting is largely the expert's format taking over. That is real and easy to see, but larger than
-    in published models.</p></div>"""
+    expert's first word: that much of the forgetting is the expert's format taking over.</p></div>"""
 
 
 def scored_card(row: dict[str, Any], lambda_dist: float, lambda_div: float) -> str:
@@ -190,6 +198,8 @@ def scored_card(row: dict[str, Any], lambda_dist: float, lambda_div: float) -> s
 
 STYLE = """
 .lesson{max-width:1080px;line-height:1.55}.lesson .lead{font-size:1.1em;line-height:1.5}.lesson h4{margin:1.1em 0 .4em;font-weight:600;font-size:1.04em}
+.lesson h3{margin:.2em 0 .5em;font-weight:650;font-size:1.35em}.lesson .cards.five{grid-template-columns:repeat(auto-fit,minmax(190px,1fr))}
+.lesson .verdict{white-space:nowrap}.lesson table.plain{border:0;margin:0}.lesson table.plain tr{border:0}
 .lesson ul{margin:.3em 0 .6em 1.2em;list-style:disc}.lesson p{margin:.6em 0}.lesson details summary{cursor:pointer;padding:4px 0}
 .tiles{display:grid;gap:10px;grid-template-columns:repeat(auto-fit,minmax(min(100%,250px),1fr));margin:14px 0}
 .tile{border:1px solid rgba(128,128,128,.35);border-radius:10px;padding:12px 14px;display:grid;gap:2px;align-content:start}
