@@ -12,7 +12,7 @@ from patchrl.views import gain
 
 SURPRISAL_TOP = 6.0  # nats at which the scale is full
 # Five points of the cividis map, light to dark: even for every kind of colour vision, and in grey.
-SCALE = ("#fff6c9", "#f0d873", "#c3ad6a", "#7f7c75", "#3d4d6b")
+SCALE = ("#fff6c9", "#f0d873", "#c3ad6a", "#67686f", "#3d4d6b")
 
 
 def escape(text: Any) -> str:

@@ -55,7 +55,7 @@ def record(run: api.Run, into: Path) -> int:
 
 def _unread(place: Path) -> bool:
     """Large files of the one arm whose answers and tokens the walkthrough does not show."""
-    return "best-of-k" in str(place) and place.name.endswith(("predictions.jsonl", ".surprisal.jsonl"))
+    return "best-of-k" in str(place) and place.name.endswith((".npz", "predictions.jsonl", ".surprisal.jsonl"))
 
 
 def _trimmed(source: Path) -> bytes:

@@ -149,7 +149,16 @@ def launch(runs_dir: str | None = None, port: int | None = None, **options: Any)
     """Serve the app on this machine only; on Hugging Face Spaces, to the public with its limits on."""
     hosted = bool(os.environ.get("SPACE_ID"))
     demo = build(runs_dir, Limits(public=hosted))
-    theme = gr.themes.Default(primary_hue="emerald", font=FONTS, font_mono=["ui-monospace", "monospace"])
+    theme = gr.themes.Default(primary_hue="emerald", font=FONTS, font_mono=["ui-monospace", "monospace"]).set(
+        # Contrast of 4.5 and more (WCAG AA); the theme's own help texts and buttons have less.
+        block_info_text_color="*neutral_600",
+        body_text_color_subdued="*neutral_600",
+        input_placeholder_color="*neutral_500",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_800",
+    )
     demo.queue(max_size=64).launch(
         server_name="0.0.0.0" if hosted else "127.0.0.1",
         server_port=port,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,11 +14,13 @@ import gradio as gr
 from patchrl import api, lesson, markup
 from patchrl.config import resolve
 from patchrl.errors import PatchRLError
+from patchrl.ui.answers import ENDS
 from patchrl.ui.lesson_pages import scored_card
 from patchrl.ui.session import Session
 
 NAMES = ("A", "B", "C", "D")
 MOST_CHARACTERS = 600
+MOMENT_SECONDS = 1.0
 KEPT_TEXTS = 512
 TRIES = (
     (
@@ -40,7 +43,7 @@ class Board:
         self.recorded = lesson.known_texts(self.group)
         self._read: OrderedDict[str, lesson.Known] = OrderedDict()
         self._lock = threading.Lock()
-        self._asked: dict[str, api.Answer] = {}
+        self._asked: dict[str, tuple[tuple[str, ...], api.Answer]] = {}
 
     @property
     def texts(self) -> list[str]:
@@ -59,17 +62,26 @@ class Board:
             while len(self._read) > KEPT_TEXTS:
                 self._read.popitem(last=False)
 
-    def ask(self, visitor: str, texts: Sequence[str]) -> api.Answer:
-        """Have texts read; what this visitor waited for before is dropped."""
-        self.drop(visitor)
-        answer = self.session.playground.score(self.settings, self.example, texts)
-        self._asked[visitor] = answer
-        return answer
+    def read(self, visitor: str, texts: Sequence[str]) -> None:
+        """Have texts read, and wait a moment for it; other texts this visitor still waits for are dropped.
 
-    def drop(self, visitor: str) -> None:
-        answer = self._asked.pop(visitor, None)
-        if answer is not None:
-            answer.cancel()
+        Raises a PatchRLError with the process's own sentence when it fails.
+        """
+        waiting, answer = self._asked.pop(visitor, ((), None))
+        if answer is None or waiting != tuple(texts):
+            if answer is not None:
+                answer.cancel()
+            answer = self.session.playground.score(self.settings, self.example, texts)
+        end, last = time.monotonic() + MOMENT_SECONDS, ""
+        while last not in ENDS and time.monotonic() < end:
+            for event in answer.take(end - time.monotonic()):
+                last = event["kind"]
+                if last == "group":
+                    self.learn(texts, event)
+                elif last == "error":
+                    raise PatchRLError(event["text"])
+        if last not in ENDS:
+            self._asked[visitor] = tuple(texts), answer
 
     def warm(self) -> None:
         """Start the process when the group comes into sight."""
@@ -101,6 +113,7 @@ def build(session: Session) -> Board:
                         )
                     )
                     cards.append(gr.HTML(scored_card(first[i], 0.35, 0.5), elem_id=f"scored-{NAMES[i]}"))
+    again = gr.State(0)
     with gr.Accordion("The weights λ", open=False), gr.Row():
         lambda_dist = gr.Slider(0, 2, value=0.35, step=0.05, label="λ alignment")
         lambda_div = gr.Slider(0, 5, value=0.5, step=0.1, label="λ diversity")
@@ -110,57 +123,38 @@ def build(session: Session) -> Board:
         return [scored_card(row, dist, div) for row in rows]
 
     def edited(request: gr.Request, *values: Any) -> Iterator[list[Any]]:
-        texts, (dist, div) = [str(v or "")[:MOST_CHARACTERS] for v in values[:4]], values[4:]
-        visitor, known = request.session_hash or "", board.known()
-        unread = [text for text in dict.fromkeys(texts) if text not in known]
-        yield [*shown(texts, dist, div), gr.skip()]
+        """What is known at once; then, within a moment, what the backbone says. Where that takes longer, again."""
+        texts, (dist, div, round) = [str(v or "")[:MOST_CHARACTERS] for v in values[:4]], values[4:]
+        yield [*shown(texts, dist, div), gr.skip(), gr.skip()]
+        unread = [text for text in dict.fromkeys(texts) if text not in board.known()]
         if not unread:
             return
         try:
-            answer = board.ask(visitor, unread)
+            board.read(request.session_hash or "", unread)
         except PatchRLError as error:
-            yield [*[gr.skip()] * 4, note(str(error))]
+            yield [*[gr.skip()] * 4, note(str(error)), gr.skip()]
             return
-        try:
-            ended = ""
-            while ended not in ("done", "cancelled", "error"):
-                for event in answer.take(0.25):
-                    ended = event["kind"]
-                    if ended == "group":
-                        board.learn(unread, event)
-                        yield [*shown(texts, dist, div), ""]
-                    elif ended == "loading":
-                        yield [
-                            *[gr.skip()] * 4,
-                            note("The backbone is loading, a few seconds; verdicts are already real."),
-                        ]
-                    elif ended == "error":
-                        yield [*[gr.skip()] * 4, note(event["text"])]
-                yield [gr.skip()] * 5  # a closed page ends this generator here
-        finally:
-            answer.cancel()
+        yield [*shown(texts, dist, div), gr.skip(), round + 1]
 
+    # One listener for everything that changes the group: the page sends the newest state last, and waits
+    # for an answer before it sends again, so that no late answer can overwrite a newer one.
     quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
-    inputs, outputs = [*boxes, lambda_dist, lambda_div], [*cards, told]
-    for box in boxes:
-        box.input(edited, inputs, outputs, trigger_mode="always_last", **quiet)
-    for slider in (lambda_dist, lambda_div):
-        slider.change(edited, inputs, outputs, trigger_mode="always_last", **quiet)
+    triggers = [*(box.change for box in boxes), lambda_dist.change, lambda_div.change, again.change]
+    inputs, outputs = [*boxes, lambda_dist, lambda_div, again], [*cards, told, again]
+    gr.on(triggers, edited, inputs, outputs, trigger_mode="always_last", **quiet)
 
     def change(number: int) -> Any:
-        def do(*texts: str) -> list[str]:
+        def do(round: int, *texts: str) -> list[Any]:
             a, b, c, d = texts
-            return [
-                [raise_last_number(a), b, c, d],
-                [a, a, c, d],
-                [f"The answer is {board.example.reference}.", b, c, d],
-            ][number] + [note(TRIES[number][1])]
+            bare = f"The answer is {board.example.reference}."
+            group = ([raise_last_number(a), b, c, d], [a, a, c, d], [bare, b, c, d])[number]
+            return [*group, note(TRIES[number][1]), round + 1]
 
         return do
 
     for i, button in enumerate(tries):
-        button.click(change(i), boxes, [*boxes, told], **quiet).then(edited, inputs, outputs, **quiet)
-    reset.click(lambda: [*board.texts, ""], None, [*boxes, told], **quiet).then(edited, inputs, outputs, **quiet)
+        button.click(change(i), [again, *boxes], [*boxes, told, again], **quiet)
+    reset.click(lambda round: [*board.texts, "", round + 1], again, [*boxes, told, again], **quiet)
     return board
 
 

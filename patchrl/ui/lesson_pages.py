@@ -116,7 +116,7 @@ def why_not_prompt(lesson: Lesson) -> str:
     table = [
         [
             views.ARM_NAMES[arm], percent(lesson.accepted(arm), 0), f"{sum(nll(arm)) / len(nll(arm)):.2f}",
-            percent(arms[arm]["target"]["mean"]), percent(arms[arm]["general"]["mean"]), f"{arms[arm]['cost']['seconds']:.0f}",
+            percent(arms[arm]["target"]["mean"]), percent(arms[arm]["general"]["mean"]),
         ]
         for arm in ARMS
     ]  # fmt: skip
@@ -126,7 +126,7 @@ def why_not_prompt(lesson: Lesson) -> str:
     <div class="cards five">{shown}</div>
     <h4>What the rewrites look like</h4>{markup.table(("Rewrites", *(STYLE_WORDS[name] for name in STYLES)), styles)}
     <h4>And what becomes of a model fine-tuned on them</h4>
-    {markup.table(("Rewrites", "Pass the gate", "ℓ of those", "Word problems, right", "General skills, right", "Seconds to make"), table)}
+    {markup.table(("Rewrites", "Pass the gate", "ℓ of those", "Word problems, right", "General skills, right"), table)}
     <p class="note">A rewrite that fails the gate falls back to the expert's text. Best-of-K keeps the passing one with the lowest ℓ of
     several prompted rewrites.</p></div>"""
 
@@ -188,7 +188,9 @@ def scored_card(row: dict[str, Any], lambda_dist: float, lambda_div: float) -> s
             f"{row['reward']:.3f}"
         )
     source = (
-        "" if row["read"] else '<p class="note">⏳ ℓ is that of the text before your edit: the backbone is reading.</p>'
+        ""
+        if row["read"]
+        else '<p class="note">⏳ ℓ is that of the text before your edit: the backbone is reading (the first time it has to load, some seconds).</p>'
     )
     return (
         f"{markup.verdict(row)}{markup.bar('ℓ, nats', row['nll'], 2.5)}{markup.reward_bars(row)}"
@@ -199,7 +201,7 @@ def scored_card(row: dict[str, Any], lambda_dist: float, lambda_div: float) -> s
 STYLE = """
 .lesson{max-width:1080px;line-height:1.55}.lesson .lead{font-size:1.1em;line-height:1.5}.lesson h4{margin:1.1em 0 .4em;font-weight:600;font-size:1.04em}
 .lesson h3{margin:.2em 0 .5em;font-weight:650;font-size:1.35em}.lesson .cards.five{grid-template-columns:repeat(auto-fit,minmax(190px,1fr))}
-.lesson .verdict{white-space:nowrap}.lesson table.plain{border:0;margin:0}.lesson table.plain tr{border:0}
+.lesson .note,.answers .note{opacity:1}.lesson .verdict{white-space:nowrap}.lesson table.plain{border:0;margin:0}.lesson table.plain tr{border:0}
 .lesson ul{margin:.3em 0 .6em 1.2em;list-style:disc}.lesson p{margin:.6em 0}.lesson details summary{cursor:pointer;padding:4px 0}
 .tiles{display:grid;gap:10px;grid-template-columns:repeat(auto-fit,minmax(min(100%,250px),1fr));margin:14px 0}
 .tile{border:1px solid rgba(128,128,128,.35);border-radius:10px;padding:12px 14px;display:grid;gap:2px;align-content:start}
@@ -207,5 +209,6 @@ STYLE = """
 .sr{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 .pair{margin:.4em 0 1em}.formula{font-size:1.15em;padding:10px 14px;border-left:4px solid #009E73;background:rgba(0,158,115,.1);border-radius:0 8px 8px 0}
 .sum{font-variant-numeric:tabular-nums;font-size:.9em;margin:.5em 0}
+#lesson button[role=tab][aria-selected=true]{color:#047857!important}.dark #lesson button[role=tab][aria-selected=true]{color:#34d399!important}
 .bar u.nats{background:#7f7c75}
 """
