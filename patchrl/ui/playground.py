@@ -22,6 +22,8 @@ trained **rewriter** does. Every rewrite is judged by the same gate and scored b
 Without a run, or before a rewriter has a checkpoint, the prompted backbone of the nano lab answers alone."""
 HOSTED = api.Caps(question=1_000, solution=4_000)
 TICK_SECONDS = 0.25
+# What a visitor types, in the order of its widgets.
+NAMES = ("question", "solution", "reference", "task", "instruction", "k", "temperature", "length", "seed", "writers")
 
 
 def caps(limits: Limits) -> api.Caps:
@@ -125,25 +127,13 @@ def build(session: Session) -> None:
         return gr.update(choices=[(w.name, w.key) for w in there], value=[w.key for w in there])
 
     session.live(offered, [writers])
-    names = (
-        "question",
-        "solution",
-        "reference",
-        "task",
-        "instruction",
-        "k",
-        "temperature",
-        "length",
-        "seed",
-        "writers",
-    )
     widgets = (question, solution, reference, task, instruction, k, temperature, length, seed, writers)
 
     def play(request: gr.Request, run_id: str | None, *values: Any) -> Iterator[list[Any]]:
         started, busy = time.monotonic(), [gr.update(interactive=False), gr.update(interactive=True)]
         rest = [gr.update(interactive=True), gr.update(interactive=False)]
         try:
-            answer, view = bench.ask(request.session_hash, run_id, dict(zip(names, values, strict=True)))
+            answer, view = bench.ask(request.session_hash, run_id, dict(zip(NAMES, values, strict=True)))
         except PatchRLError as error:
             yield [problem(str(error)), gr.skip(), *rest]
             return

@@ -193,16 +193,3 @@ def test_a_closed_page_leaves_the_line(play, browser, server):  # noqa: F811
     other.locator("#play").click()
     expect(other.locator("#play-status")).to_contain_text("Done", timeout=30_000)
     other.close()
-
-
-def test_a_public_page_takes_less(tmp_path):
-    from patchrl.ui import playground
-    from patchrl.ui.session import Limits, Session
-
-    bench = playground.Bench(Session(str(tmp_path), Limits(public=True)))
-    asked: list[dict] = []
-    bench.session.playground._enqueue = lambda request, config, threshold: asked.append(config) or api.Answer(1, {})
-    typed = {"question": "2 + 2?", "solution": "4", "reference": "4", "task": "math", "instruction": "polish"}
-    bench.ask("v", None, typed | {"k": 32, "temperature": 1, "length": 1024, "seed": 0, "writers": ["backbone"]})
-    assert asked[0].rewriter.group_size == 8 and asked[0].rewriter.max_new_tokens == 128
-    assert asked[0].backbone.model == "nano"
