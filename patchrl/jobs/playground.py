@@ -135,20 +135,29 @@ class Playground:
         with self._lock:
             for gone in [a for a in self._line if a.cancelled and a is not self._line[0]]:
                 self._line.remove(gone)
-            if len(self._line) > self.waiting:
-                raise RunError(
-                    f"The playground is busy: {len(self._line)} requests are in line; try again in a moment."
-                )
+            if (ahead := self._people(len(self._line))) > self.waiting:
+                raise RunError(f"The playground is busy: {ahead} requests are in line; try again in a moment.")
             self._count += 1
             settings = {"config": config.model_dump(mode="json"), "threshold": threshold}
             answer = Answer(self._count, request | settings | {"id": self._count})
             self._line.append(answer)
-            if len(self._line) > 1:
-                answer.put("waiting", ahead=len(self._line) - 1)
+            self._say_places()
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._serve, daemon=True)
                 self._thread.start()
             return answer
+
+    def _people(self, count: int) -> int:
+        """How many of the first `count` in line are questions; getting warm is none."""
+        return sum(answer.request["op"] != "warm" for answer in list(self._line)[:count])
+
+    def _say_places(self) -> None:
+        """Tell those who wait how many are ahead, or that only the backbone is missing yet."""
+        for place, later in enumerate(self._line):
+            if place and (ahead := self._people(place)):
+                later.put("waiting", ahead=ahead)
+            elif place:
+                later.put("loading", model=later.request["config"]["backbone"]["model"])
 
     def _serve(self) -> None:
         """Work the line off, oldest first; ends with it."""
@@ -158,9 +167,7 @@ class Playground:
                     self._thread = None
                     return
                 first = self._line[0]
-                for ahead, later in enumerate(self._line):
-                    if ahead:
-                        later.put("waiting", ahead=ahead)
+                self._say_places()
             try:
                 if not first.cancelled:
                     self._ask(first)

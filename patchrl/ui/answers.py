@@ -56,7 +56,9 @@ class Answers:
     def _expert(self, row: dict[str, Any]) -> str:
         return (
             f'<article class="card"><header>The expert solution {markup.verdict(row)}</header>'
-            f"<pre>{markup.escape(row['text'])}</pre>{self._mismatch(row)}{tokens(row)}</article>"
+            f"<pre>{markup.escape(row['text'])}</pre>{self._mismatch(row)}"
+            '<p class="note">ℓ: the shorter the bar, the nearer to the backbone\'s own words.</p>'
+            f"{tokens(row)}</article>"
         )
 
     def _column(self, key: str) -> str:

@@ -109,7 +109,7 @@ def build(session: Session) -> None:
         with gr.Row():
             k = gr.Slider(2, most.group, value=4, step=1, label="Rewrites by each, K")
             temperature = gr.Slider(0.1, 2.0, value=1.0, step=0.1, label="Temperature")
-            length = gr.Slider(8, most.new_tokens, value=96, step=8, label="Longest rewrite, tokens")
+            length = gr.Slider(8, most.new_tokens, value=96, step=8, label="Longest, tokens")
             seed = gr.Number(0, label="Sampling seed", precision=0, minimum=0)
         writers = gr.CheckboxGroup(
             [(api.prompted().name, api.prompted().key)], value=[api.prompted().key], label="Written by",

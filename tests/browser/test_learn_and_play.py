@@ -167,7 +167,7 @@ def test_the_playground_refuses_in_one_sentence(play):
 
 def ask_much(page) -> None:  # noqa: F811
     """A request that takes far longer than a test waits: gibberish does not end by itself."""
-    for label, value in (("Rewrites by each, K", "32"), ("Temperature", "2"), ("Longest rewrite, tokens", "800")):
+    for label, value in (("Rewrites by each, K", "32"), ("Temperature", "2"), ("Longest, tokens", "800")):
         box = page.get_by_label(f"number input for {label}")
         box.fill(value)
         box.press("Enter")

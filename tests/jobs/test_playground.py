@@ -118,6 +118,14 @@ def test_the_line_is_bounded_and_says_how_long_it_is(playground):
     assert list(another)[-1]["kind"] == "done"
 
 
+def test_who_comes_while_the_backbone_loads_is_told_that_it_loads(playground):
+    playground.warm(SETTINGS)
+    answer = playground.rewrite(SETTINGS, EXAMPLE, [prompted()])
+    events = list(answer)
+    assert {"kind": "loading", "model": "nano"} in events or events[0]["kind"] == "ready"
+    assert "waiting" not in [event["kind"] for event in events] and events[-1]["kind"] == "done"
+
+
 def test_a_killed_process_is_one_sentence_and_the_next_question_starts_another(playground):
     answer = playground.rewrite(LONG, EXAMPLE, [prompted()])
     first(answer, "writing")
