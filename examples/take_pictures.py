@@ -1,36 +1,102 @@
-"""Take the README's pictures of a finished run from the running app: `python examples/take_pictures.py RUN`."""
+"""Take the README's pictures from the running app.
+
+`python examples/take_pictures.py RUN` takes those of a finished run; `--live` follows a run that is going on
+and makes `curves.webp`, an animation of its curves as they grow.
+"""
 
 import argparse
+import io
 import shutil
+import time
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
 
+FOLDER = Path(__file__).parent / "pictures"
+# file -> (tab, what must be there, what is shown)
 PICTURES = {
     "training": ("Train rewriter", "[data-chart=reward] .main-svg", ".patchrl-figure:visible"),
-    "compare": ("Compare", "#samples [data-testid=cell-0-1]", "#detail"),
+    "compare": ("Compare", "#samples tr[data-index='5']", "#samples"),
+    "spread": ("Compare", "#player .main-svg", "#player"),
+    "map": ("Compare", "[data-chart=map] .main-svg", "[data-chart=map]"),
     "forgetting": ("Fine-tune", "[data-chart=plane] .main-svg", "[data-chart=plane]"),
 }
+SETTLE_MS = 1000
+FRAME_SECONDS = 2.0  # between two frames of the animation
+SHOWN_MS, LAST_MS = 180, 2500
+MOST_FRAMES = 60
+MOST_BYTES = 1_500_000
+SIZE = (1080, 560)
+
+
+def take_pictures(page: Page) -> None:
+    """All pictures of a finished run."""
+    for name, (tab, ready, shown) in PICTURES.items():
+        page.get_by_role("tab", name=tab).click()
+        page.locator(ready).first.wait_for()
+        if name == "compare":
+            page.locator(ready).first.click()
+            page.locator("#detail .tok").first.wait_for()
+        page.wait_for_timeout(SETTLE_MS)
+        page.locator(shown).first.screenshot(path=FOLDER / f"{name}.png")
+
+
+def follow(page: Page) -> list[Image.Image]:
+    """A frame whenever the curves have grown, until the training of the rewriter ends."""
+    page.get_by_role("tab", name="Train rewriter").click()
+    curves = page.locator("[data-chart=reward] .main-svg")
+    curves.first.wait_for(timeout=300_000)
+    frames: list[Image.Image] = []
+    newest, changed = -1, time.monotonic()
+    while time.monotonic() - changed < 60 and "train" in page.locator("#status").inner_text():
+        points = page.evaluate("document.querySelector('[data-chart=reward]').data.reduce((n, t) => n + t.x.length, 0)")
+        if points != newest:
+            newest, changed = points, time.monotonic()
+            page.locator(".patchrl-figure:visible").first.scroll_into_view_if_needed()
+            box = page.locator(".patchrl-figure:visible").first.bounding_box()
+            clip = {"x": box["x"], "y": box["y"], "width": box["width"], "height": box["width"] * SIZE[1] / SIZE[0]}
+            picture = page.screenshot(clip=clip, full_page=True)
+            frames.append(Image.open(io.BytesIO(picture)).convert("RGB").resize(SIZE, Image.Resampling.LANCZOS))
+            print(f"frame {len(frames)}", flush=True)
+        page.wait_for_timeout(1000 * FRAME_SECONDS)
+    return frames
+
+
+def save_animation(frames: list[Image.Image], path: Path) -> None:
+    """An endless WebP of at most MOST_FRAMES frames and MOST_BYTES bytes; the last frame rests."""
+    kept = [frames[round(i * (len(frames) - 1) / max(1, MOST_FRAMES - 1))] for i in range(MOST_FRAMES)]
+    kept = frames if len(frames) <= MOST_FRAMES else kept
+    times = [SHOWN_MS] * (len(kept) - 1) + [LAST_MS]
+    for quality in (80, 60, 40, 20):
+        kept[0].save(
+            path, save_all=True, append_images=kept[1:], duration=times, loop=0, quality=quality, method=6, minimize_size=True
+        )  # fmt: skip
+        if path.stat().st_size <= MOST_BYTES:
+            break
+    print(f"{path}: {len(kept)} frames, {path.stat().st_size / 1e6:.2f} MB")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", help="id of a finished run")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", help="id of a run: finished, or with --live going on")
+    parser.add_argument("--live", action="store_true", help="make the animation of a run while its rewriter trains")
     parser.add_argument("--url", default="http://127.0.0.1:7860", help="where the app runs")
+    parser.add_argument("--into", type=Path, default=FOLDER, help="folder of the animation")
     options = parser.parse_args()
-    folder = Path(__file__).parent / "pictures"
     with sync_playwright() as engine:
         browser = engine.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1080, "height": 900})
         page.goto(f"{options.url}/?run={options.run}")
-        for name, (tab, ready, shown) in PICTURES.items():
-            page.get_by_role("tab", name=tab).click()
-            page.locator(ready).first.wait_for()
-            if name == "compare":
-                page.locator(ready).first.click()
-                page.locator("#detail .tok").first.wait_for()
-            page.wait_for_timeout(1000)
-            page.locator(shown).first.screenshot(path=folder / f"{name}.png")
+        page.locator("#start").wait_for()
+        page.wait_for_function("document.querySelector('#status').innerText.trim()")
+        if options.live:
+            frames = follow(page)
+            if not frames:
+                raise SystemExit(f"{options.run} is not training its rewriter; start --live while it does.")
+            save_animation(frames, options.into / "curves.webp")
+        else:
+            take_pictures(page)
         browser.close()
 
 

@@ -18,6 +18,8 @@ from patchrl.jobs.playground import Answer, Playground
 from patchrl.nano import RECORDED
 from patchrl.runs.events import read_new_events
 from patchrl.runs.folder import RunFolder, default_runs_dir
+from patchrl.runs.lines import row_by_id
+from patchrl.runs.timeline import Timeline
 from patchrl.types import Writer
 from patchrl.verify import verify_answer
 
@@ -69,6 +71,21 @@ class Run:
         """Events from a byte offset on, and the offset for the next call."""
         return read_new_events(self.folder.events, offset)
 
+    def timeline(self) -> Timeline:
+        """A reader of the run's events that keeps what a page draws, in bounded memory."""
+        return Timeline(self.folder.events)
+
+    def stamp(self) -> dict[str, str]:
+        """What changes when the run does: its status, events, rewrites and result. Cheap; meant for polling."""
+        status = {k: v for k, v in self.status().items() if k != "updated"}
+        return {
+            "status": json.dumps(status, sort_keys=True),
+            "events": _stamp(self.folder.events),
+            "samples": ",".join(_stamp(path) for path in sorted(self.folder.samples_dir.glob("*"))),
+            "embeddings": ",".join(_stamp(self.folder.embeddings(source)) for source in ("scan", "rl")),
+            "result": _stamp(self.folder.result),
+        }
+
     def log_tail(self, lines: int = 20) -> list[str]:
         """The last lines of the worker's log."""
         return log_tail(self.folder, lines)
@@ -112,7 +129,13 @@ class Run:
 
     def surprisal(self, arm: str, seed: int, row_id: str) -> dict[str, Any] | None:
         """The same of one row; None where it is not recorded."""
-        return next((row for row in self.surprisals(arm, seed) if str(row["id"]) == row_id), None)
+        return row_by_id(self.folder.surprisal(arm, seed), row_id)
+
+    def embedding_map(self) -> dict[str, Any] | None:
+        """Where a sample of texts lies, by source (expert, own, prompted, rl); None before the scan."""
+        from patchrl.runs.embeddings import embedding_map
+
+        return embedding_map(self.folder)
 
     def result(self) -> dict[str, Any] | None:
         """result.json, None before the report stage."""
@@ -186,6 +209,14 @@ def conversation(row: dict[str, Any]) -> dict[str, Any]:
     turns = [{"role": "user", "content": row["question"]}, {"role": "assistant", "content": row["target"]}]
     source = "rewrite" if row["decision"] == "accepted" else "expert"
     return {"messages": turns, "source": source, "nll_expert": row["nll_expert"], "nll_rewrite": row["nll_rewrite"]}
+
+
+def _stamp(path: Path) -> str:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return ""
+    return f"{path.name}:{stat.st_mtime_ns}:{stat.st_size}"
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

@@ -149,8 +149,14 @@ class Backbone:
 
     @cached_property
     def _special(self) -> re.Pattern[str]:
-        added = (token.content for token in self.tokenizer.added_tokens_decoder.values())
-        names = sorted({*self.tokenizer.all_special_tokens, *added} - {""}, key=len, reverse=True)
+        """Every token that can act as a turn or an end: marked special, or spelled in the chat template.
+
+        Other added tokens (runs of spaces, HTML tags) are ordinary text.
+        """
+        added = self.tokenizer.added_tokens_decoder.values()
+        template = str(self.tokenizer.chat_template or "")
+        acting = {t.content for t in added if t.special or (t.content.strip() and t.content in template)}
+        names = sorted({*self.tokenizer.all_special_tokens, *acting} - {""}, key=len, reverse=True)
         return re.compile("|".join(map(re.escape, names)) or r"(?!)")
 
     def plain(self, text: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from patchrl import api, views
-from patchrl.config import StudyConfig, load_config, resolve
+from patchrl.config import StudyConfig, differences, load_config, resolve
 from patchrl.errors import PatchRLError, RunError
 from patchrl.trying import try_one
 
@@ -51,6 +51,9 @@ def parser() -> argparse.ArgumentParser:
     sub = command("show", "show a run: settings, state, results")
     sub.add_argument("run", metavar="RUN")
     sub.add_argument("--json", action="store_true", help="print result.json and the status as one JSON object")
+    sub = command("diff", "show the settings in which two runs differ")
+    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("other", metavar="RUN")
     sub = command("tail", "print a run's events as JSON lines")
     sub.add_argument("run", metavar="RUN")
     sub.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
@@ -116,6 +119,10 @@ def dispatch(options: argparse.Namespace) -> int:
     run = _open(options.run, options.runs_dir)
     if options.command == "show":
         return _show(run, options.json)
+    if options.command == "diff":
+        rows = differences(run.config, _open(options.other, options.runs_dir).config)
+        print(columns(("Setting", run.id, options.other), rows) if rows else "Both runs have the same settings.")
+        return 0
     if options.command == "tail":
         return _tail(run, options.follow)
     if options.command == "stop":
@@ -209,7 +216,7 @@ class Progress:
         elif event["kind"] == "train" and event["step"] % 10 == 0:
             self.say(
                 f"  step {event['step']}: reward {event['reward']:.3f}, gate {event['consistency']:.0%}, "
-                f"ℓ {'–' if event['nll'] is None else format(event['nll'], '.3f')}"
+                f"ℓ {'–' if event['nll'] is None else format(event['nll'], '.3f')}{views.lost_groups(event)}"
             )
         elif event["kind"] == "message":
             self.say(f"  {event['level']}: {event['text']}")
@@ -325,12 +332,16 @@ def describe_check(found: dict[str, Any]) -> str:
             f"expert    {found['first']['solution']!r:.150}",
             f"answer    {found['first']['reference']!r:.80}",
         ]
+    if found.get("tokens"):
+        counts = {part: len(tokens) for part, tokens in found["tokens"].items()}
+        lines.append(f"tokens    {counts['prompt']} of prompt, {counts['completion']} of solution in the first example")
     minutes = (
         "unknown for this backbone"
         if found["minutes"] is None
         else f"about {found['minutes']:.0f} minutes on two CPU cores"
     )
-    lines += [f"time      {minutes}", f"disk      about {found['disk_mb']:.0f} MB"]
+    ram = "unknown for this backbone" if found["ram_mb"] is None else f"about {found['ram_mb']:.0f} MB or more"
+    lines += [f"time      {minutes}", f"disk      about {found['disk_mb']:.0f} MB", f"RAM       {ram}"]
     lines.append("✓ ready to run" if found["ok"] else "✗ this would not work; see above")
     return "\n".join(lines)
 

@@ -72,7 +72,9 @@ class GateSection(Section):
         "valid; `none`: only the final answer counts. Open-ended answers are judged unless this is `none`.",
     )
     judge_threshold: float = setting(0.5, "Judge threshold", "P(yes) from which the judge is content.", ge=0, le=1)
-    timeout: float = setting(2.0, "Verifier deadline", "A check that takes longer is unscorable.", "s", gt=0)
+    timeout: float = setting(
+        2.0, "Verifier deadline", "A check that takes more processor time is unscorable.", "s", gt=0
+    )
 
 
 class RewardSection(Section):
@@ -117,14 +119,28 @@ class RewriterSection(Section):
     def rollouts_per_step(self) -> int:
         return self.prompts_per_step * self.group_size
 
-    @model_validator(mode="after")
-    def _microbatches_fill_the_step(self) -> RewriterSection:
-        if self.microbatch_size and self.rollouts_per_step % self.microbatch_size:
-            whole = ", ".join(str(n) for n in range(1, self.rollouts_per_step + 1) if self.rollouts_per_step % n == 0)
-            raise ValueError(
-                f"rewriter.microbatch_size: {self.microbatch_size} does not divide the {self.rollouts_per_step} rollouts "
-                f"of a step (prompts_per_step × group_size), which would split a group; use one of {whole}"
+    def rollouts_per_process(self, processes: int = 1) -> int:
+        """Rollouts of one step that each of `processes` samples and scores, in whole groups.
+
+        Raises ConfigError naming the setting to change where a group would be split.
+        """
+        if self.prompts_per_step % processes:
+            raise ConfigError(
+                f"rewriter.prompts_per_step: {self.prompts_per_step} prompts cannot be shared evenly by {processes} "
+                f"processes, which would split a group; use a multiple of {processes}."
             )
+        rollouts = self.rollouts_per_step // processes
+        if self.microbatch_size and rollouts % self.microbatch_size:
+            whole = ", ".join(str(n) for n in range(1, rollouts + 1) if rollouts % n == 0)
+            raise ConfigError(
+                f"rewriter.microbatch_size: {self.microbatch_size} does not divide the {rollouts} rollouts of a step "
+                f"(prompts_per_step × group_size, on each process), which would split a group; use one of {whole}."
+            )
+        return rollouts
+
+    @model_validator(mode="after")
+    def _no_group_is_split(self) -> RewriterSection:
+        self.rollouts_per_process()
         return self
 
 
@@ -248,6 +264,19 @@ def to_toml(config: StudyConfig) -> str:
         if changed:
             lines += [f"[{section}]", *(f"{k} = {_toml_value(getattr(current, k))}" for k in changed), ""]
     return "\n".join(lines)
+
+
+def differences(first: StudyConfig, second: StudyConfig) -> list[tuple[str, str, str]]:
+    """Settings in which two configs differ: `section.key` and both values as TOML (– where empty)."""
+    rows = []
+    for section in StudyConfig.model_fields:
+        a, b = getattr(first, section), getattr(second, section)
+        for key in type(a).model_fields:
+            values = [getattr(a, key), getattr(b, key)]
+            if values[0] != values[1]:
+                told = ["–" if value is None else _toml_value(value) for value in values]
+                rows.append((f"{section}.{key}", told[0], told[1]))
+    return rows
 
 
 def _toml_value(value: Any) -> str:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from itertools import pairwise
 
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
 _OPERAND = r"(?:\d+(?:,\d+)*(?:\.\d+)?|\.\d+)%?"
 _TOKEN = re.compile(rf"\s*({_OPERAND}|[-+*/()=])")
 # A stretch of arithmetic with at least one equals sign, as people write it inside a sentence.
 _STRETCH = re.compile(rf"[-(]*\s*{_OPERAND}(?:\s*[-+*/()=]+\s*(?:[-(]+\s*)?(?:{_OPERAND})?\)*)*")
-_CHARACTERS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "$": "", "€": "", "£": "", "≈": "~"})
+_CHARACTERS = str.maketrans(
+    {"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "$": "", "€": "", "£": "", "¢": "", "≈": "~"}
+)
 # What stands directly before or after a stretch that makes it part of a larger expression: an operator,
-# a variable (5x), a time (11:00), a root, a mixed number (1 1/2), "1 and 1/2".
-_BEGINS_EARLIER = re.compile(r"(?:[-+*/^√:.,)\]}]|\d\s|\b(?:and|of|at|an?)|[’'`]s)\s*$")
-_GOES_ON = re.compile(r"\s*[-+*/^(\[√]|[A-Za-z_:\\]|\s*\d|\s+and\s+\d")
+# also with words after it ("25 + her original 98"; a minus there is most often a dash), a name (D1) or a
+# variable (5x), a time (11:00), a root, a mixed number (1 1/2), "1 and 1/2".
+_BEGINS_EARLIER = re.compile(
+    r"(?:[-+*/^√:.,)\]}]|\d\s|\b(?:and|of|at|an?)|[’'`]s|\d\s*[+*/]\s*(?:[A-Za-z’'`]+\s+){1,4})\s*$|[A-Za-z%&]$"
+)
+_GOES_ON = re.compile(r"\s*[-+*/^(\[√]|[A-Za-z_:\\]|\s*\d|\s+and\s+\(?\d")
+_TIGHT_FRACTION = re.compile(r"(/\s*)(\d+/\d+)(?![\d/.,])")
 MAX_TERMS = 200
 
 
@@ -24,35 +31,46 @@ def failing_equation(text: str) -> str | None:
     Checks chains such as `45 + 28 = 73` and `n := 2 * 3 = 6`; sides that are no plain arithmetic are
     skipped. A decimal result may be rounded to the digits written. Units between numbers end a side.
     """
-    text = _plain(text)
+    # A line break ends whatever was being written.
+    return next((wrong for line in _plain(text).splitlines() if (wrong := _failing_in_line(line))), None)
+
+
+def _failing_in_line(text: str) -> str | None:
     for found in _STRETCH.finditer(text):
         written = found[0].strip()
         if "=" not in written:
             continue
         sides = written.split("=")
-        values = [_value(side) for side in sides]
+        values = [_readings(side) for side in sides]
         start = found.end() - len(found[0].lstrip())
         before = text[max(0, start - 40) : start]
         if _BEGINS_EARLIER.search(before) or (written[0] == "-" and before[-2:].strip()):
-            values[0] = None
+            values[0] = []
         if _GOES_ON.match(text, found.end()):
-            values[-1] = None
-        for i in range(len(sides) - 1):
-            left, right = values[i], values[i + 1]
-            if left is not None and right is not None and not _equal(left, sides[i], right, sides[i + 1]):
-                return f"{sides[i].strip()} = {sides[i + 1].strip()}"
+            values[-1] = []
+        for (left, lefts), (right, rights) in pairwise(zip(sides, values, strict=True)):
+            if lefts and rights and not any(_equal(a, left, b, right) for a in lefts for b in rights):
+                return f"{left.strip()} = {right.strip()}"
     return None
+
+
+def _readings(side: str) -> list[Fraction]:
+    """What a side can mean: its value, and with `25 / 1/3` read as a division by a fraction."""
+    written = [side]
+    if (divided := _TIGHT_FRACTION.sub(r"\1(\2)", side)) != side:
+        written.append(divided)
+    return [value for text in written if (value := _value(text)) is not None]
 
 
 def written_equations(text: str) -> int:
     """How many equals signs stand between pieces of plain arithmetic."""
-    return sum(found[0].count("=") for found in _STRETCH.finditer(_plain(text)))
+    return sum(found[0].count("=") for line in _plain(text).splitlines() for found in _STRETCH.finditer(line))
 
 
 def _plain(text: str) -> str:
     """The text with calculator marks gone and every way to write an operator made one."""
     text = _CALCULATOR.sub("", text).translate(_CHARACTERS)
-    return re.sub(r"(?<![A-Za-z])[xX]\s*(?=[\d(.])", "* ", text)
+    return re.sub(r"(?<![A-Za-z])[xX][^\S\n]*(?=[\d(.])", "* ", text)
 
 
 def _value(side: str) -> Fraction | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from patchrl.views import ARM_NAMES
@@ -19,7 +20,22 @@ ARM_COLOURS = {
     "rl": "#009E73",
     "own": "#7f7f7f",
 }
-ARM_SYMBOLS = {"base": "x", "expert": "square", "prompted": "diamond", "best-of-k": "triangle-up", "rl": "circle"}
+ARM_SYMBOLS = {
+    "base": "x",
+    "expert": "square",
+    "prompted": "diamond",
+    "best-of-k": "triangle-up",
+    "rl": "circle",
+    "own": "cross",
+}
+# Where a text comes from, as against the arm it is a target of.
+SOURCE_NAMES = {
+    "expert": "Expert solutions",
+    "own": "Backbone's own answers",
+    "prompted": "Prompted rewrites",
+    "rl": "Rewriter's rewrites",
+}
+SOURCE_DASHES = {"expert": "dash", "own": "dot", "prompted": "dashdot", "best-of-k": "longdash", "rl": "solid"}
 SEED_COLOURS = ("#009E73", "#0072B2", "#CC79A7", "#E69F00", "#56B4E9", "#D55E00")
 SEED_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 MAX_POINTS = 500
@@ -28,10 +44,12 @@ MAX_POINTS = 500
 PANELS = (
     ("reward", "Reward", "reward", True),
     ("consistency", "Gate pass rate", "share of rewrites", False),
-    ("alignment", "Alignment (passing rewrites)", "reward part", True),
-    ("diversity", "Diversity (passing rewrites)", "reward part", True),
+    ("alignment", "Alignment, failed rewrites as 0", "reward part", True),
+    ("diversity", "Diversity, failed rewrites as 0", "reward part", True),
     ("nll", "Mismatch ℓ (passing rewrites)", "nats per token", False),
     ("no_signal", "Groups with no signal", "share of groups", False),
+    ("failed_groups", "Groups without a passing rewrite", "groups", False),
+    ("unscorable_groups", "Groups without a verdict", "groups", False),
     ("entropy", "Entropy", "nats", False),
     ("length", "Completion length", "tokens", False),
     ("clipped", "Cut off by the length limit", "share of rewrites", False),
@@ -79,6 +97,7 @@ def layout(title: str, x: str, y: str, **extra: Any) -> Figure:
         "yaxis": {"title": {"text": y}, "gridcolor": "rgba(128,128,128,.18)", "zeroline": False},
         # At the bottom of the whole figure, which reserves its rows there however narrow the page is.
         "legend": {"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "rgba(128,128,128,.7)", "activecolor": "#009E73"},
         "uirevision": "keep",
         "height": 260,
     }
@@ -93,40 +112,41 @@ def _rgba(colour: str, alpha: float) -> str:
 
 
 def training_figures(
-    events: Sequence[Event], *, x: str = "step", smoothing: float = 0.0, log_y: bool = False
+    events: Sequence[Event],
+    *,
+    x: str = "step",
+    smoothing: float = 0.0,
+    log_y: bool = False,
+    overlays: Mapping[str, Sequence[Event]] | None = None,
 ) -> dict[str, Figure]:
-    """One figure per training curve that has values, by name; a line per seed.
+    """One figure per training curve that has values, by name; a line per seed, and those of other runs over it.
 
     `x` is step, samples or time; `smoothing` in [0, 1); the band is one standard deviation over the
-    step's rewrites.
+    step's rewrites. `overlays`: name of another run -> its events; then colours tell runs, dashes seeds.
     """
-    seeds: dict[int, list[Event]] = {}
-    for event in events:
-        if event["kind"] == "train":
-            seeds.setdefault(event["seed"], []).append(event)
+    lines = _lines(events, overlays or {})
     figures = {}
     for name, title, unit, spread in PANELS:
         traces: list[Figure] = []
-        for number, (seed, rows) in enumerate(seeds.items()):
-            rows = thin(rows)
-            ys = smooth([row.get(name) for row in rows], smoothing)
+        for line in lines:
+            ys = smooth([row.get(name) for row in line.rows], smoothing)
             if all(y is None for y in ys):
                 continue
-            xs = [(row["t"] - rows[0]["t"]) / 60 if x == "time" else row[x] for row in rows]
-            colour = SEED_COLOURS[number % len(SEED_COLOURS)]
-            if spread and not log_y:
-                traces.append(_band(xs, ys, smooth([row.get(f"{name}_std") for row in rows], smoothing), colour, seed))
+            xs = [_minutes(row, line) if x == "time" else row[x] for row in line.rows]
+            if spread and not log_y and not overlays:
+                traces.append(_band(xs, ys, smooth([row.get(f"{name}_std") for row in line.rows], smoothing), line))
             traces.append(
                 {
                     "type": "scatter",
-                    "mode": "lines+markers" if len(rows) < 60 else "lines",
-                    "name": f"seed {seed}",
-                    "legendgroup": f"seed {seed}",
+                    "mode": "lines+markers" if len(line.rows) < 60 else "lines",
+                    "name": line.name,
+                    "uid": f"{name}/{line.name}",
+                    "legendgroup": line.name,
                     "x": xs,
-                    "y": ys,
-                    "line": {"color": colour, "width": 2, "dash": SEED_DASHES[number % len(SEED_DASHES)]},
+                    "y": [_significant(y) for y in ys],
+                    "line": {"color": line.colour, "width": 2, "dash": line.dash},
                     "marker": {"size": 4},
-                    "hovertemplate": f"{X_AXES[x]} %{{x:.4g}}<br>{title} %{{y:.4f}}<extra>seed {seed}</extra>",
+                    "hovertemplate": f"{X_AXES[x]} %{{x:.4g}}<br>{title} %{{y:.4f}}<extra>{line.name}</extra>",
                 }
             )
         if traces:
@@ -137,58 +157,184 @@ def training_figures(
                     X_AXES[x],
                     unit,
                     yaxis={"type": "log" if log_y else "linear"},
-                    showlegend=len(seeds) > 1,
-                    height=280 if len(seeds) > 1 else 250,
+                    showlegend=len(lines) > 1,
+                    height=280 if len(lines) > 1 else 250,
                 ),
             }
     return figures
 
 
-def _band(xs: list[float], ys: list[float | None], spread: list[float | None], colour: str, seed: int) -> Figure:
+@dataclass(frozen=True)
+class _Line:
+    name: str
+    rows: list[Event]
+    colour: str
+    dash: str
+
+
+def _lines(events: Sequence[Event], overlays: Mapping[str, Sequence[Event]]) -> list[_Line]:
+    """A line per run and seed, thinned. Names reach a page as markup, so `<` is written out."""
+    lines = []
+    for run, (label, found) in enumerate({"": events, **overlays}.items()):
+        seeds: dict[int, list[Event]] = {}
+        for event in found:
+            if event["kind"] == "train":
+                seeds.setdefault(event["seed"], []).append(event)
+        for number, (seed, rows) in enumerate(seeds.items()):
+            of_run = f"{label}, seed {seed}" if label else f"this run, seed {seed}" if overlays else f"seed {seed}"
+            colour = SEED_COLOURS[(run if overlays else number) % len(SEED_COLOURS)]
+            dash = SEED_DASHES[number % len(SEED_DASHES)]
+            lines.append(_Line(of_run.replace("<", "&lt;"), thin(rows), colour, dash))
+    return lines
+
+
+def _minutes(row: Event, line: _Line) -> float:
+    return round((row["t"] - line.rows[0]["t"]) / 60, 3)
+
+
+def _significant(value: float | None) -> float | None:
+    """Five significant digits: more than a screen shows, half the bytes."""
+    return None if value is None else float(f"{value:.5g}")
+
+
+def _band(xs: list[float], ys: list[float | None], spread: list[float | None], line: _Line) -> Figure:
     known = [(x, y, s) for x, y, s in zip(xs, ys, spread, strict=True) if y is not None and s is not None]
     return {
         "type": "scatter",
         "mode": "lines",
         "fill": "toself",
-        "fillcolor": _rgba(colour, 0.15),
+        "fillcolor": _rgba(line.colour, 0.15),
         "line": {"width": 0},
         "hoverinfo": "skip",
         "showlegend": False,
-        "legendgroup": f"seed {seed}",
+        "legendgroup": line.name,
         "x": [x for x, _, _ in known] + [x for x, _, _ in reversed(known)],
-        "y": [y + s for _, y, s in known] + [y - s for _, y, s in reversed(known)],
+        "y": [_significant(y + s) for _, y, s in known] + [_significant(y - s) for _, y, s in reversed(known)],
     }
 
 
+BINS = 36
+AXIS_NLL = "ℓ, nats per token"
+
+
+def _shares(values: Sequence[float], top: float) -> list[float]:
+    """Share of values in each of BINS equal bins from 0 to `top`; what lies above counts into the last."""
+    counts = [0] * BINS
+    for value in values:
+        counts[max(0, min(BINS - 1, int(value / top * BINS)))] += 1
+    return [_significant(count / len(values)) or 0.0 for count in counts]
+
+
+def _centres(top: float) -> list[float]:
+    return [_significant((i + 0.5) * top / BINS) or 0.0 for i in range(BINS)]
+
+
 def mismatch_figure(scan: dict[str, Any] | None, rewrites: dict[str, list[float]]) -> Figure | None:
-    """Histograms of ℓ: the backbone's own answers, expert solutions, and each arm's rewrites."""
+    """Distributions of ℓ: the backbone's own answers, expert solutions, and each arm's rewrites."""
     series = {"own": scan["own_nll"], "expert": scan["expert_nll"]} if scan else {}
     series |= rewrites
     series = {arm: values for arm, values in series.items() if values}
     if not series:
         return None
-    top = max(max(values) for values in series.values())
+    top = max(max(values) for values in series.values()) * 1.02 or 1.0
     traces = [
-        {
-            "type": "histogram",
-            "name": ARM_NAMES.get(arm, arm),
-            "x": values,
-            "histnorm": "probability",
-            "opacity": 0.55,
-            "marker": {"color": ARM_COLOURS.get(arm, "#56B4E9")},
-            "xbins": {"start": 0, "end": top * 1.02, "size": top / 40},
-            "hovertemplate": "ℓ %{x}<br>share %{y:.1%}<extra>%{fullData.name}</extra>",
-        }
-        for arm, values in series.items()
+        _outline(arm, ARM_NAMES.get(arm, arm), _centres(top), _shares(values, top)) for arm, values in series.items()
     ]
-    look = layout(
-        "How surprising each text is to the backbone",
-        "ℓ, nats per token (left: as the backbone writes)",
-        "share of texts",
-        barmode="overlay",
-        height=320,
-    )
-    return {"data": traces, "layout": look}
+    return {
+        "data": traces,
+        "layout": layout("How surprising each text is to the backbone", AXIS_NLL, "share of texts", height=320),
+    }
+
+
+def mismatch_over_training(events: Sequence[Event], seed: int | None = None) -> dict[str, Any] | None:
+    """What `player.js` shows: ℓ of the rewriter's passing rewrites at each recorded step, over the still
+    distributions of the scan. None before the first recorded step."""
+    spreads = [e for e in events if e["kind"] == "spread" and e["nll"]]
+    seed = spreads[0]["seed"] if spreads and seed is None else seed
+    spreads = [e for e in spreads if e["seed"] == seed]
+    if not spreads:
+        return None
+    scan: Event = next((e for e in reversed(events) if e["kind"] == "scan"), {})
+    still = {name: scan[f"{name}_nll"] for name in ("own", "expert", "prompted") if scan.get(f"{name}_nll")}
+    top = max(max(values) for values in [*still.values(), *(e["nll"] for e in spreads)]) * 1.02 or 1.0
+    frames = [
+        {
+            "step": e["step"],
+            "y": _shares(e["nll"], top),
+            "told": f"ℓ of {len(e['nll'])} passing rewrites is {sum(e['nll']) / len(e['nll']):.2f} nats on average",
+        }
+        for e in spreads
+    ]
+    means = ", ".join(f"{SOURCE_NAMES[name].lower()} {sum(v) / len(v):.2f}" for name, v in still.items())
+    highest = max(max(shares) for shares in [*(f["y"] for f in frames), *(_shares(v, top) for v in still.values())])
+    return {
+        "frames": frames,
+        "still": [
+            _outline(name, SOURCE_NAMES[name], _centres(top), _shares(values, top)) for name, values in still.items()
+        ],
+        "moving": _outline("rl", SOURCE_NAMES["rl"], _centres(top), []),
+        "told": f"For comparison: {means}." if means else "",
+        "layout": layout(
+            "Mismatch over training", AXIS_NLL, "share of texts", height=330, yaxis={"range": [0, 1.05 * highest]}
+        ),
+    }
+
+
+def _outline(source: str, name: str, xs: list[float], ys: list[float]) -> Figure:
+    """A histogram as a stepped line: several can lie over each other, and dashes repeat what colours say."""
+    colour = ARM_COLOURS.get(source, "#56B4E9")
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "x": xs,
+        "y": ys,
+        "fill": "tozeroy",
+        "fillcolor": _rgba(colour, 0.18),
+        "line": {"shape": "hvh", "color": colour, "width": 2, "dash": SOURCE_DASHES.get(source, "solid")},
+        "hovertemplate": "ℓ about %{x:.2f}<br>share %{y:.1%}<extra>%{fullData.name}</extra>",
+    }
+
+
+def embedding_figure(
+    points: dict[str, Sequence[Sequence[float]]], ids: dict[str, list[str]], explained: Sequence[float]
+) -> Figure:
+    """The map of embeddings: every source's points, and a thin line from each expert solution to its rewrite."""
+    traces: list[Figure] = []
+    place = dict(zip(ids.get("rl", []), points.get("rl", []), strict=True))
+    pairs = [(a, place[i]) for i, a in zip(ids.get("expert", []), points.get("expert", []), strict=True) if i in place]
+    if pairs:
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": "expert to rewrite",
+                "x": [_significant(x) for a, b in pairs for x in (a[0], b[0], None)],
+                "y": [_significant(y) for a, b in pairs for y in (a[1], b[1], None)],
+                "line": {"width": 0.6, "color": "rgba(128,128,128,.4)"},
+                "hoverinfo": "skip",
+            }
+        )
+    for source, found in points.items():
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": SOURCE_NAMES.get(source, ARM_NAMES.get(source, source)),
+                "x": [_significant(point[0]) for point in found],
+                "y": [_significant(point[1]) for point in found],
+                "customdata": ids[source],
+                "marker": {
+                    "size": 7,
+                    "opacity": 0.75,
+                    "color": ARM_COLOURS.get(source, "#56B4E9"),
+                    "symbol": ARM_SYMBOLS.get(source, "circle"),
+                },
+                "hovertemplate": "example %{customdata}<extra>%{fullData.name}</extra>",
+            }
+        )
+    axes = [f"component {n + 1}, {100 * share:.0f} % of the variance" for n, share in enumerate(explained)]
+    return {"data": traces, "layout": layout("Where the texts lie (embeddings)", *axes, height=420)}
 
 
 def loss_figure(events: Sequence[Event]) -> Figure | None:

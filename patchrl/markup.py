@@ -6,6 +6,7 @@ import difflib
 import html
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from patchrl.views import gain
@@ -13,6 +14,8 @@ from patchrl.views import gain
 SURPRISAL_TOP = 6.0  # nats at which the scale is full
 # Five points of the cividis map, light to dark: even for every kind of colour vision, and in grey.
 SCALE = ("#fff6c9", "#f0d873", "#c3ad6a", "#67686f", "#3d4d6b")
+# The player of `figures.mismatch_over_training`, for any page that has Plotly.
+PLAYER = Path(__file__).with_name("player.js").read_text(encoding="utf-8")
 
 
 def escape(text: Any) -> str:
@@ -36,34 +39,42 @@ def word_diff(before: str, after: str) -> str:
     return "".join(parts)
 
 
-def surprisal(tokens: Sequence[Sequence[Any]]) -> str:
-    """Tokens on the shared surprisal scale; hover (or focus) shows the value and the likeliest alternatives.
+def surprisal(tokens: Sequence[Sequence[Any]], title: str = "Text") -> str:
+    """Tokens on the shared surprisal scale; hover or focus shows the value and the likeliest alternatives.
 
-    `tokens`: [text, −log p in nats, [[alternative, probability], …]] each.
+    `tokens`: [text, −log p in nats, [[alternative, probability], …]] each. All tokens are one stop for the
+    Tab key, arrow keys move between them (see tokens.js); every token carries its numbers as its label.
     """
-    spans = []
+    spans: list[str] = []
     for text, nll, alternatives in tokens:
         level = min(int(nll / SURPRISAL_TOP * len(SCALE)), len(SCALE) - 1)
         ink = "#fff" if level >= 3 else "#1b1b1b"
-        others = ", ".join(f"{t!r} {100 * p:.0f} %" for t, p in alternatives)
-        tip = escape(f"{nll:.2f} nats (p = {2.718281828**-nll:.3f}). Likeliest: {others}").replace('"', "&quot;")
+        others = "".join(f"\n{t!r} {100 * p:.1f} %" for t, p in alternatives)
+        tip = f"{text!r}: {nll:.2f} nats, p = {2.718281828**-nll:.3f}" + (
+            f"\nLikeliest here:{others}" if others else ""
+        )
         shown = escape(text).replace("\n", "↵<br>") or "∅"
         spans.append(
-            f'<span class="tok" tabindex="0" style="background:{SCALE[level]};color:{ink}" title="{tip}">{shown}</span>'
+            f'<span class="tok" role="img" tabindex="{-1 if spans else 0}" style="background:{SCALE[level]};color:{ink}" '
+            f'aria-label="{escape(tip)}">{shown}</span>'
         )
     mean = sum(t[1] for t in tokens) / len(tokens) if tokens else 0.0
-    return f'<div class="tokens">{"".join(spans)}</div><p class="note">mean {mean:.3f} nats per token over {len(tokens)} tokens</p>'
+    told = f"mean {mean:.3f} nats per token over {len(tokens)} tokens"
+    return (
+        f'<div class="tokens" role="group" aria-label="{escape(title)}, {told}; arrow keys move between tokens">'
+        f'{"".join(spans)}</div><p class="note">{told}</p>'
+    )
 
 
 def surprisal_legend() -> str:
-    """The scale both texts share."""
+    """The scale both texts share, with its numbers."""
     step = SURPRISAL_TOP / len(SCALE)
     boxes = "".join(
-        f'<span class="tok" style="background:{colour};color:{"#fff" if i >= 3 else "#1b1b1b"}">'
+        f'<span class="swatch" style="background:{colour};color:{"#fff" if i >= 3 else "#1b1b1b"}">'
         f"{step * i:.1f}{'+' if i == len(SCALE) - 1 else ''}</span>"
         for i, colour in enumerate(SCALE)
     )
-    return f'<p class="note">Surprisal in nats: {boxes} (dark: the backbone would not have written this)</p>'
+    return f'<p class="legend">Surprisal in nats: {boxes} (dark: the backbone would not have written this). Hover over a token, or move with the arrow keys, for its numbers.</p>'
 
 
 def bar(name: str, value: float | None, top: float) -> str:
@@ -116,7 +127,8 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """A plain table that scrolls sideways on a narrow screen."""
     head = "".join(f"<th>{escape(h)}</th>" for h in headers)
     body = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table class="plain"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    # It may scroll, so the keyboard must reach it.
+    return f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(headers[0])}"><table class="plain"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def sample_detail(row: dict[str, Any], tokens: dict[str, Any] | None) -> str:
@@ -137,16 +149,17 @@ def sample_detail(row: dict[str, Any], tokens: dict[str, Any] | None) -> str:
         parts += [
             surprisal_legend(),
             '<div class="cards two">',
-            f'<article class="card"><header>Expert, as the backbone reads it</header>{surprisal(tokens["expert"])}</article>',
-            f'<article class="card"><header>Rewrite, as the backbone reads it</header>{surprisal(tokens["rewrite"])}</article>',
+            f'<article class="card"><header>Expert, as the backbone reads it</header>{surprisal(tokens["expert"], "Expert")}</article>',
+            f'<article class="card"><header>Rewrite, as the backbone reads it</header>{surprisal(tokens["rewrite"], "Rewrite")}</article>',
             "</div>",
         ]
     return "".join(parts) + "</div>"
 
 
 STYLE = """
-.tokens{line-height:1.9;overflow-wrap:anywhere}.tok{padding:2px 1px;border-radius:3px;white-space:pre-wrap}
-.note{opacity:.75;font-size:.86em;margin:.35em 0}.cards{display:grid;gap:10px;grid-template-columns:repeat(auto-fill,minmax(250px,1fr))}
+.tokens{line-height:1.9;overflow-wrap:anywhere}.tok,.swatch{padding:2px 1px;border-radius:3px;white-space:pre-wrap}.swatch{padding:2px 7px;margin-right:1px}
+.tok:focus{outline:3px solid #0072B2;outline-offset:1px}
+.legend{font-size:.86em;margin:.6em 0}.note{opacity:.75;font-size:.86em;margin:.35em 0}.cards{display:grid;gap:10px;grid-template-columns:repeat(auto-fill,minmax(250px,1fr))}
 .cards.two{grid-template-columns:repeat(auto-fit,minmax(290px,1fr))}.cards.three{grid-template-columns:repeat(auto-fit,minmax(240px,1fr))}
 .card{border:1px solid rgba(128,128,128,.35);border-radius:8px;padding:10px;min-width:0}.card header{font-weight:600;margin-bottom:6px}
 .card pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit;margin:0 0 8px;background:none;border:0;padding:0;color:inherit}
@@ -157,6 +170,9 @@ ins{background:rgba(0,158,115,.22);text-decoration:underline;text-decoration-thi
 .bar b{font-weight:500;text-align:right;font-variant-numeric:tabular-nums}
 .verdict{font-weight:600;padding:1px 7px;border-radius:9px;font-size:.86em}.verdict.ok{background:rgba(0,158,115,.22)}
 .verdict.bad{background:rgba(213,94,0,.24)}.verdict.unsure{background:rgba(128,128,128,.28)}
+.player-bar{display:flex;gap:12px;align-items:center}.player-bar input{flex:1;min-width:0;accent-color:#009E73}.player-told{font-size:.9em;margin:.4em 0 1em;min-height:3em}
+.player-play{border:1px solid rgba(128,128,128,.5);border-radius:6px;padding:5px 14px;min-width:96px;background:none;color:inherit;font:inherit;cursor:pointer}
 .scroll{overflow-x:auto}table.plain{border-collapse:collapse;width:100%;font-size:.92em}table.plain th{text-align:left;font-weight:600}
-table.plain td,table.plain th{padding:6px 10px;border:0;border-bottom:1px solid rgba(128,128,128,.3);white-space:nowrap;font-variant-numeric:tabular-nums}
+table.plain,table.plain thead,table.plain tbody,table.plain tr{border:0!important}
+table.plain td,table.plain th{padding:6px 10px;border:0!important;border-bottom:1px solid rgba(128,128,128,.3)!important;white-space:nowrap;font-variant-numeric:tabular-nums}
 """

@@ -8,19 +8,33 @@ from typing import Any
 from patchrl.config import StudyConfig
 from patchrl.data import HUB_ID, load_eval_items, load_examples
 from patchrl.errors import PatchRLError
+from patchrl.formatted import formatted_example
 
 # Measured with examples/nano.toml on two CPU cores: seconds per sampled rewrite, per fine-tuning
 # example, and per evaluated item.
 SECONDS_PER_REWRITE, SECONDS_PER_EXAMPLE, SECONDS_PER_ITEM = 0.02, 0.008, 0.02
 START_SECONDS = 20.0
 NANO_MB = 8.0
+# A worker with torch, TRL and the nano lab at its defaults peaks here; measured on examples/nano.toml.
+WORKER_MB = 2500.0
 LARGE_RATE = 2e-4
 
 
 def preflight(config: StudyConfig) -> dict[str, Any]:
-    """Rows, columns, first example, minutes, disk, `problems` and `warnings`: one sentence each; `ok` without problems."""
+    """Rows, columns, first example with its tokens, minutes, disk, RAM, `problems` and `warnings` (one sentence each).
+
+    `ok` without problems; minutes and RAM are None where nothing is known about the backbone.
+    """
     problems = [*backbone_problems(config.backbone.model)]
-    found: dict[str, Any] = {"rows": None, "kept": 0, "dropped": {}, "columns": {}, "task": None, "first": None}
+    found: dict[str, Any] = {
+        "rows": None,
+        "kept": 0,
+        "dropped": {},
+        "columns": {},
+        "task": None,
+        "first": None,
+        "tokens": None,
+    }
     try:
         data = load_examples(config.data)
     except PatchRLError as error:
@@ -35,6 +49,8 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
             "task": data.task,
             "first": {"question": first.question, "solution": first.solution, "reference": first.reference},
         }
+        backbone = config.backbone
+        found["tokens"] = formatted_example(backbone.model, backbone.revision, first.question, first.solution)
         problems += size_problems(config, len(data.train), len(data.eval))
     general = 0
     for name in config.evaluate.general:
@@ -50,6 +66,7 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
         "general_items": general,
         "minutes": estimated_minutes(config) if nano else None,
         "disk_mb": estimated_megabytes(config),
+        "ram_mb": estimated_ram(config),
     }
 
 
@@ -105,6 +122,17 @@ def estimated_minutes(config: StudyConfig) -> float:
     items = (config.data.eval_size + config.evaluate.general_size) * len(arms)
     per_seed = rewrites * SECONDS_PER_REWRITE + tuned * SECONDS_PER_EXAMPLE + items * SECONDS_PER_ITEM
     return (START_SECONDS + per_seed * len(config.study.seeds)) / 60
+
+
+def estimated_ram(config: StudyConfig) -> float | None:
+    """Peak memory of the worker in MB: weights, gradients and two moments of Adam while fine-tuning, beside what
+    the nano lab takes for itself; activations of large batches come on top. None for weights that are not here."""
+    if config.backbone.model == "nano":
+        return WORKER_MB
+    path = Path(config.backbone.model)
+    if not path.is_dir():
+        return None
+    return WORKER_MB + 4 * sum(f.stat().st_size for f in path.glob("*.safetensors")) / 2**20
 
 
 def estimated_megabytes(config: StudyConfig) -> float:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from patchrl import figures, markup, views
+from patchrl import figures, markup, samples, views
 from patchrl.config import StudyConfig, to_toml
 
 SHOWN = 3
@@ -22,8 +22,10 @@ const ink = getComputedStyle(document.body).color;
 for (const node of document.querySelectorAll('[data-figure]')) {
   const figure = figures[node.dataset.figure];
   figure.layout.font = {color: ink, size: 12};
-  Plotly.newPlot(node, figure.data, figure.layout, {responsive: true, displaylogo: false});
+  Plotly.newPlot(node, figure.data, figure.layout, {responsive: true, displaylogo: false,
+    modeBarButtons: [['toImage', 'zoom2d', 'pan2d', 'resetScale2d']]});
 }
+if (played) patchrlPlayer(document.getElementById('player'))(played);
 """
 
 
@@ -31,24 +33,27 @@ def build_report(
     config: StudyConfig,
     events: Sequence[dict[str, Any]],
     result: dict[str, Any],
-    samples: dict[str, list[dict[str, Any]]],
+    rewrites: dict[str, list[dict[str, Any]]],
+    embedding_map: dict[str, Any] | None = None,
 ) -> str:
-    """The whole page as one string; plotly.js and all data are inside. `samples`: arm -> rows."""
+    """The whole page as one string; plotly.js and all data are inside. `rewrites`: arm -> rows."""
     from plotly.offline import get_plotlyjs
 
     scans = [e for e in events if e["kind"] == "scan"]
     accepted = {
         arm: [r["nll_rewrite"] for r in rows if r["decision"] == "accepted" and r["nll_rewrite"] is not None]
-        for arm, rows in samples.items()
+        for arm, rows in rewrites.items()
     }
     drawn = {
         "plane": figures.gain_forgetting_figure(result),
         "tasks": figures.task_figure(result),
         "mismatch": figures.mismatch_figure(scans[-1] if scans else None, accepted),
+        "map": figures.embedding_figure(**embedding_map) if embedding_map else None,
         "loss": figures.loss_figure(events),
         **{f"curve-{name}": figure for name, figure in figures.training_figures(events).items()},
     }
     drawn = {name: figure for name, figure in drawn.items() if figure}
+    played = figures.mismatch_over_training(events)
     curves = "".join(_slot(name) for name in drawn if name.startswith("curve-"))
     seconds = [[stage, views.format_seconds(s)] for stage, s in result.get("seconds", {}).items()]
     sections = [
@@ -65,19 +70,21 @@ def build_report(
         "<h2>Every seed</h2>"
         + markup.table(("Arm", "Seed", "Target %", "General %", "Forgotten, points"), views.per_seed_rows(result)),
         "<h2>Mismatch</h2>" + (_slot("mismatch", "wide") if "mismatch" in drawn else "<p>Not scanned.</p>"),
+        "<div id='player'></div>" if played else "",
+        _slot("map", "wide") if "map" in drawn else "",
         f"<h2>Training of the rewriter</h2><div class='figures'>{curves}</div>" if curves else "",
         "<h2>Fine-tuning</h2>" + _slot("loss", "wide") if "loss" in drawn else "",
-        *(_examples(arm, rows) for arm, rows in samples.items()),
+        *(_examples(arm, rows) for arm, rows in rewrites.items()),
         "<h2>Where the time went</h2>" + markup.table(("Stage", "Time"), seconds),
         "<h2>How to repeat it</h2><p>Save as study.toml, then <code>python -m patchrl run study.toml</code>.</p>"
         f"<pre class='code'>{markup.escape(to_toml(config))}</pre>",
     ]
-    data = json.dumps(drawn, ensure_ascii=False).replace("<", "\\u003c")
+    data = json.dumps([drawn, played], ensure_ascii=False).replace("<", "\\u003c")
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' "
         "content='width=device-width, initial-scale=1'><title>PatchRL report</title>"
         f"<style>{PAGE_STYLE}{markup.STYLE}</style><script>{get_plotlyjs()}</script></head>"
-        f"<body>{''.join(sections)}<script>const figures = {data};{DRAW}</script></body></html>"
+        f"<body>{''.join(sections)}<script>{markup.PLAYER}const [figures, played] = {data};{DRAW}</script></body></html>"
     )
 
 
@@ -86,8 +93,8 @@ def _slot(name: str, kind: str = "") -> str:
 
 
 def _examples(arm: str, rows: list[dict[str, Any]]) -> str:
-    gains = views.select_samples(rows, keep="accepted", order="biggest gain")[:SHOWN]
-    failures = views.select_samples(rows, keep="fallback")[:SHOWN]
+    gains = samples.select(rows, keep="accepted", sort="gain", descending=True)[:SHOWN]
+    failures = samples.select(rows, keep="fallback")[:SHOWN]
     parts = [f"<h2>{markup.escape(views.ARM_NAMES.get(arm, arm))}: examples</h2>"]
     for title, chosen in (("Biggest gains", gains), ("Fell back to the expert", failures)):
         if chosen:

@@ -20,6 +20,7 @@ from patchrl.runs.events import read_events
 from patchrl.runs.folder import RunFolder
 from patchrl.statistics import absolute_forgetting, arm_statistics, correct_by_task
 from patchrl.types import EvalItem, Recorder
+from patchrl.views import describe_calibration
 
 STAGES = ("scan", "train", "rewrite", "finetune", "evaluate", "report")
 
@@ -103,10 +104,13 @@ class Study:
         from patchrl.stages.scan import scan
 
         with self._gate(self._backbone()) as gate:
-            result = scan(self.config, gate, self.data.train, self.recorder)
+            result = scan(self.config, gate, self.data.train, self.recorder, self.folder.embeddings("scan"))
         result |= {"kept": self.data.kept, "dropped": self.data.dropped}
         self.folder.write_json(self.folder.scan, result)
         self.recorder.event("scan", **result)
+        if "open_gate" in result:
+            told = describe_calibration(result["open_gate"])
+            self.recorder.event("message", level="info", text=told)
 
     def _train(self, seed: int) -> None:
         from patchrl.stages.train_rewriter import train_rewriter
@@ -131,11 +135,13 @@ class Study:
                 from peft import PeftModel
 
                 backbone.model = PeftModel.from_pretrained(backbone.model, str(self.folder.adapter(seed)))
-            surprisal = self.folder.surprisal(arm, seed) if seed == self.config.study.seeds[0] else None
+            shown = seed == self.config.study.seeds[0]  # what only pages look at is made once
+            surprisal = self.folder.surprisal(arm, seed) if shown else None
+            embeddings = self.folder.embeddings(arm) if shown else None
             samples = self.folder.samples(arm, seed)
             with self._gate(backbone) as gate:
                 summary = rewrite_dataset(
-                    self.config, gate, self.data.train, arm, seed, samples, surprisal, self.recorder
+                    self.config, gate, self.data.train, arm, seed, samples, surprisal, self.recorder, embeddings
                 )
         summary["seconds"] = round(time.time() - started, 2)
         self.folder.write_json(self.folder.targets(arm, seed), summary)
@@ -204,10 +210,15 @@ class Study:
         samples: dict[str, Any] = {
             a: _rows(self.folder.samples(a, seed)) for a in self.config.study.arms if a != "expert"
         }
-        html = build_report(self.config, read_events(self.folder.events), result, samples)
+        html = build_report(self.config, read_events(self.folder.events), result, samples, self._embedding_map())
         temporary = self.folder.report.with_suffix(".part")
         temporary.write_text(html, encoding="utf-8")
         temporary.replace(self.folder.report)
+
+    def _embedding_map(self) -> dict[str, Any] | None:
+        from patchrl.runs.embeddings import embedding_map
+
+        return embedding_map(self.folder)
 
 
 def run_study(config: StudyConfig, folder: RunFolder, recorder: Recorder, upto: str = "report") -> None:

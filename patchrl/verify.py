@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import re
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Literal
+
+import psutil
 
 from patchrl.equations import failing_equation
 from patchrl.tasks import (
@@ -22,6 +25,8 @@ from patchrl.types import Task, Verdict
 
 Reasoning = Literal["equations", "none"]
 START_SECONDS = 60.0  # importing sympy on a busy machine
+LOOK_SECONDS = 0.1
+PATIENCE = 15  # wall-clock deadline over the one in processor time
 
 
 def _math_worker(pipe) -> None:
@@ -32,6 +37,7 @@ def _math_worker(pipe) -> None:
         plain = parse(text, parsing_timeout=None)
         return plain or parse(f"${text}$", parsing_timeout=None)
 
+    verify(read("$1$"), read("$2$"), timeout_seconds=None)  # what loads on first use must not eat a deadline
     pipe.send("ready")
     while True:
         try:
@@ -139,7 +145,7 @@ class Verifier:
             self._pipe.recv()
         try:
             self._pipe.send((reference, candidate))
-            if not self._pipe.poll(self.timeout):
+            if not self._answers():
                 self.close()
                 return "verifier ran out of time"
             answer = self._pipe.recv()
@@ -149,6 +155,21 @@ class Verifier:
         if answer is None:
             return False
         return f"verifier failed: {answer}" if isinstance(answer, str) else answer
+
+    def _answers(self) -> bool:
+        """Whether the worker answers in time. The deadline is processor time, so that a busy machine does
+        not turn answers unscorable."""
+        patience = time.monotonic() + PATIENCE * self.timeout
+        try:
+            worker = psutil.Process(self._process.pid)
+            started = sum(worker.cpu_times()[:2])
+            while not self._pipe.poll(min(LOOK_SECONDS, self.timeout)):
+                spent = sum(worker.cpu_times()[:2]) - started
+                if spent >= self.timeout or time.monotonic() >= patience:
+                    return False
+        except psutil.NoSuchProcess:  # it died; reading the pipe says so
+            return True
+        return True
 
 
 def _same_quantity(expected: Quantity, got: Quantity) -> bool:

@@ -109,13 +109,23 @@ def per_seed_rows(result: dict[str, Any]) -> list[list[str]]:
     return rows
 
 
-SAMPLE_FILTERS = {
-    "all": lambda row: True,
-    "accepted": lambda row: row["decision"] == "accepted",
-    "fallback": lambda row: row["decision"] != "accepted",
-    "unscorable": lambda row: row["passed"] is None,
-}
-SAMPLE_ORDERS = {"file order": None, "biggest gain": True, "smallest gain": False}
+def describe_calibration(open_gate: dict[str, Any]) -> str:
+    """How open answers are told apart, in a sentence."""
+    pairs = len(open_gate["same"]) + len(open_gate["different"])
+    return (
+        f"Open answers: a rewrite says what the expert says from a cosine of {open_gate['threshold']:.3f} on, which is "
+        f"right for {open_gate['balanced_accuracy']:.0%} of this data's own {pairs} pairs (rewrites of the same and of "
+        "another example)."
+    )
+
+
+def lost_groups(event: dict[str, Any]) -> str:
+    """What a training step could not learn from, as the end of a line; empty when it was nothing."""
+    parts = (
+        (event.get("failed_groups"), "without a passing rewrite"),
+        (event.get("unscorable_groups"), "without a verdict"),
+    )
+    return "".join(f", {count} group{'s' if count > 1 else ''} {what}" for count, what in parts if count)
 
 
 def gain(row: dict[str, Any]) -> float | None:
@@ -123,24 +133,6 @@ def gain(row: dict[str, Any]) -> float | None:
     if row["nll_rewrite"] is None or row["nll_expert"] is None:
         return None
     return row["nll_expert"] - row["nll_rewrite"]
-
-
-def select_samples(
-    rows: Sequence[dict[str, Any]], *, keep: str = "all", order: str = "file order", search: str = ""
-) -> list[dict[str, Any]]:
-    """Rows of a rewritten dataset that pass a filter and hold a text, in an order; missing gains come last."""
-    needle = search.strip().lower()
-    chosen = [
-        row
-        for row in rows
-        if SAMPLE_FILTERS[keep](row)
-        and (not needle or any(needle in str(row[k]).lower() for k in ("question", "expert", "rewrite")))
-    ]
-    descending = SAMPLE_ORDERS[order]
-    if descending is None:
-        return chosen
-    scored = sorted((r for r in chosen if gain(r) is not None), key=lambda r: gain(r) or 0.0, reverse=descending)
-    return scored + [r for r in chosen if gain(r) is None]
 
 
 def format_seconds(seconds: float | None) -> str:
@@ -170,6 +162,7 @@ def describe_status(status: dict[str, Any]) -> str:
         line = f"{status['state']}: {where or 'starting'}"
         if status.get("total"):
             line += f", {status['done']} of {status['total']}"
+            line += f" ({status['note']})" if status.get("note") else ""
             if status.get("eta_seconds") is not None:
                 line += f", {format_seconds(status['eta_seconds'])} left in this stage"
         return line

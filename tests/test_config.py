@@ -1,6 +1,6 @@
 import pytest
 
-from patchrl.config import apply_overrides, load_config, resolve, to_toml
+from patchrl.config import apply_overrides, differences, load_config, resolve, to_toml
 from patchrl.errors import ConfigError
 
 
@@ -41,3 +41,9 @@ def test_overrides_take_toml_values_or_plain_text():
 def test_a_config_cannot_be_changed_after_it_was_checked():
     with pytest.raises(ValueError, match="frozen"):
         resolve({}).study.name = "other"
+
+
+def test_differences_name_every_setting_that_differs():
+    first, second = resolve({"rewriter": {"steps": 5}}), resolve({"data": {"task": "open"}})
+    assert differences(first, second) == [("data.task", "–", '"open"'), ("rewriter.steps", "5", "40")]
+    assert differences(first, first) == []

@@ -30,3 +30,43 @@ def test_thinning_keeps_first_newest_and_at_most_500(count):
     kept = figures.thin(rows)
     assert len(kept) == min(count, 500)
     assert (kept[0], kept[-1]) == (rows[0], rows[-1])
+
+
+def test_other_runs_are_told_by_colour_and_seeds_by_dash():
+    other = [train_event(n, reward=1.0) | {"seed": seed} for seed in (0, 1) for n in (1, 2)]
+    drawn = figures.training_figures([train_event(1, reward=1.0)], overlays={"<b>": other})["reward"]["data"]
+    assert [trace["name"] for trace in drawn] == ["this run, seed 0", "&lt;b>, seed 0", "&lt;b>, seed 1"]
+    assert len({trace["line"]["color"] for trace in drawn}) == 2
+    assert drawn[1]["line"]["dash"] != drawn[2]["line"]["dash"]
+
+
+SPREADS = [
+    {"kind": "scan", "t": 0.0, "expert_nll": [2.0, 2.2], "own_nll": [0.1], "prompted_nll": [0.8]},
+    {"kind": "spread", "t": 1.0, "seed": 0, "step": 1, "nll": [0.8, 0.6]},
+    {"kind": "spread", "t": 2.0, "seed": 1, "step": 1, "nll": [5.0]},
+    {"kind": "spread", "t": 3.0, "seed": 0, "step": 10, "nll": [0.2, 0.3, 0.1]},
+]
+
+
+def test_mismatch_over_training_has_a_frame_for_each_recorded_step_of_one_seed():
+    played = figures.mismatch_over_training(SPREADS)
+    assert [frame["step"] for frame in played["frames"]] == [1, 10]
+    assert all(sum(frame["y"]) == pytest.approx(1, abs=1e-3) for frame in played["frames"])
+    assert "3 passing rewrites is 0.20 nats" in played["frames"][1]["told"]
+    assert [trace["name"] for trace in played["still"]][1] == "Expert solutions"
+    assert figures.mismatch_over_training(SPREADS[:1]) is None
+
+
+@given(st.lists(st.floats(0, 50), min_size=1), st.lists(st.floats(0, 50), min_size=1))
+def test_histograms_hold_every_value(expert, own):
+    figure = figures.mismatch_figure({"expert_nll": expert, "own_nll": own}, {})
+    for trace in figure["data"]:
+        assert sum(trace["y"]) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_map_joins_each_expert_solution_to_its_rewrite():
+    points = {"expert": [[0, 0], [1, 1]], "own": [[2, 2]], "rl": [[3, 3]]}
+    ids = {"expert": ["a", "b"], "own": ["a"], "rl": ["b"]}
+    lines, *sources = figures.embedding_figure(points, ids, (0.5, 0.2))["data"]
+    assert lines["x"] == [1, 3, None]
+    assert [len(trace["x"]) for trace in sources] == [2, 1, 1]

@@ -89,6 +89,16 @@ def test_a_wrong_equation_fails_a_right_answer(verifier):
         ("10 / 3 = 3.33", True),
         ("x = 5", True),
         ("3 + 4 = 7 = 8", False),
+        ("-4 + (-3) = -7\n-7 / 7 = -1", True),  # a line break ends an equation
+        ("26=5+3x\n21=3x", True),
+        ("60 / 3/4 = 80 years", True),  # divided by three quarters
+        ("60 / 3/4 = 81 years", False),
+        ("25 + her original 98 = 123", True),
+        ("Step 1 - we take 5 * 3 = 16", False),  # a dash is no minus
+        ("¢275/¢25 = 11 quarters", True),
+        ("100 / 6 = 16 and (2/3)", True),
+        ("D1 = 322, D2 = 2 * 322 = 644", True),
+        ("D2 = 2 * 322 = 645", False),
     ],
 )
 def test_written_equations_are_checked(text, holds):
@@ -116,6 +126,35 @@ def test_integers_match_exactly_when_equal(a, b):
 
 def gsm8k(folder, name):
     return [json.loads(line) for line in (folder / name).read_text(encoding="utf-8").splitlines()]
+
+
+# Rows of the published GSM8K whose solution writes an equality that does not hold as written: wrong
+# arithmetic, a slip of the pen, or a sentence that runs two numbers together.
+GSM8K_WRONG = {
+    "gsm8k_train.jsonl": {
+        167: "192*100 = 1920", 168: "6*2.5 = 18.00", 198: "6/3 = .5", 224: "4080 + 4080 / 2 = 4000 + 2040",
+        502: "3/1 = 1", 716: "100 * 0.75 = 0.75", 874: "1 / 2 = 50", 2249: "4 = 6*15", 2429: "2.50 - 2.24 = 26",
+        3002: "8*3 = 240", 3234: "10 = 62,300/10", 3334: "4200+3000 = 8600", 3409: "10 * .5 = 10",
+        3859: "5 * 3 = 15,000", 4504: "13 / 6 = 2", 4593: "14 / 1 / 4 = 14 * 4", 4691: "2*8 = 24",
+        4973: "200*.55 = 100", 5152: "10 = 2", 5195: "5 * 1/2 = 10", 5385: "45 * 0,2 = 9", 5396: "1 * 2 = 20",
+        5781: "7+9+1+2 = 19.50", 6160: "8000 = 4000", 6256: "10 * 1,248 = 11,480", 6590: "1-2 = 96 - 70",
+        6633: ".30 = 168.00", 6700: "2 / 12 = .125", 6713: "3 * (8/16) = 6", 6812: "50-8 = 44",
+        6842: "500/ 2/5 = 200", 7178: "1152/ 1,536 = .5", 7270: "13,2000 / 60 = 220", 7444: "14*20 = 140",
+    },
+    "gsm8k_test.jsonl": {
+        410: "3/2 = 1.50+3.00", 501: "364 / 4 = 273", 1024: "32 - 20 = 300",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["gsm8k_train.jsonl", "gsm8k_test.jsonl"])
+def test_gsm8k_experts_pass_the_equations_but_for_the_rows_named(shared_data, verifier, name):
+    refused = {}
+    for number, row in enumerate(gsm8k(shared_data, name)):
+        verdict = verifier.verify("math", extract_reference("math", row["answer"]), row["answer"])
+        if not verdict.passed:
+            refused[number] = verdict.reason.removeprefix("equation does not hold: ")
+    assert refused == GSM8K_WRONG[name]
 
 
 @pytest.mark.parametrize("name", ["gsm8k_train.jsonl", "gsm8k_test.jsonl"])

@@ -35,14 +35,5 @@ def test_result_rows_fill_every_column():
     assert rows[2][3] == "5.0 [0.0, 10.0]"
 
 
-def test_missing_gains_come_last_in_either_order():
-    rows = [
-        {"id": i, "decision": "accepted", "passed": True, "nll_expert": 1.0, "nll_rewrite": n, "question": "", "expert": "", "rewrite": ""}
-        for i, n in enumerate([None, 0.2, 0.8])
-    ]  # fmt: skip
-    assert [r["id"] for r in views.select_samples(rows, order="biggest gain")] == [1, 2, 0]
-    assert [r["id"] for r in views.select_samples(rows, order="smallest gain")] == [2, 1, 0]
-
-
 def test_durations_read_well():
     assert [views.format_seconds(s) for s in (3.2, 245, 7800, None)] == ["3 s", "4 min 05 s", "2 h 10 min", "–"]

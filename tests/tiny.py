@@ -7,6 +7,8 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
     AutoModelForCausalLM,
+    BertConfig,
+    BertModel,
     Gemma2Config,
     GemmaConfig,
     GPT2Config,
@@ -18,6 +20,8 @@ from transformers import (
     Qwen3Config,
 )
 from transformers.trainer_utils import set_seed
+
+from patchrl.backbone import Backbone
 
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] }}<|end|>\n{% endfor %}"
@@ -81,3 +85,26 @@ def save(kind: str, folder: Path, **options) -> Path:
     model(kind, len(words)).save_pretrained(folder)
     words.save_pretrained(folder)
     return folder
+
+
+def judging_backbone(*words: str) -> Backbone:
+    """A tiny backbone whose tokenizer has each of `words` (by default yes and no) as a token."""
+    made = tokenizer()
+    made.add_tokens(list(words or ("yes", "no")))
+    return Backbone(model("qwen2", len(made)), made)
+
+
+def sentence_model(folder: Path) -> Path:
+    """A tiny sentence-transformers model with random weights, of 16 dimensions, saved to `folder`."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Pooling, Transformer
+
+    words = tokenizer()
+    set_seed(0)
+    config = BertConfig(
+        vocab_size=len(words), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, **WIDE
+    )
+    BertModel(config).save_pretrained(folder / "bert")
+    words.save_pretrained(folder / "bert")
+    SentenceTransformer(modules=[Transformer(str(folder / "bert")), Pooling(16)], device="cpu").save(str(folder / "st"))
+    return folder / "st"

@@ -13,6 +13,7 @@ from patchrl.runs.folder import RunFolder
 LIVE = ("queued", "running", "stopping")
 START_SECONDS = 60.0  # a worker that has not spoken after this long never will
 SAME_PROCESS_SECONDS = 2.0
+REAP_SECONDS = 2.0
 
 # Our own children, kept so that they can be reaped and their exit codes read.
 children: dict[str, subprocess.Popen[bytes]] = {}
@@ -50,8 +51,17 @@ def resolve_status(folder: RunFolder) -> dict[str, Any]:
     again = folder.read_json(folder.status) or status  # it may have finished between the two looks
     if again["state"] not in LIVE:
         return again
-    exit_code = child.poll() if child and again["pid"] in (None, child.pid) else None
+    exit_code = _exit_code(child) if child and again["pid"] in (None, child.pid) else None
     return again | {"state": "failed", "exit_code": exit_code, "error": obituary(folder, exit_code)}
+
+
+def _exit_code(child: subprocess.Popen[bytes]) -> int | None:
+    """The exit code of our own dead child. It shows as a zombie a moment before it can be reaped: its other
+    threads are still being torn down."""
+    try:
+        return child.wait(REAP_SECONDS)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def obituary(folder: RunFolder, exit_code: int | None) -> str:

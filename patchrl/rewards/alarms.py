@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from patchrl.equations import written_equations
+from patchrl.rewards.variety import distinct_n, vendi
 
 COPY_RATIO = 0.9  # word-sequence similarity from which a rewrite counts as the expert's own text
 SHORT_RATIO = 0.25  # of the expert's words: shorter than this is a collapse, not a terse style
@@ -22,7 +23,7 @@ _MENTION = re.compile(
 
 @dataclass(frozen=True)
 class Alarm:
-    """One watched share of the step's rewrites: above `limit` it is said in `sentence`."""
+    """One watched share: above `limit` it is said in `sentence`."""
 
     name: str
     limit: float
@@ -35,11 +36,29 @@ ALARMS = (
     Alarm("short", 0.2, "{share:.0%} of rewrites have under a quarter of the expert's words: length is collapsing."),
     Alarm("stepless", 0.3, "{share:.0%} of rewrites dropped every equation the expert wrote: reasoning is lost."),
     Alarm("opening", 0.9, "{share:.0%} of rewrites begin with the same words: they follow one template."),
+    Alarm("wordings", 0.5, "{share:.0%} fewer wordings (Vendi) than in the backbone's own answers: one template wins."),
+    Alarm("phrases", 0.5, "{share:.0%} fewer distinct phrases (distinct-4) than in the backbone's own answers."),
 )
 
 
-def watch(rewrites: Sequence[str], solutions: Sequence[str]) -> dict[str, float]:
-    """Share of a step's rewrites that show each sign, by alarm name; `solutions` are their experts' texts."""
+@dataclass(frozen=True)
+class Variety:
+    """Vendi score and distinct-4 of some texts; both depend on how many texts there are."""
+
+    vendi: float
+    distinct: float
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> Variety:
+        return cls(vendi(texts), distinct_n(texts))
+
+
+def watch(rewrites: Sequence[str], solutions: Sequence[str], own: Variety | None = None) -> dict[str, float]:
+    """Each sign of a step's rewrites by alarm name, as a share; `solutions` are their experts' texts.
+
+    `own` is the variety of as many answers of the backbone itself, which the last two alarms compare with
+    (0 without it).
+    """
     count = max(len(rewrites), 1)
     shares = Counter[str]()
     openings = Counter[tuple[str, ...]]()
@@ -53,7 +72,15 @@ def watch(rewrites: Sequence[str], solutions: Sequence[str]) -> dict[str, float]
         if words and words[0][:1].isalpha():
             openings[tuple(words[:4])] += 1
     shares["opening"] = max(openings.values(), default=0)
-    return {alarm.name: shares[alarm.name] / count for alarm in ALARMS}
+    signs = {name: shares[name] / count for name in ("copied", "mentions", "short", "stepless", "opening")}
+    now = Variety.of(rewrites) if own and rewrites else None
+    signs["wordings"] = _lost(now.vendi, own.vendi) if own and now else 0.0
+    signs["phrases"] = _lost(now.distinct, own.distinct) if own and now else 0.0
+    return signs
+
+
+def _lost(now: float, before: float) -> float:
+    return max(0.0, 1.0 - now / before) if before > 0 else 0.0
 
 
 def raised(shares: dict[str, float]) -> dict[str, str]:

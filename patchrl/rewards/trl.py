@@ -9,25 +9,28 @@ from typing import Any
 
 import numpy as np
 
+from patchrl.backbone import Score
 from patchrl.config import RewardSection
 from patchrl.gate import Gate
-from patchrl.rewards.alarms import watch
+from patchrl.rewards.alarms import Variety, watch
 from patchrl.rewards.gated import GroupRewards, group_rewards
-from patchrl.types import Example, Recorder
+from patchrl.types import Example, Recorder, Verdict
 
 COLUMNS = tuple(f.name for f in fields(Example))  # what the trainer's dataset must hold beside the prompt
 
 
 @dataclass
 class StepStats:
-    """What the reward saw since it was last asked: sums over the rollouts of a step."""
+    """What the reward saw of training since it was last asked: sums over the rollouts of a step."""
 
     nll_passing: list[float] = field(default_factory=list)
     unscorable: int = 0
-    rollouts: int = 0
-    tokens: int = 0
+    failed_groups: int = 0  # without a rewrite that passes: nothing to learn from
+    unscorable_groups: int = 0  # without a single verdict
     seconds: float = 0.0
     group: dict[str, Any] | None = None
+    texts: list[str] = field(default_factory=list)
+    solutions: list[str] = field(default_factory=list)
     signs: dict[str, float] = field(default_factory=dict)
 
 
@@ -39,8 +42,9 @@ class GatedReward:
     leaves out of the group's baseline.
     """
 
-    def __init__(self, gate: Gate, section: RewardSection, group_size: int) -> None:
-        self.gate, self.section, self.group_size = gate, section, group_size
+    def __init__(self, gate: Gate, section: RewardSection, group_size: int, own: Variety | None = None) -> None:
+        """`own` is the variety of the backbone's own answers, for the alarms."""
+        self.gate, self.section, self.group_size, self.own = gate, section, group_size, own
         self.stats = StepStats()
         self.total_tokens = 0
         self._batch: Any = None
@@ -74,6 +78,7 @@ class GatedReward:
         if broken:
             raise ValueError(f"The reward was called with split groups; make the batch a multiple of K = {size}.")
         backbone = self.gate.backbone
+        counted = backbone.model.training  # an evaluation in between is no part of the step
         examples = [Example(*values) for values in zip(*(columns[name] for name in COLUMNS), strict=True)]
         ids = [backbone.completion_ids(c) for c in completion_ids]
         texts = [backbone.decode(c) for c in ids]
@@ -83,7 +88,7 @@ class GatedReward:
         parts: dict[str, list[float | None]] = {"consistency": [], "alignment": [], "diversity": []}
         for start in range(0, len(ids), size):
             members = slice(start, start + size)
-            passed = [v.passed for v in verdicts[members]]
+            passed = [_scorable(v, s) for v, s in zip(verdicts[members], scores[members], strict=True)]
             group = group_rewards(
                 passed,
                 [s.nll for s in scores[members]],
@@ -94,17 +99,22 @@ class GatedReward:
             )
             for part, values in parts.items():
                 values.extend(getattr(group, part))
-            self.stats.nll_passing += [s.nll for s, p in zip(scores[members], passed, strict=True) if p]
-            self.stats.unscorable += sum(p is None for p in passed)
-        self.stats.group = self._newest_group(columns, texts, verdicts, scores, group)
-        self.stats.signs = watch(texts, columns["solution"])
-        self.stats.rollouts += len(ids)
-        tokens = sum(len(c) for c in completion_ids)
-        self.stats.tokens += tokens
-        self.total_tokens += tokens
-        self.stats.seconds += time.perf_counter() - started
+            if counted:
+                self._count(passed, [s.nll for s in scores[members]])
+        if counted:
+            self.stats.group = self._newest_group(columns, texts, verdicts, scores, group)
+            self.stats.texts += texts
+            self.stats.solutions += columns["solution"]
+            self.total_tokens += sum(len(c) for c in completion_ids)
+            self.stats.seconds += time.perf_counter() - started
         self._batch, self._parts = completion_ids, parts
         return parts
+
+    def _count(self, passed: list[bool | None], nll: list[float]) -> None:
+        self.stats.nll_passing += [value for value, p in zip(nll, passed, strict=True) if p]
+        self.stats.unscorable += passed.count(None)
+        self.stats.unscorable_groups += all(p is None for p in passed)
+        self.stats.failed_groups += not any(passed) and any(p is not None for p in passed)
 
     def _newest_group(self, columns, texts, verdicts, scores, group: GroupRewards) -> dict[str, Any]:
         last = range(len(texts) - self.group_size, len(texts))
@@ -123,7 +133,16 @@ class GatedReward:
     def take_stats(self) -> StepStats:
         """The sums since the last call, which are then reset."""
         stats, self.stats = self.stats, StepStats()
+        started = time.perf_counter()
+        stats.signs = watch(stats.texts, stats.solutions, self.own) if stats.texts else {}
+        stats.seconds += time.perf_counter() - started
         return stats
+
+
+def _scorable(verdict: Verdict, score: Score) -> bool | None:
+    """The gate's word, undecided where a rewrite passed but its ℓ or embedding is no finite number."""
+    finite = np.isfinite(score.nll) and np.isfinite(score.embedding).all()
+    return verdict.passed if finite or not verdict.passed else None
 
 
 def emit_group(recorder: Recorder, seed: int, step: int, stats: StepStats) -> None:

@@ -97,17 +97,25 @@ class RunFolder:
     def report(self) -> Path:
         return self.path / "report.html"
 
+    @property
+    def samples_dir(self) -> Path:
+        return self.path / "samples"
+
     def samples(self, arm: str, seed: int) -> Path:
         """Rewritten rows of one arm, one JSON line an example."""
-        return self.path / "samples" / f"{arm}-seed{seed}.jsonl"
+        return self.samples_dir / f"{arm}-seed{seed}.jsonl"
 
     def surprisal(self, arm: str, seed: int) -> Path:
         """Token surprisal of the same rows."""
-        return self.path / "samples" / f"{arm}-seed{seed}.surprisal.jsonl"
+        return self.samples_dir / f"{arm}-seed{seed}.surprisal.jsonl"
 
     def targets(self, arm: str, seed: int) -> Path:
         """Summary of an arm's fine-tuning targets."""
-        return self.path / "samples" / f"{arm}-seed{seed}.summary.json"
+        return self.samples_dir / f"{arm}-seed{seed}.summary.json"
+
+    def embeddings(self, source: str) -> Path:
+        """Embeddings of a sample of texts: `scan` (expert, own, prompted), or an arm."""
+        return self.path / "embeddings" / f"{source}.npz"
 
     def adapter(self, seed: int) -> Path:
         return self.path / "adapter" / f"seed-{seed}"

@@ -39,6 +39,7 @@ class RunRecorder:
         }
         self._stage_started = now
         self._stage_base = 0
+        self._latest = now  # when progress was last told
         self._written = 0.0
         self._write()
 
@@ -55,6 +56,10 @@ class RunRecorder:
         if self.status["total"] != total:
             # What a resumed stage already had must not count as speed.
             self._stage_base = max(done - 1, 0)
+        elif done < self.status["done"]:
+            # A second pass over the same rows: its speed is its own.
+            self._stage_started, self._stage_base = self._latest, 0
+        self._latest = now
         made = done - self._stage_base
         eta = (now - self._stage_started) / made * (total - done) if made > 0 else None
         self.status |= {"done": done, "total": total, "note": note, "eta_seconds": eta}

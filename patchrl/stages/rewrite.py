@@ -24,6 +24,8 @@ CANDIDATES = {
 }
 TOP_ALTERNATIVES = 5
 DIVERSITY_SAMPLE = 256
+SURPRISAL_ROWS = 128  # read at a time, so that progress shows
+EMBEDDED = 128  # as many as the scan looks at
 
 
 def row_of(rewrite: Rewrite) -> dict[str, Any]:
@@ -56,8 +58,12 @@ def rewrite_dataset(
     out: Path,
     surprisal_out: Path | None,
     recorder: Recorder,
+    embeddings_out: Path | None = None,
 ) -> dict[str, float | None]:
     """Rewrite all examples for one arm and write them to `out`; returns the summary of the targets.
+
+    Token surprisal of every row goes to `surprisal_out`, embeddings of the first rewrites to
+    `embeddings_out`; nothing of the kind is made without a place for it.
 
     The summary holds accepted (share), nll (mean ℓ of the final targets), diversity (mean pairwise
     embedding distance of the targets) and tokens (completion tokens sampled).
@@ -73,7 +79,16 @@ def rewrite_dataset(
     )
     write_rows(out, [row_of(r) for r in rewrites])
     if surprisal_out is not None:
-        write_rows(surprisal_out, surprisal_rows(backbone, rewrites))
+        rows: list[dict[str, Any]] = []
+        for start in range(0, len(rewrites), SURPRISAL_ROWS):
+            rows += surprisal_rows(backbone, rewrites[start : start + SURPRISAL_ROWS])
+            recorder.progress(len(rows), len(rewrites), "reading token by token")
+        write_rows(surprisal_out, rows)
+    if embeddings_out is not None:
+        first = rewrites[:EMBEDDED]
+        texts = [r.text for r in first]
+        vectors_ND = gate.embedder.embed(texts, backbone.score([r.example.question for r in first], texts))
+        write_embeddings(embeddings_out, [r.example.id for r in first], {arm: vectors_ND})
     kept = [(r.example.question, r.target) for r in rewrites if r.target is not None]
     summary: dict[str, float | None] = {
         "accepted": sum(r.decision == "accepted" for r in rewrites) / max(len(rewrites), 1),
@@ -108,6 +123,16 @@ def surprisal_rows(backbone: Backbone, rewrites: Sequence[Rewrite]) -> list[dict
 def tokens_of(tokens: Sequence[TokenSurprisal]) -> list[list[Any]]:
     """Token surprisal as it is stored and shown: [text, nats, [[alternative, probability], …]] each."""
     return [[t.text, round(t.nll, 3), [[text, round(p, 3)] for text, p in t.top if p >= 0.001]] for t in tokens]
+
+
+def write_embeddings(path: Path, ids: Sequence[str], vectors: dict[str, np.ndarray]) -> None:
+    """Write the ids of N examples and, by source, vectors of shape (N, D) in half precision."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("wb") as file:
+        halves: dict[str, Any] = {name: vectors_ND.astype(np.float16) for name, vectors_ND in vectors.items()}
+        np.savez(file, ids=np.array(ids), **halves)
+    temporary.replace(path)
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model
@@ -16,16 +18,17 @@ from transformers.trainer_utils import get_last_checkpoint, set_seed
 from trl import GRPOConfig, GRPOTrainer
 
 from patchrl.backbone import Backbone
-from patchrl.config import StudyConfig
+from patchrl.config import RewriterSection, StudyConfig
 from patchrl.errors import BackboneError, ConfigError, StopRequested
 from patchrl.gate import Gate
 from patchrl.instructions import rewrite_prompt
-from patchrl.rewards.alarms import raised
+from patchrl.rewards.alarms import Variety, raised
 from patchrl.rewards.trl import GatedReward, emit_group
 from patchrl.types import Example, Recorder
 
 CHECKPOINT_STEPS = 10
 PROBES = 8
+SPREADS, SPREAD_SIZE = 60, 256  # steps at which the ℓ of passing rewrites is recorded one by one; at most so many
 ALARM_STEPS = 3  # one odd batch is no trend
 
 
@@ -52,8 +55,8 @@ class FrozenProbe:
 
     def check(self, step: int) -> None:
         """Raises BackboneError when any probe's ℓ moved by more than the tolerance (nats per token)."""
-        drift = max(abs(a - b) for a, b in zip(self.start, self._measure(), strict=True))
-        if not drift <= self.tolerance:
+        drift = float(np.abs(np.subtract(self.start, self._measure())).max())
+        if not drift <= self.tolerance:  # NaN is no small drift
             raise BackboneError(
                 f"rewriter: the frozen backbone moved by step {step} (ℓ of the probe texts by {drift:.2g} nats, "
                 f"tolerated {self.tolerance:g}); rewards would be wrong. Use float32, and never merge the adapter."
@@ -64,10 +67,9 @@ class _Watcher(TrainerCallback):
     """Turns TRL's logs into `train` and `group` events and honours a request to stop."""
 
     def __init__(
-        self, reward: GatedReward, recorder: Recorder, probe: FrozenProbe, seed: int, rollouts_per_step: int
+        self, reward: GatedReward, recorder: Recorder, probe: FrozenProbe, seed: int, rewriter: RewriterSection
     ) -> None:
-        self.reward, self.recorder, self.probe, self.seed = reward, recorder, probe, seed
-        self.rollouts_per_step = rollouts_per_step
+        self.reward, self.recorder, self.probe, self.seed, self.rewriter = reward, recorder, probe, seed, rewriter
         self.stopped = False
         self.lasting: dict[str, int] = {}
         self.warned: set[str] = set()
@@ -76,6 +78,8 @@ class _Watcher(TrainerCallback):
         if not logs or "reward" not in logs:
             return
         stats = self.reward.take_stats()
+        if not state.is_world_process_zero:  # TRL's figures are of all processes, `stats` of this one's groups
+            return
         passing = stats.nll_passing
 
         def number(key: str) -> float | None:
@@ -91,12 +95,14 @@ class _Watcher(TrainerCallback):
             "train",
             seed=self.seed,
             step=state.global_step,
-            samples=state.global_step * self.rollouts_per_step,
+            samples=state.global_step * self.rewriter.rollouts_per_step,
             reward=number("reward"),
             reward_std=number("reward_std"),
             **parts,
             nll=round(sum(passing) / len(passing), 5) if passing else None,
             unscorable=stats.unscorable,
+            failed_groups=stats.failed_groups,
+            unscorable_groups=stats.unscorable_groups,
             no_signal=number("frac_reward_zero_std"),
             kl=number("kl"),
             entropy=number("entropy"),
@@ -108,6 +114,10 @@ class _Watcher(TrainerCallback):
             signs={name: round(share, 4) for name, share in stats.signs.items()},
         )
         emit_group(self.recorder, self.seed, state.global_step, stats)
+        every = max(1, state.max_steps // SPREADS)
+        if passing and (state.global_step % every == 0 or state.global_step in (1, state.max_steps)):
+            spread = [round(nll, 3) for nll in passing[:SPREAD_SIZE]]
+            self.recorder.event("spread", seed=self.seed, step=state.global_step, nll=spread)
         self._warn(state.global_step, stats.signs)
         self.recorder.progress(state.global_step, state.max_steps)
 
@@ -129,14 +139,32 @@ class _Watcher(TrainerCallback):
             control.should_training_stop = True
 
 
+def processes() -> int:
+    """How many processes train together, as their launcher says."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def own_variety(backbone: Backbone, questions: Sequence[str], rewriter: RewriterSection, seed: int) -> Variety:
+    """Variety of the backbone's own answers, as many for each question as a group holds rewrites."""
+    groups = backbone.generate(
+        questions,
+        samples=rewriter.group_size,
+        temperature=rewriter.temperature,
+        max_new_tokens=rewriter.max_new_tokens,
+        seed=seed,
+    )
+    return Variety.of([answer.text for group in groups for answer in group])
+
+
 def trainer_config(config: StudyConfig, seed: int, folder: Path, on_cpu: bool) -> GRPOConfig:
     """TRL's settings for one generation batch of whole groups per update, in one or more microbatches."""
     rewriter = config.rewriter
-    batch = rewriter.microbatch_size or rewriter.rollouts_per_step
+    rollouts = rewriter.rollouts_per_process(processes())
+    batch = rewriter.microbatch_size or rollouts
     return GRPOConfig(
         output_dir=str(folder),
         per_device_train_batch_size=batch,
-        gradient_accumulation_steps=rewriter.rollouts_per_step // batch,
+        gradient_accumulation_steps=rollouts // batch,
         num_generations=rewriter.group_size,
         max_completion_length=rewriter.max_new_tokens,
         max_steps=rewriter.steps,
@@ -168,17 +196,20 @@ def train_rewriter(
 ) -> int:
     """Train and save the adapter to `folder`; returns the completion tokens sampled.
 
-    The policy, the reference and the scorer are one model, the gate's backbone: the adapter on, or off. Resumes from the
-    last checkpoint in the folder. Raises StopRequested after saving one, ConfigError when there are
-    fewer prompts than one step needs.
+    The policy, the reference and the scorer are one model, the gate's backbone: the adapter on, or off.
+    Resumes from the last checkpoint in the folder. Raises StopRequested after saving one, ConfigError when
+    there are fewer prompts than one step needs or a setting would split a group.
     """
     rewriter, backbone = config.rewriter, gate.backbone
+    rollouts = rewriter.rollouts_per_process(processes())
     if len(examples) < rewriter.prompts_per_step:
         raise ConfigError(
             f"rewriter.prompts_per_step: {rewriter.prompts_per_step} prompts are asked for but only "
             f"{len(examples)} examples are there; lower it."
         )
     set_seed(seed)
+    questions = [e.question for e in examples[: rollouts // rewriter.group_size]]
+    own = own_variety(backbone, questions, rewriter, seed)
     lora = LoraConfig(
         r=rewriter.lora_rank,
         lora_alpha=rewriter.lora_alpha,
@@ -197,9 +228,9 @@ def train_rewriter(
         ]
     )
     on_cpu = backbone.device.type == "cpu"
-    reward = GatedReward(gate, config.reward, rewriter.group_size)
+    reward = GatedReward(gate, config.reward, rewriter.group_size, own)
     probe = FrozenProbe(backbone, examples[:PROBES])
-    watcher = _Watcher(reward, recorder, probe, seed, rewriter.rollouts_per_step)
+    watcher = _Watcher(reward, recorder, probe, seed, rewriter)
     trainer = GRPOTrainer(
         model=backbone.model,
         reward_funcs=reward.functions,
@@ -213,5 +244,6 @@ def train_rewriter(
     trainer.train(resume_from_checkpoint=last)
     if watcher.stopped:
         raise StopRequested(f"Stopped at step {trainer.state.global_step} of {rewriter.steps}; resume continues there.")
-    backbone.model.save_pretrained(folder)
+    if trainer.accelerator.is_main_process:
+        backbone.model.save_pretrained(folder)
     return reward.total_tokens

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from patchrl import api, markup, views
 from patchrl.errors import PatchRLError
-from patchrl.ui import answers, compare, forgetting, learn, lesson_pages, results, setup, training
+from patchrl.ui import answers, compare, forgetting, learn, lesson_pages, results, runsettings, setup, training
 from patchrl.ui.charts import plotly_script
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
+from patchrl.ui.rows import ARMS
 from patchrl.ui.session import LIVE, Limits, Session
 
-CSS = (
-    """
-.gradio-container{width:100%!important;max-width:1240px!important;min-width:0!important;margin:0 auto!important}
-.patchrl-charts{display:grid;gap:14px;grid-template-columns:repeat(auto-fill,minmax(min(100%,340px),1fr))}
-.patchrl-charts>div{min-width:0}.patchrl-charts>div[data-chart=plane],.patchrl-charts>div[data-chart=tasks],
-.patchrl-charts>div[data-chart=mismatch],.patchrl-charts>div[data-chart=tuning]{grid-column:1/-1}
-.headline{font-size:1.12em;line-height:1.5;margin:.4em 0 .8em}.problem{border-left:4px solid #D55E00;padding:8px 12px;background:rgba(213,94,0,.1)}
-.status{display:grid;gap:6px}.status progress{width:100%;height:10px;accent-color:#009E73}
-"""
-    + markup.STYLE
-    + answers.STYLE
-    + lesson_pages.STYLE
+HERE = Path(__file__).parent
+CSS = (HERE / "page.css").read_text(encoding="utf-8") + markup.STYLE + answers.STYLE + lesson_pages.STYLE
+# Behaviour of markup wherever it appears: tooltips and arrow keys of tokens, the player of distributions.
+SCRIPTS = f"<script>{(HERE / 'tokens.js').read_text(encoding='utf-8')}{markup.PLAYER}</script>"
+TITLE = (
+    "<h1>PatchRL</h1><p>Rewrite fine-tuning data the way the model itself answers, and measure what is forgotten.</p>"
 )
+STARTED = {"scan": "Scanning. The histogram appears on this tab in a moment."}
 FONTS = ["ui-sans-serif", "system-ui", "sans-serif"]
 
 
@@ -35,8 +33,8 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
     """The app over the runs of one folder."""
     session, form = Session(runs_dir, limits or Limits()), Form()
     with gr.Blocks(title="PatchRL") as demo:
-        gr.Markdown("# PatchRL\nRewrite fine-tuning data the way the model answers, and measure what is forgotten.")
-        with gr.Row():
+        gr.HTML(TITLE, elem_id="title")
+        with gr.Row(elem_id="controls"):
             session.run = gr.Dropdown(
                 [], value=None, label="Run", info="Everything below shows this run.", allow_custom_value=True,
                 elem_id="run", scale=3,
@@ -45,31 +43,35 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
             cancel = gr.Button("Cancel", elem_id="cancel", variant="stop", scale=1)
             resume = gr.Button("Resume", elem_id="resume", scale=1)
         status = gr.HTML("", elem_id="status")
-        session.live(status_line, [status])
-        session.live(usable, [stop, cancel, resume])
+        session.live(status_line, [status], depends=("run", "status"))
+        session.live(usable, [stop, cancel, resume], depends=("run", "status", "result"))
+        clone = runsettings.build(session)
         with gr.Tabs() as tabs:
             with gr.Tab("1 Setup", id="setup"):
                 parts = setup.build(session, form)
             with gr.Tab("2 Train rewriter", id="train"):
                 train = training.build(session, form)
-            with gr.Tab("3 Compare"):
-                compare.build(session)
-            with gr.Tab("4 Fine-tune & forgetting"):
+            with gr.Tab("3 Compare", id="compare"):
+                arm, seed = compare.build(session)
+            with gr.Tab("4 Fine-tune & forgetting", id="finetune"):
                 finetune = forgetting.build(session, form)
-            with gr.Tab("5 Report"):
+            with gr.Tab("5 Report", id="report"):
                 results.build(session)
             with gr.Tab("6 Learn", id="learn") as lesson:
                 walkthrough = learn.build(session)
-        session.wire(demo)
+        session.wire(demo, linked, [tabs, arm, seed])
         learn.wire(walkthrough, lesson, tabs, session)
         setup.wire(session, form, parts)
-        _wire_buttons(session, form, (parts.start, train, finetune), (stop, cancel, resume), parts.card)
+        runsettings.wire(session, form, clone)
+        starters = {"report": parts.start, "scan": parts.scan, "train": train}
+        _wire_buttons(session, form, starters, finetune, (stop, cancel, resume), parts.card)
     return demo
 
 
-def _wire_buttons(session: Session, form: Form, starters: Any, controls: Any, card: gr.HTML) -> None:
-    """Connect the buttons that start, stop and continue runs."""
-    start, train, finetune = starters
+def _wire_buttons(
+    session: Session, form: Form, starters: dict[str, gr.Button], finetune: gr.Button, controls: Any, card: gr.HTML
+) -> None:
+    """Connect the buttons that start (up to a stage), stop and continue runs."""
     stop, cancel, resume = controls
 
     def starter(upto: str) -> Any:
@@ -85,14 +87,16 @@ def _wire_buttons(session: Session, form: Form, starters: Any, controls: Any, ca
             except PatchRLError as error:
                 gr.Warning(str(error))
                 return gr.skip(), setup.problem(str(error))
-            gr.Info("Started. Follow it on the tabs Train rewriter, Compare, and Fine-tune & forgetting.")
+            gr.Info(
+                STARTED.get(upto, "Started. Follow it on the tabs Train rewriter, Compare, and Fine-tune & forgetting.")
+            )
             return gr.update(choices=session.choices(), value=run.id), ""
 
         return begin
 
-    # One queue for both buttons: pressing twice must not start two runs.
+    # One queue for all of them: pressing twice must not start two runs.
     one: dict[str, Any] = {"concurrency_id": "start", "concurrency_limit": 1, "api_visibility": "private"}
-    for button, upto in ((start, "report"), (train, "train")):
+    for upto, button in starters.items():
         session.follow(button.click(starter(upto), form.inputs(), [session.run, card], **one))
 
     def act(what: str) -> Any:
@@ -124,6 +128,14 @@ def _wire_buttons(session: Session, form: Form, starters: Any, controls: Any, ca
         session.follow(button.click(act(what), session.run, None, **options))
 
 
+def linked(asked: Mapping[str, str]) -> list[Any]:
+    """The tab and the dataset that an address names: `?run=…&row=…` opens a row on Compare."""
+    if not asked.get("row"):
+        return [gr.skip()] * 3
+    arm = asked.get("arm")
+    return [gr.Tabs(selected="compare"), arm if arm in ARMS else gr.skip(), asked.get("seed") or gr.skip()]
+
+
 def usable(snapshot: Snapshot) -> list[Any]:
     """Stop and Cancel for a run that is going on, Resume for one that ended unfinished."""
     going = snapshot.status.get("state") in LIVE
@@ -137,7 +149,9 @@ def status_line(snapshot: Snapshot) -> str:
         return f'<p class="note">{markup.escape(snapshot.problem or "No run yet. Press Start on the Setup tab, or see a recorded run on the Learn tab.")}</p>'
     status, line = snapshot.status, views.describe_status(snapshot.status)
     if status["state"] == "failed":
-        return f'<p class="problem" role="alert">✗ {markup.escape(line)}</p>'
+        last = markup.escape("\n".join(snapshot.run.log_tail(12))) or "The log is empty."
+        log = f'<details><summary>Last lines of its log</summary><pre class="code" tabindex="0">{last}</pre></details>'
+        return f'<p class="problem" role="alert">✗ {markup.escape(line)}</p>{log}'
     sign = {"done": "✓ ", "stopped": "■ ", "cancelled": "■ "}.get(status["state"], "")
     if status["state"] not in LIVE:
         return f'<div class="status">{sign}{markup.escape(line)}</div>'
@@ -158,6 +172,8 @@ def launch(runs_dir: str | None = None, port: int | None = None, **options: Any)
         button_primary_background_fill_hover="*primary_800",
         button_primary_background_fill_dark="*primary_700",
         button_primary_background_fill_hover_dark="*primary_800",
+        button_cancel_background_fill="#b91c1c",
+        button_cancel_background_fill_hover="#991b1b",
     )
     demo.queue(max_size=64).launch(
         server_name="0.0.0.0" if hosted else "127.0.0.1",
@@ -166,7 +182,7 @@ def launch(runs_dir: str | None = None, port: int | None = None, **options: Any)
         ssr_mode=False,
         theme=theme,
         css=CSS,
-        head=plotly_script(),
+        head=plotly_script() + SCRIPTS,
         max_file_size="200mb",
         footer_links=[],
         run_history=False,

@@ -1,4 +1,4 @@
-"""Plotly charts that keep zoom, legend and selection while their data changes."""
+"""Plotly charts that keep zoom, legend and hover while their data changes."""
 
 from __future__ import annotations
 
@@ -6,40 +6,39 @@ from pathlib import Path
 
 import gradio as gr
 
-# The drawn nodes are made once and handed to Plotly.react: gr.Plot would build a new one on every
-# update and lose the reader's zoom. The script comes from plotly's own package: no outside request.
-DRAW = """
-const grid = document.createElement('div');
-grid.className = 'patchrl-charts';
-const nodes = {};
-const draw = () => {
-  if (!window.Plotly) { setTimeout(draw, 100); return; }
-  if (!grid.isConnected) element.appendChild(grid);
-  const figures = props.value || {};
-  for (const name of Object.keys(nodes)) {
-    if (!(name in figures)) { Plotly.purge(nodes[name]); nodes[name].remove(); delete nodes[name]; }
-  }
-  const ink = getComputedStyle(element).color;
-  for (const [name, figure] of Object.entries(figures)) {
-    if (!nodes[name]) {
-      nodes[name] = document.createElement('div');
-      nodes[name].dataset.chart = name;
-      grid.appendChild(nodes[name]);
-    }
-    const look = Object.assign({}, figure.layout, {font: {color: ink, size: 12}, autosize: true});
-    Plotly.react(nodes[name], figure.data, look, {responsive: true, displaylogo: false});
-  }
+# gr.Plot would build a new node on every update; the script updates the one it has. Plotly itself comes
+# from its own package: no outside request.
+DRAW = Path(__file__).with_name("charts.js").read_text(encoding="utf-8")
+# The player itself is in the page's head, see app.py.
+PLAY = """
+const root = document.createElement('div');
+let show = null;
+const fill = () => {
+  if (!root.isConnected) element.appendChild(root);
+  root.hidden = !props.value;
+  if (!props.value) return;
+  if (!window.Plotly || !window.patchrlPlayer) { setTimeout(fill, 100); return; }
+  show = show || window.patchrlPlayer(root);
+  show(props.value);
 };
-const fit = () => { for (const node of Object.values(nodes)) if (node.offsetWidth) Plotly.Plots.resize(node); };
-new ResizeObserver(fit).observe(element);
-watch('value', draw);
-draw();
+watch('value', fill);
+fill();
 """
 
 
 def charts(label: str) -> gr.HTML:
     """A grid of charts; its value is a dict of name -> Plotly figure."""
-    return gr.HTML(value={}, html_template="<div></div>", js_on_load=DRAW, label=label, elem_classes=["patchrl-figure"])
+    return gr.HTML(
+        value={}, html_template="<div></div>", js_on_load=DRAW, label=label, elem_classes=["patchrl-figure"],
+        apply_default_css=False,
+    )  # fmt: skip
+
+
+def player(label: str) -> gr.HTML:
+    """A chart with a slider and a play button; its value is that of `figures.mismatch_over_training`."""
+    return gr.HTML(
+        value=None, html_template="<div></div>", js_on_load=PLAY, label=label, elem_id="player", apply_default_css=False
+    )
 
 
 def plotly_script() -> str:

@@ -6,88 +6,59 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import api, figures, markup, views
+from patchrl import api, figures
 from patchrl.ui import playground
-from patchrl.ui.charts import charts
+from patchrl.ui.charts import charts, player
 from patchrl.ui.reader import Snapshot
+from patchrl.ui.rows import ARMS, arm_choices, rows_table, table_value
 from patchrl.ui.session import Session, no_run
 
-HEADERS = ["id", "question", "expert", "rewrite", "gate", "ℓ expert", "ℓ rewrite", "gain", "reward", "decision"]
-WAITING = "Rewrites appear here once the rewriter is trained and the dataset is rewritten."
+WAITING = (
+    "Rewrites appear here once the rewriter is trained and the dataset is rewritten. Start a study on the Setup tab."
+)
 
 
-def build(session: Session) -> None:
-    """The tab."""
+def build(session: Session) -> tuple[gr.Dropdown, gr.Dropdown]:
+    """The tab; returns the choice of arm and of seed, which an address may name."""
     with gr.Row():
-        arm = gr.Dropdown(
-            [(views.ARM_NAMES[a], a) for a in ("rl", "best-of-k", "prompted")], value="rl", label="Rewrites of"
-        )
+        arm = gr.Dropdown(arm_choices(), value="rl", label="Rewrites of", elem_id="arm")
         seed = gr.Dropdown([], value=None, label="Seed", info="Empty: the first.", allow_custom_value=True)
-        keep = gr.Dropdown(list(views.SAMPLE_FILTERS), value="all", label="Show")
-        order = gr.Dropdown(list(views.SAMPLE_ORDERS), value="biggest gain", label="Order")
-        search = gr.Textbox("", label="Search", placeholder="text in question, expert or rewrite")
-    waiting = gr.HTML("")
-    table = gr.Dataframe(
-        headers=HEADERS, interactive=False, wrap=True, max_height=420, label="Rewritten dataset (select a row)",
-        column_widths=["90px", "220px", "260px", "260px", "90px", "80px", "80px", "80px", "80px", "90px"],
-        elem_id="samples",
-    )  # fmt: skip
-    detail = gr.HTML(
-        '<p class="note">Select a row to see both texts, the verdict and the surprisal of every token.</p>',
-        elem_id="detail",
-    )
-    mismatch = charts("Mismatch")
+    waiting = gr.HTML("", elem_classes=["maybe"])
+    table = rows_table(session)
+    over_training = player("Mismatch over training")
+    mismatch = charts("Mismatch and embeddings")
     playground.build(session)
 
-    def chosen(snapshot: Snapshot, arm: str, seed: str | None) -> list[dict[str, Any]]:
-        if snapshot.run is None:
-            return []
-        return session.reader.samples(snapshot.run, arm, seed_of(snapshot.run, seed))
-
-    def fill(snapshot: Snapshot, arm: str, seed: str | None, keep: str, order: str, search: str) -> list[Any]:
-        rows = views.select_samples(chosen(snapshot, arm, seed), keep=keep, order=order, search=search)
-        told = "" if rows else no_run(snapshot, WAITING if not search and keep == "all" else "No row fits this filter.")
+    def fill(snapshot: Snapshot, arm: str, seed: str | None) -> list[Any]:
+        value = table_value(snapshot, arm, seed_of(snapshot.run, seed)) if snapshot.run else {}
         seeds = [str(s) for s in snapshot.run.config.study.seeds] if snapshot.run else []
-        return [told, _frame(rows), _mismatch(snapshot), gr.update(choices=seeds)]
+        return ["" if value else no_run(snapshot, WAITING), value, gr.update(choices=seeds)]
 
-    def _mismatch(snapshot: Snapshot) -> dict[str, Any]:
-        rewrites = {}
-        for name in ("prompted", "best-of-k", "rl"):
-            values = [r["nll_rewrite"] for r in chosen(snapshot, name, None) if r["decision"] == "accepted"]
-            rewrites[name] = [v for v in values if v is not None]
+    def spread(snapshot: Snapshot) -> dict[str, Any]:
+        run, rewrites = snapshot.run, {}
+        if run is None:
+            return {}
+        for name in ARMS:
+            rows = session.reader.samples(run, name, run.config.study.seeds[0])
+            found = [r["nll_rewrite"] for r in rows if r["decision"] == "accepted"]
+            rewrites[name] = [nll for nll in found if nll is not None]
         figure = figures.mismatch_figure(snapshot.last("scan"), rewrites)
-        return {"mismatch": figure} if figure else {}
+        found_map = run.embedding_map()
+        drawn = {"mismatch": figure, "map": figures.embedding_figure(**found_map) if found_map else None}
+        return {name: figure for name, figure in drawn.items() if figure}
 
-    session.live(fill, [waiting, table, mismatch, seed], [arm, seed, keep, order, search])
+    def played(snapshot: Snapshot, seed: str | None) -> dict[str, Any] | None:
+        if snapshot.run is None:
+            return None
+        return figures.mismatch_over_training(snapshot.events, seed_of(snapshot.run, seed))
 
-    def opened(run_id: str | None, arm: str, seed: str | None, event: gr.SelectData) -> str:
-        snapshot = session.reader.snapshot(run_id)
-        wanted = str(event.row_value[0])
-        row = next((r for r in chosen(snapshot, arm, seed) if str(r["id"]) == wanted), None)
-        if snapshot.run is None or row is None:
-            return no_run(snapshot, "That row is no longer there.")
-        return markup.sample_detail(row, snapshot.run.surprisal(arm, seed_of(snapshot.run, seed), wanted))
-
-    table.select(opened, [session.run, arm, seed], detail, api_visibility="private")
+    session.live(fill, [waiting, table, seed], [arm, seed], depends=("run", "samples"))
+    session.live(played, [over_training], [seed], depends=("run", "events"))
+    session.live(spread, [mismatch], depends=("run", "samples", "embeddings"))
+    return arm, seed
 
 
 def seed_of(run: api.Run, chosen: str | None) -> int:
     """The chosen seed, or the run's first where none (or none of its own) is chosen."""
     seeds = run.config.study.seeds
     return next((seed for seed in seeds if str(seed) == chosen), seeds[0])
-
-
-def _frame(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    gate = {True: "✓ passed", False: "✗ failed", None: "? unscorable"}
-
-    def number(value: float | None) -> float | None:
-        return None if value is None else round(value, 3)
-
-    data = [
-        [
-            str(row["id"]), row["question"], row["expert"], row["rewrite"], gate[row["passed"]], number(row["nll_expert"]),
-            number(row["nll_rewrite"]), number(views.gain(row)), number(row["reward"]), row["decision"],
-        ]
-        for row in rows
-    ]  # fmt: skip
-    return {"headers": HEADERS, "data": data}

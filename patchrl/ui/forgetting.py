@@ -45,7 +45,7 @@ def build(session: Session, form: Form) -> gr.Button:
         more = f"<details><summary>Every seed</summary>{seeds}</details>"
         return [told, {"plane": figures.gain_forgetting_figure(snapshot.result)}, shown + more, lower]
 
-    session.live(fill, [headline, plane, table, losses])
+    session.live(fill, [headline, plane, table, losses], depends=("run", "events", "result"))
     return finetune
 
 

@@ -93,6 +93,8 @@ class Form:
                 result.append(list(value))
             elif (section, key) == ("data", "task"):
                 result.append(value or "detect")
+            elif isinstance(self.widgets[section, key], gr.Number):
+                result.append(value)  # an empty number is None, not an empty text
             else:
                 result.append(shown(value))
         return result

@@ -126,7 +126,7 @@ def build(session: Session) -> None:
         there = snapshot.run.writers() if snapshot.run else [api.prompted()]
         return gr.update(choices=[(w.name, w.key) for w in there], value=[w.key for w in there])
 
-    session.live(offered, [writers])
+    session.live(offered, [writers], depends=("run", "events", "status"))
     widgets = (question, solution, reference, task, instruction, k, temperature, length, seed, writers)
 
     def play(request: gr.Request, run_id: str | None, *values: Any) -> Iterator[list[Any]]:

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from patchrl import api
 from patchrl.errors import PatchRLError
+from patchrl.runs.folder import default_runs_dir
+from patchrl.runs.timeline import Timeline
 
 KEPT_RUNS = 8
+KEPT_TABLES = 8
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A run as it is now; `run` is None when none is chosen or it cannot be opened (`problem` says why)."""
+    """A run as it is now; `run` is None when none is chosen or it cannot be opened (`problem` says why).
+
+    `events` is thinned to what a page draws; `stamps` says which parts of the run changed.
+    """
 
     run: api.Run | None
     status: dict[str, Any]
     events: list[dict[str, Any]]
     result: dict[str, Any] | None
     problem: str = ""
+    stamps: dict[str, str] = field(default_factory=dict)
 
     def last(self, kind: str) -> dict[str, Any] | None:
         """The newest event of a kind."""
@@ -30,44 +37,58 @@ class Snapshot:
 
 
 class Reader:
-    """Reads runs by byte offset and remembers what it read."""
+    """Reads runs by byte offset and remembers what it read, within bounds."""
 
     def __init__(self, runs_dir: Path | str | None) -> None:
         self.runs_dir = runs_dir
         self._lock = threading.Lock()
-        self._events: OrderedDict[str, tuple[list[dict[str, Any]], int]] = OrderedDict()
-        self._rows: dict[tuple[str, str, int], tuple[float, list[dict[str, Any]]]] = {}
+        self._timelines: OrderedDict[str, tuple[Timeline, threading.Lock]] = OrderedDict()
+        self._rows: OrderedDict[tuple[str, str, int], tuple[str, list[dict[str, Any]]]] = OrderedDict()
+
+    def stamps(self, run_id: str | None) -> dict[str, str]:
+        """What to compare to see whether a page is up to date; costs a few file stats."""
+        folder = Path(self.runs_dir or default_runs_dir())
+        stamps = {"run": run_id or "", "runs": str(folder.stat().st_mtime_ns) if folder.is_dir() else ""}
+        if run_id:
+            try:
+                return stamps | api.open_run(run_id, runs_dir=self.runs_dir).stamp()
+            except PatchRLError as error:
+                return stamps | {"status": str(error)}
+        return stamps
 
     def snapshot(self, run_id: str | None) -> Snapshot:
+        stamps = self.stamps(run_id)  # before everything else, so that what changes meanwhile is seen next time
         if not run_id:
-            return Snapshot(None, {}, [], None)
+            return Snapshot(None, {}, [], None, stamps=stamps)
         try:
             run = api.open_run(run_id, runs_dir=self.runs_dir)
-            return Snapshot(run, run.status(), self._read(run), run.result())
+            return Snapshot(run, run.status(), self.events(run), run.result(), stamps=stamps)
         except PatchRLError as error:
-            return Snapshot(None, {}, [], None, str(error))
+            return Snapshot(None, {}, [], None, str(error), stamps)
 
-    def _read(self, run: api.Run) -> list[dict[str, Any]]:
+    def events(self, run: api.Run) -> list[dict[str, Any]]:
+        """The run's events, thinned; only what is new is read."""
         with self._lock:
-            events, offset = self._events.pop(run.id, ([], 0))
-            new, after = run.events(offset)
-            events = new if after < offset else events + new
-            self._events[run.id] = (events, after)
-            while len(self._events) > KEPT_RUNS:
-                self._events.popitem(last=False)
-            return events
+            if run.id not in self._timelines:
+                self._timelines[run.id] = run.timeline(), threading.Lock()
+            self._timelines.move_to_end(run.id)
+            timeline, lock = self._timelines[run.id]
+            while len(self._timelines) > KEPT_RUNS:
+                self._timelines.popitem(last=False)
+        with lock:  # its own: reading a long run for the first time holds nobody else up
+            return timeline.update()
 
     def samples(self, run: api.Run, arm: str, seed: int) -> list[dict[str, Any]]:
         """Rows of one rewritten dataset, read again only when the file changed."""
-        path = run.samples_path(arm, seed)
         try:
-            stamp = path.stat().st_mtime
+            stat = run.samples_path(arm, seed).stat()
         except FileNotFoundError:
             return []
-        key = (run.id, arm, seed)
+        key, stamp = (run.id, arm, seed), f"{stat.st_mtime_ns}:{stat.st_size}"
         with self._lock:
-            if self._rows.get(key, (None,))[0] != stamp:
-                if len(self._rows) > 4 * KEPT_RUNS:
-                    self._rows.clear()
+            if self._rows.get(key, ("",))[0] != stamp:
                 self._rows[key] = (stamp, run.samples(arm, seed))
+            self._rows.move_to_end(key)
+            while len(self._rows) > KEPT_TABLES:
+                self._rows.popitem(last=False)
             return self._rows[key][1]

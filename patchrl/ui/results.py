@@ -30,7 +30,7 @@ def build(session: Session) -> None:
         )
         kind = gr.Dropdown([(title, name) for name, title in FILES.items()], value="report", label="File")
         make = gr.Button("Prepare the file", elem_id="prepare")
-    file = gr.File(label="Download", interactive=False, elem_id="download")
+    file = gr.File(label="Download", interactive=False, elem_id="download", visible=False)
 
     def fill(snapshot: Snapshot) -> str:
         if snapshot.run is None:
@@ -42,18 +42,19 @@ def build(session: Session) -> None:
             spent = snapshot.result.get("seconds", {})
             told.append(f'<p class="headline">{markup.escape(views.headline(snapshot.result))}</p>')
             told.append(
-                markup.table(("Where the time went", ""), [[k, views.format_seconds(v)] for k, v in spent.items()])
+                markup.table(("Where the time went", "Time"), [[k, views.format_seconds(v)] for k, v in spent.items()])
             )
         return "".join(told)
 
-    session.live(fill, [summary])
+    session.live(fill, [summary], depends=("run", "status", "result"))
 
     def prepare(run_id: str | None, arm: str, kind: str) -> Any:
         snapshot = session.reader.snapshot(run_id)
         if snapshot.run is None:
             raise gr.Error("Choose a run above first.", print_exception=False)
         try:
-            return str(snapshot.run.export(kind, Path(tempfile.mkdtemp(prefix="patchrl-")), arm=arm))
+            made = snapshot.run.export(kind, Path(tempfile.mkdtemp(prefix="patchrl-")), arm=arm)
+            return gr.File(str(made), visible=True)
         except PatchRLError as error:
             raise gr.Error(str(error), print_exception=False) from None
 

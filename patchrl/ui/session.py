@@ -1,4 +1,4 @@
-"""What the tabs share: the chosen run, and one poll that redraws only what changed."""
+"""What the tabs share: the chosen run, and one poll that fetches only what changed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from patchrl import api, markup
 from patchrl.ui.reader import Reader, Snapshot
 
 LIVE = ("queued", "running", "stopping")
+IDLE_SECONDS = 15.0
 SET_ADDRESS = """(run) => {
   const url = new URL(window.location);
-  if (run) url.searchParams.set('run', run); else url.searchParams.delete('run');
+  if (!run) return;
+  if (run !== url.searchParams.get('run')) for (const key of ['row', 'arm', 'seed']) url.searchParams.delete(key);
+  url.searchParams.set('run', run);
   window.history.replaceState(null, '', url);
 }"""
 
@@ -37,13 +40,40 @@ class Limits:
         return 3.0 if self.public else 1.0
 
 
+# What a live part may depend on: the chosen run, the list of runs, and the parts of a run.
+EVERYTHING = ("run", "runs", "status", "events", "samples", "embeddings", "result")
+# Asks whether anything changed, and only then for what changed. A hidden page asks nothing.
+PULSE = """
+let timer = null;
+const again = (seconds) => { clearTimeout(timer); timer = setTimeout(beat, 1000 * seconds); };
+const beat = async () => {
+  if (document.hidden) return again(2);
+  const had = props.value || {};
+  const run = new URL(window.location).searchParams.get('run');
+  try {
+    const now = await server.changed({run});
+    element.textContent = '';
+    if (now.version !== had.version || run !== (had.run || null)) trigger('pulse');
+    again(now.wait);
+  } catch (error) {
+    element.textContent = 'The app does not answer; trying again. Runs go on without it.';
+    again(3);
+  }
+};
+watch('value', () => again((props.value || {}).wait || 1));
+document.addEventListener('visibilitychange', () => { if (!document.hidden) beat(); });
+again(1);
+"""
+
+
 @dataclass(frozen=True)
 class Live:
-    """A function of the newest snapshot that fills some outputs."""
+    """A function of the newest snapshot that fills some outputs, and what of a run it looks at."""
 
     fill: Callable[..., Any]
     inputs: Sequence[gr.components.Component]
     outputs: Sequence[gr.components.Component]
+    depends: Sequence[str]
 
 
 class Session:
@@ -69,45 +99,76 @@ class Session:
         fill: Callable[..., Any],
         outputs: Sequence[gr.components.Component],
         inputs: Sequence[gr.components.Component] = (),
+        depends: Sequence[str] = EVERYTHING,
     ) -> None:
-        """Keep `outputs` at `fill(snapshot, *inputs)`, a value or one per output."""
-        self.lives.append(Live(fill, list(inputs), list(outputs)))
+        """Keep `outputs` at `fill(snapshot, *inputs)`, a value or one per output.
 
-    def update(self, run_id: str | None, seen: list[str], *values: Any) -> list[Any]:
-        """All live outputs; what a visitor already has is skipped, so that nothing flickers."""
+        `fill` is called again only when an input or something it `depends` on changed.
+        """
+        self.lives.append(Live(fill, list(inputs), list(outputs), depends))
+
+    def update(self, run_id: str | None, seen: dict[str, str], *values: Any) -> list[Any]:
+        """What each page has seen, the pulse, and all live outputs; what it already has is skipped."""
         snapshot = self.reader.snapshot(run_id)
-        filled: list[Any] = []
+        now: dict[str, str] = {}
+        shown: list[Any] = []
         rest = list(values)
-        for live in self.lives:
+        for number, live in enumerate(self.lives):
             own, rest = rest[: len(live.inputs)], rest[len(live.inputs) :]
+            key = f"{number}"
+            now[key] = _digest([[snapshot.stamps.get(part) for part in live.depends], own])
+            if seen.get(key) == now[key]:
+                now |= {f"{key}.{i}": seen[f"{key}.{i}"] for i in range(len(live.outputs))}
+                shown += [gr.skip()] * len(live.outputs)
+                continue
             result = live.fill(snapshot, *own)
-            filled += result if len(live.outputs) > 1 else [result]
-        digests = [hashlib.blake2b(json.dumps(v, default=str).encode(), digest_size=8).hexdigest() for v in filled]
-        old = seen or [""] * len(digests)
-        shown = [gr.skip() if a == b else v for v, a, b in zip(filled, digests, old, strict=True)]
-        return [digests, *shown]
+            for i, value in enumerate(result if len(live.outputs) > 1 else [result]):
+                part = f"{key}.{i}"
+                now[part] = _digest(value)
+                shown.append(gr.skip() if seen.get(part) == now[part] else value)
+        return [now, {"run": run_id, **self._beat(snapshot.stamps, snapshot.status)}, *shown]
 
-    def wire(self, demo: gr.Blocks) -> None:
-        """Connect the poll, the run picker, and every input a live part depends on."""
-        seen = gr.State([])
-        quick = gr.Timer(self.limits.poll_seconds, active=True)
-        slow = gr.Timer(15.0, active=True)
+    def _beat(self, stamps: dict[str, str], status: dict[str, Any]) -> dict[str, Any]:
+        wait = self.limits.poll_seconds if status.get("state") in LIVE else IDLE_SECONDS
+        return {"version": _digest(stamps), "wait": wait}
+
+    def pulse(self, asked: Any) -> dict[str, Any]:
+        """The version of a run's state and when to ask again; called by the page itself."""
+        run_id = asked.get("run") if isinstance(asked, dict) else None
+        stamps = self.reader.stamps(run_id if isinstance(run_id, str) else None)
+        return self._beat(stamps, _loads(stamps.get("status", "")))
+
+    def wire(
+        self,
+        demo: gr.Blocks,
+        linked: Callable[[Any], list[Any]] = lambda query: [],
+        outputs_linked: Sequence[gr.components.Component | gr.blocks.BlockContext] = (),
+    ) -> None:
+        """Connect the poll, the run picker, and every input a live part depends on.
+
+        `linked` fills `outputs_linked` from what the page's address asks for when it is opened.
+        """
+        seen = gr.State({})
+
+        def changed(asked: Any) -> dict[str, Any]:
+            return self.pulse(asked)
+
+        heart = gr.HTML(
+            value={}, html_template="<div></div>", js_on_load=PULSE, server_functions=[changed], elem_id="pulse",
+            label="Connection", elem_classes=["note"],
+        )  # fmt: skip
+        self.live(lambda _: gr.update(choices=self.choices()), [self.run], depends=("runs",))
         inputs = [self.run, seen, *(i for live in self.lives for i in live.inputs)]
-        outputs = [seen, *(o for live in self.lives for o in live.outputs)]
+        outputs = [seen, heart, *(o for live in self.lives for o in live.outputs)]
         quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
         again = {"inputs": inputs, "outputs": outputs, **quiet}
 
-        def pace(run_id: str | None) -> gr.Timer:
-            state = self.reader.snapshot(run_id).status.get("state")
-            return gr.Timer(active=state in LIVE)
-
         def follow(event: Any) -> Any:
-            """After an event: show the run as it is now and poll it if it is alive."""
-            return event.then(self.update, **again).then(pace, self.run, quick, **quiet)
+            """After an event: show the run as it is now; its pulse then beats as fast as it needs."""
+            return event.then(self.update, **again)
 
         self.follow = follow
-        quick.tick(self.update, **again, trigger_mode="once").then(pace, self.run, quick, **quiet)
-        slow.tick(self.update, **again).then(pace, self.run, quick, **quiet)
+        heart.pulse(self.update, **again, trigger_mode="once")
         follow(self.run.change(None, self.run, None, js=SET_ADDRESS))
         for widget in {id(i): i for live in self.lives for i in live.inputs}.values():
             widget.change(self.update, **again)
@@ -115,9 +176,21 @@ class Session:
         def opened(request: gr.Request) -> Any:
             asked = request.query_params.get("run")
             choices = self.choices()
-            return gr.update(choices=choices, value=asked or self.busy() or (choices[0] if choices else None))
+            run = gr.update(choices=choices, value=asked or self.busy() or (choices[0] if choices else None))
+            return [run, *linked(request.query_params)]
 
-        follow(demo.load(opened, None, self.run, **quiet))
+        follow(demo.load(opened, None, [self.run, *outputs_linked], **quiet))
+
+
+def _digest(value: Any) -> str:
+    return hashlib.blake2b(json.dumps(value, default=str).encode(), digest_size=8).hexdigest()
+
+
+def _loads(text: str) -> dict[str, Any]:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {}
 
 
 def no_run(snapshot: Snapshot, what: str) -> str:

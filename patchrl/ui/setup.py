@@ -9,13 +9,15 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import api, markup
+from patchrl import api, figures, markup
 from patchrl.config import StudyConfig, resolve, to_toml
 from patchrl.data import PRESETS as DATA_PRESETS
 from patchrl.errors import ConfigError, PatchRLError
 from patchrl.presets import PRESETS
 from patchrl.runs.folder import default_runs_dir
+from patchrl.ui.charts import charts
 from patchrl.ui.forms import Form
+from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Limits, Session
 
 INTRO = """Fine-tuning on text a model would never write makes it forget other skills. PatchRL trains a
@@ -51,6 +53,7 @@ class Parts:
     preset: gr.Dropdown
     start: gr.Button
     check: gr.Button
+    scan: gr.Button
     card: gr.HTML
     toml: gr.Code
 
@@ -86,11 +89,21 @@ def build(session: Session, form: Form) -> Parts:
     with gr.Row():
         start = gr.Button("Start the study", variant="primary", elem_id="start")
         check = gr.Button("Check first", elem_id="check")
+        scan = gr.Button("Scan a sample", elem_id="scan")
     card = gr.HTML("", elem_id="preflight")
+    scanned = gr.HTML("", elem_id="scanned", elem_classes=["maybe"])
+    histogram = charts("Mismatch of the chosen run's data")
     with gr.Accordion("The same as a file and a command", open=False):
         toml = gr.Code(
             "", language=None, label="study.toml — run with: python -m patchrl run study.toml", interactive=False
         )
+
+    def found(snapshot: Snapshot) -> list[Any]:
+        scan = snapshot.last("scan")
+        figure = figures.mismatch_figure(scan, {}) if scan else None
+        return [scan_sentence(snapshot), {"mismatch": figure} if figure else {}]
+
+    session.live(found, [scanned, histogram], depends=("run", "events", "status"))
 
     def keep_upload(path: str | None) -> Any:
         if path is None or session.limits.public:
@@ -102,7 +115,7 @@ def build(session: Session, form: Form) -> Parts:
 
     upload.upload(keep_upload, upload, form.widgets["data", "dataset"], api_visibility="private")
 
-    return Parts(preset, start, check, card, toml)
+    return Parts(preset, start, check, scan, card, toml)
 
 
 def wire(session: Session, form: Form, parts: Parts) -> None:
@@ -146,12 +159,45 @@ def preflight_card(found: dict[str, Any]) -> str:
             ["Task", found["task"]],
             ["Time", minutes],
             ["Disk", f"about {found['disk_mb']:.0f} MB"],
+            [
+                "RAM",
+                "unknown for this backbone" if found["ram_mb"] is None else f"about {found['ram_mb']:.0f} MB or more",
+            ],
+            ["Command", found["command"]],
         ]
         first = found["first"]
         parts += [
-            markup.table(("Preflight", ""), facts),
+            markup.table(("Preflight", "Found"), facts),
             f"<p><b>First example.</b> {markup.escape(first['question'])}</p>",
             f"<p><b>Expert.</b> {markup.escape(first['solution'])} <b>Answer:</b> {markup.escape(first['reference'])}</p>",
         ]
+        if found["tokens"]:
+            parts.append(token_strip(found["tokens"]))
+        else:
+            parts.append('<p class="note">Its tokens are shown once the tokenizer is on this machine.</p>')
     parts.append("<p>✓ Ready to run.</p>" if found["ok"] else "<p>✗ This cannot run as it is.</p>")
     return "".join(parts)
+
+
+def token_strip(tokens: dict[str, list[str]]) -> str:
+    """The first example as the backbone reads it: prompt and solution, token by token."""
+    shown = []
+    for part, title in (("prompt", "Prompt"), ("completion", "Solution")):
+        cut = "".join(f"<span>{markup.escape(token) or '∅'}</span>" for token in tokens[part])
+        shown.append(f'<p><b>{title}, {len(tokens[part])} tokens.</b></p><div class="cut">{cut}</div>')
+    return "".join(shown)
+
+
+def scan_sentence(snapshot: Snapshot) -> str:
+    """What the scan of the chosen run says, and what can be done next."""
+    scan = snapshot.last("scan")
+    if scan is None:
+        return ""
+    if scan.get("gap") is None:
+        return '<p class="note">The scan found nothing it could score.</p>'
+    told = (
+        f"<b>Mismatch of this run's data.</b> Expert solutions surprise the backbone by {scan['expert_mean']:.2f} nats per "
+        f"token, its own answers by {scan['own_mean']:.2f}: {scan['gap']:.1f} standard deviations apart."
+    )
+    only = snapshot.status.get("state") == "done" and snapshot.last("train") is None and snapshot.result is None
+    return f"<p>{told}{' Press Resume to go on with this very study.' if only else ''}</p>"

@@ -12,6 +12,7 @@ from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Session, no_run
 
+MOST_OVERLAYS = 4
 WAITING = "Curves appear after the first training step. Start a study on the Setup tab."
 
 
@@ -29,7 +30,7 @@ def build(session: Session, form: Form) -> gr.Button:
         with gr.Row():
             form.fields("rewrite")
     train = gr.Button("Train the rewriter only", elem_id="train")
-    gr.Markdown("### Training curves")
+    gr.Markdown("## Training curves")
     with gr.Row():
         x = gr.Radio(
             [("steps", "step"), ("rewrites sampled", "samples"), ("minutes", "time")],
@@ -38,14 +39,24 @@ def build(session: Session, form: Form) -> gr.Button:
         )
         smoothing = gr.Slider(0, 0.95, value=0.5, step=0.05, label="Smoothing", info="0 shows the raw values.")
         log_y = gr.Checkbox(False, label="Logarithmic vertical axis")
-    waiting = gr.HTML("")
+        others = gr.Dropdown(
+            [], value=[], multiselect=True, max_choices=MOST_OVERLAYS, label="Draw other runs over it", elem_id="overlays",
+            info=f"At most {MOST_OVERLAYS}; colours tell runs, dashes seeds.",
+        )  # fmt: skip
+    waiting = gr.HTML("", elem_classes=["maybe"])
     curves = charts("Training curves")
     group = gr.HTML(markup.group_cards(None), elem_id="group")
 
-    def fill(snapshot: Snapshot, axis: str, weight: float, log: bool) -> list[Any]:
-        drawn = figures.training_figures(snapshot.events, x=axis, smoothing=weight, log_y=log)
+    def fill(snapshot: Snapshot, axis: str, weight: float, log: bool, runs: list[str] | None) -> list[Any]:
+        overlays = {
+            run_id: session.reader.snapshot(run_id).events
+            for run_id in (runs or [])[:MOST_OVERLAYS]
+            if snapshot.run is not None and run_id != snapshot.run.id
+        }
+        drawn = figures.training_figures(snapshot.events, x=axis, smoothing=weight, log_y=log, overlays=overlays)
         told = markup.messages(snapshot.events) if drawn else no_run(snapshot, WAITING)
         return [told, drawn, markup.group_cards(snapshot.last("group"))]
 
-    session.live(fill, [waiting, curves, group], [x, smoothing, log_y])
+    session.live(fill, [waiting, curves, group], [x, smoothing, log_y, others], depends=("run", "events"))
+    session.live(lambda _: gr.update(choices=session.choices()), [others], depends=("runs",))
     return train

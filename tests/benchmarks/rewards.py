@@ -29,6 +29,7 @@ import tiny
 
 from patchrl.backbone import NANO, Backbone
 from patchrl.config import BackboneSection, resolve
+from patchrl.gate import Gate
 from patchrl.instructions import rewrite_prompt
 from patchrl.nano import world
 from patchrl.stages.train_rewriter import train_rewriter
@@ -172,8 +173,8 @@ def share_of_step(name: str, backbone: Backbone, steps: int) -> dict:
     recorder = Steps()
     settings = {"steps": steps, "prompts_per_step": PROMPTS, "group_size": GROUP}
     config = resolve({"rewriter": settings})
-    with tempfile.TemporaryDirectory() as folder:
-        train_rewriter(config, backbone, world.downstream_examples("foreign", 64), 0, Path(folder), recorder)
+    with tempfile.TemporaryDirectory() as folder, Gate(config, backbone) as gate:
+        train_rewriter(config, gate, world.downstream_examples("foreign", 64), 0, Path(folder), recorder)
     shares = [e["reward_seconds"] / e["step_seconds"] for e in recorder.events[1:]]
     return {
         "model": name,

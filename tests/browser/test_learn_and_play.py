@@ -1,7 +1,7 @@
 """The walkthrough before anything was trained, and the playground, in a real browser."""
 
 import pytest
-from test_main_story import browser, page, server, tab  # noqa: F401 - fixtures of the same app
+from serve import Server
 
 from patchrl import api
 
@@ -10,7 +10,26 @@ axe_tool = pytest.importorskip("axe_playwright_python.sync_playwright", reason="
 expect = playwright.expect
 
 
-def serious(page, within: str) -> list[str]:  # noqa: F811
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """An app of which nothing was trained yet."""
+    made = Server(tmp_path_factory.mktemp("untrained"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def first_visit(page, server):
+    page.goto(server.url)
+    page.locator("#start").wait_for()
+    return page
+
+
+def tab(page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+
+
+def serious(page, within: str) -> list[str]:
     """What axe-core finds serious or critical within an element."""
     found = axe_tool.Axe().run(page, context=within)
     return [
@@ -25,18 +44,18 @@ def percent(value: float) -> str:
 
 
 @pytest.fixture
-def learn(page):  # noqa: F811
-    tab(page, "6 Learn")
-    page.locator("#lesson-1 .tile").first.wait_for()
-    return page
+def learn(first_visit):
+    tab(first_visit, "6 Learn")
+    first_visit.locator("#lesson-1 .tile").first.wait_for()
+    return first_visit
 
 
 @pytest.fixture
-def play(page):  # noqa: F811
-    tab(page, "Compare")
-    page.get_by_role("button", name="Playground").click()
-    page.locator("#play").wait_for()
-    return page
+def play(first_visit):
+    tab(first_visit, "3 Compare")
+    first_visit.get_by_role("button", name="Playground").click()
+    first_visit.locator("#play").wait_for()
+    return first_visit
 
 
 def test_the_walkthrough_needs_no_run_and_says_the_recorded_numbers(learn):
@@ -69,13 +88,13 @@ def test_every_step_fits_a_phone(learn):
             learn.locator(f"#back-{number + 1}").wait_for()
 
 
-def to_rewards(page) -> None:  # noqa: F811
+def to_rewards(page) -> None:
     for number in (1, 2, 3):
         page.locator(f"#next-{number}").click()
     page.locator("#scored-A .sum").wait_for()
 
 
-def reward(page, name: str) -> float:  # noqa: F811
+def reward(page, name: str) -> float:
     return float(page.locator(f"#scored-{name} .sum").inner_text().rpartition("= ")[2])
 
 
@@ -125,14 +144,14 @@ def test_the_recorded_training_replays_step_by_step(learn):
     )
 
 
-def test_the_recorded_run_opens_by_choice_and_is_nobodys_own(learn, server):  # noqa: F811
+def test_the_recorded_run_opens_by_choice_and_is_nobodys_own(learn, server):
     for number in range(1, 5):
         learn.locator(f"#next-{number}").click()
     learn.locator("#open-recorded").click()
     expect(learn.locator("#run input")).to_have_value(api.RECORDED_ID)
     expect(learn.locator("#status")).to_contain_text("done after")
     assert f"?run={api.RECORDED_ID}" in learn.url
-    assert api.list_runs(server.env["PATCHRL_RUNS_DIR"]) == []
+    assert api.list_runs(server.runs_dir) == []
 
 
 def test_the_playground_answers_with_every_reward(play):
@@ -165,7 +184,7 @@ def test_the_playground_refuses_in_one_sentence(play):
     expect(play.locator("#play")).to_be_enabled()
 
 
-def ask_much(page) -> None:  # noqa: F811
+def ask_much(page) -> None:
     """A request that takes far longer than a test waits: gibberish does not end by itself."""
     for label, value in (("Rewrites by each, K", "32"), ("Temperature", "2"), ("Longest, tokens", "800")):
         box = page.get_by_label(f"number input for {label}")
@@ -182,13 +201,13 @@ def test_cancel_ends_an_answer_and_the_next_one_comes(play):
     expect(play.locator("#play")).to_be_enabled()
 
 
-def test_a_closed_page_leaves_the_line(play, browser, server):  # noqa: F811
+def test_a_closed_page_leaves_the_line(play, browser, server):
     ask_much(play)
     play.close()
     other = browser.new_page()
     other.set_default_timeout(30_000)
     other.goto(server.url)
-    tab(other, "Compare")
+    tab(other, "3 Compare")
     other.get_by_role("button", name="Playground").click()
     other.locator("#play").click()
     expect(other.locator("#play-status")).to_contain_text("Done", timeout=30_000)

@@ -118,6 +118,29 @@ def test_a_killed_worker_is_failed_within_a_second_and_can_be_launched_again(slo
     assert state(slow) == "running"
 
 
+def test_a_dead_worker_that_cannot_be_reaped_yet_still_gives_its_exit_code(slow, helper):
+    process = helper(SLEEP)
+    pretend(slow, process.pid)
+    process.kill()
+    process.wait()
+
+    class StillTearingDown:
+        pid = process.pid
+
+        def poll(self):
+            return None
+
+        def wait(self, timeout):
+            return -9
+
+    liveness.children[slow.id] = StillTearingDown()
+    try:
+        status = liveness.resolve_status(slow)
+    finally:
+        del liveness.children[slow.id]
+    assert status["state"] == "failed" and status["exit_code"] == -9 and "memory ran out" in status["error"]
+
+
 def test_a_full_disk_is_named_when_the_log_says_so(slow, helper):
     process = helper(SLEEP)
     pretend(slow, process.pid)

@@ -1,6 +1,6 @@
 import pytest
 
-from patchrl.rewards.alarms import ALARMS, raised, watch
+from patchrl.rewards.alarms import ALARMS, Variety, raised, watch
 
 EXPERT = "Solution. Let n denote the tally, so that n := 45 + 28 = 73. Hence n = 73. QED"
 OWN = "45 + 28 = 73. The answer is 73."
@@ -32,3 +32,18 @@ def test_shares_are_of_the_whole_batch():
 
 def test_an_empty_batch_is_silent():
     assert raised(watch([], [])) == {}
+
+
+OWN_ANSWERS = [OWN, "First 45 + 28 = 73. Then stop.", "Adding gives 45 + 28 = 73 beads.", "So 45 + 28 = 73 in all."]
+TEMPLATE = "Certainly, let me restate this. 45 + 28 = 73, and that is final. I hope this helps you."
+
+
+def test_one_template_has_fewer_wordings_than_the_backbones_own_answers():
+    own = Variety.of(OWN_ANSWERS)
+    assert {"wordings", "phrases"} <= raised(watch([TEMPLATE] * 4, [EXPERT] * 4, own)).keys()
+    assert not {"wordings", "phrases"} & raised(watch(OWN_ANSWERS, [EXPERT] * 4, own)).keys()
+
+
+def test_without_own_answers_to_compare_with_variety_says_nothing():
+    signs = watch([TEMPLATE] * 4, [EXPERT] * 4)
+    assert signs["wordings"] == signs["phrases"] == 0.0

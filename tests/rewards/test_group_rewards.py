@@ -52,7 +52,7 @@ groups = st.integers(1, 16).flatmap(
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=3000)
 @given(groups, st.sampled_from(["paper", "group"]))
 def test_group_rewards_equal_the_obvious_reference(group, scale):
     passed, nll, embeddings = group
@@ -63,7 +63,7 @@ def test_group_rewards_equal_the_obvious_reference(group, scale):
             assert got == pytest.approx(want, abs=1e-5)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300)
 @given(groups, st.randoms())
 def test_rewards_do_not_depend_on_the_order_of_the_group(group, rng):
     passed, nll, embeddings = group

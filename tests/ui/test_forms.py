@@ -68,3 +68,8 @@ def test_the_page_of_every_tab_belongs_to_the_one_form(runs_dir):
     (start,) = [fn for fn in demo.fns.values() if fn.name == "preflight"]
     settings = sum(len(f.annotation.model_fields) for f in StudyConfig.model_fields.values())
     assert len(start.inputs) == settings
+
+
+def test_every_widget_accepts_what_the_form_shows_in_it(form):
+    for widget, value in zip(form.inputs(), form.values(resolve({})), strict=True):
+        widget.postprocess(value)

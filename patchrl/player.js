@@ -1,0 +1,50 @@
+// How ℓ is distributed at each recorded step of training: one chart, a slider and a play button. Shared by
+// the app and the report. Returns a function that takes new data and keeps the reader's place.
+window.patchrlPlayer = (root) => {
+  const make = (tag, attributes, text = '') => {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+    node.textContent = text;
+    return node;
+  };
+  const chart = make('div', {'data-chart': 'spread'});
+  const play = make('button', {type: 'button', class: 'player-play'}, '▶ Play');
+  const slider = make('input', {type: 'range', min: 0, value: 0, step: 1, 'aria-label': 'Training step'});
+  const told = make('p', {class: 'player-told'});
+  const bar = make('div', {class: 'player-bar'});
+  bar.append(play, slider);
+  root.append(chart, bar, told);
+  let data = null, at = 0, timer = null;
+
+  const draw = () => {
+    const frame = data.frames[at];
+    const moving = {...data.moving, y: frame.y};
+    const look = {...data.layout, font: {color: getComputedStyle(root).color, size: 12}, autosize: true};
+    Plotly.react(chart, [...data.still, moving], look, {responsive: true, displayModeBar: false});
+    slider.max = data.frames.length - 1;
+    slider.value = at;
+    slider.setAttribute('aria-valuetext', `step ${frame.step}`);
+    told.textContent = `Step ${frame.step}: ${frame.told}. ${data.told}`;
+  };
+  const pause = () => { clearInterval(timer); timer = null; play.textContent = '▶ Play'; };
+  play.addEventListener('click', () => {
+    if (timer) return pause();
+    if (at === data.frames.length - 1) at = 0;
+    draw();
+    play.textContent = '❚❚ Pause';
+    timer = setInterval(() => {
+      if (!root.isConnected || at >= data.frames.length - 1) return pause();
+      at += 1;
+      draw();
+    }, Math.max(120, Math.min(500, 9000 / data.frames.length)));
+  });
+  slider.addEventListener('input', () => { pause(); at = +slider.value; draw(); });
+  let width = 0;
+  new ResizeObserver(() => { if (data && root.offsetWidth && root.offsetWidth !== width) { width = root.offsetWidth; draw(); } }).observe(root);
+  return (next) => {
+    const newest = !data || at === data.frames.length - 1; // whoever watches the newest step goes on doing so
+    data = next;
+    at = newest && !timer ? data.frames.length - 1 : Math.min(at, data.frames.length - 1);
+    if (root.offsetWidth) draw();
+  };
+};

@@ -1,0 +1,48 @@
+"""The embeddings a run left: a sample of texts by source, for the map of Compare and report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from patchrl.plane import principal_plane
+from patchrl.runs.folder import RunFolder
+
+Vectors = dict[str, tuple[list[str], np.ndarray]]
+
+
+def read_embeddings(folder: RunFolder, arms: Sequence[str]) -> Vectors:
+    """Ids and vectors of shape (N, D) by source: expert, own and prompted from the scan, then the arms'.
+
+    Sources that are not there (yet) are left out, and so are damaged files.
+    """
+    found = _read(folder.embeddings("scan"))
+    for arm in arms:
+        found |= _read(folder.embeddings(arm))
+    return found
+
+
+def embedding_map(folder: RunFolder) -> dict[str, Any] | None:
+    """All sources on the plane of their first two principal components.
+
+    `points` of shape (N, 2) and `ids` by source (expert, own, prompted, rl), and the shares of variance
+    that both axes have `explained`; None before the scan.
+    """
+    found = read_embeddings(folder, ("rl",))
+    plane = principal_plane({name: vectors_ND for name, (_, vectors_ND) in found.items()})
+    if plane is None:
+        return None
+    points = {name: points_N2.tolist() for name, points_N2 in plane.points.items()}
+    return {"points": points, "ids": {name: ids for name, (ids, _) in found.items()}, "explained": plane.explained}
+
+
+def _read(path: Path) -> Vectors:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            ids = [str(row_id) for row_id in stored["ids"]]
+            return {name: (ids, stored[name].astype(np.float32)) for name in stored.files if name != "ids"}
+    except (OSError, ValueError, KeyError):
+        return {}

@@ -1,0 +1,75 @@
+// A grid of Plotly charts whose nodes are drawn once and then only updated: zoom, hidden series and the
+// hover label survive, which a new node on every update would lose.
+const grid = document.createElement('div');
+grid.className = 'patchrl-charts';
+const nodes = {};
+
+const CONFIG = {responsive: true, displaylogo: false, modeBarButtons: [['toImage', 'zoom2d', 'pan2d', 'resetScale2d']]};
+
+// Titles do not wrap by themselves: break them where the node's width asks for it.
+const wrapped = (text, width, size) => {
+  const room = Math.max(12, Math.floor(width / (size * 0.56)));
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    if ((lines.at(-1) + ' ' + word).trim().length > room) lines.push('');
+    lines[lines.length - 1] = (lines.at(-1) + ' ' + word).trim();
+  }
+  return lines.join('<br>');
+};
+
+const fitted = (figure, node) => {
+  const width = node.clientWidth || 600, inner = width - 70;
+  const look = {...figure.layout, font: {color: getComputedStyle(element).color, size: 12}, autosize: true};
+  const title = wrapped((look.title || {}).text || '', inner, 14), extra = 18 * (title.split('<br>').length - 1);
+  look.title = {...look.title, text: title};
+  look.margin = {...look.margin, t: look.margin.t + extra};
+  look.height = (look.height || 260) + extra;
+  const axis = look.xaxis;
+  if (axis && axis.title) look.xaxis = {...axis, title: {...axis.title, text: wrapped(axis.title.text, inner, 12)}};
+  return look;
+};
+
+// One drawing after the other: two at once on one node leave it half drawn.
+const update = (node) => { node.drawn = (node.drawn || Promise.resolve()).then(() => redraw(node)).catch(console.error); };
+
+const redraw = async (node) => {
+  if (node._dragging || !node.isConnected) return; // a zoom in the making is drawn when the mouse is up
+  const figure = node.figure;
+  await Plotly.react(node, figure.data, fitted(figure, node), CONFIG);
+  if (node.pointer && node.matches(':hover')) Plotly.Fx.hover(node, node.pointer);
+};
+
+const add = (name) => {
+  const node = document.createElement('div');
+  node.dataset.chart = name;
+  grid.appendChild(node);
+  node.addEventListener('mousemove', (event) => { node.pointer = event; });
+  node.addEventListener('mouseup', () => setTimeout(() => update(node), 350));
+  return node;
+};
+
+const draw = () => {
+  if (!window.Plotly) { setTimeout(draw, 100); return; }
+  if (!grid.isConnected) element.appendChild(grid);
+  const figures = props.value || {};
+  for (const name of Object.keys(nodes)) {
+    if (!(name in figures)) { Plotly.purge(nodes[name]); nodes[name].remove(); delete nodes[name]; }
+  }
+  for (const [name, figure] of Object.entries(figures)) {
+    const node = nodes[name] || (nodes[name] = add(name));
+    const text = JSON.stringify(figure);
+    if (node.text === text) continue;
+    [node.text, node.figure] = [text, figure];
+    update(node);
+  }
+};
+let width = 0;
+new ResizeObserver(() => {
+  if (element.offsetWidth === width) return;
+  width = element.offsetWidth;
+  if (width && window.Plotly) for (const node of Object.values(nodes)) if (node.offsetWidth) update(node);
+}).observe(element);
+// The theme can change while the page is open; ink is the page's own.
+new MutationObserver(() => { for (const node of Object.values(nodes)) update(node); }).observe(document.body, {attributeFilter: ['class']});
+watch('value', draw);
+draw();

@@ -1,0 +1,93 @@
+"""The table of rewritten rows in the browser: pages of excerpts, and one row in full when it is opened."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from patchrl import api, markup, samples, views
+from patchrl.errors import PatchRLError
+from patchrl.ui.reader import Snapshot
+from patchrl.ui.session import Session
+
+ARMS = ("rl", "best-of-k", "prompted")
+MOST_ROWS = 200  # in one page
+SCRIPT = (Path(__file__).with_name("rows.js")).read_text(encoding="utf-8")
+
+
+def rows_table(session: Session) -> gr.HTML:
+    """The component; its value is that of `table_value`."""
+
+    # What comes from the page may be anything: every name is checked, every number bounded.
+    def read_page(asked: Any) -> dict[str, Any]:
+        rows = _rows(session, asked)
+        keep, sort = _text(asked, "keep"), _text(asked, "sort")
+        chosen = samples.select(
+            rows,
+            keep=keep if keep in samples.FILTERS else "all",
+            search=_text(asked, "search")[:200],
+            sort=sort if sort in samples.COLUMNS else None,
+            descending=bool(asked.get("descending")),
+        )
+        start, wanted = max(0, _number(asked, "start")), _text(asked, "find")
+        found = next((i for i, row in enumerate(chosen) if str(row["id"]) == wanted), -1) if wanted else -1
+        shown = chosen[start : start + min(_number(asked, "count"), MOST_ROWS)]
+        return {"rows": [samples.cells(r) for r in shown], "total": len(chosen), "all": len(rows), "index": found}
+
+    def read_row(asked: Any) -> str:
+        wanted = _text(asked, "row")
+        found = next((r for r in _rows(session, asked) if str(r["id"]) == wanted), None)
+        if found is None:
+            return '<p class="note">That row is not in this dataset; choose one in the table.</p>'
+        run = api.open_run(_text(asked, "run"), runs_dir=session.runs_dir)
+        tokens = run.surprisal(_arm(asked), _number(asked, "seed"), wanted)
+        note = "" if tokens else '<p class="note">Token surprisal is kept for the first seed of a study only.</p>'
+        return markup.sample_detail(found, tokens) + note
+
+    # In the script and not as properties: those are lost when a value comes before the tab is first opened.
+    columns = [[name, title, number] for name, (title, _, number) in samples.COLUMNS.items()]
+    given = f"const COLUMNS = {json.dumps(columns)}, FILTERS = {json.dumps(list(samples.FILTERS.items()))};\n"
+    return gr.HTML(
+        value={}, html_template="<div></div>", js_on_load=given + SCRIPT, server_functions=[read_page, read_row],
+        elem_id="samples", label="Rewritten dataset", apply_default_css=False,
+    )  # fmt: skip
+
+
+def table_value(snapshot: Snapshot, arm: str, seed: int) -> dict[str, Any]:
+    """Which dataset the table shows; the stamp changes when it does. Empty before there is one."""
+    if snapshot.run is None or not snapshot.run.samples_path(arm, seed).is_file():
+        return {}
+    where = f"{snapshot.run.id}/{arm}/{seed}"
+    stat = snapshot.run.samples_path(arm, seed).stat()
+    return {"run": snapshot.run.id, "arm": arm, "seed": seed, "stamp": f"{where} {stat.st_mtime_ns}:{stat.st_size}"}
+
+
+def _rows(session: Session, asked: Any) -> list[dict[str, Any]]:
+    try:
+        run = api.open_run(_text(asked, "run"), runs_dir=session.runs_dir)
+    except PatchRLError:
+        return []
+    return session.reader.samples(run, _arm(asked), _number(asked, "seed"))
+
+
+def _text(asked: Any, key: str) -> str:
+    value = asked.get(key) if isinstance(asked, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def _number(asked: Any, key: str) -> int:
+    value = asked.get(key) if isinstance(asked, dict) else None
+    return value if isinstance(value, int) else 0
+
+
+def _arm(asked: Any) -> str:
+    arm = _text(asked, "arm")
+    return arm if arm in ARMS else "rl"
+
+
+def arm_choices() -> list[tuple[str, str]]:
+    """The arms that have rewrites, with their names."""
+    return [(views.ARM_NAMES[arm], arm) for arm in ARMS]

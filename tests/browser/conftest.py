@@ -1,0 +1,53 @@
+"""The app, a real Chromium, and pages that report what went wrong in them."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from serve import Server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    made = Server(tmp_path_factory.mktemp("runs"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    playwright.expect.set_options(timeout=30_000)  # patience costs nothing where all is well
+    with playwright.sync_playwright() as engine:
+        if path is None and not Path(engine.chromium.executable_path).exists():
+            pytest.skip("no Chromium here")
+        made = engine.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def page(browser, server):
+    """A page of its own visitor; `problems` collects errors and requests that leave this machine."""
+    made = browser.new_page(viewport={"width": 1280, "height": 900})
+    made.problems = []
+    made.on("console", lambda m: made.problems.append(m.text) if m.type == "error" else None)
+    made.on("pageerror", lambda e: made.problems.append(str(e)))
+    made.on("request", lambda r: made.problems.append(f"outside: {r.url}") if outside(r.url) else None)
+    made.set_default_timeout(30_000)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def shots(tmp_path_factory):
+    """Takes a picture of a page; kept in $PATCHRL_SCREENSHOTS where that is set."""
+    folder = Path(os.environ.get("PATCHRL_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return lambda page, name: page.screenshot(path=folder / f"{name}.png", full_page=True)
+
+
+def outside(url: str) -> bool:
+    return not url.startswith(("http://127.0.0.1", "data:", "blob:"))

@@ -1,0 +1,88 @@
+"""Live curves keep what the reader did to them; a poll that finds nothing new costs next to nothing."""
+
+import pytest
+from synthetic import GrowingRun
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+CHART = "document.querySelector('[data-chart=reward]')"
+NEWEST = f"{CHART} && {CHART}.data && Math.max(...{CHART}.data.flatMap((t) => t.x)) === %d"
+UPDATES = 22
+
+
+def open_curves(page, server, run):
+    page.goto(f"{server.url}?run={run.id}")
+    page.get_by_role("tab", name="Train rewriter").click()
+    page.locator("[data-chart=reward] .main-svg").first.wait_for()
+    page.wait_for_function(NEWEST % run.step)
+
+
+def test_curves_keep_zoom_hidden_series_hover_and_scroll_over_updates(page, server, shots):
+    run = GrowingRun(server.runs_dir)
+    run.grow(30)
+    open_curves(page, server, run)
+    page.evaluate(f"{CHART}.mark = 'the first node'; {CHART}.scrollIntoView({{block: 'center'}})")
+    plot = page.locator("[data-chart=reward] .nsewdrag").first.bounding_box()
+    across = [plot["x"] + share * plot["width"] for share in (0.3, 0.7)]
+    middle = plot["y"] + plot["height"] / 2
+    page.mouse.move(across[0], middle)
+    page.mouse.down()
+    page.mouse.move(across[1], middle + 2, steps=5)
+    page.mouse.up()
+    page.wait_for_function(f"{CHART}._fullLayout.xaxis.range[1] < 27")
+    zoom = page.evaluate(f"{CHART}._fullLayout.xaxis.range")
+    page.locator("[data-chart=reward] .legendtoggle").nth(1).click()
+    page.wait_for_function(f"{CHART}._fullData.some((t) => t.visible === 'legendonly')")
+    page.mouse.move(sum(across) / 2, middle)
+    page.locator("[data-chart=reward] .hovertext").first.wait_for()
+    scroll = page.evaluate("window.scrollY")
+    assert scroll > 0
+
+    for _ in range(UPDATES):
+        run.grow()
+        page.wait_for_function(NEWEST % run.step)
+
+    assert page.evaluate(f"{CHART}.mark") == "the first node"
+    assert page.evaluate(f"{CHART}._fullLayout.xaxis.range") == zoom
+    assert page.evaluate(f"{CHART}._fullData.filter((t) => t.visible === 'legendonly').length") > 0
+    playwright.expect(page.locator("[data-chart=reward] .hovertext").first).to_be_visible()
+    assert page.evaluate("window.scrollY") == scroll
+    assert not page.problems, page.problems
+    shots(page, "curves-growing")
+    run.finish()
+
+
+def test_a_poll_of_an_unchanged_run_is_small_and_fetches_nothing_else(page, server):
+    run = GrowingRun(server.runs_dir, "quiet")
+    run.grow(50)
+    open_curves(page, server, run)
+    with page.expect_response(is_poll):
+        pass
+    seen = []
+    page.on("request", lambda request: seen.append(request))
+    sizes = []
+    for _ in range(4):
+        with page.expect_response(is_poll) as caught:
+            pass
+        sizes.append(len(caught.value.body()) + len(caught.value.request.post_data or ""))
+    assert max(sizes) < 2_000, sizes
+    assert all("component_server" in request.url for request in seen), [request.url for request in seen]
+    run.finish()
+
+
+def test_other_runs_are_drawn_over_the_curves(page, server):
+    other = GrowingRun(server.runs_dir, "other", seeds=(3,))
+    other.grow(12)
+    other.finish()
+    run = GrowingRun(server.runs_dir, "shown", seeds=(0,))
+    run.grow(10)
+    run.finish()
+    open_curves(page, server, run)
+    page.locator("#overlays input").click()
+    page.get_by_role("option", name=other.id).click()
+    page.wait_for_function(f"{CHART}.data.some((t) => t.name === '{other.id}, seed 3' && t.x.length === 12)")
+    assert page.evaluate(f"{CHART}.data.map((t) => t.name)") == ["this run, seed 0", f"{other.id}, seed 3"]
+
+
+def is_poll(response) -> bool:
+    return "component_server" in response.url and "changed" in (response.request.post_data or "")
