@@ -27,7 +27,7 @@ FRAME_SECONDS = 2.0  # between two frames of the animation
 SHOWN_MS, LAST_MS = 180, 2500
 MOST_FRAMES = 60
 MOST_BYTES = 1_500_000
-SIZE = (1080, 560)
+SIZE = (1080, 476)  # two rows of three curves
 
 
 def take_pictures(page: Page) -> None:
@@ -53,14 +53,17 @@ def follow(page: Page) -> list[Image.Image]:
         points = page.evaluate("document.querySelector('[data-chart=reward]').data.reduce((n, t) => n + t.x.length, 0)")
         if points != newest:
             newest, changed = points, time.monotonic()
-            page.locator(".patchrl-figure:visible").first.scroll_into_view_if_needed()
-            box = page.locator(".patchrl-figure:visible").first.bounding_box()
-            clip = {"x": box["x"], "y": box["y"], "width": box["width"], "height": box["width"] * SIZE[1] / SIZE[0]}
-            picture = page.screenshot(clip=clip, full_page=True)
-            frames.append(Image.open(io.BytesIO(picture)).convert("RGB").resize(SIZE, Image.Resampling.LANCZOS))
+            picture = page.locator(".patchrl-figure:visible").first.screenshot()
+            frames.append(cut(Image.open(io.BytesIO(picture)).convert("RGB")))
             print(f"frame {len(frames)}", flush=True)
         page.wait_for_timeout(1000 * FRAME_SECONDS)
     return frames
+
+
+def cut(picture: Image.Image) -> Image.Image:
+    """The upper part of the curves, in the shape of a frame."""
+    height = min(picture.height, picture.width * SIZE[1] // SIZE[0])
+    return picture.crop((0, 0, picture.width, height)).resize(SIZE, Image.Resampling.LANCZOS)
 
 
 def save_animation(frames: list[Image.Image], path: Path) -> None:
@@ -86,7 +89,7 @@ def main() -> None:
     options = parser.parse_args()
     with sync_playwright() as engine:
         browser = engine.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1080, "height": 900})
+        page = browser.new_page(viewport={"width": 1280 if options.live else 1080, "height": 900})
         page.goto(f"{options.url}/?run={options.run}")
         page.locator("#start").wait_for()
         page.wait_for_function("document.querySelector('#status').innerText.trim()")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -140,7 +141,7 @@ def training_figures(
                     "type": "scatter",
                     "mode": "lines+markers" if len(line.rows) < 60 else "lines",
                     "name": line.name,
-                    "uid": f"{name}/{line.name}",
+                    "uid": line.uid,
                     "legendgroup": line.name,
                     "x": xs,
                     "y": [_significant(y) for y in ys],
@@ -167,6 +168,7 @@ def training_figures(
 @dataclass(frozen=True)
 class _Line:
     name: str
+    uid: str  # Plotly looks traces up by it in CSS selectors: letters, digits and - only
     rows: list[Event]
     colour: str
     dash: str
@@ -184,7 +186,8 @@ def _lines(events: Sequence[Event], overlays: Mapping[str, Sequence[Event]]) -> 
             of_run = f"{label}, seed {seed}" if label else f"this run, seed {seed}" if overlays else f"seed {seed}"
             colour = SEED_COLOURS[(run if overlays else number) % len(SEED_COLOURS)]
             dash = SEED_DASHES[number % len(SEED_DASHES)]
-            lines.append(_Line(of_run.replace("<", "&lt;"), thin(rows), colour, dash))
+            uid = re.sub(r"\W", "-", f"line-{label}-{seed}")
+            lines.append(_Line(of_run.replace("<", "&lt;"), uid, thin(rows), colour, dash))
     return lines
 
 

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from synthetic import GrowingRun
 
 from patchrl import cli
 
@@ -128,3 +129,13 @@ def test_try_lets_a_runs_rewriter_write_too(quick):
 def test_try_without_a_solution_is_refused(runs_dir):
     done = patchrl("try", "--question", "2 + 2?", runs_dir=runs_dir)
     assert done.returncode == 1 and "give both --question and --solution" in done.stderr
+
+
+def test_diff_names_the_settings_in_which_two_runs_differ(runs_dir, capsys):
+    first, second = GrowingRun(runs_dir, "first", seeds=(0,)), GrowingRun(runs_dir, "second", seeds=(0, 1))
+    assert cli.main(["diff", first.id, second.id]) == 0
+    shown = capsys.readouterr().out
+    assert "study.seeds" in shown
+    assert "[0, 1]" in shown
+    assert cli.main(["diff", first.id, first.id]) == 0
+    assert "same settings" in capsys.readouterr().out

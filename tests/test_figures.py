@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,6 +40,7 @@ def test_other_runs_are_told_by_colour_and_seeds_by_dash():
     assert [trace["name"] for trace in drawn] == ["this run, seed 0", "&lt;b>, seed 0", "&lt;b>, seed 1"]
     assert len({trace["line"]["color"] for trace in drawn}) == 2
     assert drawn[1]["line"]["dash"] != drawn[2]["line"]["dash"]
+    assert all(re.fullmatch(r"[A-Za-z][\w-]*", trace["uid"]) for trace in drawn)  # it goes into CSS selectors
 
 
 SPREADS = [

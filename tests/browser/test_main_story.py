@@ -9,7 +9,7 @@ import pytest
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 QUICK = "Quick look: under a minute, too short for the effect"
-STEPS = 8
+STEPS = 12  # enough to be stopped in the middle
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ import tiny
 
 from patchrl.config import resolve
 from patchrl.errors import StopRequested
+from patchrl.runs.embeddings import read_embeddings
 from patchrl.runs.folder import RunFolder
+from patchrl.runs.lines import row_by_id
 from patchrl.runs.recorder import RunRecorder
 from patchrl.study import run_study
 
@@ -47,6 +49,11 @@ def test_tiny_qwen2_on_real_gsm8k_rows_goes_through_every_stage(tmp_path, shared
     assert len(rows) == 16
     assert all(r["target"] == (r["rewrite"] if r["decision"] == "accepted" else r["expert"]) for r in rows)
     assert "<html" in folder.report.read_text(encoding="utf-8").lower()
+    found = read_embeddings(folder, ("rl",))
+    assert {name: len(ids) for name, (ids, _) in found.items()} == {"expert": 16, "own": 16, "prompted": 16, "rl": 16}
+    scan = folder.read_json(folder.scan)
+    assert len(scan["prompted_nll"]) == len(scan["expert_nll"]) == 16
+    assert row_by_id(folder.surprisal("rl", 0), rows[-1]["id"])["expert"]
 
 
 def test_finished_steps_are_not_done_again(tmp_path, shared_data):
