@@ -13,14 +13,40 @@ from patchrl.arms import Arm, parse
 from patchrl.config import StudyConfig, load_config, to_toml
 from patchrl.errors import ConfigError, PatchRLError, RunError
 from patchrl.jobs import launch
+from patchrl.jobs.asking import Caps, calibrated, lab_example, play_settings, prompted, typed_example, writers_of
 from patchrl.jobs.liveness import LIVE, log_tail, resolve_status
+from patchrl.jobs.playground import Answer, Playground
+from patchrl.nano import RECORDED
 from patchrl.runs.events import read_new_events
 from patchrl.runs.folder import RunFolder, default_runs_dir
 from patchrl.runs.lines import row_by_id
 from patchrl.runs.timeline import Timeline
+from patchrl.types import Writer
+from patchrl.verify import verify_answer
 
+__all__ = [
+    "RECORDED_ID",
+    "Answer",
+    "Caps",
+    "Playground",
+    "Run",
+    "Writer",
+    "check",
+    "lab_example",
+    "list_runs",
+    "open_run",
+    "play_settings",
+    "prompted",
+    "recorded_group",
+    "require_ready",
+    "run",
+    "start",
+    "typed_example",
+    "verify_answer",
+]
 POLL_SECONDS = 0.2
 EXPORTS = ("report", "jsonl", "parquet", "adapter")
+RECORDED_ID = RECORDED.name
 
 
 class Run:
@@ -93,8 +119,17 @@ class Run:
         """The rewritten rows of an arm; none before they are made."""
         return _rows(self.samples_path(arm, seed))
 
+    def predictions(self, arm: str, seed: int | None = None) -> list[dict[str, Any]]:
+        """The answers an arm gave when it was evaluated; `base` is the backbone before fine-tuning and has no seed."""
+        home = self.folder.base() if arm == "base" or seed is None else self.folder.arm(arm, seed)
+        return _rows(home / "predictions.jsonl")
+
+    def surprisals(self, arm: str, seed: int) -> list[dict[str, Any]]:
+        """Token surprisal of an arm's rows, expert and rewrite: [text, nats, alternatives] per token."""
+        return _rows(self.folder.surprisal(_parse(arm).data, seed))
+
     def surprisal(self, arm: str, seed: int, row_id: str) -> dict[str, Any] | None:
-        """Token surprisal of one row's expert and rewrite: [text, nats, alternatives] per token."""
+        """The same of one row; None where it is not recorded."""
         return row_by_id(self.folder.surprisal(_parse(arm).data, seed), row_id)
 
     def embedding_map(self) -> dict[str, Any] | None:
@@ -144,6 +179,15 @@ class Run:
             pd.DataFrame(records).to_parquet(path)
         return path
 
+    def writers(self) -> list[Writer]:
+        """Who can rewrite in the playground: the prompted backbone, and the newest rewriter of every seed."""
+        return writers_of(self.folder, self.config)
+
+    @property
+    def threshold(self) -> float | None:
+        """From which similarity open answers count as the same; None before the scan or for other tasks."""
+        return calibrated(self.folder)
+
     # --- what one can do to it --------------------------------------------------------------------
 
     def stop(self) -> None:
@@ -156,6 +200,8 @@ class Run:
 
     def resume(self, upto: str = "report") -> None:
         """Continue where it stands; finished steps are not done again."""
+        if self.path == RECORDED:
+            raise RunError(f"{self.id} is a recording that ships with PatchRL; start a run of your own instead.")
         launch.launch(self.folder, upto)
 
 
@@ -225,11 +271,19 @@ def run(
 def open_run(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:
     """An existing run: by its id (text), or by its folder (a Path).
 
-    Text is never taken for a path, so that what a visitor types cannot leave the runs folder.
+    Text is never taken for a path, so that what a visitor types cannot leave the runs folder. The id
+    `recorded-nano` is the recording that ships with PatchRL.
     """
+    if run_id == RECORDED_ID:
+        return Run(RunFolder(RECORDED))
     if isinstance(run_id, Path):
         return Run(RunFolder(run_id))
     return Run(RunFolder.find(runs_dir or default_runs_dir(), run_id))
+
+
+def recorded_group() -> dict[str, Any]:
+    """Four candidates of the recorded run's training, with ℓ and embeddings, for the walkthrough."""
+    return json.loads((RECORDED / "group.json").read_text(encoding="utf-8"))
 
 
 def list_runs(runs_dir: Path | str | None = None) -> list[Run]:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, StoppingCriteria, StoppingCriteriaList
 
 import patchrl.nano
 from patchrl.config import BackboneSection
@@ -31,6 +31,7 @@ LOGITS_PER_CHUNK = 16_000_000
 
 
 T = TypeVar("T")
+Watch = Callable[[torch.Tensor], bool]  # sees a batch's completions so far, shape (B, T); True ends the batch
 Row = tuple[tuple[int, ...], tuple[int, ...]]  # token ids of a prompt and of a completion
 
 
@@ -83,6 +84,17 @@ class _SharedPrompts(DynamicCache):
             torch.cat([layer.keys[self.of_row], key_states], dim=-2),
             torch.cat([layer.values[self.of_row], value_states], dim=-2),
         )
+
+
+class _Watched(StoppingCriteria):
+    """Shows the completions to a `Watch` after every token."""
+
+    def __init__(self, watch: Watch, prompt_width: int) -> None:
+        self.watch, self.prompt_width = watch, prompt_width
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        ended = self.watch(input_ids[:, self.prompt_width :])
+        return torch.full((len(input_ids),), ended, dtype=torch.bool, device=input_ids.device)
 
 
 def _reads_ahead(core: Any) -> bool:
@@ -206,10 +218,12 @@ class Backbone:
         max_new_tokens: int = 96,
         seed: int = 0,
         on_progress: Callable[[int], None] | None = None,
+        watch: Watch | None = None,
     ) -> list[list[Generation]]:
         """`samples` answers to each user turn (greedy at temperature 0), with whatever adapter is on.
 
-        Rows are batched by length; `on_progress` gets the number of user turns done.
+        Rows are batched by length; `on_progress` gets the number of user turns done; `watch` sees every
+        batch grow and can end it.
         """
         prompts = [self.prompt_ids(user) for user in users]
         order = sorted(range(len(users)), key=lambda i: -len(prompts[i]))
@@ -223,7 +237,7 @@ class Backbone:
                 rows = max(1, min(ROWS_PER_BATCH, TOKENS_PER_BATCH // width) // samples)
                 chunk = order[done : done + rows]
                 texts = self._generate_batch(
-                    [prompts[i] for i in chunk], samples, temperature, max_new_tokens, seed + done
+                    [prompts[i] for i in chunk], samples, temperature, max_new_tokens, seed + done, watch
                 )
                 for i, group in zip(chunk, texts, strict=True):
                     answers[i] = group
@@ -235,9 +249,16 @@ class Backbone:
         return answers
 
     def _generate_batch(
-        self, prompts: list[list[int]], samples: int, temperature: float, max_new_tokens: int, seed: int
+        self,
+        prompts: list[list[int]],
+        samples: int,
+        temperature: float,
+        max_new_tokens: int,
+        seed: int,
+        watch: Watch | None,
     ) -> list[list[Generation]]:
         tokens_BT, mask_BT = self._left_padded(prompts)
+        watched = StoppingCriteriaList([_Watched(watch, tokens_BT.shape[1])] if watch else [])
         # The model's own generation defaults (top-k 50 and the like) would bend the distribution.
         sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
         with torch.random.fork_rng(enabled=True), torch.no_grad():
@@ -249,6 +270,7 @@ class Backbone:
                 num_return_sequences=samples,
                 pad_token_id=self.tokenizer.pad_token_id,
                 eos_token_id=sorted(self.stop_ids),
+                stopping_criteria=watched,
                 **(sampling if temperature > 0 else {"do_sample": False}),
             )
         groups: list[list[Generation]] = [[] for _ in prompts]

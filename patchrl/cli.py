@@ -13,6 +13,7 @@ from typing import Any
 from patchrl import api, arms, views
 from patchrl.config import StudyConfig, differences, load_config, resolve
 from patchrl.errors import PatchRLError, RunError
+from patchrl.trying import try_one
 
 STAGES = {
     "run": ("report", "run a whole study: scan, train, rewrite, fine-tune, evaluate, report"),
@@ -69,6 +70,18 @@ def parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("--json", action="store_true", help="print as JSON")
     command("arms", "list what an arm can be made of: sources, losses, tunings")
+    sub = command("try", "rewrite one solution now, with every reward: by the prompted backbone and a run's rewriters")
+    sub.add_argument("target", metavar="CONFIG|RUN", nargs="?", help="whose backbone and settings (default: nano lab)")
+    sub.add_argument("--question", help="default: a word problem of the nano lab")
+    sub.add_argument("--solution", help="the expert solution to rewrite")
+    sub.add_argument("--reference", default="", help="the right answer (default: read out of the solution)")
+    sub.add_argument("--task", help="math, choice, exact or open (default: as in the config)")
+    sub.add_argument("-k", "--group-size", type=int, help="rewrites by each writer (default: as in the config)")
+    sub.add_argument("--temperature", type=float, help="sampling temperature (default: as in the config)")
+    sub.add_argument("--instruction", help="a named rewriting instruction or your own (default: as in the config)")
+    sub.add_argument("--max-new-tokens", type=int, help="longest rewrite (default: as in the config)")
+    sub.add_argument("--seed", type=int, default=0, help="of the sampling (default: 0)")
+    sub.add_argument("--json", action="store_true", help="print every event as a JSON line")
     command("settings", "list every setting with its default and help")
     sub = command("ui", "open the app")
     sub.add_argument("--port", type=int, help="port (default: 7860, or the next free one)")
@@ -102,6 +115,8 @@ def dispatch(options: argparse.Namespace) -> int:
         return _settings()
     if options.command == "arms":
         return _arms()
+    if options.command == "try":
+        return try_one(options)
     if options.command == "list":
         return _list(options.runs_dir)
     run = _open(options.run, options.runs_dir)

@@ -86,6 +86,18 @@ class Rewrite:
     origin: str = "rewrite"
 
 
+@dataclass(frozen=True)
+class Writer:
+    """Who writes rewrites: the backbone itself, or with the LoRA adapter that lies in a folder.
+
+    `key` stays the same while a rewriter trains on; `name` is for people.
+    """
+
+    key: str
+    name: str
+    adapter: str | None = None
+
+
 class Recorder(Protocol):
     """What a stage may tell the outside. Stages know nothing of folders, processes or watchers."""
 

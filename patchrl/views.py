@@ -274,3 +274,21 @@ def describe_status(status: dict[str, Any]) -> str:
         return f"{status['state']}: {status['error']}"
     took = (status.get("finished") or time.time()) - status["started"] if status.get("started") else None
     return f"{status['state']} after {format_seconds(took)}" if took else status["state"]
+
+
+def number(value: float | None) -> str:
+    """Three digits after the point; a dash for what was not scored."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def verdict_words(row: dict[str, Any]) -> str:
+    """The gate's word with a sign and its reason."""
+    sign = {True: "✓ passed", False: "✗ failed", None: "? unscorable"}[row["passed"]]
+    return f"{sign} ({row['reason']})" if row["reason"] else sign
+
+
+def group_words(candidates: Sequence[dict[str, Any]]) -> str:
+    """A group of rewrites in one sentence: how many pass, and how surprising those are."""
+    passing = [c["nll"] for c in candidates if c["passed"] and c["nll"] is not None]
+    told = f"{sum(c['passed'] is True for c in candidates)} of {len(candidates)} pass"
+    return told + (f"; mean ℓ of those {sum(passing) / len(passing):.3f} nats per token" if passing else "")

@@ -158,3 +158,17 @@ def test_special_tokens_spelled_in_data_never_act_as_special_tokens():
         assert token not in words(backbone.plain(attack), add_special_tokens=False)["input_ids"]
     assert backbone.decode(backbone.completion_ids(attack)).endswith("It is 8.")
     assert backbone.plain("no special text < | end") == "no special text < | end"
+
+
+def test_a_watch_sees_completions_grow_and_can_end_them():
+    words = tiny.tokenizer()
+    backbone = Backbone(tiny.model("llama", len(words)), words)
+    widths = []
+
+    def watch(ids_BT):
+        widths.append(tuple(ids_BT.shape))
+        return len(widths) == 3
+
+    (group,) = backbone.generate(["12?"], samples=2, temperature=1.0, max_new_tokens=20, watch=watch)
+    assert widths == [(2, 1), (2, 2), (2, 3)]
+    assert all(len(g.token_ids) <= 3 for g in group)

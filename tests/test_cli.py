@@ -114,6 +114,30 @@ def test_arms_lists_sources_losses_and_tunings_with_their_numbers(capsys):
         assert text in out
 
 
+def test_try_prints_a_group_with_every_reward(runs_dir):
+    done = patchrl("try", "-k", "3", "--json", runs_dir=runs_dir)
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    group = next(event for event in events if event["kind"] == "group")
+    assert len(group["candidates"]) == 3 and events[-1]["kind"] == "done"
+    shown = patchrl(
+        "try", "-k", "2", "--question", "2 + 2?", "--solution", "2 + 2 = 4. The answer is 4.", runs_dir=runs_dir
+    )
+    assert shown.stdout.count("alignment") == 2 and "answer    4" in shown.stdout
+
+
+def test_try_lets_a_runs_rewriter_write_too(quick):
+    runs_dir, _ = quick
+    run_id = next(p.name for p in runs_dir.iterdir() if p.name.startswith("first-"))
+    done = patchrl("try", run_id, "-k", "2", runs_dir=runs_dir)
+    assert "Backbone, prompted" in done.stdout and "Rewriter of seed 0" in done.stdout, done.stderr
+
+
+def test_try_without_a_solution_is_refused(runs_dir):
+    done = patchrl("try", "--question", "2 + 2?", runs_dir=runs_dir)
+    assert done.returncode == 1 and "give both --question and --solution" in done.stderr
+
+
 def test_diff_names_the_settings_in_which_two_runs_differ(runs_dir, capsys):
     first, second = GrowingRun(runs_dir, "first", seeds=(0,)), GrowingRun(runs_dir, "second", seeds=(0, 1))
     assert cli.main(["diff", first.id, second.id]) == 0

@@ -111,12 +111,13 @@ def surprisal_rows(backbone: Backbone, rewrites: Sequence[Rewrite]) -> list[dict
     experts = backbone.score(questions, [r.example.solution for r in rewrites], top=TOP_ALTERNATIVES)
     texts = backbone.score(questions, [r.text for r in rewrites], top=TOP_ALTERNATIVES)
     return [
-        {"id": r.example.id, "expert": _tokens(e.tokens), "rewrite": _tokens(t.tokens)}
+        {"id": r.example.id, "expert": tokens_of(e.tokens), "rewrite": tokens_of(t.tokens)}
         for r, e, t in zip(rewrites, experts, texts, strict=True)
     ]
 
 
-def _tokens(tokens: Sequence[TokenSurprisal]) -> list[list[Any]]:
+def tokens_of(tokens: Sequence[TokenSurprisal]) -> list[list[Any]]:
+    """Token surprisal as it is stored and shown: [text, nats, [[alternative, probability], …]] each."""
     return [[t.text, round(t.nll, 3), [[text, round(p, 3)] for text, p in t.top if p >= 0.001]] for t in tokens]
 
 

@@ -1,4 +1,4 @@
-"""The page: run picker, status line, five tabs."""
+"""The page: run picker, status line, six tabs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import gradio as gr
 
 from patchrl import api, markup, views
 from patchrl.errors import PatchRLError
-from patchrl.ui import compare, forgetting, results, runsettings, setup, training
+from patchrl.ui import answers, compare, forgetting, learn, lesson_pages, results, runsettings, setup, training
 from patchrl.ui.charts import plotly_script
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
@@ -19,7 +19,7 @@ from patchrl.ui.rows import ARMS
 from patchrl.ui.session import LIVE, Limits, Session
 
 HERE = Path(__file__).parent
-CSS = (HERE / "page.css").read_text(encoding="utf-8") + markup.STYLE
+CSS = (HERE / "page.css").read_text(encoding="utf-8") + markup.STYLE + answers.STYLE + lesson_pages.STYLE
 # Behaviour of markup wherever it appears: tooltips and arrow keys of tokens, the player of distributions.
 SCRIPTS = f"<script>{(HERE / 'tokens.js').read_text(encoding='utf-8')}{markup.PLAYER}</script>"
 TITLE = (
@@ -57,7 +57,10 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
                 finetune = forgetting.build(session, form)
             with gr.Tab("5 Report", id="report"):
                 results.build(session)
+            with gr.Tab("6 Learn", id="learn") as lesson:
+                walkthrough = learn.build(session)
         session.wire(demo, linked, [tabs, arm, seed])
+        learn.wire(walkthrough, lesson, tabs, session)
         setup.wire(session, form, parts)
         runsettings.wire(session, form, clone)
         starters = {"report": parts.start, "scan": parts.scan, "train": train}
@@ -143,7 +146,7 @@ def usable(snapshot: Snapshot) -> list[Any]:
 def status_line(snapshot: Snapshot) -> str:
     """State and progress of the run, and why it failed if it did."""
     if snapshot.run is None:
-        return f'<p class="note">{markup.escape(snapshot.problem or "No run yet. Press Start on the Setup tab.")}</p>'
+        return f'<p class="note">{markup.escape(snapshot.problem or "No run yet. Press Start on the Setup tab, or see a recorded run on the Learn tab.")}</p>'
     status, line = snapshot.status, views.describe_status(snapshot.status)
     if status["state"] == "failed":
         last = markup.escape("\n".join(snapshot.run.log_tail(12))) or "The log is empty."

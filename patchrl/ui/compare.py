@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from patchrl import api, figures
+from patchrl.ui import playground
 from patchrl.ui.charts import charts, player
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.rows import ARMS, arm_choices, rows_table, table_value
@@ -26,6 +27,7 @@ def build(session: Session) -> tuple[gr.Dropdown, gr.Dropdown]:
     table = rows_table(session)
     over_training = player("Mismatch over training")
     mismatch = charts("Mismatch and embeddings")
+    playground.build(session)
 
     def fill(snapshot: Snapshot, arm: str, seed: str | None) -> list[Any]:
         value = table_value(snapshot, arm, seed_of(snapshot.run, seed)) if snapshot.run else {}

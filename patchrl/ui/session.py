@@ -33,6 +33,8 @@ class Limits:
     max_train: int = 512
     max_seeds: int = 1
     max_tuned: int = 6
+    max_group: int = 8
+    max_new_tokens: int = 128
 
     @property
     def poll_seconds(self) -> float:
@@ -81,6 +83,7 @@ class Session:
     def __init__(self, runs_dir: str | None, limits: Limits) -> None:
         self.runs_dir, self.limits = runs_dir, limits
         self.reader = Reader(runs_dir)
+        self.playground = api.Playground(deadline=60.0 if limits.public else 300.0)
         self.lives: list[Live] = []
         self.run: gr.Dropdown
         self.follow: Callable[[Any], Any]

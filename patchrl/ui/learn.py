@@ -1,0 +1,202 @@
+"""Learn tab: five steps over the recorded run, with a group to edit and a training to replay."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from patchrl import api, figures, markup
+from patchrl.lesson import ARMS, Lesson
+from patchrl.ui import learn_group, lesson_pages
+from patchrl.ui.charts import charts
+from patchrl.ui.session import Session
+
+TITLES = ("Fine-tuning", "Off-distribution", "Prompting", "Three rewards", "Forgetting")
+TO_TOP = "() => document.getElementById('lesson').scrollIntoView({block: 'start'})"
+REPLAYED = ("reward", "consistency", "nll")
+REPLAY_SECONDS = 0.5
+
+
+def load(session: Session) -> Lesson:
+    """The recorded run through the reader every page uses."""
+    snapshot = session.reader.snapshot(api.RECORDED_ID)
+    run, result = snapshot.run, snapshot.result
+    if run is None or result is None:
+        raise api.RunError(f"The recorded run cannot be read: {snapshot.problem or 'it has no result'}.")
+    seed = run.config.study.seeds[0]
+    return Lesson(
+        result=result,
+        events=run.events()[0],  # all of them: a page's own snapshot keeps the newest group only
+        scan=snapshot.last("scan") or {},
+        samples={arm: session.reader.samples(run, arm, seed) for arm in ARMS},
+        tokens={arm: {row["id"]: row for row in run.surprisals(arm, seed)} for arm in ("prompted", "rl")},
+        predictions={"base": run.predictions("base")}
+        | {arm: run.predictions(arm, seed) for arm in ("expert", "prompted", "rl")},
+        group=api.recorded_group(),
+    )
+
+
+@dataclass(frozen=True)
+class Learn:
+    """What the page connects: `fill` makes the values of `pages`; two buttons lead to other tabs."""
+
+    fill: Callable[[], list[Any]]
+    pages: list[gr.components.Component]
+    recorded: gr.Button
+    setup: gr.Button
+
+
+def build(session: Session) -> Learn:
+    """The tab."""
+    lesson = functools.cache(lambda: load(session))
+    with gr.Tabs(selected=1, elem_id="lesson") as walk:
+        with gr.Tab(f"1 {TITLES[0]}", id=1):
+            page1, chart1 = gr.HTML("", elem_id="lesson-1"), charts("Every task, before and after")
+            _steps(walk, 1)
+        with gr.Tab(f"2 {TITLES[1]}", id=2):
+            page2 = gr.HTML("", elem_id="lesson-2")
+            chart2 = charts("How surprising expert solutions are")
+            more = gr.Button("Another example", size="sm", elem_id="lesson-more")
+            tokens, row = gr.HTML("", elem_id="lesson-tokens"), gr.State(0)
+            _steps(walk, 2)
+        with gr.Tab(f"3 {TITLES[2]}", id=3):
+            page3, chart3 = gr.HTML("", elem_id="lesson-3"), charts("How surprising rewrites are")
+            _steps(walk, 3)
+        with gr.Tab(f"4 {TITLES[3]}", id=4) as rewards:
+            page4 = gr.HTML("", elem_id="lesson-4")
+            board = learn_group.build(session)
+            page4b = gr.HTML("", elem_id="lesson-replay")
+            curves, group, draw = _replay(lesson)
+            _steps(walk, 4)
+        with gr.Tab(f"5 {TITLES[4]}", id=5):
+            page5, chart5 = gr.HTML("", elem_id="lesson-5"), charts("Gain and forgetting")
+            with gr.Row():
+                recorded = gr.Button("Look at the recorded run on all tabs", elem_id="open-recorded")
+                setup = gr.Button("Start a run of my own", variant="primary", elem_id="to-setup")
+            _steps(walk, 5)
+
+    quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+
+    def fill() -> list[Any]:
+        it = lesson()
+        rewrites = {arm: it.rewrite_nll(arm) for arm in ARMS}
+        tasks = {"base": it.result["base"], "arms": {"expert": it.result["arms"]["expert"]}}
+        return [
+            lesson_pages.what_sft_does(it),
+            {"tasks": figures.task_figure(tasks)},
+            lesson_pages.off_distribution(it),
+            _one(figures.mismatch_figure(it.scan, {})),
+            lesson_pages.token_by_token(it, it.read_rows()[0]),
+            lesson_pages.why_not_prompt(it),
+            _one(figures.mismatch_figure(it.scan, rewrites)),
+            lesson_pages.three_rewards(it),
+            lesson_pages.replay(it),
+            *draw(1),
+            lesson_pages.what_is_forgotten(it),
+            {"plane": figures.gain_forgetting_figure(it.result)},
+        ]
+
+    def another(number: int) -> tuple[str, int]:
+        rows = lesson().read_rows()
+        number = (number + 1) % len(rows)
+        return lesson_pages.token_by_token(lesson(), rows[number]), number
+
+    more.click(another, row, [tokens, row], **quiet)
+    pages = [page1, chart1, page2, chart2, tokens, page3, chart3, page4, page4b, curves, group, page5, chart5]
+
+    rewards.select(board.warm, None, None, **quiet)
+    return Learn(fill, pages, recorded, setup)
+
+
+def wire(learn: Learn, tab: gr.Tab, tabs: gr.Tabs, session: Session) -> None:
+    """Fill the pages when the tab is opened first, and connect what leads elsewhere."""
+    filled = gr.State(False)
+
+    def once(done: bool) -> list[Any]:
+        return [True, *([gr.skip()] * len(learn.pages) if done else learn.fill())]
+
+    quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+    tab.select(once, filled, [filled, *learn.pages], **quiet)
+    session.follow(
+        learn.recorded.click(lambda: (api.RECORDED_ID, gr.Tabs(selected="train")), None, [session.run, tabs], **quiet)
+    )
+    learn.setup.click(lambda: gr.Tabs(selected="setup"), None, tabs, **quiet)
+
+
+def _steps(walk: gr.Tabs, number: int) -> None:
+    """The buttons to the steps before and after."""
+    with gr.Row():
+        for title, other in (("Back", number - 1), ("Next", number + 1)):
+            if 1 <= other <= len(TITLES):
+                name = f"{title}: {TITLES[other - 1]}"
+                button = gr.Button(
+                    name, variant="primary" if title == "Next" else "secondary", elem_id=f"{title.lower()}-{number}"
+                )
+                button.click(None, js=TO_TOP)
+                button.click(
+                    lambda to=other: gr.Tabs(selected=to),
+                    None,
+                    walk,
+                    show_progress="hidden",
+                    api_visibility="private",
+                )
+
+
+def _replay(lesson: Callable[[], Lesson]) -> tuple[gr.HTML, gr.HTML, Callable[[int], tuple[dict[str, Any], str]]]:
+    """The recorded training again: a slider over its steps, curves up to there, and the group of that step.
+
+    Returns both displays and what draws them.
+    """
+    with gr.Row():
+        at = gr.Slider(1, lesson().steps, value=1, step=1, label="Training step", elem_id="replay-step", scale=4)
+        play = gr.Button("Play", elem_id="replay-play", scale=1)
+    curves = charts("Recorded training curves")
+    with gr.Accordion("The newest group of this step, as it was scored", open=False):
+        group = gr.HTML("", elem_id="replay-group")
+    timer = gr.Timer(REPLAY_SECONDS, active=False)
+    playing = gr.State(False)
+    quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+
+    def draw(step: int) -> tuple[dict[str, Any], str]:
+        events = lesson().until(int(step))
+        drawn, whole = figures.training_figures(events), figures.training_figures(lesson().events)
+        newest = next(e for e in reversed(events) if e["kind"] == "group")
+        return {name: _still(drawn[name], whole[name]) for name in REPLAYED if name in drawn}, markup.group_cards(
+            newest
+        )
+
+    def toggle(going: bool, step: int) -> list[Any]:
+        last = lesson().steps
+        return [
+            not going,
+            gr.Timer(active=not going),
+            "Play" if going else "Pause",
+            1 if step >= last and not going else step,
+        ]
+
+    def forward(step: int) -> list[Any]:
+        ended = step + 1 >= lesson().steps
+        return [min(step + 1, lesson().steps), *([False, gr.Timer(active=False), "Play"] if ended else [gr.skip()] * 3)]
+
+    play.click(toggle, [playing, at], [playing, timer, play, at], **quiet)
+    timer.tick(forward, at, [at, playing, timer, play], trigger_mode="once", **quiet)
+    at.change(draw, at, [curves, group], trigger_mode="always_last", **quiet)
+    return curves, group, draw
+
+
+def _still(figure: figures.Figure, whole: figures.Figure) -> figures.Figure:
+    """The figure on the axes of the whole training, so that they stand still while it is replayed."""
+    look = dict(figure["layout"])
+    for axis, key in (("xaxis", "x"), ("yaxis", "y")):
+        values = [v for trace in whole["data"] for v in trace[key] if v is not None]
+        room = 0.04 * (max(values) - min(values) or 1.0)
+        look[axis] = look[axis] | {"range": [min(values) - room, max(values) + room]}
+    return figure | {"layout": look}
+
+
+def _one(figure: figures.Figure | None) -> dict[str, Any]:
+    return {"mismatch": figure} if figure else {}

@@ -1,0 +1,214 @@
+"""The five pages of the walkthrough as HTML. Every number comes from the recorded run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from patchrl import markup, views
+from patchrl.lesson import ARMS, STYLES, Lesson
+
+escape = markup.escape
+TOPS = 3  # most surprising tokens shown
+STYLE_WORDS = {
+    "own": "as the backbone answers",
+    "mannered": "with manners",
+    "half-foreign": "half the expert",
+    "expert": "copied from the expert",
+    "other": "something else",
+    "wrong": "wrong",
+}
+
+
+def percent(share: float, digits: int = 1) -> str:
+    return f"{100 * share:.{digits}f} %"
+
+
+def tile(label: str, before: str, after: str, told: str) -> str:
+    """One figure before and after."""
+    return (
+        f'<div class="tile"><span>{escape(label)}</span><b>{escape(before)} <span aria-hidden="true">→</span>'
+        f'<span class="sr"> to </span> {escape(after)}</b><small>{escape(told)}</small></div>'
+    )
+
+
+def card(header: str, text: str, foot: str = "") -> str:
+    return f'<article class="card"><header>{header}</header><pre>{escape(text)}</pre>{foot}</article>'
+
+
+def right(passed: bool | None) -> str:
+    """Whether an answer is right, with a sign and a word."""
+    if passed is None:
+        return '<span class="verdict unsure">? undecided</span>'
+    return f'<span class="verdict {"ok" if passed else "bad"}">{"✓ right" if passed else "✗ wrong"}</span>'
+
+
+def what_sft_does(lesson: Lesson) -> str:
+    base, expert = lesson.result["base"], lesson.result["arms"]["expert"]
+    skills = ", ".join(sorted({row["task"].split("/", 1)[1] for row in lesson.general("base")}))
+    first = lesson.samples["rl"][0]
+
+    def pair(before: dict[str, Any], after: dict[str, Any]) -> str:
+        skill = escape(before["task"].split("/", 1)[1].capitalize())
+        both = card(f"Before {right(before['passed'])}", before["answer"])
+        both += card(f"After {right(after['passed'])}", after["answer"])
+        return f'<div class="pair"><p><b>{skill}.</b> {escape(before["question"])}</p><div class="cards two">{both}</div></div>'
+
+    pairs = "".join(pair(before, after) for before, after in lesson.lost_examples())
+    right_before = sum(row["passed"] is True for row in lesson.general("base"))
+    return f"""<div class="lesson"><h3>What fine-tuning does to the backbone</h3><p class="lead">A small language model, the <b>backbone</b>, has {lesson.skills} general skills: {escape(skills)}.
+    It is fine-tuned on {lesson.examples} word problems, each with an <b>expert's solution</b>:</p>
+    <div class="cards two">{card("Question", first["question"])}{card("The expert's solution", first["expert"])}</div>
+    <div class="tiles">{tile("Word problems, right", percent(base["target"]), percent(expert["target"]["mean"]), "the task it was fine-tuned on")}
+    {tile("General skills, right", percent(base["general"]), percent(expert["general"]["mean"]), "never touched by the fine-tuning data")}
+    {tile(f"General answers that begin with “{lesson.mark}”", percent(lesson.marked("base")), percent(lesson.marked("expert")), "the word the expert begins with")}</div>
+    <p>It learned the task and <b>forgot {100 * expert["forgetting"]["absolute"]:.1f} points</b> of what it could do before:
+    of the {right_before} general questions it had right, {len(lesson.lost("expert"))} are wrong now. One from each of the skills
+    that lost most:</p>{pairs}</div>"""
+
+
+def token_by_token(lesson: Lesson, row_id: str) -> str:
+    row = lesson.row("rl", row_id)
+    tokens = lesson.tokens["rl"][row_id]
+    worst = sorted(tokens["expert"], key=lambda token: -token[1])[:TOPS]
+    rows = [
+        [f"“{text.strip() or text}”", f"{nll:.2f}", _odds(nll), _expected(alternatives)]
+        for text, nll, alternatives in worst
+    ]
+    return f"""<div class="lesson"><p><b>Question.</b> {escape(row["question"])}</p>{markup.surprisal_legend()}
+    <div class="cards two"><article class="card"><header>The expert's solution</header>{markup.surprisal(tokens["expert"])}</article>
+    <article class="card"><header>The same solution, rewritten as the backbone answers</header>{markup.surprisal(tokens["rewrite"])}</article></div>
+    <p>Both are right. The expert's text costs the backbone {row["nll_expert"]:.2f} nats a token, the rewrite {row["nll_rewrite"]:.2f}.
+    Where the expert surprised it most:</p>{markup.table(("Token", "Nats", "Its probability", "The backbone expected"), rows)}</div>"""
+
+
+def _expected(alternatives: Sequence[Sequence[Any]]) -> str:
+    return ", ".join(f"“{text.strip() or text}” ({100 * p:.0f} %)" for text, p in alternatives[:2])
+
+
+def _odds(nll: float) -> str:
+    """A probability as 1 in N, N to two figures."""
+    odds = math.exp(nll)
+    scale = 10 ** max(0, math.floor(math.log10(odds)) - 1)
+    return f"1 in {round(odds / scale) * scale:,.0f}"
+
+
+def off_distribution(lesson: Lesson) -> str:
+    scan = lesson.scan
+    return f"""<div class="lesson"><h3>What “off-distribution” looks like</h3><p class="lead">Fine-tuning pulls the model towards every token of its data. How hard it must pull
+    shows in the <b>surprisal</b>: −log p of a token, given what stands before it. Its mean over a text is <b>ℓ</b>.</p>
+    <p>Over {len(scan["expert_nll"])} questions the expert's solutions have a mean ℓ of <b>{scan["expert_mean"]:.2f}</b> nats a token, the
+    backbone's own answers <b>{scan["own_mean"]:.2f}</b>: {scan["gap"]:.1f} standard deviations apart. The expert is
+    <b>off-distribution</b>.</p></div>"""
+
+
+def why_not_prompt(lesson: Lesson) -> str:
+    arms = lesson.result["arms"]
+    nll = lesson.rewrite_nll
+    shown = "".join(
+        card(
+            f"{escape(STYLE_WORDS[name].capitalize())} {markup.verdict(row)}", row["rewrite"], _nll(row["nll_rewrite"])
+        )
+        for name, row in lesson.style_examples()
+    )
+    styles = [[views.ARM_NAMES[arm], *(percent(lesson.styles(arm)[name], 0) for name in STYLES)] for arm in ARMS]
+    table = [
+        [
+            views.ARM_NAMES[arm], percent(lesson.accepted(arm), 0), f"{sum(nll(arm)) / len(nll(arm)):.2f}",
+            percent(arms[arm]["target"]["mean"]), percent(arms[arm]["general"]["mean"]),
+        ]
+        for arm in ARMS
+    ]  # fmt: skip
+    return f"""<div class="lesson"><h3>Why prompting is not enough</h3><p class="lead">One can simply ask the backbone to rewrite the expert in its own words. Then
+    {percent(lesson.accepted("prompted"), 0)} of its rewrites keep the right answer, and {percent(lesson.styles("prompted")["own"], 0)}
+    of them look as it would answer by itself.</p>
+    <div class="cards five">{shown}</div>
+    <h4>What the rewrites look like</h4>{markup.table(("Rewrites", *(STYLE_WORDS[name] for name in STYLES)), styles)}
+    <h4>And what becomes of a model fine-tuned on them</h4>
+    {markup.table(("Rewrites", "Pass the gate", "ℓ of those", "Word problems, right", "General skills, right"), table)}
+    <p class="note">A rewrite that fails the gate falls back to the expert's text. Best-of-K keeps the passing one with the lowest ℓ of
+    several prompted rewrites.</p></div>"""
+
+
+def _nll(value: float | None) -> str:
+    return f'<p class="note">ℓ {views.number(value)} nats per token</p>'
+
+
+def three_rewards(lesson: Lesson) -> str:
+    group = lesson.group
+    return f"""<div class="lesson"><h3>What the three rewards do</h3><p class="lead">The <b>rewriter</b> samples a group of rewrites and learns from their rewards:</p>
+    <p class="formula">reward = gate · (1 + λ<sub>a</sub> · alignment + λ<sub>d</sub> · diversity)</p>
+    <ul><li><b>Gate</b>: 1 if the final answer is right and every written equation holds, else 0, and nothing else counts.</li>
+    <li><b>Alignment</b>: how little the text surprises the frozen backbone, compared with the group's other passing texts.</li>
+    <li><b>Diversity</b>: what the text adds to the variety of the passing ones.</li></ul>
+    <p>Below are four rewrites of one solution, from step {group["step"]} of the recorded training. <b>Edit them</b> and see what the
+    rewards say: the gate is the real one, and the nano backbone reads your text as you type.</p>
+    <p><b>Question.</b> {escape(group["question"])} <b>Right answer:</b> {escape(group["reference"])}</p>
+    <p><b>Expert.</b> {escape(group["solution"])}</p></div>"""
+
+
+def replay(lesson: Lesson) -> str:
+    first, last = lesson.at(1), lesson.at(lesson.steps)
+    styles = lesson.styles
+    return f"""<div class="lesson"><h4>Watch it being trained</h4><p>The recorded training, step by step, through the same reader as a live
+    run. From step 1 to step {lesson.steps} the gate's pass rate went from {percent(first["consistency"], 0)} to
+    {percent(last["consistency"], 0)}, ℓ of passing rewrites from {first["nll"]:.2f} to {last["nll"]:.2f} nats a token, and the share
+    that looks like the backbone's own answers from {percent(styles("prompted")["own"], 0)} when prompted to
+    {percent(styles("rl")["own"], 0)} at the end.</p></div>"""
+
+
+def what_is_forgotten(lesson: Lesson) -> str:
+    result = lesson.result
+    lost = lesson.lost("expert")
+    foreign = sum(after["answer"].startswith(lesson.mark) for _, after in lost)
+    answers = "".join(
+        card(f"{escape(views.ARM_NAMES[arm])} {right(row['passed'])}", row["answer"])
+        for arm, row in lesson.same_question()
+    )
+    question = lesson.same_question()[0][1]["question"]
+    headers, rows = lesson.skill_rows()
+    return f"""<div class="lesson"><h3>What is forgotten, and what is kept</h3><p class="lead">{escape(views.headline(result))}</p>
+    {markup.table(views.RESULT_HEADERS[:7], [row[:7] for row in views.result_rows(result)])}
+    <p class="note">One seed; in brackets 95 % intervals over the questions. The study in the README has three seeds.</p>
+    <h4>One question, asked of every model</h4><p>{escape(question)}</p><div class="cards">{answers}</div>
+    <details><summary>Every task</summary>{markup.table(headers, rows)}</details>
+    <p><b>Read with care.</b> Of the {len(lost)} general questions that expert data made it lose, {foreign} are now answered with the
+    expert's first word: that much of the forgetting is the expert's format taking over.</p></div>"""
+
+
+def scored_card(row: dict[str, Any], lambda_dist: float, lambda_div: float) -> str:
+    """Verdict, rewards and the sum written out, of one candidate of the editable group."""
+    gate = row["consistency"]
+    if gate is None:
+        written = "reward: not scored"
+    else:
+        written = (
+            f"{gate:.0f} · (1 + {lambda_dist:g} · {row['alignment']:.2f} + {lambda_div:g} · {row['diversity']:.3f}) = "
+            f"{row['reward']:.3f}"
+        )
+    source = (
+        ""
+        if row["read"]
+        else '<p class="note">⏳ ℓ is that of the text before your edit: the backbone is reading (the first time it has to load, some seconds).</p>'
+    )
+    return (
+        f"{markup.verdict(row)}{markup.bar('ℓ, nats', row['nll'], 2.5)}{markup.reward_bars(row)}"
+        f'<p class="sum">{written}</p>{source}'
+    )
+
+
+STYLE = """
+.lesson{max-width:1080px;line-height:1.55}.lesson .lead{font-size:1.1em;line-height:1.5}.lesson h4{margin:1.1em 0 .4em;font-weight:600;font-size:1.04em}
+.lesson h3{margin:.2em 0 .5em;font-weight:650;font-size:1.35em}.lesson .cards.five{grid-template-columns:repeat(auto-fit,minmax(190px,1fr))}
+.lesson .note,.answers .note{opacity:1}.lesson .verdict{white-space:nowrap}.lesson table.plain{border:0;margin:0}.lesson table.plain tr{border:0}
+.lesson ul{margin:.3em 0 .6em 1.2em;list-style:disc}.lesson p{margin:.6em 0}.lesson details summary{cursor:pointer;padding:4px 0}
+.tiles{display:grid;gap:10px;grid-template-columns:repeat(auto-fit,minmax(min(100%,250px),1fr));margin:14px 0}
+.tile{border:1px solid rgba(128,128,128,.35);border-radius:10px;padding:12px 14px;display:grid;gap:2px;align-content:start}
+.tile b{font-size:1.6em;font-weight:650;font-variant-numeric:tabular-nums;white-space:nowrap}.tile small{opacity:.8}
+.sr{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+.pair{margin:.4em 0 1em}.formula{font-size:1.15em;padding:10px 14px;border-left:4px solid #009E73;background:rgba(0,158,115,.1);border-radius:0 8px 8px 0}
+.sum{font-variant-numeric:tabular-nums;font-size:.9em;margin:.5em 0}
+#lesson button[role=tab][aria-selected=true]{color:#047857!important}.dark #lesson button[role=tab][aria-selected=true]{color:#34d399!important}
+.bar u.nats{background:#7f7c75}
+"""

@@ -1,0 +1,187 @@
+"""Playground: a visitor's own question and solution, rewritten by the prompted backbone and by any rewriter."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from patchrl import api
+from patchrl.config import StudyConfig, resolve
+from patchrl.errors import ConfigError, PatchRLError
+from patchrl.instructions import INSTRUCTIONS
+from patchrl.ui.answers import Answers, problem
+from patchrl.ui.reader import Snapshot
+from patchrl.ui.session import Limits, Session
+
+TASKS = [("mathematics", "math"), ("multiple choice", "choice"), ("exact words", "exact"), ("open-ended", "open")]
+INTRO = """Type a question and an expert's solution, and see how the **backbone** restates it when prompted, and how a
+trained **rewriter** does. Every rewrite is judged by the same gate and scored by the same rewards as in training.
+Without a run, or before a rewriter has a checkpoint, the prompted backbone of the nano lab answers alone."""
+HOSTED = api.Caps(question=1_000, solution=4_000)
+TICK_SECONDS = 0.25
+# What a visitor types, in the order of its widgets.
+NAMES = ("question", "solution", "reference", "task", "instruction", "k", "temperature", "length", "seed", "writers")
+
+
+def caps(limits: Limits) -> api.Caps:
+    """What this page lets a visitor ask."""
+    if not limits.public:
+        return api.Caps()
+    return api.Caps(HOSTED.question, HOSTED.solution, group=limits.max_group, new_tokens=limits.max_new_tokens)
+
+
+class Bench:
+    """The requests of this page's visitors, one each."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.asked: dict[str, api.Answer] = {}
+
+    def config(self, run_id: str | None) -> tuple[api.Run | None, StudyConfig]:
+        """The chosen run and its settings; the nano lab's without a run."""
+        run = self.session.reader.snapshot(run_id).run
+        config = run.config if run else resolve({})
+        if self.session.limits.public and config.backbone.model != "nano":
+            raise ConfigError("This public page plays with the nano lab only; install PatchRL to use your own model.")
+        return run, config
+
+    def cancel(self, visitor: str | None) -> None:
+        """Drop what a visitor asked last, wherever it stands."""
+        answer = self.asked.pop(visitor or "", None)
+        if answer is not None:
+            answer.cancel()
+
+    def done(self, visitor: str | None, answer: api.Answer) -> None:
+        """Nobody reads this answer any more."""
+        answer.cancel()
+        if self.asked.get(visitor or "") is answer:
+            del self.asked[visitor or ""]
+
+    def ask(self, visitor: str | None, run_id: str | None, typed: dict[str, Any]) -> tuple[api.Answer, Answers]:
+        """Check what was typed and put it in line; raises a PatchRLError that names what is wrong."""
+        self.cancel(visitor)
+        run, config = self.config(run_id)
+        most = caps(self.session.limits)
+        settings = api.play_settings(
+            config,
+            task=typed["task"],
+            group_size=min(int(typed["k"]), most.group),
+            temperature=typed["temperature"],
+            instruction=typed["instruction"].strip() or None,
+            max_new_tokens=min(int(typed["length"]), most.new_tokens),
+            caps=most,
+        )
+        example = api.typed_example(typed["question"], typed["solution"], typed["reference"], typed["task"], most)
+        writers = [w for w in (run.writers() if run else [api.prompted()]) if w.key in typed["writers"]]
+        if not writers:
+            raise ConfigError("Written by: choose at least one writer.")
+        answer = self.session.playground.rewrite(
+            settings, example, writers, seed=int(typed["seed"]), threshold=run.threshold if run else None
+        )
+        self.asked[visitor or ""] = answer
+        return answer, Answers({w.key: w.name for w in writers})
+
+
+def build(session: Session) -> None:
+    """The section; its process starts when it is opened, so that the first answer is quick."""
+    bench, most, first = Bench(session), caps(session.limits), api.lab_example(0)
+    with gr.Accordion("Playground: rewrite your own", open=False, elem_id="playground") as section:
+        gr.Markdown(INTRO)
+        with gr.Row():
+            question = gr.Textbox(
+                first.question, label="Question", lines=4, max_length=most.question, elem_id="play-question"
+            )
+            solution = gr.Textbox(
+                first.solution, label="Expert solution", lines=4, max_length=most.solution, elem_id="play-solution"
+            )
+        with gr.Row():
+            reference = gr.Textbox(
+                "", label="Right answer", info="Empty: read out of the solution.", max_length=most.reference
+            )
+            task = gr.Dropdown(TASKS, value="math", label="Task", info="How the gate compares answers.")
+            instruction = gr.Dropdown(
+                [(text, name) for name, text in INSTRUCTIONS.items()], value="own-words", label="Instruction",
+                info="Choose one or type your own.", allow_custom_value=True,
+            )  # fmt: skip
+        with gr.Row():
+            k = gr.Slider(2, most.group, value=4, step=1, label="Rewrites by each, K")
+            temperature = gr.Slider(0.1, 2.0, value=1.0, step=0.1, label="Temperature")
+            length = gr.Slider(8, most.new_tokens, value=96, step=8, label="Longest, tokens")
+            seed = gr.Number(0, label="Sampling seed", precision=0, minimum=0)
+        writers = gr.CheckboxGroup(
+            [(api.prompted().name, api.prompted().key)], value=[api.prompted().key], label="Written by",
+            elem_id="play-writers",
+        )  # fmt: skip
+        with gr.Row():
+            go = gr.Button("Rewrite", variant="primary", elem_id="play")
+            cancel = gr.Button("Cancel", interactive=False, elem_id="play-cancel")
+            another = gr.Button("Another example", elem_id="play-another")
+        status = gr.HTML("", elem_id="play-status")
+        body = gr.HTML("", elem_id="play-answers")
+
+    def offered(snapshot: Snapshot) -> Any:
+        there = snapshot.run.writers() if snapshot.run else [api.prompted()]
+        return gr.update(choices=[(w.name, w.key) for w in there], value=[w.key for w in there])
+
+    session.live(offered, [writers], depends=("run", "events", "status"))
+    widgets = (question, solution, reference, task, instruction, k, temperature, length, seed, writers)
+
+    def play(request: gr.Request, run_id: str | None, *values: Any) -> Iterator[list[Any]]:
+        started, busy = time.monotonic(), [gr.update(interactive=False), gr.update(interactive=True)]
+        rest = [gr.update(interactive=True), gr.update(interactive=False)]
+        try:
+            answer, view = bench.ask(request.session_hash, run_id, dict(zip(NAMES, values, strict=True)))
+        except PatchRLError as error:
+            yield [problem(str(error)), gr.skip(), *rest]
+            return
+        try:
+            while not view.ended:
+                shown = [view.status(time.monotonic() - started), view.body()]
+                yield [*shown, *busy]
+                for event in answer.take(TICK_SECONDS):
+                    view.add(event)
+            yield [view.status(time.monotonic() - started), view.body(), *rest]
+        finally:  # also when the page is closed, which ends this generator
+            bench.done(request.session_hash, answer)
+
+    quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+    go.click(play, [session.run, *widgets], [status, body, go, cancel], **quiet)
+
+    def stop(request: gr.Request) -> None:
+        bench.cancel(request.session_hash)
+
+    cancel.click(stop, None, None, **quiet)
+
+    def warm(run_id: str | None) -> None:
+        try:
+            _, config = bench.config(run_id)
+            if not session.playground.warmed:
+                session.playground.warm(api.play_settings(config))
+        except PatchRLError:
+            return  # the same sentence comes when a question is asked
+
+    section.expand(warm, session.run, None, **quiet)
+
+    def draw(run_id: str | None, shown: str) -> list[Any]:
+        example = next_example(session, run_id, shown)
+        return [example["question"], example["expert"], example["reference"] or ""]
+
+    another.click(draw, [session.run, question], [question, solution, reference], **quiet)
+
+
+def next_example(session: Session, run_id: str | None, shown: str) -> dict[str, Any]:
+    """An example other than the one shown: of the chosen run's own data, else of the nano lab."""
+    run = session.reader.snapshot(run_id).run
+    if run is not None and run.config.backbone.model != "nano":
+        seeds, arms = run.config.study.seeds, [a for a in run.config.study.arms if a != "expert"]
+        rows = next((rows for a in arms if (rows := session.reader.samples(run, a, seeds[0]))), [])
+        place = next((i for i, row in enumerate(rows) if row["question"] == shown), -1)
+        if rows:
+            return rows[(place + 1) % len(rows)]
+    example = api.lab_example()
+    while example.question == shown:
+        example = api.lab_example()
+    return {"question": example.question, "expert": example.solution, "reference": example.reference}

@@ -1,0 +1,84 @@
+"""The run that ships with the app: small, whole, and what it says of itself."""
+
+import shutil
+
+import pytest
+
+from patchrl import api
+from patchrl.errors import RunError
+from patchrl.nano import RECORDED, record
+from patchrl.statistics import correct_by_task
+from patchrl.verify import verify_answer
+
+
+@pytest.fixture(scope="module")
+def run():
+    return api.open_run(api.RECORDED_ID)
+
+
+def test_it_is_small_and_holds_no_weights_and_no_machine():
+    files = [path for path in RECORDED.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < record.MOST_BYTES
+    assert not [path for path in files if path.suffix in (".safetensors", ".bin", ".pt")]
+    text = "".join(path.read_text(encoding="utf-8") for path in files if path.suffix != ".npz")
+    assert not [place for place in ("/work", "/root", "/opt", "/home", "/tmp") if place in text]
+
+
+def test_it_opens_as_a_finished_run_of_the_nano_lab(run):
+    assert run.status()["state"] == "done"
+    assert run.config.backbone.model == "nano" and run.config.study.seeds == (0,)
+    assert [e["step"] for e in run.events()[0] if e["kind"] == "train"] == list(range(1, run.config.rewriter.steps + 1))
+    assert len(run.samples("rl", 0)) == run.config.data.train_size
+    assert run.surprisal("rl", 0, run.samples("rl", 0)[0]["id"])["expert"]
+
+
+def test_its_result_follows_from_its_predictions_and_samples(run):
+    result = run.result()
+    assert result["arms"].keys() == {"expert", "prompted", "best-of-k", "rl"}
+    for arm, scores in (
+        ("base", result["base"]["by_task"]),
+        *((a, result["arms"][a]["by_task"]) for a in ("expert", "rl")),
+    ):
+        for task, correct in correct_by_task(run.predictions(arm, None if arm == "base" else 0)).items():
+            assert scores[task] == pytest.approx(correct.mean()), (arm, task)
+    for arm in ("prompted", "best-of-k", "rl"):
+        rows = run.samples(arm, 0)
+        accepted = sum(row["decision"] == "accepted" for row in rows) / len(rows)
+        assert result["arms"][arm]["data"]["accepted"] == pytest.approx(accepted)
+
+
+def test_its_verdicts_are_those_of_the_gate_today(run):
+    for row in run.samples("rl", 0)[:50] + run.samples("prompted", 0)[:50]:
+        verdict = verify_answer("math", row["reference"], row["rewrite"], reasoning="equations")
+        assert verdict.passed == row["passed"], row["rewrite"]
+
+
+def test_nobody_has_it_among_their_own_runs_and_nobody_can_resume_it(run, runs_dir):
+    assert api.list_runs(runs_dir) == []
+    with pytest.raises(RunError, match="recording that ships"):
+        run.resume()
+
+
+def test_a_recording_can_be_made_again_from_a_run(run, tmp_path):
+    source = tmp_path / "runs" / "again"
+    shutil.copytree(RECORDED, source)
+    for extra in ("adapter/seed-0/adapter_model.safetensors", "arms/rl/seed-0/weights/model.safetensors", "log.txt"):
+        (source / extra).parent.mkdir(parents=True, exist_ok=True)
+        (source / extra).write_bytes(b"x" * 10_000_000)
+    size = record.record(api.open_run(source), tmp_path / "made")
+    assert size < record.MOST_BYTES
+    made = api.open_run(tmp_path / "made")
+    assert made.result() == run.result() and made.samples("rl", 0) == run.samples("rl", 0)
+    again, before = (record.json.loads((place / record.GROUP).read_text()) for place in (tmp_path / "made", RECORDED))
+    for one, other in zip(again["candidates"], before["candidates"], strict=True):
+        assert (one["text"], one["passed"]) == (other["text"], other["passed"])
+        assert one["nll"] == pytest.approx(other["nll"], abs=1e-3)  # the same backbone, perhaps another processor
+
+
+def test_an_unfinished_run_cannot_be_recorded(run, tmp_path):
+    source = tmp_path / "half"
+    shutil.copytree(RECORDED, source)
+    (source / "result.json").unlink()
+    with pytest.raises(RunError, match="only a finished run"):
+        record.record(api.open_run(source), tmp_path / "made")
+    assert not (tmp_path / "made").exists()

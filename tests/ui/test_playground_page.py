@@ -1,0 +1,110 @@
+"""The playground's page without a browser: limits, and what becomes of an answer nobody reads."""
+
+import gradio as gr
+import pytest
+
+from patchrl import api
+from patchrl.config import resolve
+from patchrl.errors import ConfigError
+from patchrl.runs.folder import RunFolder
+from patchrl.ui import playground
+from patchrl.ui.answers import Answers
+from patchrl.ui.session import Limits, Session
+
+TYPED = {
+    "question": "2 + 2?",
+    "solution": "2 + 2 = 4.",
+    "reference": "",
+    "task": "math",
+    "instruction": "polish",
+    "k": 32,
+    "temperature": 1.0,
+    "length": 1024,
+    "seed": 0,
+    "writers": ["backbone"],
+}
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What reaches the process, which is not started."""
+    seen = []
+
+    def keep(self, request, config, threshold):
+        seen.append((request, config))
+        return api.Answer(len(seen), request)
+
+    monkeypatch.setattr(api.Playground, "_enqueue", keep)
+    return seen
+
+
+def bench(tmp_path, public: bool) -> playground.Bench:
+    return playground.Bench(Session(str(tmp_path), Limits(public=public)))
+
+
+def test_a_public_page_clamps_group_and_length(tmp_path, asked):
+    bench(tmp_path, public=True).ask("visitor", None, TYPED)
+    (_, config), limits = asked[0], Limits(public=True)
+    assert config.rewriter.group_size == limits.max_group
+    assert config.rewriter.max_new_tokens == limits.max_new_tokens
+    bench(tmp_path, public=False).ask("visitor", None, TYPED)
+    assert asked[1][1].rewriter.group_size == 32
+
+
+def test_a_public_page_plays_with_the_nano_lab_only(tmp_path, asked):
+    run = RunFolder.create(tmp_path, resolve({"backbone": {"model": "org/other"}}), "other")
+    with pytest.raises(ConfigError, match="nano lab only"):
+        bench(tmp_path, public=True).ask("visitor", run.id, TYPED)
+    assert asked == []
+
+
+def test_long_texts_are_refused_on_the_server(tmp_path, asked):
+    with pytest.raises(ConfigError, match="Question: 1,001 characters"):
+        bench(tmp_path, public=True).ask("visitor", None, TYPED | {"question": "x" * 1001})
+
+
+def test_only_writers_of_the_run_write(tmp_path, asked):
+    with pytest.raises(ConfigError, match="choose at least one writer"):
+        bench(tmp_path, public=False).ask("visitor", None, TYPED | {"writers": ["../../etc"]})
+
+
+def test_a_second_question_of_a_visitor_drops_the_first(tmp_path, asked):
+    mine = bench(tmp_path, public=False)
+    first, _ = mine.ask("visitor", None, TYPED)
+    other, _ = mine.ask("somebody else", None, TYPED)
+    mine.ask("visitor", None, TYPED)
+    assert first.cancelled and not other.cancelled
+
+
+def test_a_closed_page_cancels_its_answer(tmp_path, asked):
+    session = Session(str(tmp_path), Limits())
+    with gr.Blocks() as demo:
+        session.run = gr.Dropdown([])
+        playground.build(session)
+    handler = next(fn.fn for fn in demo.fns.values() if fn.fn is not None and fn.fn.__name__ == "play")
+    request = gr.Request(session_hash="visitor")
+    answers = []
+    ask = session.playground.rewrite
+    session.playground.rewrite = lambda *a, **k: answers.append(ask(*a, **k)) or answers[-1]
+    generator = handler(request, None, *(TYPED[name] for name in playground.NAMES))
+    next(generator)
+    generator.close()  # what Gradio does when a page goes away
+    assert answers[0].cancelled
+
+
+def test_model_text_is_escaped():
+    view = Answers({"backbone": "Backbone <b>"})
+    row = {
+        "text": "<img src=x>",
+        "passed": True,
+        "reason": "<em>",
+        "nll": 1.0,
+        "tokens": [["<u>x", 1.0, [["<s>", 0.5]]]],
+    }
+    view.add({"kind": "expert", **row})
+    parts = dict.fromkeys(("reward", "consistency", "alignment", "diversity"), 1.0)
+    view.add({"kind": "group", "writer": "backbone", "candidates": [row | parts]})
+    for tag in ("<img", "<em>", "<u>x", "<s>", "Backbone <b>"):
+        assert tag not in view.body()
+    view.add({"kind": "error", "text": "<script>"})
+    assert "<script>" not in view.status(1.0) and view.ended
