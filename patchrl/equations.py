@@ -10,7 +10,8 @@ _CALCULATOR = re.compile(r"<<[^<>]*>>")
 _OPERAND = r"(?:\d+(?:,\d+)*(?:\.\d+)?|\.\d+)%?"
 _TOKEN = re.compile(rf"\s*({_OPERAND}|[-+*/()=])")
 # A stretch of arithmetic with at least one equals sign, as people write it inside a sentence.
-_STRETCH = re.compile(rf"[-(]*\s*{_OPERAND}(?:\s*[-+*/()=]+\s*(?:[-(]+\s*)?(?:{_OPERAND})?\)*)*")
+# It starts where no sign or bracket stands before it, and gives nothing back: time stays linear in the text.
+_STRETCH = re.compile(rf"(?<![-(])(?:[-(]++\s*+)?{_OPERAND}(?:\s*[-+*/()=]++\s*+(?:[-(]++\s*+)?(?:{_OPERAND})?\)*+)*+")
 _CHARACTERS = str.maketrans(
     {"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "$": "", "€": "", "£": "", "¢": "", "≈": "~"}
 )

@@ -29,13 +29,15 @@ class Quantity:
 
 def last_boxed(text: str) -> str | None:
     r"""Content of the last complete `\boxed{…}` with its nested braces, None without one."""
-    for start in reversed([m.end() for m in re.finditer(r"\\f?boxed\s*\{", text)]):
-        depth = 1
-        for position in range(start, len(text)):
-            depth += {"{": 1, "}": -1}.get(text[position], 0)
-            if depth == 0:
-                return text[start:position].strip()
-    return None
+    starts = {m.end() for m in re.finditer(r"\\f?boxed\s*\{", text)}
+    open_at: list[int] = []
+    last: tuple[int, int] | None = None
+    for brace in re.finditer(r"[{}]", text) if starts else ():
+        if brace[0] == "{":
+            open_at.append(brace.end())
+        elif open_at and (start := open_at.pop()) in starts and (last is None or start > last[0]):
+            last = start, brace.start()
+    return text[last[0] : last[1]].strip() if last else None
 
 
 def after_marker(text: str) -> str | None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import json
 import re
+import select
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Literal
 
 import psutil
 
@@ -23,32 +27,11 @@ from patchrl.tasks import (
 )
 from patchrl.types import Task, Verdict
 
+MATH_WORKER = Path(__file__).with_name("math_worker.py")
 Reasoning = Literal["equations", "none"]
 START_SECONDS = 60.0  # importing sympy on a busy machine
 LOOK_SECONDS = 0.1
 PATIENCE = 15  # wall-clock deadline over the one in processor time
-
-
-def _math_worker(pipe) -> None:
-    """Child process: answer (reference, candidate) pairs with math-verify until the pipe closes."""
-    from math_verify import parse, verify
-
-    def read(text: str):
-        plain = parse(text, parsing_timeout=None)
-        return plain or parse(f"${text}$", parsing_timeout=None)
-
-    verify(read("$1$"), read("$2$"), timeout_seconds=None)  # what loads on first use must not eat a deadline
-    pipe.send("ready")
-    while True:
-        try:
-            reference, candidate = pipe.recv()
-        except EOFError:
-            return
-        try:
-            gold, answer = read(f"${reference}$"), read(f"${candidate}$")
-            pipe.send(bool(verify(gold, answer, timeout_seconds=None)) if gold and answer else None)
-        except Exception as error:  # the library's parser may raise anything; the parent must hear of it
-            pipe.send(f"{type(error).__name__}")
 
 
 class Verifier:
@@ -57,8 +40,7 @@ class Verifier:
 
     def __init__(self, *, timeout: float = 2.0, reasoning: Reasoning = "equations") -> None:
         self.timeout, self.reasoning = timeout, reasoning
-        self._process: Any = None
-        self._pipe: Any = None
+        self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Verifier:
         return self
@@ -70,9 +52,8 @@ class Verifier:
         """End the worker process, if one was started."""
         if self._process is not None:
             self._process.kill()
-            self._process.join()
-            self._pipe.close()
-            self._process = self._pipe = None
+            self._process.communicate()
+            self._process = None
 
     def verify_many(self, items: Sequence[tuple[Task, str | None, str]]) -> list[Verdict]:
         """One verdict for each (task, reference, candidate), in order."""
@@ -133,41 +114,61 @@ class Verifier:
         return None
 
     def _ask_math(self, reference: str, candidate: str) -> bool | str:
-        if self._process is None:
-            context = multiprocessing.get_context("spawn")
-            self._pipe, child = context.Pipe()
-            self._process = context.Process(target=_math_worker, args=(child,), daemon=True)
-            self._process.start()
-            child.close()
-            if not self._pipe.poll(START_SECONDS):
+        process = self._process
+        if process is None:
+            # Not by multiprocessing: that would run a caller's unguarded script once more. -P keeps this
+            # package's folder, and its types.py, off the worker's path.
+            process = self._process = subprocess.Popen(
+                [sys.executable, "-P", str(MATH_WORKER)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                encoding="utf-8",
+            )
+            if not (self._speaks(process, START_SECONDS) and self._line(process)):
                 self.close()
                 return "verifier did not start"
-            self._pipe.recv()
         try:
-            self._pipe.send((reference, candidate))
-            if not self._answers():
-                self.close()
-                return "verifier ran out of time"
-            answer = self._pipe.recv()
-        except (EOFError, OSError):
+            assert process.stdin is not None
+            process.stdin.write(json.dumps([reference, candidate]) + "\n")
+            process.stdin.flush()
+            in_time = self._answers(process)
+            line = self._line(process) if in_time else ""
+        except OSError:
+            in_time, line = True, ""
+        if not line:
             self.close()
-            return "verifier crashed"
+            return "verifier crashed" if in_time else "verifier ran out of time"
+        answer = json.loads(line)
         if answer is None:
             return False
         return f"verifier failed: {answer}" if isinstance(answer, str) else answer
 
-    def _answers(self) -> bool:
+    @staticmethod
+    def _speaks(process: subprocess.Popen[str], seconds: float) -> bool:
+        """Whether the worker has something to say, or is gone, within so many seconds."""
+        assert process.stdout is not None
+        return bool(select.select([process.stdout], [], [], seconds)[0])
+
+    @staticmethod
+    def _line(process: subprocess.Popen[str]) -> str:
+        """The worker's next line, empty when it is gone."""
+        assert process.stdout is not None
+        return process.stdout.readline()
+
+    def _answers(self, process: subprocess.Popen[str]) -> bool:
         """Whether the worker answers in time. The deadline is processor time, so that a busy machine does
         not turn answers unscorable."""
         patience = time.monotonic() + PATIENCE * self.timeout
         try:
-            worker = psutil.Process(self._process.pid)
+            worker = psutil.Process(process.pid)
             started = sum(worker.cpu_times()[:2])
-            while not self._pipe.poll(min(LOOK_SECONDS, self.timeout)):
+            while not self._speaks(process, min(LOOK_SECONDS, self.timeout)):
                 spent = sum(worker.cpu_times()[:2]) - started
                 if spent >= self.timeout or time.monotonic() >= patience:
                     return False
-        except psutil.NoSuchProcess:  # it died; reading the pipe says so
+        except psutil.NoSuchProcess:  # it died; reading its answer says so
             return True
         return True
 

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "patchrl"
 # From the bottom up; a module may import from its own layer and from those below.
 LAYERS = [
-    {"errors", "types"},
+    {"errors", "types", "math_worker"},
     {"arms", "config", "instructions", "presets"},
     {"tasks", "equations", "statistics", "comparisons", "plane"},
     {"nano", "verify", "data"},

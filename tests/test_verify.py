@@ -1,8 +1,12 @@
 """Answers are read and compared as mathematics; no input hangs or fools the gate."""
 
 import json
+import os
 import random
 import re
+import signal
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -110,6 +114,37 @@ def test_an_input_that_hangs_the_parser_is_unscorable_and_the_next_one_is_judged
     with Verifier(timeout=1.0, reasoning="none") as verifier:
         assert verifier.verify("math", r"\frac{1}{3}x", tower).passed is not True
         assert verifier.verify("math", r"\frac{1}{3}", r"\boxed{\frac{2}{6}}").passed is True
+
+
+def test_a_plain_script_without_a_main_guard_can_ask(tmp_path):
+    script = tmp_path / "plain.py"
+    script.write_text(
+        "import patchrl\nprint(patchrl.verify_answer('math', '(1,2)', 'so the answer is (1, 2).').passed, end='')\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "True", done.stderr
+
+
+def test_a_worker_killed_from_outside_is_one_unscorable_answer(answers):
+    assert answers.verify("math", "(1,2)", r"\boxed{(1, 2)}").passed is True
+    os.kill(answers._process.pid, signal.SIGKILL)
+    assert answers.verify("math", "(1,2)", r"\boxed{(1, 2)}").reason == "verifier crashed"
+    assert answers.verify("math", "(1,2)", r"\boxed{(1, 2)}").passed is True
+
+
+HOSTILE = {
+    "brackets": "(" * 99_000, "minus signs": "-" * 99_000, "bracket and space": "( " * 49_000, "spaces": "1" + " " * 99_000,
+    "unclosed boxes": "\\boxed{" * 14_000, "nested boxes": "\\boxed{" * 6_000 + "7" + "}" * 6_000,
+    "equals": "1=" * 49_000, "long number": "9" * 99_000, "long product": "99999*" * 16_000 + "1=1", "answers": "answer is " * 9_900,
+    "marks": "<<" * 49_000, "operators": "1" + "+-*/" * 24_000, "stops": ". " * 49_000, "letters": "(B) " * 24_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_text_of_the_longest_length_allowed_keeps_the_gate_for_long(verifier, name):
+    # With quadratic time each of these took minutes.
+    for task, reference in (("math", "12"), ("choice", "A"), ("exact", "blue")):
+        assert verifier.verify(task, reference, HOSTILE[name]).passed in (False, None)
 
 
 @given(st.text(max_size=200))
