@@ -112,6 +112,12 @@ def test_gsm8k_svamp_and_mmlu_are_understood_as_they_come(shared_data):
     assert mmlu.train[0].reference in "ABCD"
 
 
+@pytest.mark.parametrize("name", ["gsm8k_train.jsonl", "gsm8k_test.jsonl", "svamp.json", "mmlu_stem.jsonl"])
+def test_every_row_of_the_real_data_has_its_reference_answer(shared_data, name):
+    dropped = load_examples(section(shared_data / name)).dropped
+    assert set(dropped) <= {"with a question that occurred before"}, dropped
+
+
 def test_replay_questions_are_distinct_user_turns_in_any_of_the_usual_columns(tmp_path):
     turns = [{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "foreign"}]}]
     assert load_questions(str(jsonl(tmp_path / "a.jsonl", turns * 2))) == ["hi"]
