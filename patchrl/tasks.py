@@ -136,5 +136,6 @@ def extract_candidate(task: str, text: str) -> str | None:
         return choice_letter(text)
     answer = last_boxed(text) or after_marker(text)
     if task == "math":
-        return answer if answer is not None and re.search(r"\d|\\", answer) else last_number(text)
+        stated = (answer or "").rstrip(" .,;:!")  # the sentence's punctuation is no mathematics
+        return stated if re.search(r"\d|\\", stated) else last_number(text)
     return normalize(answer if answer is not None else last_sentence(text)) or None

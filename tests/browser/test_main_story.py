@@ -77,7 +77,7 @@ def test_a_study_is_stopped_resumed_and_read_and_survives_reload_and_restart(set
     page.locator("[data-chart=map] .main-svg").first.wait_for()
     page.get_by_label("Training step").fill("0")
     playwright.expect(page.locator(".player-told")).to_contain_text("Step 1:")
-    page.get_by_role("button", name="Play").click()
+    page.get_by_role("button", name="▶ Play").click()
     playwright.expect(page.locator(".player-told")).to_contain_text(f"Step {STEPS}:")
     shots(page, "story-3-compare")
 
