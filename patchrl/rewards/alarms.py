@@ -64,7 +64,7 @@ def watch(rewrites: Sequence[str], solutions: Sequence[str], own: Variety | None
     openings = Counter[tuple[str, ...]]()
     for rewrite, solution in zip(rewrites, solutions, strict=True):
         words, expert = rewrite.split(), solution.split()
-        shares["copied"] += difflib.SequenceMatcher(None, expert, words, autojunk=False).ratio() >= COPY_RATIO
+        shares["copied"] += _is_copy(expert, words)
         shares["mentions"] += bool(_MENTION.search(rewrite))
         shares["short"] += len(words) < SHORT_RATIO * len(expert)
         shares["stepless"] += bool(written_equations(solution)) and not written_equations(rewrite)
@@ -77,6 +77,12 @@ def watch(rewrites: Sequence[str], solutions: Sequence[str], own: Variety | None
     signs["wordings"] = _lost(now.vendi, own.vendi) if own and now else 0.0
     signs["phrases"] = _lost(now.distinct, own.distinct) if own and now else 0.0
     return signs
+
+
+def _is_copy(expert: Sequence[str], words: Sequence[str]) -> bool:
+    matcher = difflib.SequenceMatcher(None, expert, words, autojunk=False)
+    bounds = (matcher.real_quick_ratio, matcher.quick_ratio, matcher.ratio)  # each below the one before, and dearer
+    return all(bound() >= COPY_RATIO for bound in bounds)
 
 
 def _lost(now: float, before: float) -> float:

@@ -43,6 +43,6 @@ def vendi(texts: Sequence[str]) -> float:
         row[[column[g] for g in found]] = list(found.values())
         row[-1] = not found
     table_NG /= np.linalg.norm(table_NG, axis=1, keepdims=True)
-    shares = np.linalg.svd(table_NG / np.sqrt(len(texts)), compute_uv=False) ** 2
+    shares = np.linalg.eigvalsh(table_NG @ table_NG.T / len(texts))
     shares = shares[shares > 1e-12]
     return float(np.exp(-(shares * np.log(shares)).sum()))
