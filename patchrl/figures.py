@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from patchrl.arms import parse
@@ -64,49 +62,6 @@ SOURCE_NAMES = {
     "rl": "Rewriter's rewrites",
 }
 SOURCE_DASHES = {"expert": "dash", "own": "dot", "prompted": "dashdot", "best-of-k": "longdash", "rl": "solid"}
-SEED_COLOURS = ("#009E73", "#0072B2", "#CC79A7", "#E69F00", "#56B4E9", "#D55E00")
-SEED_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-MAX_POINTS = 500
-
-# name in the event, title, unit of the axis, whether its spread is drawn
-PANELS = (
-    ("reward", "Reward", "reward", True),
-    ("consistency", "Gate pass rate", "share of rewrites", False),
-    ("alignment", "Alignment, failed rewrites as 0", "reward part", True),
-    ("diversity", "Diversity, failed rewrites as 0", "reward part", True),
-    ("nll", "Mismatch ℓ (passing rewrites)", "nats per token", False),
-    ("no_signal", "Groups with no signal", "share of groups", False),
-    ("failed_groups", "Groups without a passing rewrite", "groups", False),
-    ("unscorable_groups", "Groups without a verdict", "groups", False),
-    ("entropy", "Entropy", "nats", False),
-    ("length", "Completion length", "tokens", False),
-    ("clipped", "Cut off by the length limit", "share of rewrites", False),
-    ("kl", "KL to the backbone", "nats per token", False),
-    ("loss", "Loss", "loss", False),
-    ("step_seconds", "Step time", "seconds", False),
-)
-X_AXES = {"step": "step", "samples": "rewrites sampled", "time": "minutes"}
-
-
-def smooth(values: Sequence[float | None], weight: float) -> list[float | None]:
-    """Exponential moving average without start-up bias; gaps stay gaps. `weight` in [0, 1)."""
-    mean, mass = 0.0, 0.0
-    result: list[float | None] = []
-    for value in values:
-        if value is None:
-            result.append(None)
-            continue
-        mean = weight * mean + (1 - weight) * value
-        mass = weight * mass + (1 - weight)
-        result.append(mean / mass)
-    return result
-
-
-def thin(rows: Sequence[Event], limit: int = MAX_POINTS) -> list[Event]:
-    """At most `limit` rows, evenly spaced, the first and the newest always among them."""
-    if len(rows) <= limit:
-        return list(rows)
-    return [rows[round(i * (len(rows) - 1) / (limit - 1))] for i in range(limit)]
 
 
 def layout(title: str, x: str, y: str, **extra: Any) -> Figure:
@@ -143,115 +98,15 @@ def arm_style(name: str) -> tuple[str, str]:
     return SOURCE_COLOURS[arm.source], PART_SYMBOLS.get(part, "circle")
 
 
-def _rgba(colour: str, alpha: float) -> str:
+def rgba(colour: str, alpha: float) -> str:
+    """A colour `#rrggbb` with an opacity, for Plotly."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{alpha})"
 
 
-def training_figures(
-    events: Sequence[Event],
-    *,
-    x: str = "step",
-    smoothing: float = 0.0,
-    log_y: bool = False,
-    overlays: Mapping[str, Sequence[Event]] | None = None,
-) -> dict[str, Figure]:
-    """One figure per training curve that has values, by name; a line per seed, and those of other runs over it.
-
-    `x` is step, samples or time; `smoothing` in [0, 1); the band is one standard deviation over the
-    step's rewrites. `overlays`: name of another run -> its events; then colours tell runs, dashes seeds.
-    """
-    lines = _lines(events, overlays or {})
-    figures = {}
-    for name, title, unit, spread in PANELS:
-        traces: list[Figure] = []
-        for line in lines:
-            ys = smooth([row.get(name) for row in line.rows], smoothing)
-            if all(y is None for y in ys):
-                continue
-            xs = [_minutes(row, line) if x == "time" else row[x] for row in line.rows]
-            if spread and not log_y and not overlays:
-                traces.append(_band(xs, ys, smooth([row.get(f"{name}_std") for row in line.rows], smoothing), line))
-            traces.append(
-                {
-                    "type": "scatter",
-                    "mode": "lines+markers" if len(line.rows) < 60 else "lines",
-                    "name": line.name,
-                    "uid": line.uid,
-                    "legendgroup": line.name,
-                    "x": xs,
-                    "y": [_significant(y) for y in ys],
-                    "line": {"color": line.colour, "width": 2, "dash": line.dash},
-                    "marker": {"size": 4},
-                    "hovertemplate": f"{X_AXES[x]} %{{x:.4g}}<br>{title} %{{y:.4f}}<extra>{line.name}</extra>",
-                }
-            )
-        if traces:
-            figures[name] = {
-                "data": traces,
-                "layout": layout(
-                    title,
-                    X_AXES[x],
-                    unit,
-                    yaxis={"type": "log" if log_y else "linear"},
-                    showlegend=len(lines) > 1,
-                    height=280 if len(lines) > 1 else 250,
-                ),
-            }
-    return figures
-
-
-@dataclass(frozen=True)
-class _Line:
-    name: str
-    uid: str  # Plotly looks traces up by it in CSS selectors: letters, digits and - only
-    rows: list[Event]
-    colour: str
-    dash: str
-
-
-def _lines(events: Sequence[Event], overlays: Mapping[str, Sequence[Event]]) -> list[_Line]:
-    """A line per run, seed and rewriter, thinned. Names reach a page as markup, so `<` is written out."""
-    lines = []
-    for run, (label, found) in enumerate({"": events, **overlays}.items()):
-        trainings: dict[str, list[Event]] = {}
-        for event in found:
-            if event["kind"] == "train":
-                rewriter = event.get("rewriter", "rl")
-                which = f"seed {event['seed']}" + ("" if rewriter == "rl" else f", {rewriter}")
-                trainings.setdefault(which, []).append(event)
-        for number, (which, rows) in enumerate(trainings.items()):
-            of_run = f"{label}, {which}" if label else f"this run, {which}" if overlays else which
-            colour = SEED_COLOURS[(run if overlays else number) % len(SEED_COLOURS)]
-            dash = SEED_DASHES[number % len(SEED_DASHES)]
-            uid = re.sub(r"\W", "-", f"line-{label}-{which}")
-            lines.append(_Line(of_run.replace("<", "&lt;"), uid, thin(rows), colour, dash))
-    return lines
-
-
-def _minutes(row: Event, line: _Line) -> float:
-    return round((row["t"] - line.rows[0]["t"]) / 60, 3)
-
-
-def _significant(value: float | None) -> float | None:
+def significant(value: float | None) -> float | None:
     """Five significant digits: more than a screen shows, half the bytes."""
     return None if value is None else float(f"{value:.5g}")
-
-
-def _band(xs: list[float], ys: list[float | None], spread: list[float | None], line: _Line) -> Figure:
-    known = [(x, y, s) for x, y, s in zip(xs, ys, spread, strict=True) if y is not None and s is not None]
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "fill": "toself",
-        "fillcolor": _rgba(line.colour, 0.15),
-        "line": {"width": 0},
-        "hoverinfo": "skip",
-        "showlegend": False,
-        "legendgroup": line.name,
-        "x": [x for x, _, _ in known] + [x for x, _, _ in reversed(known)],
-        "y": [_significant(y + s) for _, y, s in known] + [_significant(y - s) for _, y, s in reversed(known)],
-    }
 
 
 BINS = 36
@@ -263,11 +118,11 @@ def _shares(values: Sequence[float], top: float) -> list[float]:
     counts = [0] * BINS
     for value in values:
         counts[max(0, min(BINS - 1, int(value / top * BINS)))] += 1
-    return [_significant(count / len(values)) or 0.0 for count in counts]
+    return [significant(count / len(values)) or 0.0 for count in counts]
 
 
 def _centres(top: float) -> list[float]:
-    return [_significant((i + 0.5) * top / BINS) or 0.0 for i in range(BINS)]
+    return [significant((i + 0.5) * top / BINS) or 0.0 for i in range(BINS)]
 
 
 def mismatch_figure(scan: dict[str, Any] | None, rewrites: dict[str, list[float]]) -> Figure | None:
@@ -331,7 +186,7 @@ def _outline(source: str, name: str, xs: list[float], ys: list[float]) -> Figure
         "x": xs,
         "y": ys,
         "fill": "tozeroy",
-        "fillcolor": _rgba(colour, 0.18),
+        "fillcolor": rgba(colour, 0.18),
         "line": {"shape": "hvh", "color": colour, "width": 2, "dash": SOURCE_DASHES.get(source, "solid")},
         "hovertemplate": "ℓ about %{x:.2f}<br>share %{y:.1%}<extra>%{fullData.name}</extra>",
     }
@@ -350,8 +205,8 @@ def embedding_figure(
                 "type": "scatter",
                 "mode": "lines",
                 "name": "expert to rewrite",
-                "x": [_significant(x) for a, b in pairs for x in (a[0], b[0], None)],
-                "y": [_significant(y) for a, b in pairs for y in (a[1], b[1], None)],
+                "x": [significant(x) for a, b in pairs for x in (a[0], b[0], None)],
+                "y": [significant(y) for a, b in pairs for y in (a[1], b[1], None)],
                 "line": {"width": 0.6, "color": "rgba(128,128,128,.4)"},
                 "hoverinfo": "skip",
             }
@@ -362,8 +217,8 @@ def embedding_figure(
                 "type": "scatter",
                 "mode": "markers",
                 "name": SOURCE_NAMES.get(source, ARM_NAMES.get(source, source)),
-                "x": [_significant(point[0]) for point in found],
-                "y": [_significant(point[1]) for point in found],
+                "x": [significant(point[0]) for point in found],
+                "y": [significant(point[1]) for point in found],
                 "customdata": ids[source],
                 "marker": {
                     "size": 7,
@@ -376,41 +231,6 @@ def embedding_figure(
         )
     axes = [f"component {n + 1}, {100 * share:.0f} % of the variance" for n, share in enumerate(explained)]
     return {"data": traces, "layout": layout("Where the texts lie (embeddings)", *axes, height=420)}
-
-
-def loss_figure(events: Sequence[Event]) -> Figure | None:
-    """Fine-tuning loss by step, one line per arm and seed."""
-    lines: dict[tuple[str, int, float | None], list[Event]] = {}
-    for event in events:
-        if event["kind"] == "finetune" and event.get("loss") is not None:
-            lines.setdefault((event["arm"], event["seed"], event.get("rate")), []).append(event)
-    if not lines:
-        return None
-    seeds = sorted({seed for _, seed, _ in lines})
-    traces = []
-    named: set[str] = set()
-    for (arm, seed, rate), rows in lines.items():
-        rows = thin(rows)
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "name": ARM_NAMES.get(arm, arm)
-                if arm not in named
-                else f"{arm}, seed {seed}" + ("" if rate is None else f", {rate:g}"),
-                "legendgroup": arm,
-                "showlegend": arm not in named,
-                "x": [row["step"] for row in rows],
-                "y": [row["loss"] for row in rows],
-                "line": {
-                    "color": arm_style(arm)[0],
-                    "width": 2,
-                    "dash": SEED_DASHES[seeds.index(seed) % len(SEED_DASHES)],
-                },
-            }
-        )
-        named.add(arm)
-    return {"data": traces, "layout": layout("Fine-tuning loss", "step", "loss, nats per token", height=300)}
 
 
 def gain_forgetting_figure(result: dict[str, Any]) -> Figure:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from patchrl import figures, markup, samples, views
+from patchrl import curves, figures, markup, samples, views
 from patchrl.config import StudyConfig, to_toml
 
 SHOWN = 3
@@ -49,12 +49,12 @@ def build_report(
         "tasks": figures.task_figure(result),
         "mismatch": figures.mismatch_figure(scans[-1] if scans else None, accepted),
         "map": figures.embedding_figure(**embedding_map) if embedding_map else None,
-        "loss": figures.loss_figure(events),
-        **{f"curve-{name}": figure for name, figure in figures.training_figures(events).items()},
+        "loss": curves.loss_figure(events),
+        **{f"curve-{name}": figure for name, figure in curves.training_figures(events).items()},
     }
     drawn = {name: figure for name, figure in drawn.items() if figure}
     played = figures.mismatch_over_training(events)
-    curves = "".join(_slot(name) for name in drawn if name.startswith("curve-"))
+    shown_curves = "".join(_slot(name) for name in drawn if name.startswith("curve-"))
     seconds = [[stage, views.format_seconds(s)] for stage, s in result.get("seconds", {}).items()]
     sections = [
         f"<h1>PatchRL report</h1><p class='note'>backbone {markup.escape(result['backbone'])} · dataset "
@@ -74,7 +74,7 @@ def build_report(
         "<h2>Mismatch</h2>" + (_slot("mismatch", "wide") if "mismatch" in drawn else "<p>Not scanned.</p>"),
         "<div id='player'></div>" if played else "",
         _slot("map", "wide") if "map" in drawn else "",
-        f"<h2>Training of the rewriter</h2><div class='figures'>{curves}</div>" if curves else "",
+        f"<h2>Training of the rewriter</h2><div class='figures'>{shown_curves}</div>" if shown_curves else "",
         "<h2>Fine-tuning</h2>" + _slot("loss", "wide") if "loss" in drawn else "",
         *(_examples(arm, rows) for arm, rows in rewrites.items()),
         "<h2>Where the time went</h2>" + markup.table(("Stage", "Time"), seconds),

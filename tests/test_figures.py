@@ -1,44 +1,9 @@
-import re
-
 import pytest
 import test_views
 from hypothesis import given
 from hypothesis import strategies as st
 
 from patchrl import figures
-
-
-def train_event(step, **values):
-    return {"kind": "train", "t": 60.0 * step, "seed": 0, "step": step, "samples": 64 * step, **values}
-
-
-def test_smoothing_has_no_start_up_bias_and_keeps_gaps():
-    assert figures.smooth([1.0, 1.0, None, 1.0], 0.9) == pytest.approx([1.0, 1.0, None, 1.0])
-    assert figures.smooth([0.0, 1.0], 0.5) == pytest.approx([0.0, 2 / 3])  # (0.25·0 + 0.5·1) / 0.75
-
-
-def test_curves_without_values_are_not_drawn():
-    drawn = figures.training_figures([train_event(1, reward=1.0, kl=None), train_event(2, reward=2.0, kl=None)])
-    assert set(drawn) == {"reward"}
-
-
-def test_time_axis_starts_at_zero_minutes():
-    figure = figures.training_figures([train_event(1, loss=1.0), train_event(3, loss=2.0)], x="time")["loss"]
-    assert figure["data"][0]["x"] == [0.0, 2.0]
-
-
-@given(st.integers(1, 5000))
-def test_thinning_keeps_first_newest_and_at_most_500(count):
-    rows = [{"n": i} for i in range(count)]
-    kept = figures.thin(rows)
-    assert len(kept) == min(count, 500)
-    assert (kept[0], kept[-1]) == (rows[0], rows[-1])
-
-
-def test_curves_of_two_rewriters_are_two_lines():
-    events = [train_event(1, reward=1.0), train_event(1, reward=2.0, rewriter="rl-no-alignment")]
-    lines = figures.training_figures(events)["reward"]["data"]
-    assert {line["name"] for line in lines if "name" in line} == {"seed 0", "seed 0, rl-no-alignment"}
 
 
 def test_a_sweep_is_a_line_through_its_points_in_the_order_of_the_rates():
@@ -51,23 +16,6 @@ def test_a_sweep_is_a_line_through_its_points_in_the_order_of_the_rates():
     made["arms"]["rl"]["sweep"] = points
     (front,) = [t for t in figures.gain_forgetting_figure(made)["data"] if t["mode"] == "lines+markers"]
     assert front["x"] == [50.0, 60.0] and front["text"] == ["learning rate 0.0001", "learning rate 0.001"]
-
-
-def test_losses_at_two_rates_are_two_lines():
-    events = [
-        {"kind": "finetune", "arm": "rl", "seed": 0, "step": 4, "loss": 1.0, "rate": rate} for rate in (1e-4, 1e-3)
-    ]
-    lines = figures.loss_figure(events)["data"]
-    assert len(lines) == 2 and [line["showlegend"] for line in lines] == [True, False]
-
-
-def test_other_runs_are_told_by_colour_and_seeds_by_dash():
-    other = [train_event(n, reward=1.0) | {"seed": seed} for seed in (0, 1) for n in (1, 2)]
-    drawn = figures.training_figures([train_event(1, reward=1.0)], overlays={"<b>": other})["reward"]["data"]
-    assert [trace["name"] for trace in drawn] == ["this run, seed 0", "&lt;b>, seed 0", "&lt;b>, seed 1"]
-    assert len({trace["line"]["color"] for trace in drawn}) == 2
-    assert drawn[1]["line"]["dash"] != drawn[2]["line"]["dash"]
-    assert all(re.fullmatch(r"[A-Za-z][\w-]*", trace["uid"]) for trace in drawn)  # it goes into CSS selectors
 
 
 SPREADS = [

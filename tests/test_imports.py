@@ -21,6 +21,7 @@ LAYERS = [
     {"gate"},
     {"rewards"},
     {"rewriters", "figures", "markup", "samples", "lesson"},
+    {"curves"},
     {"stages", "report", "results"},
     {"study"},
     {"jobs"},

@@ -1,6 +1,6 @@
 import re
 
-from test_figures import train_event
+from test_curves import train_event
 from test_markup import HOSTILE
 from test_views import result
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import figures, markup, views
+from patchrl import curves, figures, markup, views
 from patchrl.ui.charts import charts
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
@@ -32,7 +32,7 @@ def build(session: Session, form: Form) -> gr.Button:
     losses = charts("Fine-tuning losses and tasks")
 
     def fill(snapshot: Snapshot) -> list[Any]:
-        loss = figures.loss_figure(snapshot.events)
+        loss = curves.loss_figure(snapshot.events)
         lower = {"tuning": loss} if loss else {}
         if snapshot.result is None:
             return [_progress(snapshot), {}, "", lower]

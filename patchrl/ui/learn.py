@@ -163,7 +163,7 @@ def _replay(lesson: Callable[[], Lesson]) -> tuple[gr.HTML, gr.HTML, Callable[[i
 
     def draw(step: int) -> tuple[dict[str, Any], str]:
         events = lesson().until(int(step))
-        drawn, whole = figures.training_figures(events), figures.training_figures(lesson().events)
+        drawn, whole = curves.training_figures(events), curves.training_figures(lesson().events)
         newest = next(e for e in reversed(events) if e["kind"] == "group")
         return {name: _still(drawn[name], whole[name]) for name in REPLAYED if name in drawn}, markup.group_cards(
             newest

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import figures, markup
+from patchrl import markup
 from patchrl.ui.charts import charts
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
@@ -53,7 +53,7 @@ def build(session: Session, form: Form) -> gr.Button:
             for run_id in (runs or [])[:MOST_OVERLAYS]
             if snapshot.run is not None and run_id != snapshot.run.id
         }
-        drawn = figures.training_figures(snapshot.events, x=axis, smoothing=weight, log_y=log, overlays=overlays)
+        drawn = curves.training_figures(snapshot.events, x=axis, smoothing=weight, log_y=log, overlays=overlays)
         told = markup.messages(snapshot.events) if drawn else no_run(snapshot, WAITING)
         return [told, drawn, markup.group_cards(snapshot.last("group"))]
 
