@@ -70,7 +70,7 @@ def build(session: Session) -> Learn:
             page4 = gr.HTML("", elem_id="lesson-4")
             board = learn_group.build(session)
             page4b = gr.HTML("", elem_id="lesson-replay")
-            curves, group, draw = _replay(lesson)
+            panels, group, draw = _replay(lesson)
             _steps(walk, 4)
         with gr.Tab(f"5 {TITLES[4]}", id=5):
             page5, chart5 = gr.HTML("", elem_id="lesson-5"), charts("Gain and forgetting")
@@ -106,7 +106,7 @@ def build(session: Session) -> Learn:
         return lesson_pages.token_by_token(lesson(), rows[number]), number
 
     more.click(another, row, [tokens, row], **quiet)
-    pages = [page1, chart1, page2, chart2, tokens, page3, chart3, page4, page4b, curves, group, page5, chart5]
+    pages = [page1, chart1, page2, chart2, tokens, page3, chart3, page4, page4b, panels, group, page5, chart5]
 
     rewards.select(board.warm, None, None, **quiet)
     return Learn(fill, pages, recorded, setup)
@@ -154,7 +154,7 @@ def _replay(lesson: Callable[[], Lesson]) -> tuple[gr.HTML, gr.HTML, Callable[[i
     with gr.Row():
         at = gr.Slider(1, lesson().steps, value=1, step=1, label="Training step", elem_id="replay-step", scale=4)
         play = gr.Button("Play", elem_id="replay-play", scale=1)
-    curves = charts("Recorded training curves")
+    panels = charts("Recorded training curves")
     with gr.Accordion("The newest group of this step, as it was scored", open=False):
         group = gr.HTML("", elem_id="replay-group")
     timer = gr.Timer(REPLAY_SECONDS, active=False)
@@ -184,8 +184,8 @@ def _replay(lesson: Callable[[], Lesson]) -> tuple[gr.HTML, gr.HTML, Callable[[i
 
     play.click(toggle, [playing, at], [playing, timer, play, at], **quiet)
     timer.tick(forward, at, [at, playing, timer, play], trigger_mode="once", **quiet)
-    at.change(draw, at, [curves, group], trigger_mode="always_last", **quiet)
-    return curves, group, draw
+    at.change(draw, at, [panels, group], trigger_mode="always_last", **quiet)
+    return panels, group, draw
 
 
 def _still(figure: figures.Figure, whole: figures.Figure) -> figures.Figure:

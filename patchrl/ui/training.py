@@ -44,7 +44,7 @@ def build(session: Session, form: Form) -> gr.Button:
             info=f"At most {MOST_OVERLAYS}; colours tell runs, dashes seeds.",
         )  # fmt: skip
     waiting = gr.HTML("", elem_classes=["maybe"])
-    curves = charts("Training curves")
+    panels = charts("Training curves")
     group = gr.HTML(markup.group_cards(None), elem_id="group")
 
     def fill(snapshot: Snapshot, axis: str, weight: float, log: bool, runs: list[str] | None) -> list[Any]:
@@ -57,6 +57,6 @@ def build(session: Session, form: Form) -> gr.Button:
         told = markup.messages(snapshot.events) if drawn else no_run(snapshot, WAITING)
         return [told, drawn, markup.group_cards(snapshot.last("group"))]
 
-    session.live(fill, [waiting, curves, group], [x, smoothing, log_y, others], depends=("run", "events"))
+    session.live(fill, [waiting, panels, group], [x, smoothing, log_y, others], depends=("run", "events"))
     session.live(lambda _: gr.update(choices=session.choices()), [others], depends=("runs",))
     return train
