@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import api, figures, markup
+from patchrl import api, curves, figures, markup
 from patchrl.lesson import ARMS, Lesson
 from patchrl.ui import learn_group, lesson_pages
 from patchrl.ui.charts import charts

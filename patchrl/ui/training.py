@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import markup
+from patchrl import curves, markup
 from patchrl.ui.charts import charts
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
