@@ -12,19 +12,33 @@ _MARKER = re.compile(
     r"####|\b(?:final\s+)?answer\b\s*(?:\([^)]{0,20}\)\s*)?(?:\bis\b|\bwould be\b|[:=])+\s*:?", re.IGNORECASE
 )
 _LETTER = r"[A-J]"
-_CHOICE_START = re.compile(rf"^\W{{0,6}}(?!I\s+[a-z])({_LETTER})(?![\w'])")  # "I choose" is no letter
+_NO_WORD = r"(?![AI]\s+(?!is\b|because\b|since\b)[a-z])"  # "I choose" and "A dog" name no letter
+_CHOICE_START = re.compile(rf"^\W{{0,6}}{_NO_WORD}({_LETTER})(?![\w'])")
+_CHOICE_SMALL = re.compile(r"^\W{0,6}([a-j])\s*(?:[)\]}:*]|\.(?!\w)|$)")
 _CHOICE_BRACKET = re.compile(rf"[(\[{{<*]\s?({_LETTER})\s?[)\]}}>*]")
 _CHOICE_WORD = re.compile(rf"\b(?:option|choice|answer)\s+\W{{0,3}}({_LETTER})\b", re.IGNORECASE)
-_CHOICE_ALONE = re.compile(rf"(?<![\w'])(?!I\s+[a-z])({_LETTER})(?![\w'])")
+_CHOICE_ALONE = re.compile(rf"(?<![\w']){_NO_WORD}({_LETTER})(?![\w'])")
+_DENIED = re.compile(r"\W*(?:not|never)\b", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"(?<=[^\s.])[.!?](?=\s+[A-Z]|\s*$)")
+_SPAN = re.compile(r"\$([^$]+)\$|\\[dt]?frac\s*\{[^{}]*\}\s*\{[^{}]*\}")
+_UNIT_WORDS = {
+    "km": "kilometer kilometers kilometre kilometres", "m": "meter meters metre metres", "cm": "centimeter centimeters",
+    "mm": "millimeter millimeters", "mile": "miles mi", "foot": "feet ft", "inch": "inches", "kg": "kilogram kilograms",
+    "g": "gram grams", "pound": "pounds lb lbs", "ounce": "ounces oz", "hour": "hours h hr hrs", "minute": "minutes min",
+    "second": "seconds s sec", "day": "days", "week": "weeks", "month": "months", "year": "years",
+    "dollar": "dollars usd", "cent": "cents", "euro": "euros eur €", "liter": "liters litre litres l", "ml": "milliliters",
+}  # fmt: skip
+UNITS = {word: unit for unit, words in _UNIT_WORDS.items() for word in (unit, *words.split())}
 MAX_CANDIDATE = 100_000  # characters; nothing a model should write for one answer
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """An exact rational; `percent` when it was written with a percent sign."""
+    """An exact rational; `percent` when it was written with a percent sign, `unit` when with a common one."""
 
     value: Fraction
     percent: bool = False
+    unit: str | None = None
 
 
 def last_boxed(text: str) -> str | None:
@@ -65,6 +79,8 @@ def parse_quantity(text: str) -> Quantity | None:
     text = text.replace("\\$", "$").replace("\\%", "%").replace("\\,", "").strip().strip("$*`'\" ").rstrip(".,;:!")
     if len(text) > 80 or "\\" in text or re.search(r"[\[\](){}^=√π]", text):
         return None
+    if re.fullmatch(r"[-+]?\d+(?:\.\d+)?[eE][-+]?\d{1,3}", text):
+        return Quantity(Fraction(text))
     mixed = re.fullmatch(r"([-−]?)(\d+)\s+(\d+)\s?/\s?(\d+)", text)
     if mixed and int(mixed[4]):
         whole = int(mixed[2]) + Fraction(int(mixed[3]), int(mixed[4]))
@@ -76,7 +92,9 @@ def parse_quantity(text: str) -> Quantity | None:
     if re.search(r"[^\s\w$€£¥%°.,'’-]|\d", around):
         return None
     value = to_fraction(numbers[0])
-    return None if value is None else Quantity(value, "%" in around or "percent" in around)
+    units = {UNITS[word] for word in re.findall(r"[a-z]+|€", around.lower()) if word in UNITS}
+    unit = units.pop() if len(units) == 1 else None
+    return None if value is None else Quantity(value, "%" in around or "percent" in around, unit)
 
 
 def to_fraction(text: str) -> Fraction | None:
@@ -105,9 +123,11 @@ def choice_letter(text: str) -> str | None:
     """The letter chosen in `(B)`, `B. because …`, `**B**`, `\\boxed{A. Paris}`, `option C`."""
     boxed = last_boxed(text)
     marked = boxed if boxed is not None else after_marker(text)
+    if marked and denied(marked):
+        return None
     for part in [p for p in (marked, text) if p]:
         inner = re.sub(r"\\(?:text|mathrm|textbf|mathbf)\s*\{([^}]*)\}", r"\1", part)
-        for pattern in (_CHOICE_START, _CHOICE_WORD):
+        for pattern in (_CHOICE_START, _CHOICE_SMALL, _CHOICE_WORD):
             if found := pattern.search(inner):
                 return found[1].upper()
         for pattern in (_CHOICE_BRACKET, _CHOICE_ALONE):
@@ -134,8 +154,26 @@ def extract_candidate(task: str, text: str) -> str | None:
     """The answer a candidate commits to, None when it names none."""
     if task == "choice":
         return choice_letter(text)
-    answer = last_boxed(text) or after_marker(text)
+    boxed = last_boxed(text)
+    answer = boxed or after_marker(text)
     if task == "math":
-        stated = (answer or "").rstrip(" .,;:!")  # the sentence's punctuation is no mathematics
-        return stated if re.search(r"\d|\\", stated) else last_number(text)
+        stated = boxed or _SENTENCE_END.split(answer or "", maxsplit=1)[0].rstrip(" .,;:!")
+        return stated if re.search(r"\d|\\", stated) else bare_formula(text) or last_number(text)
     return normalize(answer if answer is not None else last_sentence(text)) or None
+
+
+def bare_formula(text: str) -> str | None:
+    """A text that is nothing but one answer in mathematics, or the formula it ends with; None without either."""
+    whole = text.strip().strip("$").rstrip(" .").strip("$")
+    words = re.search(r"[A-Za-z]{2,}", re.sub(r"\\[A-Za-z]+", "", whole))
+    if len(whole) <= 80 and not words and re.search(r"\d", whole) and re.search(r"[\\(){}\[\],/:^eE]", whole):
+        return None if "=" in whole or "\n" in whole else whole
+    spans = list(_SPAN.finditer(text))
+    if not spans or _NUMBER.search(text, spans[-1].end()):
+        return None
+    return spans[-1][1] or spans[-1][0]
+
+
+def denied(answer: str) -> bool:
+    """Whether an answer says what it is not."""
+    return _DENIED.match(answer) is not None

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Literal, get_args
 
 import psutil
 
@@ -19,6 +19,7 @@ from patchrl.equations import failing_equation
 from patchrl.tasks import (
     MAX_CANDIDATE,
     Quantity,
+    denied,
     extract_candidate,
     last_boxed,
     last_number,
@@ -29,6 +30,9 @@ from patchrl.types import Task, Verdict
 
 MATH_WORKER = Path(__file__).with_name("math_worker.py")
 Reasoning = Literal["equations", "none"]
+_SEVERAL = re.compile(r"\d\W*\s+or\s+\W*\d")
+_NEGATION = re.compile(r"\b(?:not|never|isnt)\b")
+_TIME = re.compile(r"\b\d{1,2}:\d{2}\b")
 START_SECONDS = 60.0  # importing sympy on a busy machine
 LOOK_SECONDS = 0.1
 PATIENCE = 15  # wall-clock deadline over the one in processor time
@@ -61,8 +65,11 @@ class Verifier:
 
     def verify(self, task: Task, reference: str | None, candidate: str) -> Verdict:
         """The verdict on one candidate; `passed` is None when it cannot be decided."""
+        if task not in get_args(Task):
+            raise ValueError(f"verify: task is {task!r}; use one of {', '.join(get_args(Task))}.")
         if task == "open":
             return Verdict(None, "an open-ended task needs a judge")
+        reference, candidate = reference if reference is None else str(reference), str(candidate or "")
         if reference is None or not reference.strip():
             return Verdict(None, "no reference answer")
         if len(candidate) > MAX_CANDIDATE:
@@ -85,6 +92,12 @@ class Verifier:
             return (extracted == (letter or reference.strip().upper()), wrong)
         if task == "exact":
             return self._same_text(reference, extracted, candidate), wrong
+        if denied(extracted):
+            return False, f"says only what the answer is not: {extracted[:80]}"
+        if _SEVERAL.search(extracted) and " or " not in reference:
+            return False, f"names several answers: {extracted[:80]}"
+        if _TIME.fullmatch(reference):  # a ratio to anyone else
+            return reference.lstrip("0") in [t.lstrip("0") for t in _TIME.findall(extracted)[-1:]], wrong
         expected, got = parse_quantity(reference), self._quantity(extracted, candidate)
         if expected is not None and got is not None:
             return _same_quantity(expected, got), wrong
@@ -99,6 +112,8 @@ class Verifier:
         if (number := parse_quantity(reference)) is not None:
             got = parse_quantity(last_number(extracted) or "")
             return got is not None and got.value == number.value
+        if _NEGATION.search(extracted) and not _NEGATION.search(expected):
+            return False
         # A sentence may carry its answer at its end ("The opposite of hot is cold."); the tail of a longer
         # list is not that list.
         return extracted == expected or bool(re.search(rf"[^,\s] {re.escape(expected)}$", extracted))
@@ -174,6 +189,8 @@ class Verifier:
 
 
 def _same_quantity(expected: Quantity, got: Quantity) -> bool:
+    if expected.unit and got.unit and expected.unit != got.unit:
+        return False
     if expected.value == got.value:
         return True
     if expected.percent:  # only a reference in percent may also be met as a fraction

@@ -52,6 +52,23 @@ def answers():
         (r"x^2+1", r"The answer is $1 + x^2$.", True),
         (r"\{1,2\}", r"\boxed{\{2,1\}}", True),
         ("2 1/2", "The answer is 2.5", True),
+        ("14", "The answer is not 14.", False),
+        ("14", "The answer is 14 or 15", False),
+        ("15", "The answer is 14 or 15", False),
+        ("12 km", "The answer is 12 kg", False),
+        ("12 km", "The answer is 12 kilometers.", True),
+        ("12", "The answer is 12 kg", True),
+        ("10:30", "The answer is 20:60", False),
+        ("10:30", "10:30", True),
+        ("1 1/2", "1 1/2", True),
+        ("(1,2)", "(1,2)", True),
+        (r"\{1,2\}", r"\{2,1\}", True),
+        ("0.5", r"$\frac{1}{2}$", True),
+        ("0.5", r"so it is \frac{1}{2}.", True),
+        ("1024", "2^{10}", True),
+        ("1200", "1.2e3", True),
+        ("34", "Final answer: 34. I hope this helps!", True),
+        ("3.5", "The answer is 3.5. Done.", True),
         ("18", "no number here", False),
         ("18", "", False),
     ],
@@ -70,6 +87,40 @@ def test_math_answers_are_compared_as_mathematics(answers, reference, candidate,
 def test_a_choice_is_found_in_everyday_dress(answers, dress):
     assert answers.verify("choice", "B", dress).passed is True
     assert answers.verify("choice", "C", dress).passed is False
+
+
+@pytest.mark.parametrize(
+    ("reference", "candidate", "passed"),
+    [
+        ("A", "A dog has four legs.", False),
+        ("A", "A is right.", True),
+        ("B", "b", True),
+        ("B", "(b)", True),
+        ("B", "The answer is b.", True),
+        ("B", "The answer is not B.", False),
+        ("I", "i.e. nothing", False),
+    ],
+)
+def test_a_letter_is_no_article_and_may_be_small(answers, reference, candidate, passed):
+    assert answers.verify("choice", reference, candidate).passed is passed
+
+
+@pytest.mark.parametrize("text", ["Not Paris", "The answer is not Paris.", "It never was Paris"])
+def test_what_an_answer_denies_is_no_exact_answer(answers, text):
+    assert answers.verify("exact", "Paris", text).passed is False
+    assert answers.verify("exact", "Paris", "The city is Paris.").passed is True
+
+
+def test_the_reason_names_the_answer_and_not_the_sentence_after_it(answers):
+    verdict = answers.verify("math", "14", "Final answer: 34. I hope this helps!")
+    assert verdict.reason == "answer is 34, expected 14"
+
+
+def test_an_unknown_task_is_refused_and_numbers_are_taken_as_text(answers):
+    with pytest.raises(ValueError, match="task is 'banana'; use one of math, choice, exact, open"):
+        answers.verify("banana", "27", "27")
+    assert answers.verify("math", 27, "27").passed is True
+    assert answers.verify("math", "27", None).passed is False
 
 
 def test_the_last_box_is_read_with_its_nested_braces():
