@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from patchrl.arms import Arm, parse
-from patchrl.config import StudyConfig, load_config, to_toml
+from patchrl.config import StudyConfig, absolute_paths, load_config, to_toml
 from patchrl.errors import ConfigError, PatchRLError, RunError
 from patchrl.jobs import launch
 from patchrl.jobs.asking import Caps, calibrated, lab_example, play_settings, prompted, typed_example, writers_of
@@ -238,8 +238,12 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 def start(
     config: StudyConfig, runs_dir: Path | str | None = None, name: str | None = None, upto: str = "report"
 ) -> Run:
-    """Start a study in a process of its own and return at once."""
-    folder = RunFolder.create(runs_dir or default_runs_dir(), config, name)
+    """Start a study in a process of its own and return at once; raises ConfigError for what cannot work.
+
+    Nothing is written before the settings are checked. Paths in them are kept absolute: the worker runs elsewhere.
+    """
+    require_ready(config)
+    folder = RunFolder.create(runs_dir or default_runs_dir(), absolute_paths(config), name)
     launch.launch(folder, upto)
     return Run(folder)
 

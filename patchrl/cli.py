@@ -141,7 +141,6 @@ def _stage(options: argparse.Namespace) -> int:
     is_file = options.target.endswith((".toml", ".json")) or Path(options.target).is_file()
     if is_file or options.command == "run":
         config = load_config(options.target, options.set)
-        api.require_ready(config)
         run = api.start(config, runs_dir=options.runs_dir, name=options.name, upto=upto)
     else:
         if options.set or options.name:
@@ -279,7 +278,7 @@ def _list(runs_dir: str | None) -> int:
     rows = []
     for run in api.list_runs(runs_dir):
         status = run.status()
-        started = status.get("started")
+        started = status.get("first_started", status.get("started"))
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(started)) if started else "–"
         rows.append([run.id, when, views.describe_status(status).splitlines()[0][:90]])
     print(
@@ -349,7 +348,7 @@ def describe_check(found: dict[str, Any]) -> str:
     minutes = (
         "unknown for this backbone"
         if found["minutes"] is None
-        else f"about {found['minutes']:.0f} minutes on two CPU cores"
+        else f"{views.about_minutes(found['minutes'])} on two CPU cores"
     )
     ram = "unknown for this backbone" if found["ram_mb"] is None else f"about {found['ram_mb']:.0f} MB or more"
     lines += [f"time      {minutes}", f"disk      about {found['disk_mb']:.0f} MB", f"RAM       {ram}"]

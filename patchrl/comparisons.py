@@ -27,7 +27,7 @@ class Comparison:
     """Arm `a` against arm `b` on `target` or `general`; differences a − b are fractions.
 
     `p_holm` decides the verdict (what `a` is, seen from `b`); `detectable` is the smallest true difference
-    that a study of this size would have called with 80 % power. `over_seeds` is False with a single seed: then
+    that a study of this size would have called with 80 % power (None where nothing varied). `over_seeds` is False with a single seed: then
     the interval and p-value speak of the items only.
     """
 
@@ -38,7 +38,7 @@ class Comparison:
     ci95: tuple[float, float]
     p: float
     p_holm: float
-    detectable: float
+    detectable: float | None
     verdict: Verdict
     over_seeds: bool
 
@@ -92,7 +92,7 @@ def compare(
             ci95=_ci95(test),
             p=test.p,
             p_holm=p_holm,
-            detectable=detectable_difference(test.error, test.freedom, level / len(pairs)),
+            detectable=detectable_difference(test.error, test.freedom, level / len(pairs)) if test.error else None,
             verdict="cannot tell" if p_holm >= level else "better" if test.difference > 0 else "worse",
             over_seeds=len(arms[a]) > 1,
         )
@@ -140,7 +140,7 @@ def _differences(a: Sequence[Correct], b: Sequence[Correct], on: str) -> list[np
 
 def as_dicts(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     """The `comparisons` of `result.json`: the method in words, the study's detectable difference, and every pair."""
-    largest = {on: [c.detectable for c in comparisons if c.on == on] for on in KINDS}
+    largest = {on: [c.detectable for c in comparisons if c.on == on and c.detectable is not None] for on in KINDS}
     return {
         "method": METHOD,
         "level": LEVEL,

@@ -294,6 +294,27 @@ def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
     return resolve(apply_overrides(values, overrides))
 
 
+def absolute_paths(config: StudyConfig) -> StudyConfig:
+    """The config with every file and folder it names, and that is there, by its absolute path."""
+
+    def found(name: str) -> str:
+        path = Path(name)
+        return str(path.resolve()) if path.exists() and not path.is_absolute() else name
+
+    named = {
+        "backbone": ("model",) if config.backbone.model != "nano" else (),
+        "data": ("dataset",),
+        "reward": ("embedder",),
+        "finetune": ("replay_data",),
+    }
+    sections = {
+        name: getattr(config, name).model_copy(update={key: found(getattr(getattr(config, name), key)) for key in keys})
+        for name, keys in named.items()
+    }
+    general = tuple(name if name == "nano" else found(name) for name in config.evaluate.general)
+    return config.model_copy(update=sections | {"evaluate": config.evaluate.model_copy(update={"general": general})})
+
+
 def to_toml(config: StudyConfig) -> str:
     """The config as TOML with only what differs from the defaults; `load_config` reads it back."""
     lines: list[str] = []

@@ -30,6 +30,7 @@ PANELS = (
     ("loss", "Loss", "loss", False),
     ("step_seconds", "Step time", "seconds", False),
 )
+SIGNED = ("loss",)  # may lie below zero
 X_AXES = {"step": "step", "samples": "rewrites sampled", "time": "minutes"}
 
 
@@ -99,7 +100,10 @@ def training_figures(
                     title,
                     X_AXES[x],
                     unit,
-                    yaxis={"type": "log" if log_y else "linear"},
+                    yaxis={
+                        "type": "log" if log_y else "linear",
+                        "rangemode": "normal" if name in SIGNED else "nonnegative",
+                    },
                     showlegend=len(lines) > 1,
                     height=280 if len(lines) > 1 else 250,
                 ),
@@ -151,7 +155,7 @@ def _band(xs: list[float], ys: list[float | None], spread: list[float | None], l
         "showlegend": False,
         "legendgroup": line.name,
         "x": [x for x, _, _ in known] + [x for x, _, _ in reversed(known)],
-        "y": [significant(y + s) for _, y, s in known] + [significant(y - s) for _, y, s in reversed(known)],
+        "y": [significant(y + s) for _, y, s in known] + [significant(max(0.0, y - s)) for _, y, s in reversed(known)],
     }
 
 

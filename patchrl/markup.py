@@ -175,4 +175,5 @@ ins{background:rgba(0,158,115,.22);text-decoration:underline;text-decoration-thi
 .scroll{overflow-x:auto}table.plain{border-collapse:collapse;width:100%;font-size:.92em}table.plain th{text-align:left;font-weight:600}
 table.plain,table.plain thead,table.plain tbody,table.plain tr{border:0!important}
 table.plain td,table.plain th{padding:6px 10px;border:0!important;border-bottom:1px solid rgba(128,128,128,.3)!important;white-space:nowrap;font-variant-numeric:tabular-nums}
+table.plain th{white-space:normal;vertical-align:bottom}
 """

@@ -27,7 +27,7 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
 
     `ok` without problems; minutes and RAM are None where nothing is known about the backbone.
     """
-    problems = [*backbone_problems(config.backbone.model)]
+    problems, warnings = [*backbone_problems(config.backbone.model)], rate_warnings(config)
     found: dict[str, Any] = {
         "rows": None,
         "kept": 0,
@@ -54,6 +54,7 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
         backbone = config.backbone
         found["tokens"] = formatted_example(backbone.model, backbone.revision, first.question, first.solution)
         problems += size_problems(config, len(data.train), len(data.eval))
+        warnings += short_warnings(config, len(data.train), len(data.eval))
     problems += replay_problems(config)
     general = 0
     for name in config.evaluate.general:
@@ -65,7 +66,7 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
     return found | {
         "ok": not problems,
         "problems": problems,
-        "warnings": rate_warnings(config),
+        "warnings": warnings,
         "general_items": general,
         "minutes": estimated_minutes(config) if nano else None,
         "disk_mb": estimated_megabytes(config),
@@ -123,6 +124,19 @@ def replay_problems(config: StudyConfig) -> list[str]:
     except PatchRLError as error:
         return [f"finetune.replay_data: {error}"]
     return []
+
+
+def short_warnings(config: StudyConfig, train: int, held_out: int) -> list[str]:
+    """Fewer rows than the settings ask for."""
+    asked = (
+        ("train_size", train, config.data.train_size, "all of them are used"),
+        ("eval_size", held_out, config.data.eval_size, "intervals will be wide"),
+    )
+    return [
+        f"data.{name}: {wanted} rows are asked for and {there} are there; {so}."
+        for name, there, wanted, so in asked
+        if there < wanted
+    ]
 
 
 def rate_warnings(config: StudyConfig) -> list[str]:

@@ -174,6 +174,8 @@ def comparison_sentence(comparison: dict[str, Any]) -> str:
     low, high = comparison["ci95"]
     alone = ", too little after correction for all comparisons" if low > 0 or high < 0 else ""
     would = _percent(comparison["detectable"])
+    if comparison["detectable"] is None:
+        return f"Cannot tell {a} from {b} on {on}: no answer differs, or the items are too few to say."
     return f"Cannot tell {a} from {b} on {on}: {by} points{alone}; a difference of {would} would have shown."
 
 
@@ -251,6 +253,11 @@ def format_seconds(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def about_minutes(minutes: float) -> str:
+    """An estimate in words."""
+    return "under a minute" if minutes < 1 else f"about {minutes:.0f} minutes"
+
+
 def describe_status(status: dict[str, Any]) -> str:
     """One line for a terminal or a page: state, where it is, how far, how long still."""
     where = " · ".join(
@@ -273,6 +280,7 @@ def describe_status(status: dict[str, Any]) -> str:
     if status.get("error"):
         return f"{status['state']}: {status['error']}"
     took = (status.get("finished") or time.time()) - status["started"] if status.get("started") else None
+    took = took if took is None else took + status.get("worked", 0.0)  # earlier goes of a resumed run
     return f"{status['state']} after {format_seconds(took)}" if took else status["state"]
 
 

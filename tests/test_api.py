@@ -193,3 +193,21 @@ def test_a_deleted_run_folder_is_no_run(runs_dir):
     shutil.rmtree(folder.path)
     with pytest.raises(RunError, match="is not in"):
         api.open_run(folder.id)
+
+
+def test_a_relative_data_path_is_found_by_the_worker(runs_dir, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        {"question": f"What is {n} + 1?", "solution": f"{n} + 1 = {n + 1}", "answer": str(n + 1)} for n in range(40)
+    ]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    config = resolve({"data": {"dataset": "mine.jsonl"}, "evaluate": {"general": ["mine.jsonl"]}})
+    made = api.start(config, upto="scan")
+    assert made.config.data.dataset == str(tmp_path / "mine.jsonl") == made.config.evaluate.general[0]
+    assert made.wait(timeout=120)["state"] == "done", made.status()
+
+
+def test_what_cannot_work_leaves_no_run_behind(runs_dir):
+    with pytest.raises(ConfigError, match=r"nowhere\.jsonl"):
+        api.run(resolve({"data": {"dataset": "nowhere.jsonl"}}))
+    assert api.list_runs() == []

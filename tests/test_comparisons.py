@@ -71,7 +71,7 @@ def test_a_clear_difference_is_called_and_its_direction_is_right():
 def test_identical_arms_cannot_be_told_apart():
     base = answers(np.random.default_rng(0), 50, 0.5, 0.9)
     got = compared(base, {"expert": [base, base], "rl": [base, base]})["rl", "expert", "general"]
-    assert (got.difference, got.p, got.verdict, got.detectable) == (0.0, 1.0, "cannot tell", 0.0)
+    assert (got.difference, got.p, got.verdict, got.detectable) == (0.0, 1.0, "cannot tell", None)
 
 
 def test_three_items_that_all_changed_prove_nothing():

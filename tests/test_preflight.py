@@ -58,3 +58,16 @@ def test_more_arms_and_more_rates_take_more_time_but_shared_rows_are_counted_onc
     assert minutes("best-of-k", "best-of-k+dft") - minutes("best-of-k") < minutes("best-of-k") - minutes()
     assert minutes(learning_rate=[1e-4, 1e-3]) > 1.5 * minutes()
     assert minutes("self-resampled") > 2 * minutes("self")
+
+
+def test_fewer_rows_than_asked_for_are_said(tmp_path):
+    rows = [
+        {"question": f"What is {n} + 1?", "solution": f"{n} + 1 = {n + 1}", "answer": str(n + 1)} for n in range(40)
+    ]
+    (tmp_path / "short.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    found = preflight(
+        resolve({"data": {"dataset": str(tmp_path / "short.jsonl"), "train_size": 512, "eval_size": 300}})
+    )
+    assert found["ok"]
+    assert "data.train_size: 512 rows are asked for and 30 are there" in found["warnings"][0]
+    assert "intervals will be wide" in found["warnings"][1]

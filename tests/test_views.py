@@ -71,3 +71,9 @@ def test_of_many_arms_only_the_comparisons_with_rl_are_told_first():
     )
     assert len(views.comparison_rows(made)) == 3
     assert views.detectable_sentence(result()) == ""
+
+
+def test_a_resumed_run_took_all_its_goes_together():
+    status = {"state": "done", "started": 100.0, "finished": 117.0, "worked": 43.0}
+    assert views.describe_status(status) == "done after 1 min 00 s"
+    assert views.about_minutes(0.5) == "under a minute"

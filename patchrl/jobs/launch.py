@@ -67,7 +67,12 @@ def _launch(folder: RunFolder, upto: str) -> None:
         "seed": None,
         "arm": None,
     }
+    before = folder.read_json(folder.status) or {}
+    worked = before.get("worked", 0.0)
+    if before.get("started"):
+        worked += (before.get("finished") or before.get("updated") or before["started"]) - before["started"]
     queued |= {"done": 0, "total": 0, "note": "", "eta_seconds": None, "started": now, "updated": now}
+    queued |= {"worked": worked, "first_started": before.get("first_started") or before.get("started") or now}
     queued |= {"finished": None, "exit_code": None, "error": None}
     # Written before the worker starts: from then on the worker alone writes it.
     folder.write_json(folder.status, queued)

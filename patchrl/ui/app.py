@@ -36,7 +36,7 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
         gr.HTML(TITLE, elem_id="title")
         with gr.Row(elem_id="controls"):
             session.run = gr.Dropdown(
-                [], value=None, label="Run", info="Everything below shows this run.", allow_custom_value=True,
+                [], value=None, label="Run", info="Results below are of this run; settings are of the next.", allow_custom_value=True,
                 elem_id="run", scale=3,
             )  # fmt: skip
             stop = gr.Button("Stop & save", elem_id="stop", scale=1)
@@ -82,7 +82,6 @@ def _wire_buttons(
                 return gr.update(choices=session.choices(), value=going), ""
             try:
                 config = setup.allowed(form.config(values), session.limits)
-                api.require_ready(config)
                 run = api.start(config, runs_dir=session.runs_dir, upto=upto)
             except PatchRLError as error:
                 gr.Warning(str(error))

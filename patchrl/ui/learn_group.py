@@ -27,7 +27,10 @@ TRIES = (
         "Make A's answer wrong",
         "Raise the last number of A by one: the gate closes, and how well it reads no longer counts.",
     ),
-    ("Copy A into B", "Two equal texts tie in alignment, and neither adds variety."),
+    (
+        "Copy A into B",
+        "Two equal texts get the same reward: passing both, they tie in alignment, and neither adds variety.",
+    ),
     ("Cut A to its bare answer", "The gate checks the equations that are written, not that there are any."),
 )
 

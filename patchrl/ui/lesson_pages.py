@@ -63,8 +63,9 @@ def what_sft_does(lesson: Lesson) -> str:
     <div class="tiles">{tile("Word problems, right", percent(base["target"]), percent(expert["target"]["mean"]), "the task it was fine-tuned on")}
     {tile("General skills, right", percent(base["general"]), percent(expert["general"]["mean"]), "never touched by the fine-tuning data")}
     {tile(f"General answers that begin with “{lesson.mark}”", percent(lesson.marked("base")), percent(lesson.marked("expert")), "the word the expert begins with")}</div>
-    <p>It learned the task and <b>forgot {100 * expert["forgetting"]["absolute"]:.1f} points</b> of what it could do before:
-    of the {right_before} general questions it had right, {len(lesson.lost("expert"))} are wrong now. One from each of the skills
+    <p>It learned the task and <b>forgot {100 * expert["forgetting"]["absolute"]:.1f} points</b> of what it could do before
+    (the mean over the skills, each counting the same). Of the {right_before} general questions it had right,
+    {len(lesson.lost("expert"))} are wrong now. One from each of the skills
     that lost most:</p>{pairs}</div>"""
 
 

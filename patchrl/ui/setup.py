@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import api, figures, markup
+from patchrl import api, figures, markup, views
 from patchrl.config import StudyConfig, resolve, to_toml
 from patchrl.data import PRESETS as DATA_PRESETS
 from patchrl.errors import ConfigError, PatchRLError
@@ -156,7 +156,7 @@ def preflight_card(found: dict[str, Any]) -> str:
         minutes = (
             "unknown for this backbone"
             if found["minutes"] is None
-            else f"about {found['minutes']:.0f} min on two CPU cores"
+            else f"{views.about_minutes(found['minutes'])} on two CPU cores"
         )
         facts = [
             ["Rows", f"{found['rows']['train']} to train on, {found['rows']['eval']} held out"],
