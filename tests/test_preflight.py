@@ -1,3 +1,5 @@
+import json
+
 from patchrl.config import resolve
 from patchrl.preflight import preflight
 
