@@ -9,7 +9,7 @@ import pytest
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 QUICK = "Quick look: under a minute, too short for the effect"
-STEPS = 12  # enough to be stopped in the middle
+STEPS = 60  # so many that Stop comes in the middle on a fast machine too
 
 
 @pytest.fixture
@@ -45,8 +45,8 @@ def test_a_study_is_stopped_resumed_and_read_and_survives_reload_and_restart(set
     curve = page.locator("[data-chart=reward] .main-svg").first
     curve.wait_for(timeout=90_000)
     playwright.expect(page.locator("#group")).to_contain_text("Newest group")
-    shots(page, "story-2-running")
     page.locator("#stop").click()
+    shots(page, "story-2-running")
     says(page, "stopped after")
     runs = list(server.runs_dir.glob("nano-quick-*"))
     assert len(runs) == 1
