@@ -260,7 +260,8 @@ def run(
 ) -> Run:
     """Run a study to its end and return it; with `wait=False` return once it is started.
 
-    Raises RunError with the reason when it was waited for and did not finish.
+    Raises ConfigError for what cannot work, before anything is written, and RunError with the reason when it
+    was waited for and did not finish.
     """
     settings = config if isinstance(config, StudyConfig) else load_config(config, list(overrides))
     made = start(settings, runs_dir, name, upto)
