@@ -1,6 +1,8 @@
-"""Launch the PatchRL app."""
+"""Launch the PatchRL app: `python app.py [--port N]`, the same as `patchrl ui`."""
 
-from patchrl.ui.app import launch
+import sys
+
+from patchrl.cli import main
 
 if __name__ == "__main__":
-    launch()
+    sys.exit(main(["ui", *sys.argv[1:]]))

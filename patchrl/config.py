@@ -106,6 +106,12 @@ class RewardSection(Section):
     diversity_scale: Literal["paper", "group"] = setting(
         "paper", "Diversity scale", "`paper`: raw marginal diversity; `group`: divided by the group's own diversity."
     )
+    bf16_scoring: bool = setting(
+        False,
+        "bfloat16 scoring",
+        "Score rollouts under bfloat16: about three times faster and within 0.01 nats, which can swap near ties. "
+        "Weights loaded in bfloat16 are scored so anyway.",
+    )
     embedder: str = setting(
         "backbone",
         "Embeddings",

@@ -19,6 +19,8 @@ from patchrl.tasks import extract_reference, parse_quantity
 from patchrl.types import EvalItem, Example, Task
 
 PRESETS = {"nano-foreign": "foreign", "nano-mild": "mild"}
+PRESET_COLUMNS = {"question": "question", "solution": "solution", "answer": "reference"}
+PRESET_TASK: Task = "math"
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
 MAX_BYTES, MAX_ROWS, MAX_CELL = 200 * 2**20, 2_000_000, 100_000
 MIN_ROWS = 16
@@ -49,10 +51,13 @@ def load_examples(section: DataSection) -> LoadedData:
     if section.dataset in PRESETS:
         from patchrl.nano import world
 
+        fixed = {"task": PRESET_TASK, **{f"{role}_column": name for role, name in PRESET_COLUMNS.items()}}
+        for name, value in fixed.items():
+            if getattr(section, name) not in (None, value):
+                raise DataError(f"data.{name}: of {section.dataset} it is always {value!r}; leave the setting empty.")
         train = world.downstream_examples(PRESETS[section.dataset], section.train_size)
         items = world.downstream_eval(section.eval_size)
-        columns = {"question": "question", "solution": "solution", "answer": "reference"}
-        return LoadedData(train, items, len(train) + len(items), {}, columns, "math")
+        return LoadedData(train, items, len(train) + len(items), {}, PRESET_COLUMNS, PRESET_TASK)
     rows = _read_rows(section)
     columns = detect_columns(rows, section)
     task = section.task or _detect_task(rows, columns)

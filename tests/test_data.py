@@ -95,6 +95,12 @@ def test_a_name_that_is_neither_file_nor_hub_id_is_refused():
         load_examples(section("no such thing!"))
 
 
+def test_a_setting_that_a_preset_could_not_follow_is_refused():
+    with pytest.raises(DataError, match="data.task: of nano-foreign it is always 'math'"):
+        load_examples(section("nano-foreign", task="open"))
+    assert load_examples(section("nano-foreign", task="math")).task == "math"
+
+
 def test_eval_items_need_question_and_answer(tmp_path):
     path = jsonl(tmp_path / "skills.jsonl", [{"question": "Capital of France?", "answer": "Paris"}, {"question": "x"}])
     with pytest.raises(DataError, match="row 2"):

@@ -82,7 +82,7 @@ class GatedReward:
         examples = [Example(*values) for values in zip(*(columns[name] for name in COLUMNS), strict=True)]
         ids = [backbone.completion_ids(c) for c in completion_ids]
         texts = [backbone.decode(c) for c in ids]
-        scores = backbone.score(questions, ids)
+        scores = backbone.score(questions, ids, bf16=self.section.bf16_scoring)
         embeddings_ND = self.gate.embedder.embed(texts, scores)
         verdicts = self.gate.check(examples, texts, embeddings_ND)
         parts: dict[str, list[float | None]] = {"consistency": [], "alignment": [], "diversity": []}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import json
 import multiprocessing
 import os
@@ -168,16 +169,17 @@ class Steps:
         return False
 
 
-def share_of_step(name: str, backbone: Backbone, steps: int) -> dict:
+def share_of_step(name: str, make: Callable[[], Backbone], steps: int, bf16: bool) -> dict:
     """(b): seconds in the reward over seconds of the whole GRPO step, medians after the first step."""
-    recorder = Steps()
+    recorder, backbone = Steps(), make()
     settings = {"steps": steps, "prompts_per_step": PROMPTS, "group_size": GROUP}
-    config = resolve({"rewriter": settings})
+    config = resolve({"rewriter": settings, "reward": {"bf16_scoring": bf16}})
     with tempfile.TemporaryDirectory() as folder, Gate(config, backbone) as gate:
         train_rewriter(config, gate, world.downstream_examples("foreign", 64), 0, Path(folder), recorder)
     shares = [e["reward_seconds"] / e["step_seconds"] for e in recorder.events[1:]]
     return {
         "model": name,
+        "scoring": "bf16" if bf16 else "float32",
         "reward_s": round(statistics.median(e["reward_seconds"] for e in recorder.events[1:]), 3),
         "step_s": round(statistics.median(e["step_seconds"] for e in recorder.events[1:]), 3),
         "share": round(statistics.median(shares), 4),
@@ -185,9 +187,12 @@ def share_of_step(name: str, backbone: Backbone, steps: int) -> dict:
 
 
 def _scoring_memory(pipe, name: str, scorer: str, questions: list[str], completions: list[list[int]]) -> None:
-    """Child: peak memory of policy and scorer together, from before the first weight is loaded."""
+    """Child: peak memory of policy and scorer together, from before the first weight is loaded.
 
-    def work() -> None:
+    What libraries load on first use is no scorer's, so a small model is scored before.
+    """
+
+    def work(name: str = name) -> None:
         policy = MODELS[name]()
         lora = LoraConfig(r=16, target_modules="all-linear", task_type="CAUSAL_LM")
         policy.model = get_peft_model(policy.model, lora)
@@ -200,6 +205,8 @@ def _scoring_memory(pipe, name: str, scorer: str, questions: list[str], completi
             for question, ids in zip(questions, completions, strict=True):
                 sequential_score(copy, question, ids)
 
+    work("nano")
+    gc.collect()
     pipe.send(peak_memory(work))
 
 
@@ -222,7 +229,7 @@ def shared_backbone(name: str, questions: list[str], completions: list[list[int]
 
 
 MODELS = {"nano": nano, "llama-54M": llama_54m}
-TRAIN_STEPS = {"nano": 8, "llama-54M": 2}
+TRAIN_STEPS = {"nano": 8, "llama-54M": 3}
 
 
 def measurements() -> Iterator[tuple[str, Callable[[], dict]]]:
@@ -231,7 +238,8 @@ def measurements() -> Iterator[tuple[str, Callable[[], dict]]]:
     for name, make in MODELS.items():
         yield "(a) scoring", partial(scoring, name, make(), questions, completions)
     for name, make in MODELS.items():
-        yield "(b) share of a GRPO step", partial(share_of_step, name, make(), TRAIN_STEPS[name])
+        for bf16 in (False, True):
+            yield "(b) share of a GRPO step", partial(share_of_step, name, make, TRAIN_STEPS[name], bf16)
     for name in MODELS:
         yield "(c) one backbone", partial(shared_backbone, name, questions, completions)
     yield "(d) 150k vocabulary, 32 × 512 tokens", large_vocabulary

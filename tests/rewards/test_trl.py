@@ -104,6 +104,15 @@ def test_several_generation_batches_a_step_change_no_reward_and_are_all_counted(
     assert sum(s["failed_groups"] for s in steps) == sum(s["unscorable_groups"] for s in steps) == 1
 
 
+def test_bfloat16_scoring_moves_nll_by_its_rounding_and_changes_no_verdict(plain, tmp_path):
+    with fixed_rollouts():
+        recorder = train(tmp_path, "reward.bf16_scoring=true")
+    steps, exact = ([e for e in events if e["kind"] == "train"] for events in (recorder.events, plain[1]))
+    assert [s["consistency"] for s in steps] == [e["consistency"] for e in exact]
+    assert [s["nll"] for s in steps] == pytest.approx([e["nll"] for e in exact], abs=0.05)
+    assert [s["nll"] for s in steps] != [e["nll"] for e in exact]
+
+
 def test_an_evaluation_scores_whole_groups_and_is_no_part_of_the_step(plain, tmp_path):
     class Evaluating(GRPOTrainer):
         def train(self, *args, **options):
