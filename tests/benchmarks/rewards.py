@@ -172,7 +172,7 @@ class Steps:
 def share_of_step(name: str, make: Callable[[], Backbone], steps: int, bf16: bool) -> dict:
     """(b): seconds in the reward over seconds of the whole GRPO step, medians after the first step."""
     recorder, backbone = Steps(), make()
-    settings = {"steps": steps, "prompts_per_step": PROMPTS, "group_size": GROUP}
+    settings = {"steps": steps, "prompts_per_step": PROMPTS, "group_size": GROUP, "microbatch_size": 16}
     config = resolve({"rewriter": settings, "reward": {"bf16_scoring": bf16}})
     with tempfile.TemporaryDirectory() as folder, Gate(config, backbone) as gate:
         train_rewriter(config, gate, world.downstream_examples("foreign", 64), 0, Path(folder), recorder)
