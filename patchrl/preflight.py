@@ -10,7 +10,7 @@ from patchrl.config import StudyConfig, names_a_file
 from patchrl.data import HUB_ID, load_eval_items, load_examples, load_questions
 from patchrl.errors import PatchRLError
 from patchrl.formatted import formatted_example
-from patchrl.harness.names import OWN, expand, name_problems
+from patchrl.harness.names import OWN, expand, harness_names, name_problems
 
 # Measured with examples/nano.toml on two CPU cores: seconds per sampled rewrite, per fine-tuning
 # example, and per evaluated item.
@@ -172,7 +172,8 @@ def estimated_minutes(config: StudyConfig) -> float:
     rates = len(config.finetune.learning_rate)
     rewrites += size * k * rates * (config.finetune.epochs - 1) * sum(SOURCES[arm.source].resampled for arm in arms)
     tuned = size * config.finetune.epochs * len(arms) * rates
-    items = (config.data.eval_size + config.evaluate.general_size) * len(arms) * rates
+    harness = len(harness_names((*config.evaluate.target, *config.evaluate.general))) * config.evaluate.limit
+    items = (config.data.eval_size + config.evaluate.general_size + harness) * len(arms) * rates
     per_seed = rewrites * SECONDS_PER_REWRITE + tuned * SECONDS_PER_EXAMPLE + items * SECONDS_PER_ITEM
     return (START_SECONDS + per_seed * len(config.study.seeds)) / 60
 

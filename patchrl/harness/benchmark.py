@@ -12,6 +12,7 @@ from typing import Any
 from lm_eval.api.task import Task
 from lm_eval.tasks import TaskManager
 
+from patchrl import tasks, verify
 from patchrl.config import EvaluateSection
 from patchrl.errors import ConfigError, DataError
 from patchrl.harness.index import manager_for
@@ -19,6 +20,7 @@ from patchrl.harness.names import harness_names, task_folders
 
 # Of a task's scores per item, the one that is reported: what its leaderboards report, else its first.
 PREFERRED = ("passed", "acc_norm", "exact_match", "acc", "prompt_level_strict_acc")
+JUDGE = (verify, tasks)  # what decides on `passed`, PatchRL's own score
 FEWSHOT_SEED = 1234  # the harness's own
 
 
@@ -35,15 +37,17 @@ class Leaf:
         return self.task.task_name
 
     def settings(self) -> dict[str, Any]:
-        """What decides its scores beside the weights: version, configuration (functions by their source), documents."""
+        """What decides its scores beside the weights: version, configuration (functions by source), documents, judge."""
         config = self.task.dump_config()
         config.get("metadata", {}).pop("config_source", None)
         docs = self.task.eval_docs
         content = json.dumps([docs[i] for i in self.items], sort_keys=True, default=str)
+        judge = "".join(map(inspect.getsource, JUDGE)) if self.score == PREFERRED[0] else ""
         return {
             "version": str(self.task.VERSION),
             "config": json.loads(json.dumps(config, sort_keys=True, default=_source)),
             "documents": hashlib.sha256(content.encode()).hexdigest(),
+            "judge": hashlib.sha256(judge.encode()).hexdigest(),
         }
 
 
@@ -64,7 +68,11 @@ def load_benchmarks(section: EvaluateSection) -> list[tuple[str, Benchmark]]:
     if not asked:
         return []
     manager = manager_for([name for _, name in asked], task_folders(section.tasks_folder))
-    return [(kind, _load(kind, name, manager, section.limit)) for kind, name in asked]
+    found = [(kind, _load(kind, name, manager, section.limit)) for kind, name in asked]
+    names = {kind: {leaf.name for of, b in found if of == kind for leaf in b.leaves} for kind in ("target", "general")}
+    if both := sorted(names["target"] & names["general"]):
+        raise ConfigError(f"evaluate.general: {both[0]} is part of evaluate.target too; name tasks without it.")
+    return found
 
 
 def _load(kind: str, name: str, manager: TaskManager, limit: int) -> Benchmark:

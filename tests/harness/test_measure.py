@@ -268,6 +268,13 @@ def test_a_task_without_a_score_per_item_is_refused():
     ) == ("acc_norm")
 
 
+def test_a_task_that_is_trained_for_is_refused_as_part_of_a_general_group(tmp_path):
+    (tmp_path / "both.yaml").write_text("group: both\ntask: [patchrl_nano]\n")
+    section = resolve({"evaluate": {"target": ["patchrl_nano"], "general": ["both"], "tasks_folder": str(tmp_path)}})
+    with pytest.raises(ConfigError, match="patchrl_nano::add is part of"):
+        load_benchmarks(section.evaluate)
+
+
 def test_a_data_set_that_cannot_be_fetched_is_told_with_its_task(monkeypatch):
     hub.serve(monkeypatch)
     with pytest.raises(DataError, match=r"harness task 'patchrl_svamp' could not be loaded"):

@@ -7,6 +7,7 @@ import pytest
 from patchrl.backbone import Backbone
 from patchrl.config import absolute_paths, resolve
 from patchrl.errors import ConfigError, StopRequested
+from patchrl.nano import world
 from patchrl.runs.folder import RunFolder
 from patchrl.runs.recorder import RunRecorder
 from patchrl.study import Study, run_study
@@ -46,9 +47,8 @@ def test_harness_tasks_go_through_to_the_result_with_intervals_and_a_bar_of_thei
     run_study(config, folder, RunRecorder(folder))
     result = json.loads(folder.result.read_text(encoding="utf-8"))
     base, expert = result["base"], result["arms"]["expert"]
-    assert set(base["by_task"]) == {"target/sums", "general/patchrl_nano"} | {
-        row["task"] for row in rows(folder, folder.base()) if row["id"].count("-") == 1 and "::" not in row["id"]
-    } - {"target/sums"}
+    skills = {f"general/{skill}" for skill in world.SKILLS}
+    assert set(base["by_task"]) == {"target/sums", "general/patchrl_nano", *skills}
     assert base["by_task"]["target/sums"] == base["target"] > 0.8
     assert expert["target"]["ci95"] and expert["forgetting"]["ci95"]
     for home in (folder.base(), folder.arm("expert", 0)):
