@@ -211,14 +211,36 @@ def test_settings_and_documents_are_part_of_what_is_kept(tmp_path, nano):
     assert len(list((tmp_path / "kept").rglob("*.json"))) == 4
 
 
-def test_answers_are_greedy_cut_at_the_stop_and_a_clipped_one_is_no_answer(tmp_path, nano):
+def sums(tmp_path, nano, tokens, **wanted):
+    """What a task with these generation settings gets for eight sums, and the whole greedy answers to them."""
     rows = [{"question": f"Add {n} and 11.", "answer": str(n + 11)} for n in range(20, 28)]
-    wanted = {"until": ["9"], "do_sample": True, "temperature": 3.0, "max_gen_toks": 3}
-    found = answered(own_task(tmp_path, rows, generation_kwargs=wanted), nano, tmp_path / "kept", tokens=3)
-    (whole,) = zip(*nano.generate([row["question"] for row in rows], max_new_tokens=3), strict=True)
-    assert [row["answer"] for row in found] == [generation.text.split("9")[0] for generation in whole]
-    clipped = [g.clipped and "9" not in g.text for g in whole]
-    assert [row["no_answer"] for row in found] == clipped and any(clipped)
+    found = answered(own_task(tmp_path, rows, generation_kwargs=wanted), nano, tmp_path / "kept", tokens=tokens)
+    return found, [group[0] for group in nano.generate([row["question"] for row in rows], max_new_tokens=tokens)]
+
+
+def test_answers_are_greedy_whatever_the_task_says_and_no_answer_where_they_are_clipped(tmp_path, nano):
+    found, whole = sums(tmp_path, nano, 3, until=[], do_sample=True, temperature=3.0, max_gen_toks=2)
+    assert [row["answer"] for row in found] == [generation.text for generation in whole]
+    assert all(generation.clipped for generation in whole) and all(row["no_answer"] for row in found)
+
+
+def test_answers_are_cut_at_the_first_stop_sequence_which_is_no_clipping(tmp_path, nano):
+    found, whole = sums(tmp_path, nano, 3, until=["!", " "])
+    assert all(" " in generation.text and generation.clipped for generation in whole)
+    assert [row["answer"] for row in found] == [generation.text.split(" ")[0] for generation in whole]
+    assert not any(row["no_answer"] for row in found)
+    found, whole = sums(tmp_path, nano, 48, until=[".", " "])
+    assert all({".", " "} <= set(generation.text) for generation in whole)
+    assert [row["answer"] for row in found] == [generation.text.split(" ")[0] for generation in whole]
+
+
+def test_a_batch_ends_when_every_row_has_ended_or_holds_a_stop(nano):
+    watch = HarnessModel(nano, 8, lambda done, total: None)._until(["kiwi"])
+    stop, other = (nano.completion_ids(text)[:8] for text in ("kiwi " * 8, "apple " * 8))
+    ended = [*other[:7], nano.tokenizer.eos_token_id]
+    assert "kiwi" in nano.tokenizer.decode(stop) and len(other) == 8
+    assert watch(torch.tensor([stop, ended])) and not watch(torch.tensor([stop, other]))
+    assert not watch(torch.tensor([stop[:7]]))  # it looks at every eighth token only
 
 
 def test_prompts_longer_than_the_context_are_shortened_and_told(tmp_path, nano):
