@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -11,7 +12,7 @@ from lm_eval.evaluator import evaluate
 from patchrl.backbone import Backbone
 from patchrl.errors import ConfigError
 from patchrl.harness.benchmark import FEWSHOT_SEED, Benchmark, Leaf, chosen
-from patchrl.harness.model import HarnessModel, Progress
+from patchrl.harness.model import HarnessModel
 from patchrl.runs.evaluations import Evaluations, Key
 from patchrl.types import Recorder
 
@@ -27,7 +28,6 @@ def measure(
     max_new_tokens: int,
     evaluations: Evaluations,
     recorder: Recorder,
-    on_progress: Progress,
 ) -> list[Row]:
     """A prediction row for each item, without its `task`; leaves that these weights answered before are read back.
 
@@ -37,7 +37,7 @@ def measure(
     kept = {name: evaluations.get(key) for name, key in keys.items()}
     missing = [leaf for leaf in benchmark.leaves if kept[leaf.name] is None]
     if missing:
-        model = HarnessModel(backbone, max_new_tokens, on_progress)
+        model = HarnessModel(backbone, max_new_tokens, partial(recorder.progress, note=benchmark.name))
         for name, rows in _ask(missing, model).items():
             evaluations.put(keys[name], rows)
             kept[name] = rows

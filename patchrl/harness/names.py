@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from patchrl.config import StudyConfig, names_a_file
+from patchrl.errors import ConfigError
 
 # An instruction-tuned backbone answers in prose, which the harness's own string matches on GSM8K and MATH miss, and
 # it has no SVAMP: these three are task files of PatchRL, judged by its verifier.
@@ -56,9 +57,10 @@ def name_problems(config: StudyConfig) -> list[str]:
     if find_spec("lm_eval") is None:
         first = (*asked["target"], *asked["general"])[0]
         return [*problems, f"evaluate: {first!r} is a task of lm-evaluation-harness, which is missing: {INSTALL}."]
-    unknown = unknown_names((*asked["target"], *asked["general"]), section.tasks_folder)
-    if isinstance(unknown, str):
-        return [*problems, f"evaluate: lm-evaluation-harness could not list its tasks: {unknown}"]
+    try:
+        unknown = unknown_names((*asked["target"], *asked["general"]), section.tasks_folder)
+    except ConfigError as error:
+        return [*problems, str(error)]
     for kind, names in asked.items():
         for name in names:
             if name in unknown:
@@ -70,16 +72,20 @@ def name_problems(config: StudyConfig) -> list[str]:
     return problems
 
 
-def unknown_names(names: Iterable[str], folder: str) -> dict[str, list[str]] | str:
-    """The names that no task, group or tag has, with up to three near ones; a text says why it cannot be told."""
+def unknown_names(names: Iterable[str], folder: str) -> dict[str, list[str]]:
+    """The names that no task, group or tag has, each with up to three near ones.
+
+    Raises ConfigError where the harness cannot be asked.
+    """
     question = json.dumps({"names": list(names), "folders": task_folders(folder)})
+    # -P keeps this package's folder off the path of the other process.
+    command = [sys.executable, "-P", str(INDEX)]
+    failed = "evaluate: lm-evaluation-harness could not list its tasks"
     try:
-        done = subprocess.run(
-            # -P keeps this package's folder off the path of the other process.
-            [sys.executable, "-P", str(INDEX)], input=question, capture_output=True, text=True, timeout=PATIENCE
-        )  # fmt: skip
+        done = subprocess.run(command, input=question, capture_output=True, text=True, timeout=PATIENCE)
     except subprocess.TimeoutExpired:
-        return f"it took more than {PATIENCE:.0f} s."
+        raise ConfigError(f"{failed} within {PATIENCE:.0f} s; try again on a less busy machine.") from None
     if done.returncode:
-        return next(iter(done.stderr.strip().splitlines()[-1:]), "it ended without a word") + "."
+        said = done.stderr.strip().splitlines() or ["it ended without a word"]
+        raise ConfigError(f"{failed} ({said[-1]}); mend it with {INSTALL}.")
     return json.loads(done.stdout.splitlines()[-1])

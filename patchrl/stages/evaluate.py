@@ -45,18 +45,12 @@ def evaluate(
     """
     weights = fingerprint(backbone)
     rows = _judged(config, backbone, gate, items, weights, evaluations, recorder)
-    for kind, benchmark in benchmarks:
+    if benchmarks:  # only then is the harness needed
         from patchrl.harness.measure import measure
-
+    for kind, benchmark in benchmarks:
         if recorder.stop_requested():
             raise StopRequested(f"Stopped before {benchmark.name}; resume continues there.")
-
-        def progress(done: int, total: int, name: str = benchmark.name) -> None:
-            recorder.progress(done, total, name)
-
-        found = measure(
-            benchmark, backbone, weights, config.evaluate.max_new_tokens, evaluations, recorder, progress
-        )  # fmt: skip
+        found = measure(benchmark, backbone, weights, config.evaluate.max_new_tokens, evaluations, recorder)
         rows += [{"id": row["id"], "task": f"{kind}/{benchmark.name}", **row} for row in found]
     write_rows(predictions, rows)
     return summarize(rows)

@@ -49,8 +49,7 @@ def benchmark(name, **section):
 
 
 def answered(found, backbone, folder, tokens=48, told=None):
-    told = told or Told()
-    return measure(found, backbone, fingerprint(backbone), tokens, Evaluations(folder), told, told.progress)
+    return measure(found, backbone, fingerprint(backbone), tokens, Evaluations(folder), told or Told())
 
 
 def say(monkeypatch, answer):
@@ -133,7 +132,7 @@ def likeliest_letter(backbone, prompt):
 
 
 def test_harness_tasks_by_name_run_on_real_rows(monkeypatch, shared_data, nano, tmp_path):
-    """Likelihood (MMLU), strict and lenient filters (GSM8K) and checked instructions (IFEval), as the harness has them."""
+    """Likelihood (MMLU), strict and lenient filters (GSM8K, BBH), checked instructions (IFEval), as the harness has them."""
     import nltk
 
     monkeypatch.setattr(nltk, "download", lambda *a, **k: False)
@@ -141,15 +140,13 @@ def test_harness_tasks_by_name_run_on_real_rows(monkeypatch, shared_data, nano, 
     ifeval = hub.json_lines(shared_data / "ifeval_prompts.jsonl", 541)
     commas = [r for r in ifeval if r["instruction_id_list"] == ["punctuation:no_comma"]]
     gsm8k = hub.json_lines(shared_data / "gsm8k_test.jsonl", 12)
-    hub.serve(monkeypatch, mmlu=algebra, gsm8k=gsm8k, IFEval=commas)
-    names = ["mmlu_abstract_algebra", "gsm8k", "ifeval"]
+    bbh = json.loads((shared_data / "bbh" / "boolean_expressions.json").read_text(encoding="utf-8"))["examples"]
+    hub.serve(monkeypatch, mmlu=algebra, gsm8k=gsm8k, IFEval=commas, bbh=bbh)
+    names = ["mmlu_abstract_algebra", "gsm8k", "bbh_zeroshot_boolean_expressions", "ifeval"]
     section = resolve({"evaluate": {"general": names, "limit": 12}}).evaluate
-    mmlu, math_words, instructions = (found for _, found in load_benchmarks(section))
-    assert [b.leaves[0].score for b in (mmlu, math_words, instructions)] == [
-        "acc",
-        "exact_match",
-        "prompt_level_strict_acc",
-    ]
+    mmlu, math_words, boolean, instructions = (found for _, found in load_benchmarks(section))
+    scores = [found.leaves[0].score for found in (mmlu, math_words, boolean, instructions)]
+    assert scores == ["acc", "exact_match", "exact_match", "prompt_level_strict_acc"]
 
     rows = answered(mmlu, nano, tmp_path)
     assert len(rows) == 12 and not any(row["no_answer"] for row in rows)
@@ -167,6 +164,9 @@ def test_harness_tasks_by_name_run_on_real_rows(monkeypatch, shared_data, nano, 
     assert all(row["passed"] is True for row in answered(math_words, nano, tmp_path))
     say(monkeypatch, lambda doc: "No idea")
     assert all(row["no_answer"] for row in answered(math_words, nano, tmp_path / "silent"))
+
+    say(monkeypatch, lambda doc: f"So it is {doc['target']}.")
+    assert all(row["passed"] is True for row in answered(boolean, nano, tmp_path))
 
     say(monkeypatch, lambda doc: "yes, no" if doc["key"] == commas[0]["key"] else "yes and no")
     assert [row["passed"] for row in answered(instructions, nano, tmp_path)] == [False] + [True] * (
