@@ -209,9 +209,13 @@ class Backbone:
 
     # --- generation ---------------------------------------------------------------------------
 
-    def generate(
+    def generate(self, users: Sequence[str], **options: Any) -> list[list[Generation]]:
+        """Answers to each user turn; options as in `complete`."""
+        return self.complete([self.prompt_ids(user) for user in users], **options)
+
+    def complete(
         self,
-        users: Sequence[str],
+        prompts: Sequence[list[int]],
         *,
         samples: int = 1,
         temperature: float = 0.0,
@@ -220,14 +224,13 @@ class Backbone:
         on_progress: Callable[[int], None] | None = None,
         watch: Watch | None = None,
     ) -> list[list[Generation]]:
-        """`samples` answers to each user turn (greedy at temperature 0), with whatever adapter is on.
+        """`samples` completions of each prompt's ids (greedy at temperature 0), with whatever adapter is on.
 
-        Rows are batched by length; `on_progress` gets the number of user turns done; `watch` sees every
+        Rows are batched by length; `on_progress` gets the number of prompts done; `watch` sees every
         batch grow and can end it.
         """
-        prompts = [self.prompt_ids(user) for user in users]
-        order = sorted(range(len(users)), key=lambda i: -len(prompts[i]))
-        answers: list[list[Generation]] = [[] for _ in users]
+        order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
+        answers: list[list[Generation]] = [[] for _ in prompts]
         training = self.model.training
         self.model.eval()
         done = 0

@@ -27,6 +27,11 @@ def setting(default: Any, title: str, help: str, unit: str = "", **bounds: Any) 
     return Field(default, title=title, description=help, json_schema_extra={"unit": unit}, **bounds)
 
 
+def names_a_file(name: str) -> bool:
+    """Whether a name in `evaluate.target` or `evaluate.general` stands for a data file."""
+    return "/" in name or "\\" in name or Path(name).suffix.lower() in (".jsonl", ".json", ".csv", ".parquet")
+
+
 def _one_or_several(value: Any) -> Any:
     """A number alone is a list of one."""
     return (value,) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
@@ -216,13 +221,32 @@ class FinetuneSection(Section):
 
 
 class EvaluateSection(Section):
+    target: tuple[str, ...] = setting(
+        ("held-out",),
+        "Target tasks",
+        "What fine-tuning is for: `held-out` (the examples kept out of training), or names as in general tasks.",
+        min_length=1,
+    )
     general: tuple[str, ...] = setting(
         ("nano",),
         "General tasks",
-        "`nano`, or JSONL files with question and answer; empty means forgetting is not measured.",
+        "`nano`; JSONL files with question and answer; tasks of lm-evaluation-harness by name (mmlu, hellaswag); "
+        "its presets general-lite, paper, math. Empty means forgetting is not measured.",
+    )
+    limit: int = setting(
+        200, "Items per harness task", "Spread evenly over the task or group; 0 means all of them.", "items", ge=0
+    )
+    tasks_folder: str = setting(
+        "", "Own harness tasks", "A folder with task files (YAML) of your own; trusted as code."
     )
     general_size: int = setting(600, "General items", "Items over all general tasks.", "items", ge=10)
-    max_new_tokens: int = setting(96, "Answer length limit", "Longest answer generated.", "tokens", ge=1)
+    max_new_tokens: int = setting(
+        96,
+        "Answer length limit",
+        "Longest answer generated; a harness task that asks for more gets more.",
+        "tokens",
+        ge=1,
+    )
     bootstrap: int = setting(2000, "Bootstrap resamples", "For the 95 % intervals.", ge=100)
 
 
@@ -317,8 +341,13 @@ def absolute_paths(config: StudyConfig) -> StudyConfig:
         name: getattr(config, name).model_copy(update={key: found(getattr(getattr(config, name), key)) for key in keys})
         for name, keys in named.items()
     }
-    general = tuple(name if name == "nano" else found(name) for name in config.evaluate.general)
-    return config.model_copy(update=sections | {"evaluate": config.evaluate.model_copy(update={"general": general})})
+    evaluate: dict[str, Any] = {
+        kind: tuple(found(name) if names_a_file(name) else name for name in getattr(config.evaluate, kind))
+        for kind in ("target", "general")
+    }
+    if config.evaluate.tasks_folder:
+        evaluate["tasks_folder"] = found(config.evaluate.tasks_folder)
+    return config.model_copy(update=sections | {"evaluate": config.evaluate.model_copy(update=evaluate)})
 
 
 def to_toml(config: StudyConfig) -> str:

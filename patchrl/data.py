@@ -58,14 +58,20 @@ def load_examples(section: DataSection) -> LoadedData:
         train = world.downstream_examples(PRESETS[section.dataset], section.train_size)
         items = world.downstream_eval(section.eval_size)
         return LoadedData(train, items, len(train) + len(items), {}, PRESET_COLUMNS, PRESET_TASK)
-    rows = _read_rows(section)
-    columns = detect_columns(rows, section)
-    task = section.task or _detect_task(rows, columns)
-    examples, dropped = _examples(rows, columns, task)
+    examples, dropped, columns, task = read_examples(_read_rows(section), section)
     if len(examples) < MIN_ROWS:
         reasons = ", ".join(f"{n} {why}" for why, n in dropped.items()) or "the file is short"
         raise DataError(f"data.dataset: only {len(examples)} usable rows ({reasons}); at least {MIN_ROWS} are needed.")
     return _split(examples, section, dropped, columns, task)
+
+
+def read_examples(
+    rows: list[dict[str, Any]], section: DataSection
+) -> tuple[list[Example], dict[str, int], dict[str, str], Task]:
+    """Rows as examples, in order; how many were dropped and why; the columns they came from; their task type."""
+    columns = detect_columns(rows, section)
+    task = section.task or _detect_task(rows, columns)
+    return *_examples(rows, columns, task), columns, task
 
 
 def load_eval_items(path: str, task: Task | None = None) -> list[EvalItem]:

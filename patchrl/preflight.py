@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from patchrl.arms import SOURCES, parse, rewriters_of, sources_in_order
-from patchrl.config import StudyConfig
+from patchrl.config import StudyConfig, names_a_file
 from patchrl.data import HUB_ID, load_eval_items, load_examples, load_questions
 from patchrl.errors import PatchRLError
 from patchrl.formatted import formatted_example
+from patchrl.harness.names import OWN, expand, harness_names, name_problems
 
 # Measured with examples/nano.toml on two CPU cores: seconds per sampled rewrite, per fine-tuning
 # example, and per evaluated item.
@@ -56,22 +57,30 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
         problems += size_problems(config, len(data.train), len(data.eval))
         warnings += short_warnings(config, len(data.train), len(data.eval))
     problems += replay_problems(config)
-    general = 0
-    for name in config.evaluate.general:
+    problems += name_problems(config)
+    items = {}
+    for kind in ("target", "general"):
         try:
-            general += config.evaluate.general_size if name == "nano" else len(load_eval_items(name))
+            items[kind] = sum(item_count(config, name) for name in expand(getattr(config.evaluate, kind)))
         except PatchRLError as error:
-            problems.append(f"evaluate.general: {error}")
+            problems.append(f"evaluate.{kind}: {error}")
     nano = config.backbone.model == "nano"
     return found | {
         "ok": not problems,
         "problems": problems,
         "warnings": warnings,
-        "general_items": general,
+        "general_items": items.get("general", 0),
         "minutes": estimated_minutes(config) if nano else None,
         "disk_mb": estimated_megabytes(config),
         "ram_mb": estimated_ram(config),
     }
+
+
+def item_count(config: StudyConfig, name: str) -> int:
+    """Items of one evaluation task, as far as they are known before it loads; raises DataError for a file that cannot be read."""
+    if name in OWN:
+        return config.evaluate.general_size if name == "nano" else config.data.eval_size
+    return len(load_eval_items(name)) if names_a_file(name) else config.evaluate.limit
 
 
 def backbone_problems(model: str) -> list[str]:
@@ -163,7 +172,8 @@ def estimated_minutes(config: StudyConfig) -> float:
     rates = len(config.finetune.learning_rate)
     rewrites += size * k * rates * (config.finetune.epochs - 1) * sum(SOURCES[arm.source].resampled for arm in arms)
     tuned = size * config.finetune.epochs * len(arms) * rates
-    items = (config.data.eval_size + config.evaluate.general_size) * len(arms) * rates
+    harness = len(harness_names((*config.evaluate.target, *config.evaluate.general))) * config.evaluate.limit
+    items = (config.data.eval_size + config.evaluate.general_size + harness) * len(arms) * rates
     per_seed = rewrites * SECONDS_PER_REWRITE + tuned * SECONDS_PER_EXAMPLE + items * SECONDS_PER_ITEM
     return (START_SECONDS + per_seed * len(config.study.seeds)) / 60
 

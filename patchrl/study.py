@@ -8,15 +8,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from patchrl.arms import REWRITERS, SOURCES, Arm, parse, rewriters_of, sources_in_order
-from patchrl.config import StudyConfig
+from patchrl.config import StudyConfig, names_a_file
 from patchrl.data import LoadedData, load_eval_items, load_examples, load_questions
 from patchrl.errors import RunError, StopRequested
+from patchrl.harness.names import expand, harness_names
 from patchrl.results import collect, read_rows
+from patchrl.runs.evaluations import Evaluations
 from patchrl.runs.events import read_events
 from patchrl.runs.folder import RunFolder
 from patchrl.types import EvalItem, Recorder
@@ -55,7 +57,8 @@ class Study:
         self.config, self.folder, self.recorder = config, folder, recorder
         self.arms: list[Arm] = [parse(name) for name in config.study.arms]
         self.data: LoadedData = load_examples(config.data)
-        self.general: list[EvalItem] = general_items(config)
+        self.target: list[EvalItem] = self._items_of(config.evaluate.target)
+        self.general: list[EvalItem] = self._items_of(config.evaluate.general)
 
     # --- the plan -----------------------------------------------------------------------------
 
@@ -87,6 +90,8 @@ class Study:
         if upto not in STAGES:
             raise RunError(f"Stage {upto!r} does not exist; use one of {', '.join(STAGES)}.")
         wanted = STAGES[: STAGES.index(upto) + 1]
+        if any(step.stage == "evaluate" and not step.proof.exists() for step in self.steps() if step.stage in wanted):
+            _ = self.benchmarks  # what cannot be fetched or measured is told before anything is trained
         for step in self.steps():
             if step.stage not in wanted or step.proof.exists():
                 continue
@@ -196,7 +201,7 @@ class Study:
             from patchrl.nano import world
 
             return world.replay_questions(count, seed)
-        measured = {item.question for item in (*self.data.eval, *self.general)}
+        measured = {item.question for item in (*self.data.eval, *self.target, *self.general)}
         questions = [q for q in load_questions(self.config.finetune.replay_data) if q not in measured]
         if not questions:
             raise RunError("finetune.replay_data: every question in it is an evaluation item; name other questions.")
@@ -307,12 +312,39 @@ class Study:
     def _evaluate_base(self) -> None:
         self._measure(self._backbone(), self.folder.base(), {"seed": None, "arm": "base"})
 
+    def _items_of(self, names: tuple[str, ...]) -> list[EvalItem]:
+        """The items that the gate judges, of the tasks that `evaluate.target` or `evaluate.general` names."""
+        items: list[EvalItem] = []
+        for name in expand(names):
+            if name == "held-out":
+                items += self.data.eval
+            elif name == "nano":
+                from patchrl.nano import world
+
+                items += world.general_eval(self.config.evaluate.general_size)
+            elif names_a_file(name):
+                items += load_eval_items(name)
+        return items
+
     def _items(self) -> list[tuple[str, EvalItem]]:
-        """What is measured, with its kind."""
-        held_out, sweeps = self.data.eval, self.config.finetune.sweeps
-        chooses = [sweeps and i % VALIDATION_EVERY == 0 for i in range(len(held_out))]
-        target = [("validation" if c else "target", item) for c, item in zip(chooses, held_out, strict=True)]
-        return target + [("general", item) for item in self.general]
+        """What the gate judges, with its kind. In a sweep a third of the held-out examples, or all where they are
+        no target, only choose the learning rate."""
+        held_out = self.data.eval
+        every = VALIDATION_EVERY if "held-out" in self.config.evaluate.target else 1
+        chooses = {item.id for item in held_out[::every]} if self.config.finetune.sweeps else set()
+        validation = [("validation", item) for item in held_out if item.id in chooses]
+        target = [("target", item) for item in self.target if item.id not in chooses]
+        return validation + target + [("general", item) for item in self.general]
+
+    @cached_property
+    def benchmarks(self) -> list[tuple[str, Any]]:
+        """The harness tasks that are measured, with their kind; only they need the harness."""
+        section = self.config.evaluate
+        if not harness_names((*section.target, *section.general)):
+            return []
+        from patchrl.harness.benchmark import load_benchmarks
+
+        return load_benchmarks(section)
 
     def _measure(self, backbone, home: Path, where: dict[str, Any]) -> None:
         from patchrl.stages.evaluate import evaluate
@@ -320,7 +352,16 @@ class Study:
         # Open answers are compared by the frozen backbone; other gates need no model at all.
         frozen = self._backbone() if self.data.task == "open" and where["arm"] != "base" else backbone
         with self._gate(frozen, answers_only=True) as gate:
-            result = evaluate(self.config, backbone, gate, self._items(), home / "predictions.jsonl", self.recorder)
+            result = evaluate(
+                self.config,
+                backbone,
+                gate,
+                self._items(),
+                self.benchmarks,
+                Evaluations(self.folder.evaluations),
+                home / "predictions.jsonl",
+                self.recorder,
+            )
         self.folder.write_json(home / "evaluation.json", result)
         self.recorder.event(
             "evaluation",
@@ -353,16 +394,3 @@ class Study:
 def run_study(config: StudyConfig, folder: RunFolder, recorder: Recorder, upto: str = "report") -> None:
     """Run a study to a stage; whatever the folder already holds is not done again."""
     Study(config, folder, recorder).run(upto)
-
-
-def general_items(config: StudyConfig) -> list[EvalItem]:
-    """The general-skill items that `evaluate.general` names."""
-    items: list[EvalItem] = []
-    for name in config.evaluate.general:
-        if name == "nano":
-            from patchrl.nano import world
-
-            items += world.general_eval(config.evaluate.general_size)
-        else:
-            items += load_eval_items(name)
-    return items

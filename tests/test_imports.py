@@ -15,8 +15,9 @@ LAYERS = [
     {"tasks", "equations", "statistics", "comparisons", "plane"},
     {"nano", "verify", "data"},
     {"formatted"},
-    {"preflight"},
     {"backbone", "views", "runs"},
+    {"harness"},
+    {"preflight"},
     {"embedding", "judge"},
     {"gate"},
     {"rewards"},
@@ -62,7 +63,7 @@ def test_imports_point_downwards(path):
 
 @pytest.mark.parametrize("door", ["patchrl", "patchrl.cli", "patchrl.ui.app"])
 def test_doors_open_without_torch(door):
-    code = f"import sys, {door}; print([m for m in ('torch', 'transformers', 'trl') if m in sys.modules])"
+    code = f"import sys, {door}; print([m for m in ('torch', 'transformers', 'trl', 'lm_eval') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

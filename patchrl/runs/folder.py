@@ -147,6 +147,11 @@ class RunFolder:
     def base(self) -> Path:
         return self.path / "arms" / "base"
 
+    @property
+    def evaluations(self) -> Path:
+        """Answers of earlier evaluations, shared by all runs beside this one; may be deleted at any time."""
+        return self.path.parent / ".evaluations"
+
     @staticmethod
     def write_json(path: Path, value: Any) -> None:
         """Write to a temporary name and rename, so that a reader sees the old file or the new one."""

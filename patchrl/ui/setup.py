@@ -33,7 +33,9 @@ def allowed(config: StudyConfig, limits: Limits) -> StudyConfig:
     if (
         config.backbone.model != "nano"
         or config.data.dataset not in DATA_PRESETS
+        or config.evaluate.target != ("held-out",)
         or config.evaluate.general != ("nano",)
+        or config.evaluate.tasks_folder
         or config.finetune.replay_data != "nano"
     ):
         raise ConfigError("This public page runs the nano lab only; install PatchRL to use your own model or data.")

@@ -63,6 +63,8 @@ def test_a_wrong_field_is_named(form, name, value, words):
         {"rewriter": {"steps": 1000}, "study": {"seeds": [0]}},
         {"study": {"seeds": [0, 1, 2]}},
         {"study": {"seeds": [0]}, "finetune": {"replay_data": "/etc/hostname"}},
+        {"study": {"seeds": [0]}, "evaluate": {"target": ["mmlu"]}},
+        {"study": {"seeds": [0]}, "evaluate": {"tasks_folder": "/etc"}},
         {"study": {"seeds": [0]}, "finetune": {"learning_rate": [1e-4, 1e-3]}},
     ],
 )
