@@ -32,7 +32,7 @@ def test_an_on_policy_method_stands_in_the_place_of_a_loss():
     assert not parse("rl+dft").on_policy and parse("dypo").loss_number == 0.5
     # The names of the forgetting laboratory are those of result.json.
     named = "expert prompted best-of-k rl rl-no-alignment rl-no-diversity rl-drop mind-the-gap self dft eaft kl replay"
-    assert {*named.split(), *"wise-ft low-lr lora grpo sft-then-rl dypo sdft".split()} <= set(OFFERED)
+    assert {*named.split(), *["wise-ft", "low-lr", "lora", "grpo", "sft-then-rl", "dypo", "sdft"]} <= set(OFFERED)
 
 
 def test_arms_share_rows_and_rewriters():
