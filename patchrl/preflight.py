@@ -166,7 +166,7 @@ def estimated_minutes(config: StudyConfig) -> float:
     rewriter, size, k = config.rewriter, config.data.train_size, config.rewrite.best_of_k
     arms = [parse(name) for name in config.study.arms]
     trained, sources = rewriters_of(arms), [s for s in sources_in_order(arms) if s != "expert" and not SOURCES[s].after]
-    rewrites = len(trained) * rewriter.steps * rewriter.rollouts_per_step
+    rewrites: float = len(trained) * rewriter.steps * rewriter.rollouts_per_step
     rewrites += size * sum(1 if SOURCES[s].rewriter or s == "prompted" else k for s in sources)
     rates = len(config.finetune.learning_rate)
     rewrites += size * k * rates * (config.finetune.epochs - 1) * sum(SOURCES[arm.source].resampled for arm in arms)
