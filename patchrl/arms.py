@@ -1,8 +1,9 @@
-"""What a comparison arm is: where its targets come from × its SFT loss × how the weights are tuned. No torch.
+"""What a comparison arm is: where its targets come from × how it learns × how the weights are tuned. No torch.
 
 An arm is written as its parts, joined by +, such as `rl`, `expert+dft`, `rl+lora` or `mind-the-gap+dft`. Without a
-source it is the expert's text (`dft` is `expert+dft`), without a loss plain nll. A part that has a number takes
-another one after = (`wise-ft=0.3`). The name as written is the arm's name everywhere.
+source it is the expert's text (`dft` is `expert+dft`); it learns by an SFT loss, plain nll if none is named, or by
+an on-policy method in the loss's place (`grpo`, `rl+sdft`). A part that has a number takes another one after =
+(`wise-ft=0.3`). The name as written is the arm's name everywhere.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Part:
-    """A loss or a tuning: its help and, where it has a number, that number's name, default and open range."""
+    """A loss, an on-policy method or a tuning: its help and, where it has a number, that number's name, default and open range."""
 
     help: str
     number: str | None = None
@@ -66,6 +67,13 @@ LOSSES = {
     "eaft": Part("each token's loss weighted by the normalised top-20 entropy (arXiv 2601.02151)"),
     "kl": Part("nll + β·KL(backbone ‖ model) on the target's tokens", "β", 0.1),
 }
+# In the place of a loss: the model samples answers as it learns. References from above, not from equal compute.
+ON_POLICY = {
+    "grpo": Part("GRPO on the task itself: own answers, right or wrong; no text to imitate (arXiv 2402.03300)"),
+    "sft-then-rl": Part("a share of the steps SFT, then GRPO on the task (arXiv 2604.23747)", "share", 0.5, high=1.0),
+    "dypo": Part("no own answer right: SFT; some: α·GRPO + (1 − α)·group alignment; all: nothing (arXiv 2604.08926)", "α", 0.5, high=1.0),
+    "sdft": Part("own answers, towards the model as it answers with the target shown (arXiv 2601.19897)"),
+}  # fmt: skip
 # In the order in which they prepare the model; they finish in the reverse order.
 TUNINGS = {
     "low-lr": Part("the learning rate times a factor", "factor", 0.1, high=1.0),
@@ -80,12 +88,15 @@ REWRITERS: dict[str, dict[str, float]] = {
     "rl-no-diversity": {"lambda_div": 0.0},
 }
 DEFAULT = ("expert", "prompted", "best-of-k", "rl")
-OFFERED = (*SOURCES, *(loss for loss in LOSSES if loss != "nll"), *TUNINGS)
+OFFERED = (*SOURCES, *(loss for loss in LOSSES if loss != "nll"), *ON_POLICY, *TUNINGS)
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One parsed arm; `loss_number` and the values of `tunings` are the parts' numbers (None where it has none)."""
+    """One parsed arm; `loss` is an SFT loss or an on-policy method.
+
+    `loss_number` and the values of `tunings` are the parts' numbers (None where it has none).
+    """
 
     name: str
     source: str
@@ -101,6 +112,11 @@ class Arm:
     @property
     def rewriter(self) -> str | None:
         return SOURCES[self.source].rewriter
+
+    @property
+    def on_policy(self) -> bool:
+        """Whether the model samples what it learns from."""
+        return self.loss in ON_POLICY
 
     @property
     def replay(self) -> float | None:
@@ -132,22 +148,29 @@ def parse(name: str) -> Arm:
             if source:
                 raise ValueError(f"arm {name!r} has two sources, {source} and {part}; keep one")
             source = part
-        elif part in LOSSES:
+        elif part in LOSSES or part in ON_POLICY:
             if loss:
                 raise ValueError(f"arm {name!r} has two losses, {loss} and {part}; keep one")
-            loss, loss_number = part, _number(name, part, LOSSES[part], number if equals else None)
+            known = LOSSES.get(part) or ON_POLICY[part]
+            loss, loss_number = part, _number(name, part, known, number if equals else None)
         elif part in TUNINGS:
             if part in tunings:
                 raise ValueError(f"arm {name!r} has {part} twice; keep one")
             tunings[part] = _number(name, part, TUNINGS[part], number if equals else None)
         else:
-            known = ", ".join((*SOURCES, *LOSSES, *TUNINGS))
-            raise ValueError(f"arm {name!r:.80}: {text!r:.40} is no source, loss or tuning; join some of {known} by +")
+            parts = ", ".join((*SOURCES, *LOSSES, *ON_POLICY, *TUNINGS))
+            raise ValueError(f"arm {name!r:.80}: {text!r:.40} is no source, loss or tuning; join some of {parts} by +")
     if len(name) > MAX_NAME:
         raise ValueError(f"arm {name!r:.80} is longer than {MAX_NAME} characters; leave out what is default")
     arm = Arm(name, source or "expert", loss or "nll", loss_number, {t: tunings[t] for t in TUNINGS if t in tunings})
     if SOURCES[arm.source].resampled and arm.replay:
         raise ValueError(f"arm {name!r}: {arm.source} takes new rows every epoch and cannot be mixed with replay")
+    if arm.on_policy and arm.replay:
+        raise ValueError(f"arm {name!r}: {arm.loss} samples its own answers and cannot be mixed with replay")
+    if arm.on_policy and SOURCES[arm.source].resampled:
+        raise ValueError(f"arm {name!r}: {arm.loss} samples its own answers; use self instead of {arm.source}")
+    if arm.loss == "grpo" and arm.source != "expert":
+        raise ValueError(f"arm {name!r}: grpo reads no targets, so a source changes nothing; write grpo without one")
     return arm
 
 

@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="section.key=value", help="change one setting; repeatable"
     )
     sub.add_argument("--json", action="store_true", help="print as JSON")
-    command("arms", "list what an arm can be made of: sources, losses, tunings")
+    command("arms", "list what an arm can be made of: sources, losses, on-policy methods, tunings")
     sub = command("try", "rewrite one solution now, with every reward: by the prompted backbone and a run's rewriters")
     sub.add_argument("target", metavar="CONFIG|RUN", nargs="?", help="whose backbone and settings (default: nano lab)")
     sub.add_argument("--question", help="default: a word problem of the nano lab")
@@ -358,7 +358,7 @@ def describe_check(found: dict[str, Any]) -> str:
 
 def _arms() -> int:
     rows = [[name, "source", "", source.help] for name, source in arms.SOURCES.items()]
-    for kind, parts in (("loss", arms.LOSSES), ("tuning", arms.TUNINGS)):
+    for kind, parts in (("loss", arms.LOSSES), ("on-policy", arms.ON_POLICY), ("tuning", arms.TUNINGS)):
         for name, part in parts.items():
             number = "" if part.number is None else f"={part.default:g} ({part.number})"
             rows.append([name, kind, number, part.help])

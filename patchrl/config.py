@@ -220,6 +220,23 @@ class FinetuneSection(Section):
         return len(self.learning_rate) > 1
 
 
+class OnPolicySection(Section):
+    group_size: int = setting(
+        4,
+        "Answers per question",
+        "Sampled for each of the batch size's questions of an update by grpo, sft-then-rl and dypo; sdft samples one.",
+        ge=2,
+        le=64,
+    )
+    rate_factor: float = setting(
+        0.1,
+        "Share of the learning rate",
+        "On-policy updates take this share of the fine-tuning's learning rate; sft-then-rl's SFT takes all of it.",
+        gt=0,
+        le=1,
+    )
+
+
 class EvaluateSection(Section):
     target: tuple[str, ...] = setting(
         ("held-out",),
@@ -261,6 +278,7 @@ class StudyConfig(Section):
     rewriter: RewriterSection = RewriterSection()
     rewrite: RewriteSection = RewriteSection()
     finetune: FinetuneSection = FinetuneSection()
+    onpolicy: OnPolicySection = OnPolicySection()
     evaluate: EvaluateSection = EvaluateSection()
 
 

@@ -161,9 +161,23 @@ def _band(xs: list[float], ys: list[float | None], spread: list[float | None], l
 
 def loss_figure(events: Sequence[Event]) -> Figure | None:
     """Fine-tuning loss by step, one line per arm and seed."""
+    return _tuning_figure(events, "loss", "Fine-tuning loss", "loss, nats per token")
+
+
+def practice_figures(events: Sequence[Event]) -> dict[str, Figure]:
+    """What on-policy arms did by step: the share of their answers that were right, and their own objective."""
+    made = {
+        "answers": _tuning_figure(events, "reward", "Right answers while practising", "share of answers"),
+        "objective": _tuning_figure(events, "objective", "Objective of on-policy arms", "each arm's own"),
+    }
+    return {name: figure for name, figure in made.items() if figure}
+
+
+def _tuning_figure(events: Sequence[Event], value: str, title: str, unit: str) -> Figure | None:
+    """One value of `finetune` events by step, a line per arm, seed and learning rate."""
     lines: dict[tuple[str, int, float | None], list[Event]] = {}
     for event in events:
-        if event["kind"] == "finetune" and event.get("loss") is not None:
+        if event["kind"] == "finetune" and event.get(value) is not None:
             lines.setdefault((event["arm"], event["seed"], event.get("rate")), []).append(event)
     if not lines:
         return None
@@ -182,7 +196,7 @@ def loss_figure(events: Sequence[Event]) -> Figure | None:
                 "legendgroup": arm,
                 "showlegend": arm not in named,
                 "x": [row["step"] for row in rows],
-                "y": [row["loss"] for row in rows],
+                "y": [row[value] for row in rows],
                 "line": {
                     "color": arm_style(arm)[0],
                     "width": 2,
@@ -191,4 +205,4 @@ def loss_figure(events: Sequence[Event]) -> Figure | None:
             }
         )
         named.add(arm)
-    return {"data": traces, "layout": layout("Fine-tuning loss", "step", "loss, nats per token", height=300)}
+    return {"data": traces, "layout": layout(title, "step", unit, height=300)}

@@ -45,10 +45,16 @@ SOURCE_SYMBOLS = ARM_SYMBOLS | {
     "self": "hexagon",
     "self-resampled": "hexagon-open",
 }
+# On-policy arms have a family of their own, told apart by lightness.
+ON_POLICY_COLOURS = {"grpo": "#3F007D", "sft-then-rl": "#7B3FA0", "dypo": "#A97FCB", "sdft": "#C9A9E3"}
 PART_SYMBOLS = {
     "dft": "star",
     "eaft": "cross",
     "kl": "pentagon",
+    "grpo": "hexagram",
+    "sft-then-rl": "star-square",
+    "dypo": "octagon",
+    "sdft": "star-triangle-up",
     "low-lr": "triangle-right",
     "replay": "bowtie",
     "wise-ft": "hourglass",
@@ -95,7 +101,7 @@ def arm_style(name: str) -> tuple[str, str]:
         return SOURCE_COLOURS[name], SOURCE_SYMBOLS.get(name, "circle")
     arm = parse(name)
     part = next((p for p in (*arm.tunings, arm.loss) if p in PART_SYMBOLS), "")
-    return SOURCE_COLOURS[arm.source], PART_SYMBOLS.get(part, "circle")
+    return ON_POLICY_COLOURS.get(arm.loss, SOURCE_COLOURS[arm.source]), PART_SYMBOLS.get(part, "circle")
 
 
 def rgba(colour: str, alpha: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from patchrl.arms import SOURCES, parse, rewriters_of, sources_in_order
+from patchrl.arms import SOURCES, Arm, parse, rewriters_of, sources_in_order
 from patchrl.config import StudyConfig, names_a_file
 from patchrl.data import HUB_ID, load_eval_items, load_examples, load_questions
 from patchrl.errors import PatchRLError
@@ -162,16 +162,26 @@ def rate_warnings(config: StudyConfig) -> list[str]:
     ]
 
 
+def answers_per_question(config: StudyConfig, arm: Arm) -> float:
+    """How many answers to each question of an epoch an arm samples while it is tuned."""
+    if not arm.on_policy or arm.loss == "sdft":
+        return float(arm.on_policy)
+    share = 1 - (arm.loss_number or 0.0) if arm.loss == "sft-then-rl" else 1.0
+    return share * config.onpolicy.group_size
+
+
 def estimated_minutes(config: StudyConfig) -> float:
     """Wall time of the nano study on two CPU cores, from constants measured there; within a factor of two."""
     rewriter, size, k = config.rewriter, config.data.train_size, config.rewrite.best_of_k
     arms = [parse(name) for name in config.study.arms]
     trained, sources = rewriters_of(arms), [s for s in sources_in_order(arms) if s != "expert" and not SOURCES[s].after]
-    rewrites = len(trained) * rewriter.steps * rewriter.rollouts_per_step
+    rewrites: float = len(trained) * rewriter.steps * rewriter.rollouts_per_step
     rewrites += size * sum(1 if SOURCES[s].rewriter or s == "prompted" else k for s in sources)
     rates = len(config.finetune.learning_rate)
     rewrites += size * k * rates * (config.finetune.epochs - 1) * sum(SOURCES[arm.source].resampled for arm in arms)
-    tuned = size * config.finetune.epochs * len(arms) * rates
+    practised = size * config.finetune.epochs * rates * sum(answers_per_question(config, arm) for arm in arms)
+    rewrites += practised
+    tuned = size * config.finetune.epochs * len(arms) * rates + practised
     harness = len(harness_names((*config.evaluate.target, *config.evaluate.general))) * config.evaluate.limit
     items = (config.data.eval_size + config.evaluate.general_size + harness) * len(arms) * rates
     per_seed = rewrites * SECONDS_PER_REWRITE + tuned * SECONDS_PER_EXAMPLE + items * SECONDS_PER_ITEM

@@ -25,6 +25,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
                 *("expert", "prompted", "best-of-k", "rl", "rl-no-alignment", "rl-no-diversity", "rl-drop"),
                 *("mind-the-gap", "mind-the-gap+dft", "self", "self-resampled"),
                 *("dft", "eaft", "kl", "replay", "wise-ft", "low-lr", "lora"),
+                *("grpo", "sft-then-rl", "dypo", "sdft"),
             ],
         },
         "data": {"dataset": "nano-foreign"},

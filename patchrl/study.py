@@ -6,8 +6,8 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from patchrl.results import collect, read_rows
 from patchrl.runs.evaluations import Evaluations
 from patchrl.runs.events import read_events
 from patchrl.runs.folder import RunFolder
-from patchrl.types import EvalItem, Recorder
+from patchrl.types import Cost, EvalItem, Example, Recorder
 from patchrl.views import describe_calibration
 
 STAGES = ("scan", "train", "rewrite", "finetune", "evaluate", "report")
@@ -121,6 +121,12 @@ class Study:
         calibration = (self.folder.read_json(self.folder.scan) or {}).get("open_gate", {})
         return Gate(self.config, backbone, calibration.get("threshold"), **options)
 
+    def _answers_gate(self, backbone, frozen: bool = False):
+        """The gate on final answers alone, of a model that is the frozen backbone or not."""
+        # Open answers are compared by the frozen backbone; other gates need no model at all.
+        judge = self._backbone() if self.data.task == "open" and not frozen else backbone
+        return self._gate(judge, answers_only=True)
+
     def _scan(self) -> None:
         from patchrl.stages.scan import scan
 
@@ -207,11 +213,19 @@ class Study:
             raise RunError("finetune.replay_data: every question in it is an evaluation item; name other questions.")
         return [questions[i % len(questions)] for i in range(count)]
 
-    def _pairs(self, source: str, seed: int) -> list[tuple[str, str]]:
+    def _examples(self, source: str, seed: int) -> list[Example]:
+        """The examples with a source's targets as their solutions; those it dropped are left out."""
         if source == "expert":
-            return [(e.question, e.solution) for e in self.data.train]
+            return list(self.data.train)
         rows = read_rows(self.folder.samples(source, seed))
-        return [(row["question"], row["target"]) for row in rows if row["target"] is not None]
+        return [
+            replace(example, solution=row["target"])
+            for example, row in zip(self.data.train, rows, strict=True)
+            if row["target"] is not None
+        ]
+
+    def _pairs(self, source: str, seed: int) -> list[tuple[str, str]]:
+        return [(e.question, e.solution) for e in self._examples(source, seed)]
 
     def _home(self, arm: Arm, seed: int, rate: float) -> Path:
         return self.folder.arm(arm.name, seed, rate if self.config.finetune.sweeps else None)
@@ -228,33 +242,36 @@ class Study:
         backbone = self._backbone()
         home = self._home(arm, seed, rate)
         if seconds := self._interpolate(arm, seed, rate, backbone):
-            self._keep(backbone, home, steps, seconds, {"tokens": 0, "seconds": 0.0})
+            self._keep(backbone, home, steps, seconds, Cost())
             return
         replay = [(r["question"], r["answer"]) for r in read_rows(self.folder.replay(seed))] if arm.replay else []
-        sampled = {"tokens": 0, "seconds": 0.0}
+        sampled = Cost()
         started = time.time()
-        with self._resampling(arm, backbone, seed, sampled) as resample:
+        practising = self._answers_gate(backbone) if arm.on_policy else nullcontext()
+        with self._resampling(arm, backbone, seed, sampled) as resample, practising as gate:
             finetune(
                 self.config,
                 backbone,
-                self._pairs(arm.data, seed),
+                self._examples(arm.data, seed),
                 steps,
                 arm,
                 seed,
                 home,
                 self.recorder,
                 rate=rate,
+                gate=gate,
+                sampled=sampled,
                 replay=replay,
                 resample=resample,
                 where=self._where(arm, seed, rate),
             )
         shutil.rmtree(home / "trainer", ignore_errors=True)
-        self._keep(backbone, home, steps, time.time() - started - sampled["seconds"], sampled)
+        self._keep(backbone, home, steps, time.time() - started - sampled.seconds, sampled)
 
-    def _keep(self, backbone, home: Path, steps: int, seconds: float, sampled: dict[str, Any]) -> None:
+    def _keep(self, backbone, home: Path, steps: int, seconds: float, sampled: Cost) -> None:
         backbone.model.save_pretrained(home / "weights")
         backbone.tokenizer.save_pretrained(home / "weights")
-        done = {"steps": steps, "seconds": round(seconds, 2), "sampled": sampled}
+        done = {"steps": steps, "seconds": round(seconds, 2), "sampled": asdict(sampled)}
         self.folder.write_json(home / "finetuned.json", done)
 
     def _interpolate(self, arm: Arm, seed: int, rate: float, backbone) -> float | None:
@@ -279,7 +296,7 @@ class Study:
 
     @contextmanager
     def _resampling(
-        self, arm: Arm, backbone, seed: int, sampled: dict[str, Any]
+        self, arm: Arm, backbone, seed: int, sampled: Cost
     ) -> Iterator[Callable[[int], list[tuple[str, str]]] | None]:
         """How an arm gets new pairs before an epoch, None where it keeps its own; adds up what that costs."""
         if not SOURCES[arm.source].resampled:
@@ -292,8 +309,8 @@ class Study:
             def resample(epoch: int) -> list[tuple[str, str]]:
                 started = time.time()
                 pairs, tokens = resample_own(self.config, backbone, gate, self.data.train, seed * 1_000 + epoch)
-                sampled["tokens"] += tokens
-                sampled["seconds"] += round(time.time() - started, 2)
+                sampled.tokens += tokens
+                sampled.seconds += time.time() - started
                 return pairs
 
             yield resample
@@ -349,9 +366,7 @@ class Study:
     def _measure(self, backbone, home: Path, where: dict[str, Any]) -> None:
         from patchrl.stages.evaluate import evaluate
 
-        # Open answers are compared by the frozen backbone; other gates need no model at all.
-        frozen = self._backbone() if self.data.task == "open" and where["arm"] != "base" else backbone
-        with self._gate(frozen, answers_only=True) as gate:
+        with self._answers_gate(backbone, frozen=where["arm"] == "base") as gate:
             result = evaluate(
                 self.config,
                 backbone,

@@ -86,6 +86,14 @@ class Rewrite:
     origin: str = "rewrite"
 
 
+@dataclass
+class Cost:
+    """What sampling took: completion tokens, end-of-turn tokens counted, and seconds. It adds up as work goes on."""
+
+    tokens: int = 0
+    seconds: float = 0.0
+
+
 @dataclass(frozen=True)
 class Writer:
     """Who writes rewrites: the backbone itself, or with the LoRA adapter that lies in a folder.

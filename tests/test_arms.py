@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchrl import arms, figures, rewriters
-from patchrl.arms import LOSSES, OFFERED, SOURCES, TUNINGS, parse
+from patchrl.arms import LOSSES, OFFERED, ON_POLICY, SOURCES, TUNINGS, parse
 from patchrl.config import load_config, resolve, to_toml
 from patchrl.errors import ConfigError
-from patchrl.stages import losses, tuning
+from patchrl.stages import losses, onpolicy, tuning
 
 
 def test_left_out_parts_are_expert_nll_and_full():
@@ -23,6 +23,16 @@ def test_parts_have_default_numbers_and_take_others():
     assert parse("wise-ft").tunings == {"wise-ft": 0.5} and parse("rl+wise-ft=0.3").tunings == {"wise-ft": 0.3}
     assert parse("kl=2").loss_number == 2.0 and parse("lora=4").tunings == {"lora": 4.0}
     assert list(parse("lora+replay+low-lr").tunings) == ["low-lr", "replay", "lora"]
+
+
+def test_an_on_policy_method_stands_in_the_place_of_a_loss():
+    assert parse("grpo").meaning == parse("expert+grpo").meaning and parse("grpo").on_policy
+    arm = parse("rl+sft-then-rl=0.25+lora")
+    assert (arm.data, arm.rewriter, arm.loss, arm.loss_number) == ("rl", "rl", "sft-then-rl", 0.25)
+    assert not parse("rl+dft").on_policy and parse("dypo").loss_number == 0.5
+    # The names of the forgetting laboratory are those of result.json.
+    named = "expert prompted best-of-k rl rl-no-alignment rl-no-diversity rl-drop mind-the-gap self dft eaft kl replay"
+    assert {*named.split(), *["wise-ft", "low-lr", "lora", "grpo", "sft-then-rl", "dypo", "sdft"]} <= set(OFFERED)
 
 
 def test_arms_share_rows_and_rewriters():
@@ -47,6 +57,11 @@ def test_arms_share_rows_and_rewriters():
         (["expert", "dft", "expert+dft"], "are the same arm"),
         (["expert", "wise-ft", "wise-ft=0.5"], "are the same arm"),
         (["expert", "self-resampled+replay"], "cannot be mixed with replay"),
+        (["expert", "grpo+replay"], "cannot be mixed with replay"),
+        (["expert", "self-resampled+sdft"], "use self instead of self-resampled"),
+        (["expert", "rl+grpo"], "grpo reads no targets"),
+        (["expert", "dft+grpo"], "two losses, dft and grpo"),
+        (["expert", "sft-then-rl=1"], "sft-then-rl=1 is no share"),
         (["expert", "../../etc"], "is no source"),
         (["expert", ""], "is no source"),
     ],
@@ -58,7 +73,7 @@ def test_a_wrong_arm_is_one_sentence(names, words):
     assert words in told and told.startswith("study.arms: ") and len(told.splitlines()) == 1
 
 
-parts = st.sampled_from([*SOURCES, *LOSSES, *TUNINGS, "wise-ft=0.25", "kl=1.5", "lora=8"])
+parts = st.sampled_from([*SOURCES, *LOSSES, *ON_POLICY, *TUNINGS, "wise-ft=0.25", "kl=1.5", "lora=8"])
 
 
 @given(st.lists(parts, min_size=1, max_size=4))
@@ -86,6 +101,7 @@ def test_every_part_is_implemented_and_every_implementation_has_a_name():
     made_elsewhere = {"expert"} | {name for name, source in SOURCES.items() if source.after or source.data}
     assert set(rewriters.SOURCES) == set(SOURCES) - made_elsewhere
     assert set(losses.LOSSES) == set(LOSSES)
+    assert set(onpolicy.METHODS) == set(ON_POLICY)
     assert list(tuning.TUNINGS) == list(TUNINGS)
     assert {source.rewriter for source in SOURCES.values()} - {None} == set(arms.REWRITERS)
 

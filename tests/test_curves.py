@@ -48,6 +48,19 @@ def test_losses_at_two_rates_are_two_lines():
     assert len(lines) == 2 and [line["showlegend"] for line in lines] == [True, False]
 
 
+def test_answers_and_objectives_of_on_policy_arms_have_figures_of_their_own():
+    where = {"kind": "finetune", "seed": 0}
+    events = [where | {"arm": "expert", "step": 4, "loss": 1.0}]
+    assert curves.practice_figures(events) == {}
+    events += [where | {"arm": arm, "step": 1, "objective": 0.1, "reward": 0.5} for arm in ("grpo", "sft-then-rl")]
+    events += [where | {"arm": "sdft", "step": 1, "objective": 0.2}]
+    figures = curves.practice_figures(events)
+    assert [trace["y"] for trace in figures["answers"]["data"]] == [[0.5], [0.5]]
+    assert [trace["y"] for trace in figures["objective"]["data"]] == [[0.1], [0.1], [0.2]]
+    assert len({trace["line"]["color"] for trace in figures["objective"]["data"]}) == 3
+    assert len(curves.loss_figure(events)["data"]) == 1  # a policy's objective is no cross entropy
+
+
 def test_other_runs_are_told_by_colour_and_seeds_by_dash():
     other = [train_event(n, reward=1.0) | {"seed": seed} for seed in (0, 1) for n in (1, 2)]
     drawn = curves.training_figures([train_event(1, reward=1.0)], overlays={"<b>": other})["reward"]["data"]

@@ -60,6 +60,7 @@ def test_more_arms_and_more_rates_take_more_time_but_shared_rows_are_counted_onc
     assert minutes("best-of-k", "best-of-k+dft") - minutes("best-of-k") < minutes("best-of-k") - minutes()
     assert minutes(learning_rate=[1e-4, 1e-3]) > 1.5 * minutes()
     assert minutes("self-resampled") > 2 * minutes("self")
+    assert minutes("grpo") > minutes("sft-then-rl") > minutes("sdft") > minutes("dft")
 
 
 def test_fewer_rows_than_asked_for_are_said(tmp_path):

@@ -24,6 +24,7 @@ from patchrl.gate import Gate
 from patchrl.instructions import rewrite_prompt
 from patchrl.rewards.alarms import Variety, raised
 from patchrl.rewards.trl import GatedReward, emit_group
+from patchrl.stages.rows import prompt
 from patchrl.stages.staleness import EssScaling, StalenessTrainer
 from patchrl.types import Example, Recorder
 
@@ -31,12 +32,6 @@ CHECKPOINT_STEPS = 10
 PROBES = 8
 SPREADS, SPREAD_SIZE = 60, 256  # steps at which the ℓ of passing rewrites is recorded one by one; at most so many
 ALARM_STEPS = 3  # one odd batch is no trend
-
-
-def _prompt(backbone: Backbone, user: str) -> list[dict[str, str]] | str:
-    if backbone.tokenizer.chat_template:
-        return [{"role": "user", "content": backbone.plain(user)}]
-    return backbone.prompt_text(user)
 
 
 class FrozenProbe:
@@ -223,7 +218,7 @@ def train_rewriter(
     rows = Dataset.from_list(
         [
             {
-                "prompt": _prompt(backbone, rewrite_prompt(rewriter.instruction, e.question, e.solution)),
+                "prompt": prompt(backbone, rewrite_prompt(rewriter.instruction, e.question, e.solution)),
                 **asdict(e),
             }
             for e in examples

@@ -24,6 +24,8 @@ def build(session: Session, form: Form) -> gr.Button:
         with gr.Row():
             form.fields("finetune")
         with gr.Row():
+            form.fields("onpolicy")
+        with gr.Row():
             form.fields("evaluate")
     finetune = gr.Button("Fine-tune and evaluate the chosen run", elem_id="finetune")
     headline = gr.HTML("", elem_id="headline")
@@ -33,7 +35,7 @@ def build(session: Session, form: Form) -> gr.Button:
 
     def fill(snapshot: Snapshot) -> list[Any]:
         loss = curves.loss_figure(snapshot.events)
-        lower = {"tuning": loss} if loss else {}
+        lower = ({"tuning": loss} if loss else {}) | curves.practice_figures(snapshot.events)
         if snapshot.result is None:
             return [_progress(snapshot), {}, "", lower]
         lower = {"tasks": figures.task_figure(snapshot.result)} | lower

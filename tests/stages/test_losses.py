@@ -10,7 +10,7 @@ from trl import SFTConfig
 
 from patchrl.backbone import Backbone
 from patchrl.stages import losses
-from patchrl.stages.finetune import _row, row_tokens
+from patchrl.stages.rows import row_tokens, sft_row
 
 
 def logits(*rows):
@@ -80,7 +80,7 @@ def trainer_of(backbone, folder, loss):
         bf16=False,
         gradient_checkpointing=False,
     )
-    rows = Dataset.from_list([_row(backbone, *pair) for pair in PAIRS])
+    rows = Dataset.from_list([sft_row(backbone, *pair) for pair in PAIRS])
     made = losses.ArmTrainer(
         model=backbone.model, args=settings, train_dataset=rows, processing_class=backbone.tokenizer
     )

@@ -6,7 +6,7 @@ import pytest
 import tiny
 import torch
 
-from patchrl.arms import OFFERED, SOURCES
+from patchrl.arms import OFFERED, ON_POLICY, SOURCES
 from patchrl.config import resolve
 from patchrl.errors import StopRequested
 from patchrl.runs.embeddings import read_embeddings
@@ -127,6 +127,9 @@ def test_every_offered_arm_goes_through_and_shared_work_is_done_once(tmp_path):
     assert costs["expert"]["tokens"] == costs["dft"]["tokens"] == costs["wise-ft"]["tokens"] == 0
     assert costs["replay"]["tokens"] > 0 and costs["self-resampled"]["tokens"] > costs["self"]["tokens"]
     assert costs["rl"]["tokens"] == costs["rl+dft+lora=4"]["tokens"] == costs["rl-drop"]["tokens"] > 0
+    assert costs["grpo"]["tokens"] > costs["sft-then-rl"]["tokens"] > costs["sdft"]["tokens"] > 0
+    assert costs["dypo"]["tokens"] > 0 and all(costs[arm]["seconds"] > 0 for arm in ON_POLICY)
+    assert all(result["arms"][arm]["forgetting"]["ci95"] for arm in ON_POLICY)
     assert set(result["curves"]) == {"rl-no-alignment", "rl-no-diversity"} and len(result["curve"]) == 1
     kept = [json.loads(line) for line in folder.samples("rl", 0).read_text().splitlines()]
     dropped = [json.loads(line) for line in folder.samples("rl-drop", 0).read_text().splitlines()]

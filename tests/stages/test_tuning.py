@@ -10,8 +10,10 @@ from patchrl.config import resolve
 from patchrl.errors import DataError
 from patchrl.stages.finetune import finetune
 from patchrl.stages.tuning import Lora, LowRate, Replay, Tuning, WeightInterpolation, replay_count, tunings_of
+from patchrl.types import Example
 
-PAIRS = [(f"What is {n} + 1?", f"It is {n + 1}.") for n in range(8)]
+EXAMPLES = [Example(str(n), f"What is {n} + 1?", f"It is {n + 1}.", str(n + 1)) for n in range(8)]
+PAIRS = [(e.question, e.solution) for e in EXAMPLES]
 
 
 class Silent:
@@ -34,10 +36,10 @@ def weights(model):
     return {name: weight.detach().clone() for name, weight in model.named_parameters()}
 
 
-def tune(name, folder, *, steps=3, epochs=1, rate=1e-2, pairs=PAIRS, **extra):
+def tune(name, folder, *, steps=3, epochs=1, rate=1e-2, examples=EXAMPLES, **extra):
     backbone = small()
     config = resolve({"finetune": {"epochs": epochs, "batch_size": 4, "max_length": 64}})
-    finetune(config, backbone, pairs, steps, parse(name), 0, folder, Silent(), rate=rate, **extra)
+    finetune(config, backbone, examples, steps, parse(name), 0, folder, Silent(), rate=rate, **extra)
     return backbone.model
 
 
@@ -135,4 +137,4 @@ def test_resampling_the_same_rows_trains_the_same_as_keeping_them(tmp_path):
 
 def test_an_arm_without_rows_is_one_sentence(tmp_path):
     with pytest.raises(DataError, match="Arm self: no example is left"):
-        tune("self", tmp_path, pairs=[])
+        tune("self", tmp_path, examples=[])

@@ -1,0 +1,46 @@
+"""Watches a fine-tune: its figures become events, and a request to stop is heeded between steps."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from transformers import TrainerCallback
+
+from patchrl.types import Recorder
+
+# An on-policy trainer's figures, by their names in TRL's log. Its loss is no cross entropy and has another name.
+ON_POLICY = {
+    "objective": "loss",
+    "reward": "reward",
+    "no_signal": "frac_reward_zero_std",
+    "length": "completions/mean_length",
+}
+
+
+class Watcher(TrainerCallback):
+    """Turns TRL's logs into `finetune` events; one of it may watch several trainers in a row."""
+
+    def __init__(self, recorder: Recorder, where: dict[str, Any], steps: int) -> None:
+        """`where` goes into every event; `steps` are those of all trainers together."""
+        self.recorder, self.where, self.steps = recorder, where, steps
+        self.before = 0  # steps of the trainers that are done
+        self.stopped = False
+
+    def on_log(self, args, state, control, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        if not logs or "loss" not in logs:
+            return
+        names = ON_POLICY if ON_POLICY["length"] in logs else {"loss": "loss"}
+        found = {name: logs.get(key) for name, key in names.items()}
+        known = {name: round(float(v), 6) for name, v in found.items() if v is not None and not math.isnan(float(v))}
+        step = self.before + state.global_step
+        self.recorder.event("finetune", **self.where, step=step, **known)
+        self.recorder.progress(step, self.steps)
+
+    def on_step_end(self, args, state, control, **_: Any) -> None:
+        if self.recorder.stop_requested() and self.before + state.global_step < self.steps:
+            self.stopped = True
+            control.should_training_stop = True
+
+    def on_train_end(self, args, state, control, **_: Any) -> None:
+        self.before += state.global_step
