@@ -96,7 +96,7 @@ def test_a_name_that_is_neither_file_nor_hub_id_is_refused():
 
 
 def test_a_setting_that_a_preset_could_not_follow_is_refused():
-    with pytest.raises(DataError, match="data.task: of nano-foreign it is always 'math'"):
+    with pytest.raises(DataError, match=r"data\.task: of nano-foreign it is always 'math'"):
         load_examples(section("nano-foreign", task="open"))
     assert load_examples(section("nano-foreign", task="math")).task == "math"
 
