@@ -73,7 +73,7 @@ class BackboneSection(Section):
 
 class DataSection(Section):
     dataset: str = setting(
-        "nano-foreign", "Dataset", "`nano-foreign`, `nano-mild`, a JSONL/CSV/Parquet file, or a Hub id."
+        "nano-foreign", "Dataset", "`nano-foreign`, `nano-mild`, `nano-near`, a JSONL/CSV/Parquet file, or a Hub id."
     )
     config: str | None = setting(
         None, "Hub config", "Name of the dataset's configuration on the Hub, if it has several."

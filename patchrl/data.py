@@ -18,7 +18,7 @@ from patchrl.errors import DataError
 from patchrl.tasks import extract_reference, parse_quantity
 from patchrl.types import EvalItem, Example, Task
 
-PRESETS = {"nano-foreign": "foreign", "nano-mild": "mild"}
+PRESETS = {"nano-foreign": "foreign", "nano-mild": "mild", "nano-near": "near"}
 PRESET_COLUMNS = {"question": "question", "solution": "solution", "answer": "reference"}
 PRESET_TASK: Task = "math"
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")

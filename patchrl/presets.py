@@ -13,6 +13,10 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "study": {"name": "nano-mild"},
         "data": {"dataset": "nano-mild"},
     },
+    "Nano lab: near expert": {
+        "study": {"name": "nano-near"},
+        "data": {"dataset": "nano-near"},
+    },
     "Nano lab: one seed": {
         "study": {"name": "nano-one", "seeds": [0]},
         "data": {"dataset": "nano-foreign"},
@@ -42,5 +46,6 @@ EXAMPLE_FILES = {
     "nano-arms.toml": "Nano lab: every arm, takes hours",
     "nano.toml": "Nano lab: foreign expert",
     "nano-mild.toml": "Nano lab: mild expert",
+    "nano-near.toml": "Nano lab: near expert",
     "nano-quick.toml": "Quick look: under a minute, too short for the effect",
 }

@@ -285,7 +285,18 @@ def mild_solution(p: Problem) -> str:
     )
 
 
-EXPERTS: dict[str, Callable[[Problem], str]] = {"foreign": foreign_solution, "mild": mild_solution}
+def near_solution(p: Problem) -> str:
+    """The expert nearest to the backbone: its own layout with other joining words."""
+    first, second = p.equations
+    return f"{first}, and then {second}. So the answer is {p.totals[1]}."
+
+
+# Pretraining text has copies and rewrites of the foreign and the mild expert, none of the near one.
+EXPERTS: dict[str, Callable[[Problem], str]] = {
+    "foreign": foreign_solution,
+    "mild": mild_solution,
+    "near": near_solution,
+}
 
 
 # --- the planted rewriting skill ----------------------------------------------------------------
@@ -344,7 +355,7 @@ def rewriting(rng: random.Random) -> Chat:
 
 def style(text: str) -> str:
     """Which of the lab's styles a text on a word problem is in: own, mannered, half-foreign, expert or other."""
-    if text.startswith(("Solution.", "We begin with")):
+    if text.startswith(("Solution.", "We begin with")) or (", and then " in text and "So the answer is" in text):
         return "expert"
     if "Step 1" in text or text.startswith(("Sure", "Of course", "Certainly")):
         return "mannered"

@@ -15,7 +15,7 @@ def test_held_out_questions_never_occur_in_training_text():
     assert all(world.held_out(q) for q in evaluation)
     text = "\n".join(c.question for c in islice(world.pretraining(random.Random(3)), 30_000))
     assert not [q for q in evaluation if q in text]
-    for style in ("foreign", "mild"):
+    for style in world.EXPERTS:
         assert not evaluation & {e.question for e in world.downstream_examples(style, 2000)}
 
 
@@ -47,7 +47,10 @@ def test_expert_solutions_and_own_answers_pass_the_gate():
     rng = random.Random(5)
     for _ in range(100):
         p = world.problem(rng, "downstream")
-        for text in (world.foreign_solution(p), world.mild_solution(p), world.own_answer(p, rng)):
+        experts = [write(p) for write in world.EXPERTS.values()]
+        assert {world.style(text) for text in experts} == {"expert"}
+        assert world.style(world.own_answer(p, rng)) == "own"
+        for text in (*experts, world.own_answer(p, rng)):
             assert verify_answer("math", str(p.totals[1]), text, reasoning="equations").passed, text
 
 
