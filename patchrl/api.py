@@ -138,6 +138,10 @@ class Run:
 
         return embedding_map(self.folder)
 
+    def scan(self) -> dict[str, Any] | None:
+        """What the mismatch scan found (`patchrl.stages.scan.scan`), None before it."""
+        return self.folder.read_json(self.folder.scan)
+
     def result(self) -> dict[str, Any] | None:
         """result.json, None before the report stage."""
         return self.folder.read_json(self.folder.result)
