@@ -25,6 +25,7 @@ STAGES = {
     "evaluate": ("evaluate", "… and evaluate every arm"),
     "report": ("report", "… and write result.json and report.html"),
 }
+TABLES = {"json": "JSON", "csv": "CSV, every number a row", "latex": "a LaTeX table (booktabs)"}
 DATA_FILES = (".jsonl", ".csv", ".parquet")
 
 
@@ -50,6 +51,11 @@ def parser() -> argparse.ArgumentParser:
         )
         sub.add_argument("--name", help="name of a new run (default: study.name)")
         sub.add_argument("--detach", action="store_true", help="start it and return at once; watch with `tail -f`")
+        if name == "report":
+            form = sub.add_mutually_exclusive_group()
+            for kind, told in TABLES.items():
+                help = f"print the results of a finished RUN as {told}"
+                form.add_argument(f"--{kind}", dest="table", action="store_const", const=kind, help=help)
     command("list", "list runs, newest first")
     sub = command("show", "show a run: settings, state, results")
     sub.add_argument("run", metavar="RUN")
@@ -105,6 +111,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def dispatch(options: argparse.Namespace) -> int:
     """Do what the parsed options say."""
+    if getattr(options, "table", None):
+        print(_open(options.target, options.runs_dir).table(options.table), end="")
+        return 0
     if options.command in STAGES:
         return _stage(options)
     if options.command == "ui":

@@ -27,9 +27,12 @@ PANELS = (
     ("length", "Completion length", "tokens", False),
     ("clipped", "Cut off by the length limit", "share of rewrites", False),
     ("kl", "KL to the backbone", "nats per token", False),
+    ("ess", "ESS of stale rollouts", "share of rollouts", False),
+    ("rate_factor", "Learning rate, ESS-scaled", "factor", False),
     ("loss", "Loss", "loss", False),
     ("step_seconds", "Step time", "seconds", False),
 )
+STALENESS = ("ess", "rate_factor")  # come as events of their own, only where rollouts serve several updates
 SIGNED = ("loss",)  # may lie below zero
 X_AXES = {"step": "step", "samples": "rewrites sampled", "time": "minutes"}
 
@@ -125,8 +128,10 @@ def _lines(events: Sequence[Event], overlays: Mapping[str, Sequence[Event]]) -> 
     lines = []
     for run, (label, found) in enumerate({"": events, **overlays}.items()):
         trainings: dict[str, list[Event]] = {}
+        stale = {_step_of(event): event for event in found if event["kind"] == "staleness"}
         for event in found:
             if event["kind"] == "train":
+                event = {name: stale.get(_step_of(event), {}).get(name) for name in STALENESS} | event
                 rewriter = event.get("rewriter", "rl")
                 which = f"seed {event['seed']}" + ("" if rewriter == "rl" else f", {rewriter}")
                 trainings.setdefault(which, []).append(event)
@@ -137,6 +142,10 @@ def _lines(events: Sequence[Event], overlays: Mapping[str, Sequence[Event]]) -> 
             uid = re.sub(r"\W", "-", f"line-{label}-{which}")
             lines.append(_Line(of_run.replace("<", "&lt;"), uid, thin(rows), colour, dash))
     return lines
+
+
+def _step_of(event: Event) -> tuple:
+    return event["seed"], event.get("rewriter"), event["step"]
 
 
 def _minutes(row: Event, line: _Line) -> float:

@@ -22,7 +22,7 @@ LAYERS = [
     {"embedding", "judge"},
     {"gate"},
     {"rewards"},
-    {"rewriters", "figures", "markup", "samples", "lesson"},
+    {"rewriters", "figures", "markup", "samples", "lesson", "tables"},
     {"curves", "findings"},
     {"stages", "report", "results"},
     {"study"},
