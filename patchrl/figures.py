@@ -276,6 +276,8 @@ def gain_forgetting_figure(result: dict[str, Any]) -> Figure:
             "name": ARM_NAMES["base"],
             "x": [100 * base["target"]],
             "y": [100 * base["general"]],
+            "error_x": _errors({"mean": base["target"], "ci95": base.get("target_ci95")}),
+            "error_y": _errors({"mean": base["general"], "ci95": base.get("general_ci95")}),
             "marker": {"size": 13, "color": ARM_COLOURS["base"], "symbol": "x"},
             "hovertemplate": "target %{x:.1f} %<br>general %{y:.1f} %<extra>Backbone, before</extra>",
         }

@@ -22,6 +22,7 @@ from patchrl.statistics import (
     arm_statistics,
     best_rate,
     correct_by_task,
+    interval,
     macro,
     resample,
     task_intervals,
@@ -73,6 +74,7 @@ def collect(config: StudyConfig, folder: RunFolder) -> dict[str, Any]:
     correct = {arm: tuned[arm, chosen[arm]] for arm in names}
     best = {arm: drawn[arm, chosen[arm]] for arm in names}
     statistics = arm_statistics(base, correct, best)
+    backbone = resample(base, {"base": [base]}, config.evaluate.bootstrap)["base"]
     by_task = task_intervals({None: [base], **correct}, config.evaluate.bootstrap)
     return {
         "version": 1,
@@ -81,7 +83,9 @@ def collect(config: StudyConfig, folder: RunFolder) -> dict[str, Any]:
         "seeds": list(seeds),
         "base": {
             "target": base_summary["target"],
+            "target_ci95": interval(backbone.target),
             "general": base_summary["general"],
+            "general_ci95": interval(backbone.general),
             "by_task": {task: values["score"] for task, values in base_summary["by_task"].items() if _reported(task)},
             "by_task_ci95": {task: ci95 for task, ci95 in by_task[None].items() if _reported(task)},
             "no_answer": base_summary["no_answer"],

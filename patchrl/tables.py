@@ -33,7 +33,7 @@ def to_csv(result: Result) -> str:
 def _csv_rows(result: Result) -> Iterator[Sequence[Any]]:
     base = result["base"]
     for measure in ("target", "general", "no_answer"):
-        yield "base", None, measure, None, None, base[measure], None, None
+        yield "base", None, measure, None, None, base[measure], *_ends(base.get(f"{measure}_ci95"))
     yield from _tasks("base", None, base)
     for arm, values in result["arms"].items():
         rate = values.get("learning_rate")
@@ -80,8 +80,13 @@ def to_latex(result: Result) -> str:
 
     The best arm of a column is bold only where the study's corrected paired test calls it better than every other.
     """
+    base = result["base"]
     best = {on: clearly_best(result, on) for on in ("target", "general")}
-    rows = [_latex_row(ARM_NAMES["base"], [_number(result["base"][k], None) for k in ("target", "general")] + ["", ""])]
+    rows = [
+        _latex_row(
+            ARM_NAMES["base"], [_number(base[k], base.get(f"{k}_ci95")) for k in ("target", "general")] + ["", ""]
+        )
+    ]
     rows.append(r"\midrule")
     for arm, values in result["arms"].items():
         forgotten = values["forgetting"]
@@ -133,7 +138,7 @@ def clearly_best(result: Result, on: str) -> str | None:
 def _number(value: float | None, ci95: Sequence[float] | None, digits: int = 1) -> str:
     if value is None:
         return "--"
-    if not ci95:
+    if not ci95 or ci95[0] == ci95[1]:  # plain SFT's share of its own loss
         return f"${100 * value:.{digits}f}$"
     low, high = (f"{100 * abs(end - value):.{digits}f}" for end in ci95)
     return f"${100 * value:.{digits}f}_{{-{low}}}^{{+{high}}}$"

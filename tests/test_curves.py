@@ -55,3 +55,14 @@ def test_other_runs_are_told_by_colour_and_seeds_by_dash():
     assert len({trace["line"]["color"] for trace in drawn}) == 2
     assert drawn[1]["line"]["dash"] != drawn[2]["line"]["dash"]
     assert all(re.fullmatch(r"[A-Za-z][\w-]*", trace["uid"]) for trace in drawn)  # it goes into CSS selectors
+
+
+def test_the_ess_of_stale_rollouts_is_drawn_at_its_step_where_it_was_logged():
+    stale = [
+        {"kind": "staleness", "t": 0.0, "seed": 0, "step": n, "ess": e, "rate_factor": 0.9}
+        for n, e in ((1, 1.0), (2, 0.4))
+    ]
+    drawn = curves.training_figures([*stale, train_event(1, reward=1.0), train_event(2, reward=1.0)])
+    assert drawn["ess"]["data"][0]["y"] == [1.0, 0.4] and set(drawn) == {"reward", "ess", "rate_factor"}
+    other = {"kind": "staleness", "t": 0.0, "seed": 1, "step": 1, "ess": 0.2, "rate_factor": 1.0}
+    assert "ess" not in curves.training_figures([other, train_event(1, reward=1.0)])
