@@ -175,7 +175,7 @@ def as_html(scan: Scan) -> str:
         f"<details><summary>{markup.escape(title)}</summary>{markup.table(headers, rows)}</details>"
         for title, headers, rows in tables(scan)
     )
-    return f'<ul class="found">{told}</ul>{opened}'
+    return f'<div class="findings"><ul>{told}</ul>{opened}</div>'
 
 
 def _with_interval(value: float, ci95: Sequence[float] | None, digits: str) -> str:

@@ -106,7 +106,7 @@ def build(session: Session, form: Form) -> Parts:
 
     def found(snapshot: Snapshot) -> list[Any]:
         scan = snapshot.last("scan")
-        figure = figures.mismatch_figure(scan, {}) if scan else None
+        figure = figures.mismatch_figure(scan, {"prompted": scan.get("prompted_nll", [])}) if scan else None
         return [scan_found(snapshot), {"mismatch": figure} if figure else {}]
 
     session.live(found, [scanned, histogram], depends=("run", "events", "status"))

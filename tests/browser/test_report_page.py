@@ -57,7 +57,7 @@ def test_the_report_fits_a_phone(opened, report, shots):
     shots(opened, "report-phone")
     assert opened.evaluate("document.documentElement.scrollWidth") <= 390
     # Its bars are not squeezed out by names and legend.
-    assert opened.locator("[data-figure=tasks] .plot").first.evaluate("n => n.getBoundingClientRect().height") > 100
+    assert opened.locator("[data-figure=tasks] .nsewdrag").first.evaluate("n => n.getBoundingClientRect().height") > 100
 
 
 def test_a_dark_reader_prints_dark_ink_on_white_and_gets_the_screen_back(opened, report):
