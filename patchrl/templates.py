@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from scipy import sparse
-
-COMPARED = 2000  # rows: the comparison of all pairs is quadratic
+COMPARED = 1000  # rows
 SHINGLE = 5  # words
 NEAR = 0.8  # Jaccard similarity of shingles from which two rows are near duplicates
 OPENING = 4  # words
@@ -58,20 +56,29 @@ def repetition(questions: Sequence[str], solutions: Sequence[str]) -> dict[str, 
 
 
 def near_duplicates(texts: Sequence[str]) -> set[int]:
-    """Indices of texts that have a near duplicate among the others; texts shorter than a shingle have none."""
-    columns: dict[tuple[str, ...], int] = {}
-    indices: list[int] = []
-    starts = [0]
-    for text in texts:
-        words = words_of(text, masked=False)
-        shingles = {tuple(words[i : i + SHINGLE]) for i in range(len(words) - SHINGLE + 1)}
-        indices += [columns.setdefault(s, len(columns)) for s in shingles]
-        starts.append(len(indices))
-    table_NS = sparse.csr_matrix((np.ones(len(indices)), indices, starts), shape=(len(texts), max(len(columns), 1)))
-    sizes_N = np.diff(starts)
-    shared = (table_NS @ table_NS.T).tocoo()
-    similar = shared.data >= NEAR * (sizes_N[shared.row] + sizes_N[shared.col] - shared.data)
-    return set(shared.row[similar & (shared.row != shared.col)].tolist())
+    """Indices of texts that have a near duplicate among the others; texts shorter than a shingle have none.
+
+    Exact, without comparing all pairs: two sets with Jaccard similarity of at least NEAR share one of the first
+    few of their elements in any common order, here the rarest first (prefix filter, Bayardo et al. 2007).
+    """
+    sets = [_shingles(words_of(text, masked=False)) for text in texts]
+    held = Counter(s for shingles in sets for s in shingles)
+    holders: dict[tuple[str, ...], list[int]] = {}
+    found: set[int] = set()
+    for row, shingles in enumerate(sets):
+        rarest = sorted(shingles, key=lambda s: (held[s], s))[: len(shingles) - math.ceil(NEAR * len(shingles)) + 1]
+        for other in dict.fromkeys(other for s in rarest for other in holders.get(s, ())):
+            both = len(shingles & sets[other])
+            if both >= NEAR * (len(shingles) + len(sets[other]) - both):
+                found |= {row, other}
+                break  # one is enough for this row; later rows meet the other themselves
+        for s in rarest:
+            holders.setdefault(s, []).append(row)
+    return found
+
+
+def _shingles(words: Words) -> set[tuple[str, ...]]:
+    return {tuple(words[i : i + SHINGLE]) for i in range(len(words) - SHINGLE + 1)}
 
 
 def common_phrases(texts: Sequence[Words]) -> list[tuple[tuple[str, ...], set[int]]]:
@@ -109,18 +116,24 @@ def _overlaps(seed: tuple[str, ...], phrase: tuple[str, ...]) -> bool:
 
 
 def _grown(phrase: tuple[str, ...], rows: set[int], texts: Sequence[Words]) -> tuple[tuple[str, ...], set[int]]:
+    starts = [  # every place of the phrase: a text's number and a word's
+        (row, i)
+        for row in sorted(rows)
+        for i in range(len(texts[row]) - len(phrase) + 1)
+        if tuple(texts[row][i : i + len(phrase)]) == phrase
+    ]
     grown = True
     while grown:
         grown = False
         for after in (True, False):
-            beside: dict[str, set[int]] = {}
-            for row in rows:
-                words, size = texts[row], len(phrase)
-                for i in range(len(words) - size + 1):
-                    j = i + size if after else i - 1
-                    if 0 <= j < len(words) and tuple(words[i : i + size]) == phrase:
-                        beside.setdefault(words[j], set()).add(row)
-            word = max(beside, key=lambda w: (len(beside[w]), w), default=None)
-            if word is not None and len(beside[word]) >= KEPT * len(rows):
-                phrase, rows, grown = ((*phrase, word) if after else (word, *phrase)), beside[word], True
+            beside: dict[str, list[tuple[int, int]]] = {}
+            for row, i in starts:
+                j = i + len(phrase) if after else i - 1
+                if 0 <= j < len(texts[row]):
+                    beside.setdefault(texts[row][j], []).append((row, i if after else j))
+            holders = {word: {row for row, _ in places} for word, places in beside.items()}
+            word = max(holders, key=lambda w: (len(holders[w]), w), default=None)
+            if word is not None and len(holders[word]) >= KEPT * len(rows):
+                phrase = (*phrase, word) if after else (word, *phrase)
+                starts, rows, grown = beside[word], holders[word], True
     return phrase, rows

@@ -1,4 +1,7 @@
-from patchrl.templates import common_phrases, near_duplicates, repetition, words_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patchrl.templates import NEAR, SHINGLE, common_phrases, near_duplicates, repetition, words_of
 
 SONGS = [
     "The river carries seven boats past the old mill every single morning",
@@ -38,6 +41,17 @@ def test_near_duplicates_share_four_fifths_of_their_shingles_and_keep_their_numb
     assert near_duplicates([long, long + " more", SONGS[0]]) == {0, 1}
     assert near_duplicates([f"we have {n} and then {n + 1} so {n + 2} it is" for n in range(5)]) == set()
     assert near_duplicates(["short", "short"]) == set()
+
+
+@given(st.lists(st.lists(st.sampled_from("abc"), max_size=14), max_size=12))
+def test_near_duplicates_are_those_a_comparison_of_all_pairs_finds(texts):
+    sets = [{tuple(t[i : i + SHINGLE]) for i in range(len(t) - SHINGLE + 1)} for t in texts]
+    slow = {
+        i
+        for i, a in enumerate(sets)
+        if any(len(a & b) >= NEAR * len(a | b) for j, b in enumerate(sets) if i != j and a and b)
+    }
+    assert near_duplicates([" ".join(t) for t in texts]) == slow
 
 
 def test_nothing_repeats_in_nothing():
