@@ -57,12 +57,16 @@ def test_other_runs_are_told_by_colour_and_seeds_by_dash():
     assert all(re.fullmatch(r"[A-Za-z][\w-]*", trace["uid"]) for trace in drawn)  # it goes into CSS selectors
 
 
-def test_the_ess_of_stale_rollouts_is_drawn_at_its_step_where_it_was_logged():
+def test_the_ess_of_every_update_is_drawn_also_of_those_without_new_rollouts():
     stale = [
-        {"kind": "staleness", "t": 0.0, "seed": 0, "step": n, "ess": e, "rate_factor": 0.9}
-        for n, e in ((1, 1.0), (2, 0.4))
+        {"kind": "staleness", "t": 60.0 * n, "seed": 0, "step": n, "ess": ess, "rate_factor": 0.9}
+        for n, ess in ((1, 1.0), (2, 0.4), (3, 1.0), (4, 0.5))
     ]
-    drawn = curves.training_figures([*stale, train_event(1, reward=1.0), train_event(2, reward=1.0)])
-    assert drawn["ess"]["data"][0]["y"] == [1.0, 0.4] and set(drawn) == {"reward", "ess", "rate_factor"}
+    events = [*stale, train_event(1, reward=1.0), train_event(3, reward=2.0)]  # two updates on each rollout
+    drawn = curves.training_figures(events)
+    assert (drawn["ess"]["data"][0]["x"], drawn["ess"]["data"][0]["y"]) == ([1, 2, 3, 4], [1.0, 0.4, 1.0, 0.5])
+    assert drawn["reward"]["data"][-1]["x"] == [1, 3] and set(drawn) == {"reward", "ess", "rate_factor"}
+    assert curves.training_figures(events, x="samples")["ess"]["data"][0]["x"] == [64, 64, 192, 192]
+    assert curves.training_figures(events, x="time")["ess"]["data"][0]["x"] == [0.0, 1.0, 2.0, 3.0]
     other = {"kind": "staleness", "t": 0.0, "seed": 1, "step": 1, "ess": 0.2, "rate_factor": 1.0}
     assert "ess" not in curves.training_figures([other, train_event(1, reward=1.0)])
