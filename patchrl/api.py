@@ -21,6 +21,7 @@ from patchrl.runs.events import read_new_events
 from patchrl.runs.folder import RunFolder, default_runs_dir
 from patchrl.runs.lines import row_by_id
 from patchrl.runs.timeline import Timeline
+from patchrl.tables import TABLES
 from patchrl.types import Writer
 from patchrl.verify import verify_answer
 
@@ -45,7 +46,7 @@ __all__ = [
     "verify_answer",
 ]
 POLL_SECONDS = 0.2
-EXPORTS = ("report", "jsonl", "parquet", "adapter")
+EXPORTS = ("report", "json", "csv", "latex", "jsonl", "parquet", "adapter")
 RECORDED_ID = RECORDED.name
 
 
@@ -138,6 +139,10 @@ class Run:
 
         return embedding_map(self.folder)
 
+    def scan(self) -> dict[str, Any] | None:
+        """What the mismatch scan found (`patchrl.stages.scan.scan`), None before it."""
+        return self.folder.read_json(self.folder.scan)
+
     def result(self) -> dict[str, Any] | None:
         """result.json, None before the report stage."""
         return self.folder.read_json(self.folder.result)
@@ -147,10 +152,20 @@ class Run:
         """report.html, None before it is written."""
         return self.folder.report if self.folder.report.is_file() else None
 
+    def table(self, kind: str) -> str:
+        """The results as text: json (result.json), csv (every number, one a row) or latex (a table with booktabs).
+
+        Raises RunError before every arm is evaluated.
+        """
+        result = self.result()
+        if result is None:
+            raise RunError(f"{self.id} has no results yet; finish it with `patchrl report {self.id}`.")
+        return json.dumps(result, ensure_ascii=False, indent=1) + "\n" if kind == "json" else TABLES[kind][1](result)
+
     def export(self, kind: str, into: Path | str, *, arm: str = "rl", seed: int | None = None) -> Path:
         """Write one file a person takes home into a folder, and return its path.
 
-        `kind`: report, jsonl or parquet (the rewritten dataset in TRL's conversational format), or
+        `kind`: report, json, csv or latex (the results, see `table`), jsonl or parquet (the rewritten dataset in TRL's conversational format), or
         adapter (zip). Raises RunError when the run has not made it yet.
         """
         into, seed = Path(into), self.config.study.seeds[0] if seed is None else seed
@@ -159,6 +174,10 @@ class Run:
             if self.report_path is None:
                 raise RunError(f"{self.id} has no report yet; it is written when every arm is evaluated.")
             return Path(shutil.copy(self.report_path, into / f"{self.id}.html"))
+        if kind in ("json", *TABLES):
+            path = into / f"{self.id}.{'json' if kind == 'json' else TABLES[kind][0]}"
+            path.write_text(self.table(kind), encoding="utf-8")
+            return path
         if kind == "adapter":
             adapter = self.folder.adapter(seed, _parse(arm).rewriter or "rl")
             if not (adapter / "done.json").is_file():

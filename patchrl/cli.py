@@ -11,19 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from patchrl import api, arms, views
-from patchrl.config import StudyConfig, differences, load_config, resolve
+from patchrl.config import StudyConfig, apply_overrides, differences, load_config, resolve
 from patchrl.errors import PatchRLError, RunError
+from patchrl.terminal import columns, print_scan
 from patchrl.trying import try_one
 
 STAGES = {
     "run": ("report", "run a whole study: scan, train, rewrite, fine-tune, evaluate, report"),
-    "scan": ("scan", "measure how far the expert data is from the backbone"),
+    "scan": ("scan", "measure how far the expert data is from the backbone; trains nothing"),
     "train": ("train", "train the rewriter (and scan first)"),
     "rewrite": ("rewrite", "… and rewrite the dataset for every arm"),
     "finetune": ("finetune", "… and fine-tune every arm"),
     "evaluate": ("evaluate", "… and evaluate every arm"),
     "report": ("report", "… and write result.json and report.html"),
 }
+TABLES = {"json": "JSON", "csv": "CSV, every number a row", "latex": "a LaTeX table (booktabs)"}
+DATA_FILES = (".jsonl", ".csv", ".parquet")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,12 +44,18 @@ def parser() -> argparse.ArgumentParser:
     for name, (_, help) in STAGES.items():
         sub = command(name, help)
         target = "a TOML file" if name == "run" else "a TOML file starts a new run; a run id continues that run"
+        target += "; a JSONL, CSV or Parquet file is scanned at the default settings" if name == "scan" else ""
         sub.add_argument("target", metavar="CONFIG" if name == "run" else "CONFIG|RUN", help=target)
         sub.add_argument(
             "--set", action="append", default=[], metavar="section.key=value", help="change one setting; repeatable"
         )
         sub.add_argument("--name", help="name of a new run (default: study.name)")
         sub.add_argument("--detach", action="store_true", help="start it and return at once; watch with `tail -f`")
+        if name == "report":
+            form = sub.add_mutually_exclusive_group()
+            for kind, told in TABLES.items():
+                help = f"print the results of a finished RUN as {told}"
+                form.add_argument(f"--{kind}", dest="table", action="store_const", const=kind, help=help)
     command("list", "list runs, newest first")
     sub = command("show", "show a run: settings, state, results")
     sub.add_argument("run", metavar="RUN")
@@ -102,6 +111,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def dispatch(options: argparse.Namespace) -> int:
     """Do what the parsed options say."""
+    if getattr(options, "table", None):
+        print(_open(options.target, options.runs_dir).table(options.table), end="")
+        return 0
     if options.command in STAGES:
         return _stage(options)
     if options.command == "ui":
@@ -140,14 +152,20 @@ def _stage(options: argparse.Namespace) -> int:
     upto = STAGES[options.command][0]
     is_file = options.target.endswith((".toml", ".json")) or Path(options.target).is_file()
     if is_file or options.command == "run":
-        config = load_config(options.target, options.set)
-        run = api.start(config, runs_dir=options.runs_dir, name=options.name, upto=upto)
+        run = api.start(_config(options), runs_dir=options.runs_dir, name=options.name, upto=upto)
     else:
         if options.set or options.name:
             raise RunError("--set and --name belong to a new run; a run that exists keeps its settings.")
         run = _open(options.target, options.runs_dir)
         run.resume(upto)
     return _started(run, options.detach)
+
+
+def _config(options: argparse.Namespace) -> StudyConfig:
+    """The settings that a TOML file, or a bare dataset with defaults around it, stands for."""
+    if options.command == "scan" and options.target.endswith(DATA_FILES):
+        return resolve(apply_overrides({"data": {"dataset": options.target}}, options.set))
+    return load_config(options.target, options.set)
 
 
 def _open(name: str, runs_dir: str | None) -> api.Run:
@@ -186,6 +204,8 @@ def watch(run: api.Run) -> int:
         if result:
             print_result(result)
             print(f"\nreport {run.report_path}")
+        elif found := run.scan():
+            print_scan(found)
         return 0
     print(views.describe_status(status), file=sys.stderr)
     if status["state"] in ("stopped", "cancelled"):
@@ -245,14 +265,6 @@ class Progress:
             self.bar = None
 
 
-def columns(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A text table with aligned columns."""
-    cells = [list(headers), *[list(map(str, row)) for row in rows]]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
-    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
-
-
 def print_result(result: dict[str, Any]) -> None:
     """The result table, every seed, where the time went, and the finding in words."""
     print("\n" + columns(views.RESULT_HEADERS, views.result_rows(result)))
@@ -293,7 +305,15 @@ def _show(run: api.Run, as_json: bool) -> int:
     status, result = run.status(), run.result()
     if as_json:
         print(
-            json.dumps({"id": run.id, "status": status, "config": run.config.model_dump(mode="json"), "result": result})
+            json.dumps(
+                {
+                    "id": run.id,
+                    "status": status,
+                    "config": run.config.model_dump(mode="json"),
+                    "scan": run.scan(),
+                    "result": result,
+                }
+            )
         )
         return 0
     from patchrl.config import to_toml
@@ -302,6 +322,8 @@ def _show(run: api.Run, as_json: bool) -> int:
     if result:
         print_result(result)
         print(f"\nreport {run.report_path}")
+    elif found := run.scan():
+        print_scan(found)
     return 0
 
 

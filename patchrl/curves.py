@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,9 +28,12 @@ PANELS = (
     ("length", "Completion length", "tokens", False),
     ("clipped", "Cut off by the length limit", "share of rewrites", False),
     ("kl", "KL to the backbone", "nats per token", False),
+    ("ess", "ESS of stale rollouts", "share of rollouts", False),
+    ("rate_factor", "Learning rate, ESS-scaled", "factor", False),
     ("loss", "Loss", "loss", False),
     ("step_seconds", "Step time", "seconds", False),
 )
+STALENESS = ("ess", "rate_factor")  # of every update, where rollouts serve several of them
 SIGNED = ("loss",)  # may lie below zero
 X_AXES = {"step": "step", "samples": "rewrites sampled", "time": "minutes"}
 
@@ -73,10 +77,11 @@ def training_figures(
     for name, title, unit, spread in PANELS:
         traces: list[Figure] = []
         for line in lines:
-            ys = smooth([row.get(name) for row in line.rows], smoothing)
+            rows = line.updates if name in STALENESS else line.rows
+            ys = smooth([row.get(name) for row in rows], smoothing)
             if all(y is None for y in ys):
                 continue
-            xs = [_minutes(row, line) if x == "time" else row[x] for row in line.rows]
+            xs = [_minutes(row, line) if x == "time" else row[x] for row in rows]
             if spread and not log_y and not overlays:
                 traces.append(_band(xs, ys, smooth([row.get(f"{name}_std") for row in line.rows], smoothing), line))
             traces.append(
@@ -116,6 +121,7 @@ class _Line:
     name: str
     uid: str  # Plotly looks traces up by it in CSS selectors: letters, digits and - only
     rows: list[Event]
+    updates: list[Event]  # staleness of every update; there are more of them than rows
     colour: str
     dash: str
 
@@ -125,18 +131,28 @@ def _lines(events: Sequence[Event], overlays: Mapping[str, Sequence[Event]]) -> 
     lines = []
     for run, (label, found) in enumerate({"": events, **overlays}.items()):
         trainings: dict[str, list[Event]] = {}
+        stale: dict[str, list[Event]] = {}
         for event in found:
-            if event["kind"] == "train":
+            if event["kind"] in ("train", "staleness"):
                 rewriter = event.get("rewriter", "rl")
                 which = f"seed {event['seed']}" + ("" if rewriter == "rl" else f", {rewriter}")
-                trainings.setdefault(which, []).append(event)
+                (trainings if event["kind"] == "train" else stale).setdefault(which, []).append(event)
         for number, (which, rows) in enumerate(trainings.items()):
             of_run = f"{label}, {which}" if label else f"this run, {which}" if overlays else which
             colour = SEED_COLOURS[(run if overlays else number) % len(SEED_COLOURS)]
             dash = SEED_DASHES[number % len(SEED_DASHES)]
             uid = re.sub(r"\W", "-", f"line-{label}-{which}")
-            lines.append(_Line(of_run.replace("<", "&lt;"), uid, thin(rows), colour, dash))
+            updates = _with_samples(thin(stale.get(which, [])), rows)
+            lines.append(_Line(of_run.replace("<", "&lt;"), uid, thin(rows), updates, colour, dash))
     return lines
+
+
+def _with_samples(updates: Sequence[Event], rows: Sequence[Event]) -> list[Event]:
+    """Updates with the rewrites sampled until then, which the newest row up to their step tells."""
+    steps = [row["step"] for row in rows]
+    return [
+        update | {"samples": rows[max(0, bisect_right(steps, update["step"]) - 1)]["samples"]} for update in updates
+    ]
 
 
 def _minutes(row: Event, line: _Line) -> float:

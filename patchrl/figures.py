@@ -282,6 +282,8 @@ def gain_forgetting_figure(result: dict[str, Any]) -> Figure:
             "name": ARM_NAMES["base"],
             "x": [100 * base["target"]],
             "y": [100 * base["general"]],
+            "error_x": _errors({"mean": base["target"], "ci95": base.get("target_ci95")}),
+            "error_y": _errors({"mean": base["general"], "ci95": base.get("general_ci95")}),
             "marker": {"size": 13, "color": ARM_COLOURS["base"], "symbol": "x"},
             "hovertemplate": "target %{x:.1f} %<br>general %{y:.1f} %<extra>Backbone, before</extra>",
         }
@@ -337,20 +339,31 @@ def _errors(value: dict[str, Any]) -> Figure | None:
 
 
 def task_figure(result: dict[str, Any]) -> Figure:
-    """Score on every task: the backbone and each arm, mean over seeds."""
+    """Score on every task: the backbone and each arm, mean over seeds, with 95 % intervals."""
     tasks = sorted(result["base"]["by_task"], key=lambda task: (not task.startswith("target/"), task))
     labels = [task.split("/", 1)[1] + (" (target)" if task.startswith("target/") else "") for task in tasks]
-    bars = {"base": result["base"]["by_task"], **{arm: v["by_task"] for arm, v in result["arms"].items()}}
+    bars = {"base": result["base"], **result["arms"]}
     traces = [
         {
             "type": "bar",
             "name": ARM_NAMES.get(arm, arm),
             "x": labels,
-            "y": [None if scores.get(task) is None else 100 * scores[task] for task in tasks],
+            "y": [None if values["by_task"].get(task) is None else 100 * values["by_task"][task] for task in tasks],
+            "error_y": _task_errors(values, tasks),
             "marker": {"color": arm_style(arm)[0]},
             "hovertemplate": "%{x}: %{y:.1f} %<extra>%{fullData.name}</extra>",
         }
-        for arm, scores in bars.items()
+        for arm, values in bars.items()
     ]
     look = layout("Every task", "", "% correct", barmode="group", height=340, yaxis={"range": [0, 100]})
     return {"data": traces, "layout": look}
+
+
+def _task_errors(values: dict[str, Any], tasks: Sequence[str]) -> Figure | None:
+    """Error bars of one arm's tasks; none for a result from before they were measured."""
+    found = values.get("by_task_ci95")
+    if not found:
+        return None
+    bounds = [_errors({"mean": values["by_task"].get(t), "ci95": found.get(t)}) for t in tasks]
+    sides = {side: [b[side][0] if b else 0.0 for b in bounds] for side in ("array", "arrayminus")}
+    return {"type": "data", "symmetric": False, **sides, "thickness": 1, "width": 2, "color": "rgba(128,128,128,.9)"}

@@ -176,4 +176,5 @@ ins{background:rgba(0,158,115,.22);text-decoration:underline;text-decoration-thi
 table.plain,table.plain thead,table.plain tbody,table.plain tr{border:0!important}
 table.plain td,table.plain th{padding:6px 10px;border:0!important;border-bottom:1px solid rgba(128,128,128,.3)!important;white-space:nowrap;font-variant-numeric:tabular-nums}
 table.plain th{white-space:normal;vertical-align:bottom}
+.findings table.plain td{white-space:normal;min-width:4em}.findings summary{cursor:pointer;padding:3px 0}
 """

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import patchrl
 from patchrl.arms import parse, rewriters_of
 from patchrl.comparisons import as_dicts, compare
 from patchrl.config import StudyConfig
@@ -19,10 +22,13 @@ from patchrl.statistics import (
     arm_statistics,
     best_rate,
     correct_by_task,
+    interval,
     macro,
     resample,
+    task_intervals,
 )
 
+LIBRARIES = ("torch", "transformers", "trl", "peft", "numpy")
 Tuned = tuple[str, float]  # an arm at a learning rate
 
 
@@ -49,6 +55,7 @@ def collect(config: StudyConfig, folder: RunFolder) -> dict[str, Any]:
     the arm had been run alone, `learning_rate`, and `sweep`: every rate tried, with its scores, the chosen one
     marked (the arm's other figures are those of it). `comparisons` holds method, level, power, `detectable`
     (largest over the pairs, by kind) and `pairs`, each with the fields of `patchrl.comparisons.Comparison`.
+    `by_task_ci95` are its tasks' intervals. `versions` are those of the process that collects.
     `curve` is the rewriter's training, `curves` that of its ablations by name. Scores and differences are
     fractions.
     """
@@ -67,6 +74,8 @@ def collect(config: StudyConfig, folder: RunFolder) -> dict[str, Any]:
     correct = {arm: tuned[arm, chosen[arm]] for arm in names}
     best = {arm: drawn[arm, chosen[arm]] for arm in names}
     statistics = arm_statistics(base, correct, best)
+    backbone = resample(base, {"base": [base]}, config.evaluate.bootstrap)["base"]
+    by_task = task_intervals({None: [base], **correct}, config.evaluate.bootstrap)
     return {
         "version": 1,
         "backbone": config.backbone.model,
@@ -74,12 +83,16 @@ def collect(config: StudyConfig, folder: RunFolder) -> dict[str, Any]:
         "seeds": list(seeds),
         "base": {
             "target": base_summary["target"],
+            "target_ci95": interval(backbone.target),
             "general": base_summary["general"],
+            "general_ci95": interval(backbone.general),
             "by_task": {task: values["score"] for task, values in base_summary["by_task"].items() if _reported(task)},
+            "by_task_ci95": {task: ci95 for task, ci95 in by_task[None].items() if _reported(task)},
             "no_answer": base_summary["no_answer"],
         },
         "arms": {
             arm: _arm_result(config, folder, arm, chosen[arm], statistics[arm])
+            | {"by_task_ci95": {task: ci95 for task, ci95 in by_task[arm].items() if _reported(task)}}
             | {"sweep": _sweep(arm, chosen[arm], base, tuned, drawn)}
             for arm in names
         },
@@ -87,7 +100,14 @@ def collect(config: StudyConfig, folder: RunFolder) -> dict[str, Any]:
         "curve": _curve(events, "rl"),
         "curves": {name: _curve(events, name) for name in rewriters_of(map(parse, names)) if name != "rl"},
         "seconds": seconds_by_stage(events),
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """What this process runs on: PatchRL, Python, and the libraries that can move a figure."""
+    found = {"patchrl": patchrl.__version__, "python": platform.python_version()}
+    return found | {name: metadata.version(name) for name in LIBRARIES}
 
 
 def _reported(task: str) -> bool:

@@ -161,6 +161,21 @@ def resample(
     }
 
 
+def task_intervals(
+    arms: Mapping[Key, Sequence[Correct]], resamples: int, seed: int = 0
+) -> dict[Key, dict[str, tuple[float, float] | None]]:
+    """95 % bootstrap interval of each task's mean score over seeds, seeds and items drawn; by arm and task."""
+    rng = np.random.default_rng(seed)
+    first = next(iter(arms.values()))[0]
+    found: dict[Key, dict[str, tuple[float, float] | None]] = {arm: {} for arm in arms}
+    for task, weight_RI in _item_draws(first, resamples, rng):
+        for arm, seeds in arms.items():
+            chosen_RS = rng.integers(0, len(seeds), size=(resamples, len(seeds)))
+            drawn_RS = _drawn_scores(weight_RI, np.stack([s[task] for s in seeds]))
+            found[arm][task] = interval(np.take_along_axis(drawn_RS, chosen_RS, axis=1).mean(axis=1))
+    return found
+
+
 def _over_tasks(values: list[np.ndarray], resamples: int) -> np.ndarray:
     """Mean over tasks of each resample, shape (R,); a task without a scorable item in it is left out."""
     if not values:

@@ -21,6 +21,7 @@ from patchrl.results import collect, read_rows
 from patchrl.runs.evaluations import Evaluations
 from patchrl.runs.events import read_events
 from patchrl.runs.folder import RunFolder
+from patchrl.tables import to_csv
 from patchrl.types import Cost, EvalItem, Example, Recorder
 from patchrl.views import describe_calibration
 
@@ -392,6 +393,7 @@ class Study:
 
         result = collect(self.config, self.folder)
         self.folder.write_json(self.folder.result, result)
+        self.folder.table.write_text(to_csv(result), encoding="utf-8")
         seed = self.config.study.seeds[0]
         sources = [source for source in sources_in_order(self.arms) if source != "expert"]
         samples: dict[str, Any] = {source: read_rows(self.folder.samples(source, seed)) for source in sources}

@@ -71,8 +71,8 @@ def result_rows(result: dict[str, Any]) -> list[list[str]]:
     rows = [
         [
             ARM_NAMES["base"],
-            _percent(base["target"]),
-            _percent(base["general"]),
+            _with_interval({"mean": base["target"], "ci95": base.get("target_ci95")}),
+            _with_interval({"mean": base["general"], "ci95": base.get("general_ci95")}),
             "",
             "",
             "",
@@ -116,10 +116,9 @@ def headline(result: dict[str, Any]) -> str:
             f"On PatchRL's rewrites the target reaches {_percent(ours['target']['mean'])} % "
             f"with general skills at {_percent(ours['general']['mean'])} %."
         )
-        share = ours["forgetting"]["share_avoided"]
-        if share is not None:
+        if ours["forgetting"]["share_avoided"] is not None:
             drop = _percent(expert["forgetting"]["absolute"])
-            told.append(f"That avoids {_percent(share, 0)} % of the {drop} points that plain SFT forgot.")
+            told.append(f"That avoids {_share(ours['forgetting'])} % of the {drop} points that plain SFT forgot.")
     return " ".join(told)
 
 

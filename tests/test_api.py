@@ -214,3 +214,16 @@ def test_what_cannot_work_leaves_no_run_behind(runs_dir):
     with pytest.raises(ConfigError, match=r"nowhere\.jsonl"):
         api.run(resolve({"data": {"dataset": "nowhere.jsonl"}}))
     assert api.list_runs() == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "ending", "words"), [("csv", "csv", "rl,"), ("latex", "tex", "\\toprule"), ("json", "json", '"arms"')]
+)
+def test_results_go_home_as_a_file_of_each_kind(kind, ending, words, tmp_path):
+    path = api.open_run(api.RECORDED_ID).export(kind, tmp_path)
+    assert path.name == f"{api.RECORDED_ID}.{ending}" and words in path.read_text(encoding="utf-8")
+
+
+def test_results_are_not_exported_before_they_are_there(runs_dir):
+    with pytest.raises(RunError, match="has no results yet"):
+        api.Run(made(runs_dir)).export("csv", runs_dir)

@@ -146,3 +146,32 @@ def test_diff_names_the_settings_in_which_two_runs_differ(runs_dir, capsys):
     assert "[0, 1]" in shown
     assert cli.main(["diff", first.id, first.id]) == 0
     assert "same settings" in capsys.readouterr().out
+
+
+def test_a_finished_run_is_printed_as_json_csv_and_latex(quick):
+    runs_dir, _ = quick
+    run_id = patchrl("list", runs_dir=runs_dir).stdout.splitlines()[2].split()[0]
+    (folder,) = [p for p in runs_dir.iterdir() if p.name == run_id]
+    printed = {
+        kind: patchrl("report", run_id, f"--{kind}", runs_dir=runs_dir).stdout for kind in ("json", "csv", "latex")
+    }
+    assert json.loads(printed["json"]) == json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    assert printed["csv"] == (folder / "result.csv").read_text(encoding="utf-8") and "rl,0.001,target" in printed["csv"]
+    assert r"\toprule" in printed["latex"] and "RL rewrite" in printed["latex"]
+
+
+def test_a_table_of_an_unfinished_run_is_one_sentence(runs_dir, capsys):
+    run = GrowingRun(runs_dir)
+    assert cli.main(["report", run.id, "--latex", "--runs-dir", str(runs_dir)]) == 1
+    assert "has no results yet" in capsys.readouterr().err
+
+
+def test_a_bare_file_is_scanned_and_its_findings_are_printed(tmp_path, runs_dir):
+    from patchrl.nano import world
+
+    rows = [{"question": e.question, "solution": e.solution} for e in world.downstream_examples("foreign", 40)]
+    (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    done = patchrl("scan", str(tmp_path / "mine.jsonl"), "--set", "data.eval_size=8", runs_dir=runs_dir)
+    assert done.returncode == 0, done.stderr
+    for text in ("standard deviations apart", "let n denote the tally", "The tokens that make the gap", "No forecast"):
+        assert text in done.stdout

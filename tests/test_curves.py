@@ -68,3 +68,18 @@ def test_other_runs_are_told_by_colour_and_seeds_by_dash():
     assert len({trace["line"]["color"] for trace in drawn}) == 2
     assert drawn[1]["line"]["dash"] != drawn[2]["line"]["dash"]
     assert all(re.fullmatch(r"[A-Za-z][\w-]*", trace["uid"]) for trace in drawn)  # it goes into CSS selectors
+
+
+def test_the_ess_of_every_update_is_drawn_also_of_those_without_new_rollouts():
+    stale = [
+        {"kind": "staleness", "t": 60.0 * n, "seed": 0, "step": n, "ess": ess, "rate_factor": 0.9}
+        for n, ess in ((1, 1.0), (2, 0.4), (3, 1.0), (4, 0.5))
+    ]
+    events = [*stale, train_event(1, reward=1.0), train_event(3, reward=2.0)]  # two updates on each rollout
+    drawn = curves.training_figures(events)
+    assert (drawn["ess"]["data"][0]["x"], drawn["ess"]["data"][0]["y"]) == ([1, 2, 3, 4], [1.0, 0.4, 1.0, 0.5])
+    assert drawn["reward"]["data"][-1]["x"] == [1, 3] and set(drawn) == {"reward", "ess", "rate_factor"}
+    assert curves.training_figures(events, x="samples")["ess"]["data"][0]["x"] == [64, 64, 192, 192]
+    assert curves.training_figures(events, x="time")["ess"]["data"][0]["x"] == [0.0, 1.0, 2.0, 3.0]
+    other = {"kind": "staleness", "t": 0.0, "seed": 1, "step": 1, "ess": 0.2, "rate_factor": 1.0}
+    assert "ess" not in curves.training_figures([other, train_event(1, reward=1.0)])

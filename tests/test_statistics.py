@@ -13,6 +13,7 @@ from patchrl.statistics import (
     relative_forgetting,
     resample,
     share_avoided,
+    task_intervals,
 )
 
 
@@ -136,3 +137,14 @@ def test_the_lowest_rate_within_one_standard_error_of_the_best_is_compared():
     assert best_rate({1e-4: 0.50, 3e-4: 0.875, 1e-3: 0.90}, 100) == 3e-4
     assert best_rate({1e-4: 0.50, 3e-4: 0.865, 1e-3: 0.90}, 100) == 1e-3
     assert best_rate({1e-3: 1.0, 1e-4: 1.0}, 100) == 1e-4
+
+
+def test_intervals_of_tasks_hold_the_scores_and_widen_with_the_seeds():
+    rng = np.random.default_rng(0)
+    alike = [{"general/add": (rng.random(200) < 0.7).astype(float)} for _ in range(3)]
+    apart = [{"general/add": np.full(200, value)} for value in (0.0, 1.0, 1.0)]
+    found = task_intervals({"alike": alike, "apart": apart}, 500)
+    low, high = found["alike"]["general/add"]
+    assert low < 0.7 < high and high - low < 0.15
+    assert found["apart"]["general/add"] == (0.0, 1.0)
+    assert task_intervals({"none": [{"target/w": np.full(3, np.nan)}]}, 100)["none"]["target/w"] is None

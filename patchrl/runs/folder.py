@@ -94,6 +94,11 @@ class RunFolder:
         return self.path / "result.json"
 
     @property
+    def table(self) -> Path:
+        """The numbers of `result`, one a row."""
+        return self.path / "result.csv"
+
+    @property
     def report(self) -> Path:
         return self.path / "report.html"
 

@@ -15,6 +15,9 @@ from patchrl.ui.session import Session, no_run
 
 FILES = {
     "report": "Report (HTML, opens offline)",
+    "csv": "Results, every number (CSV)",
+    "json": "Results (JSON)",
+    "latex": "Results table (LaTeX)",
     "jsonl": "Rewritten dataset (JSONL)",
     "parquet": "Rewritten dataset (Parquet)",
     "adapter": "Rewriter adapter (zip)",

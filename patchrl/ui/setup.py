@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import api, figures, markup, views
+from patchrl import api, figures, findings, markup, views
 from patchrl.config import StudyConfig, resolve, to_toml
 from patchrl.data import PRESETS as DATA_PRESETS
 from patchrl.errors import ConfigError, PatchRLError
@@ -108,8 +108,8 @@ def build(session: Session, form: Form) -> Parts:
 
     def found(snapshot: Snapshot) -> list[Any]:
         scan = snapshot.last("scan")
-        figure = figures.mismatch_figure(scan, {}) if scan else None
-        return [scan_sentence(snapshot), {"mismatch": figure} if figure else {}]
+        figure = figures.mismatch_figure(scan, {"prompted": scan.get("prompted_nll", [])}) if scan else None
+        return [scan_found(snapshot), {"mismatch": figure} if figure else {}]
 
     session.live(found, [scanned, histogram], depends=("run", "events", "status"))
 
@@ -196,16 +196,13 @@ def token_strip(tokens: dict[str, list[str]]) -> str:
     return "".join(shown)
 
 
-def scan_sentence(snapshot: Snapshot) -> str:
+def scan_found(snapshot: Snapshot) -> str:
     """What the scan of the chosen run says, and what can be done next."""
     scan = snapshot.last("scan")
     if scan is None:
         return ""
     if scan.get("gap") is None:
         return '<p class="note">The scan found nothing it could score.</p>'
-    told = (
-        f"<b>Mismatch of this run's data.</b> Expert solutions surprise the backbone by {scan['expert_mean']:.2f} nats per "
-        f"token, its own answers by {scan['own_mean']:.2f}: {scan['gap']:.1f} standard deviations apart."
-    )
     only = snapshot.status.get("state") == "done" and snapshot.last("train") is None and snapshot.result is None
-    return f"<p>{told}{' Press Resume to go on with this very study.' if only else ''}</p>"
+    then = "<p>Press Resume to go on with this very study.</p>" if only else ""
+    return f"<p><b>Mismatch of this run's data</b></p>{findings.as_html(scan)}{then}"

@@ -1,0 +1,54 @@
+import pytest
+
+from patchrl.advice import advise, at_least_one, k_for
+from patchrl.config import resolve
+
+CONFIG = resolve({})  # 40 steps of 8 prompts × 8 rewrites, best of 8
+
+
+def asked(own, scorable=100, rows=512, config=CONFIG):
+    return advise(config, {"own": own, "scorable": scorable}, rows, 50.0, 1000.0)
+
+
+def test_draws_needed_are_the_fewest_that_hit_nine_times_in_ten():
+    for hit in (0.02, 0.1, 0.3, 0.7):
+        assert at_least_one(hit, k_for(hit)) >= 0.9 > at_least_one(hit, k_for(hit) - 1)
+
+
+@pytest.mark.parametrize(
+    ("own", "rows", "choice"),
+    [
+        (95, 512, "prompted"),
+        (30, 512, "best-of-k"),
+        (12, 512, "best-of-k"),
+        (12, 4096, "rl"),  # the same data, more rows: training once is cheaper than 19 samples a row
+        (5, 4096, "best-of-k"),  # a group of 8 shows an own-style rewrite in a third of cases only
+        (2, 512, "instruction"),
+        (0, 512, "instruction"),
+    ],
+)
+def test_choice_by_own_style_share_and_number_of_rows(own, rows, choice):
+    assert asked(own, rows=rows)["choice"] == choice
+
+
+def test_a_larger_group_lets_rl_see_what_is_rare():
+    wide = resolve({"rewriter": {"group_size": 32}})
+    assert asked(5, rows=20_000)["choice"] == "best-of-k" and asked(5, rows=20_000, config=wide)["choice"] == "rl"
+
+
+def test_costs_count_every_rewrite_and_training_three_times():
+    ways = {(way["way"], way.get("k")): way for way in asked(12)["ways"]}
+    assert ways["prompted", None]["rewrites"] == 512 and ways["best-of-k", 8]["rewrites"] == 4096
+    assert ways["best-of-k", 19]["tokens"] == 512 * 19 * 50
+    rl = ways["rl", None]
+    assert rl["rewrites"] == 40 * 64 + 512 and rl["minutes"] == pytest.approx((3 * 2560 + 512) * 50 / 1000 / 60)
+
+
+def test_the_ends_of_the_interval_tell_a_close_call():
+    assert set(asked(9, scorable=100, rows=2000)["at_ends"]) != {asked(9, rows=2000)["choice"]}
+    assert set(asked(3000, scorable=10_000)["at_ends"]) == {"best-of-k"}
+
+
+def test_nothing_is_advised_where_nothing_could_be_checked():
+    found = asked(0, scorable=0)
+    assert found["choice"] is None and found["hit"] is None and "reference answers" in found["why"]
