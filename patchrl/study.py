@@ -242,8 +242,8 @@ class Study:
         steps = math.ceil(len(self.data.train) / section.batch_size) * section.epochs
         backbone = self._backbone()
         home = self._home(arm, seed, rate)
-        if seconds := self._interpolate(arm, seed, rate, backbone):
-            self._keep(backbone, home, steps, seconds, Cost())
+        if spent := self._interpolate(arm, seed, rate, backbone):
+            self._keep(backbone, home, steps, *spent)
             return
         replay = [(r["question"], r["answer"]) for r in read_rows(self.folder.replay(seed))] if arm.replay else []
         sampled = Cost()
@@ -275,10 +275,10 @@ class Study:
         done = {"steps": steps, "seconds": round(seconds, 2), "sampled": asdict(sampled)}
         self.folder.write_json(home / "finetuned.json", done)
 
-    def _interpolate(self, arm: Arm, seed: int, rate: float, backbone) -> float | None:
+    def _interpolate(self, arm: Arm, seed: int, rate: float, backbone) -> tuple[float, Cost] | None:
         """Interpolate with the weights of the same arm without wise-ft, where these are there already.
 
-        Returns the seconds that tuning the arm alone would have taken, None where it has to be tuned.
+        Returns the seconds of tuning the arm alone and what it would have sampled, None where it has to be tuned.
         """
         from patchrl.backbone import Backbone
         from patchrl.stages.tuning import WeightInterpolation
@@ -293,7 +293,7 @@ class Study:
         way.before(backbone.model)
         backbone.model = way.after(Backbone.load(section).model)
         tuned = self.folder.read_json(home / "finetuned.json") or {}
-        return tuned["seconds"] + time.time() - started
+        return tuned["seconds"] + time.time() - started, Cost(**tuned["sampled"])
 
     @contextmanager
     def _resampling(

@@ -97,6 +97,7 @@ def lab(tmp_path, arms, **changes):
         "rewriter": {"steps": 1, "prompts_per_step": 2, "group_size": 2},
         "rewrite": {"best_of_k": 2},
         "finetune": {"epochs": 2, "batch_size": 8},
+        "onpolicy": {"group_size": 3},
         "evaluate": {"general_size": 20, "bootstrap": 100},
     }
     for path, value in changes.items():
@@ -167,3 +168,11 @@ def test_interpolated_weights_come_from_the_arm_that_was_tuned_already(tmp_path)
         assert torch.allclose(weight, high[name] + (high[name] - low[name]) / 2, atol=1e-5)
     costs = [values["cost"]["finetune_seconds"] for values in result["arms"].values()]
     assert costs[1] >= costs[0] and costs[2] >= costs[0]  # as if each had been run alone
+
+
+def test_weights_interpolated_from_an_on_policy_arm_cost_what_it_sampled(tmp_path):
+    folder, result = lab(tmp_path, ["expert", "sdft", "sdft+wise-ft"])
+    events = list(map(json.loads, folder.events.read_text(encoding="utf-8").splitlines()))
+    assert {e["arm"] for e in events if e["kind"] == "finetune"} == {"expert", "sdft"}
+    costs = {arm: values["cost"] for arm, values in result["arms"].items()}
+    assert costs["sdft"]["tokens"] == costs["sdft+wise-ft"]["tokens"] > costs["expert"]["tokens"] == 0
