@@ -4,7 +4,10 @@ const grid = document.createElement('div');
 grid.className = 'patchrl-charts';
 const nodes = {};
 
-const CONFIG = {responsive: true, displaylogo: false, modeBarButtons: [['toImage', 'zoom2d', 'pan2d', 'resetScale2d']]};
+// Without _baseUrl a page with a <base> clips by full address, and shows nothing once its address changed.
+const CONFIG = {
+  responsive: true, displaylogo: false, _baseUrl: '', modeBarButtons: [['toImage', 'zoom2d', 'pan2d', 'resetScale2d']],
+};
 
 // Titles do not wrap by themselves: break them where the node's width asks for it.
 const wrapped = (text, width, size) => {
