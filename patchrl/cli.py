@@ -24,6 +24,7 @@ STAGES = {
     "evaluate": ("evaluate", "… and evaluate every arm"),
     "report": ("report", "… and write result.json and report.html"),
 }
+QUEUE = "begin when the runs of this folder that were started earlier are over"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
         )
         sub.add_argument("--name", help="name of a new run (default: study.name)")
         sub.add_argument("--detach", action="store_true", help="start it and return at once; watch with `tail -f`")
+        sub.add_argument("--queue", action="store_true", help=QUEUE)
     command("list", "list runs, newest first")
     sub = command("show", "show a run: settings, state, results")
     sub.add_argument("run", metavar="RUN")
@@ -63,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     sub = command("resume", "continue a stopped, cancelled or failed run")
     sub.add_argument("run", metavar="RUN")
     sub.add_argument("--detach", action="store_true", help="start it and return at once")
+    sub.add_argument("--queue", action="store_true", help=QUEUE)
     sub = command("check", "check a config before anything loads: rows, columns, problems, time, disk")
     sub.add_argument("target", metavar="CONFIG")
     sub.add_argument(
@@ -132,7 +135,7 @@ def dispatch(options: argparse.Namespace) -> int:
         run.cancel() if options.cancel else run.stop()
         print(f"{run.id}: {'cancelled' if options.cancel else 'will stop after the current step'}")
         return 0
-    run.resume()
+    run.resume(queue=options.queue)
     return _started(run, options.detach)
 
 
@@ -141,12 +144,12 @@ def _stage(options: argparse.Namespace) -> int:
     is_file = options.target.endswith((".toml", ".json")) or Path(options.target).is_file()
     if is_file or options.command == "run":
         config = load_config(options.target, options.set)
-        run = api.start(config, runs_dir=options.runs_dir, name=options.name, upto=upto)
+        run = api.start(config, runs_dir=options.runs_dir, name=options.name, upto=upto, queue=options.queue)
     else:
         if options.set or options.name:
             raise RunError("--set and --name belong to a new run; a run that exists keeps its settings.")
         run = _open(options.target, options.runs_dir)
-        run.resume(upto)
+        run.resume(upto, queue=options.queue)
     return _started(run, options.detach)
 
 
@@ -201,6 +204,7 @@ class Progress:
     def __init__(self) -> None:
         self.bar: Any = None
         self.where: tuple[Any, ...] | None = None
+        self.ahead: list[str] | None = None
 
     def say(self, text: str) -> None:
         if self.bar is not None:
@@ -226,6 +230,9 @@ class Progress:
     def status(self, status: dict[str, Any]) -> None:
         from tqdm import tqdm
 
+        if status.get("ahead") and status["ahead"] != self.ahead:
+            self.say(f"  {views.describe_status(status)}")
+        self.ahead = status.get("ahead")
         where = (status["stage"], status["arm"], status["seed"])
         if where != self.where:
             self.close()
@@ -237,6 +244,7 @@ class Progress:
         if self.bar is not None:
             self.bar.total = status["total"] or None
             self.bar.n = status["done"]
+            self.bar.set_postfix_str(views.study_left(status), refresh=False)
             self.bar.refresh()
 
     def close(self) -> None:

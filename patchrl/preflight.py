@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from patchrl.arms import SOURCES, parse, rewriters_of, sources_in_order
+from patchrl.arms import parse, rewriters_of
 from patchrl.config import StudyConfig
 from patchrl.data import HUB_ID, load_eval_items, load_examples, load_questions
 from patchrl.errors import PatchRLError
+from patchrl.estimate import study_minutes
 from patchrl.formatted import formatted_example
 
-# Measured with examples/nano.toml on two CPU cores: seconds per sampled rewrite, per fine-tuning
-# example, and per evaluated item.
-SECONDS_PER_REWRITE, SECONDS_PER_EXAMPLE, SECONDS_PER_ITEM = 0.02, 0.008, 0.02
-START_SECONDS = 20.0
 NANO_MB = 8.0
 # A worker with torch, TRL and the nano lab at its defaults peaks here; measured on examples/nano.toml.
 WORKER_MB = 2500.0
@@ -68,7 +65,7 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
         "problems": problems,
         "warnings": warnings,
         "general_items": general,
-        "minutes": estimated_minutes(config) if nano else None,
+        "minutes": study_minutes(config) if nano else None,
         "disk_mb": estimated_megabytes(config),
         "ram_mb": estimated_ram(config),
     }
@@ -151,21 +148,6 @@ def rate_warnings(config: StudyConfig) -> list[str]:
         )
         if max(rates) > LARGE_RATE
     ]
-
-
-def estimated_minutes(config: StudyConfig) -> float:
-    """Wall time of the nano study on two CPU cores, from constants measured there; within a factor of two."""
-    rewriter, size, k = config.rewriter, config.data.train_size, config.rewrite.best_of_k
-    arms = [parse(name) for name in config.study.arms]
-    trained, sources = rewriters_of(arms), [s for s in sources_in_order(arms) if s != "expert" and not SOURCES[s].after]
-    rewrites = len(trained) * rewriter.steps * rewriter.rollouts_per_step
-    rewrites += size * sum(1 if SOURCES[s].rewriter or s == "prompted" else k for s in sources)
-    rates = len(config.finetune.learning_rate)
-    rewrites += size * k * rates * (config.finetune.epochs - 1) * sum(SOURCES[arm.source].resampled for arm in arms)
-    tuned = size * config.finetune.epochs * len(arms) * rates
-    items = (config.data.eval_size + config.evaluate.general_size) * len(arms) * rates
-    per_seed = rewrites * SECONDS_PER_REWRITE + tuned * SECONDS_PER_EXAMPLE + items * SECONDS_PER_ITEM
-    return (START_SECONDS + per_seed * len(config.study.seeds)) / 60
 
 
 def estimated_ram(config: StudyConfig) -> float | None:

@@ -14,7 +14,7 @@ LAYERS = [
     {"arms", "config", "instructions", "presets"},
     {"tasks", "equations", "statistics", "comparisons", "plane"},
     {"nano", "verify", "data"},
-    {"formatted"},
+    {"estimate", "formatted"},
     {"preflight"},
     {"backbone", "views", "runs"},
     {"embedding", "judge"},
