@@ -15,7 +15,6 @@ from patchrl.ui import answers, compare, forgetting, learn, lesson_pages, result
 from patchrl.ui.charts import plotly_script
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
-from patchrl.ui.rows import ARMS
 from patchrl.ui.session import LIVE, Limits, Session
 
 HERE = Path(__file__).parent
@@ -25,7 +24,6 @@ SCRIPTS = f"<script>{(HERE / 'tokens.js').read_text(encoding='utf-8')}{markup.PL
 TITLE = (
     "<h1>PatchRL</h1><p>Rewrite fine-tuning data the way the model itself answers, and measure what is forgotten.</p>"
 )
-STARTED = {"scan": "Scanning. The histogram appears on this tab in a moment."}
 FONTS = ["ui-sans-serif", "system-ui", "sans-serif"]
 
 
@@ -76,19 +74,12 @@ def _wire_buttons(
 
     def starter(upto: str) -> Any:
         def begin(*values: Any) -> tuple[Any, str]:
-            going = session.busy()
-            if going:
-                gr.Info(f"{going} is still running; the page shows it. Stop it first to start another.")
-                return gr.update(choices=session.choices(), value=going), ""
             try:
-                config = setup.allowed(form.config(values), session.limits)
-                run = api.start(config, runs_dir=session.runs_dir, upto=upto)
+                run, told = session.begin(setup.allowed(form.config(values), session.limits), upto)
             except PatchRLError as error:
                 gr.Warning(str(error))
                 return gr.skip(), setup.problem(str(error))
-            gr.Info(
-                STARTED.get(upto, "Started. Follow it on the tabs Train rewriter, Compare, and Fine-tune & forgetting.")
-            )
+            gr.Info(told)
             return gr.update(choices=session.choices(), value=run.id), ""
 
         return begin
@@ -104,12 +95,12 @@ def _wire_buttons(
                 if not run_id:
                     raise PatchRLError("Choose a run first.")
                 run = api.open_run(run_id, runs_dir=session.runs_dir)
-                if what == "resume":
-                    going = session.busy()
-                    if going:
-                        raise PatchRLError(f"{going} is still running; stop it first.")
-                    run.resume()
-                    gr.Info("Resumed; finished steps are not done again.")
+                if what in ("resume", "finetune"):
+                    if run.result() is not None:
+                        raise PatchRLError("This run is finished: every arm is fine-tuned and evaluated.")
+                    before = [other for other in session.going() if other != run.id]
+                    run.resume("report" if what == "finetune" else None, queue=True)
+                    gr.Info(session.behind(before) or "Resumed; finished steps are not done again.")
                 elif run.status()["state"] not in LIVE:
                     raise PatchRLError("This run is not running.")
                 elif what == "stop":
@@ -122,8 +113,8 @@ def _wire_buttons(
 
         return do
 
-    for button, what in ((stop, "stop"), (cancel, "cancel"), (resume, "resume"), (finetune, "resume")):
-        options = one if what == "resume" else {"api_visibility": "private"}
+    for button, what in ((stop, "stop"), (cancel, "cancel"), (resume, "resume"), (finetune, "finetune")):
+        options = one if what in ("resume", "finetune") else {"api_visibility": "private"}
         session.follow(button.click(act(what), session.run, None, **options))
 
 
@@ -131,8 +122,7 @@ def linked(asked: Mapping[str, str]) -> list[Any]:
     """The tab and the dataset that an address names: `?run=…&row=…` opens a row on Compare."""
     if not asked.get("row"):
         return [gr.skip()] * 3
-    arm = asked.get("arm")
-    return [gr.Tabs(selected="compare"), arm if arm in ARMS else gr.skip(), asked.get("seed") or gr.skip()]
+    return [gr.Tabs(selected="compare"), asked.get("arm") or gr.skip(), asked.get("seed") or gr.skip()]
 
 
 def usable(snapshot: Snapshot) -> list[Any]:

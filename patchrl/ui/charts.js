@@ -20,6 +20,23 @@ const wrapped = (text, width, size) => {
   return lines.join('<br>');
 };
 
+// Where a page is narrow, grouped bars lie down: their names are read, and there is room for all of them.
+const NARROW = 560, BAR = 7;
+const lying = (figure, width) => {
+  if (figure.layout.barmode !== 'group' || width >= NARROW) return figure;
+  const {xaxis, yaxis, ...rest} = figure.layout, groups = Math.max(...figure.data.map((trace) => trace.x.length));
+  const turn = ({x, y, hovertemplate, ...trace}) => ({
+    ...trace, x: y, y: x, orientation: 'h', hovertemplate: hovertemplate.replace('%{x}: %{y:', '%{y}: %{x:'),
+  });
+  return {
+    data: figure.data.map(turn),
+    layout: {
+      ...rest, margin: {...rest.margin, l: 8}, height: 150 + groups * (BAR * figure.data.length + 8),
+      xaxis: {...yaxis}, yaxis: {...xaxis, autorange: 'reversed', automargin: true},
+    },
+  };
+};
+
 const fitted = (figure, node) => {
   const width = node.clientWidth || 600, inner = width - 70;
   const look = {...figure.layout, font: {color: getComputedStyle(element).color, size: 12}, autosize: true};
@@ -37,7 +54,7 @@ const update = (node) => { node.drawn = (node.drawn || Promise.resolve()).then((
 
 const redraw = async (node) => {
   if (node._dragging || !node.isConnected) return; // a zoom in the making is drawn when the mouse is up
-  const figure = node.figure;
+  const figure = lying(node.figure, node.clientWidth);
   await Plotly.react(node, figure.data, fitted(figure, node), CONFIG);
   if (node.pointer && node.matches(':hover')) Plotly.Fx.hover(node, node.pointer);
 };
