@@ -52,7 +52,7 @@ class RunRecorder:
     def queued(self, ahead: list[str]) -> None:
         """It waits for these runs; told when they change."""
         if self.status["ahead"] != ahead or self.status["state"] != "queued":
-            self.status |= {"state": "queued", "ahead": ahead}
+            self.status |= {"state": "queued", "ahead": ahead, "started": None}
             self._write()
 
     def begin(self) -> None:
@@ -77,7 +77,9 @@ class RunRecorder:
         now = time.time()
         if self.status["total"] != total:
             # What a resumed stage already had must not count as speed.
-            self._stage_base = self._had = max(done - 1, 0)
+            self._stage_base = max(done - 1, 0)
+            # Only training counts single steps: elsewhere a high first number is a large first batch.
+            self._had = self._stage_base if self.status["stage"] == "train" else 0
             self._outlook.resumed(self._had / total if total else 0.0)
         elif done < self.status["done"]:
             # A second pass over the same rows: its speed is its own.

@@ -37,13 +37,23 @@ const lying = (figure, width) => {
   };
 };
 
+// Room under a chart for the lines its legend takes beyond the first.
+const ENTRY = 19;
+const legendRoom = (traces, look, width) => {
+  const entries = look.showlegend === false ? 0 : traces.filter((t) => t.showlegend !== false && t.name).length;
+  const longest = Math.max(0, ...traces.map((t) => (t.name || '').length));
+  const lines = Math.ceil(entries / Math.max(1, Math.floor(width / (longest * 7 + 50))));
+  return ENTRY * Math.max(0, lines - 1);
+};
+
 const fitted = (figure, node) => {
   const width = node.clientWidth || 600, inner = width - 70;
   const look = {...figure.layout, font: {color: getComputedStyle(element).color, size: 12}, autosize: true};
   const title = wrapped((look.title || {}).text || '', inner, 14), extra = 18 * (title.split('<br>').length - 1);
   look.title = {...look.title, text: title};
   look.margin = {...look.margin, t: look.margin.t + extra};
-  look.height = (look.height || 260) + extra;
+  look.height = (look.height || 260) + extra + legendRoom(figure.data, look, width);
+  look.legend = {...look.legend, maxheight: look.height};
   const axis = look.xaxis;
   if (axis && axis.title) look.xaxis = {...axis, title: {...axis.title, text: wrapped(axis.title.text, inner, 12)}};
   return look;
