@@ -89,7 +89,9 @@ class RunRecorder:
         eta = (now - self._stage_started) / made * (total - done) if made > 0 else None
         share = (done - self._had) / (total - self._had) if self._had < total else 1.0
         self.status |= {"done": done, "total": total, "note": note, "eta_seconds": eta}
-        self.status["study_eta_seconds"] = self._outlook.left(now - self._step_started, share)
+        left = self._outlook.left(now - self._step_started, share)
+        # The study takes at least as long as its current stage.
+        self.status["study_eta_seconds"] = None if left is None else max(left, eta or 0.0)
         if now - self._written >= STATUS_SECONDS or done >= total:
             self._write()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ SCRIPTS = f"<script>{(HERE / 'tokens.js').read_text(encoding='utf-8')}{markup.PL
 TITLE = (
     "<h1>PatchRL</h1><p>Rewrite fine-tuning data the way the model itself answers, and measure what is forgotten.</p>"
 )
+NO_RUN = "No run yet. Press Start on the Setup tab, or see a recorded run on the Learn tab."
+NOT_CHOSEN = "No run is chosen. Choose one above, or press Start on the Setup tab."
 FONTS = ["ui-sans-serif", "system-ui", "sans-serif"]
 
 
@@ -41,7 +43,7 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
             cancel = gr.Button("Cancel", elem_id="cancel", variant="stop", scale=1)
             resume = gr.Button("Resume", elem_id="resume", scale=1)
         status = gr.HTML("", elem_id="status")
-        session.live(status_line, [status], depends=("run", "status"))
+        session.live(lambda now: status_line(now, session.choices()), [status], depends=("run", "runs", "status"))
         session.live(usable, [stop, cancel, resume], depends=("run", "status", "result"))
         clone = runsettings.build(session)
         with gr.Tabs() as tabs:
@@ -132,10 +134,10 @@ def usable(snapshot: Snapshot) -> list[Any]:
     return [gr.update(interactive=shown) for shown in (going, going, unfinished)]
 
 
-def status_line(snapshot: Snapshot) -> str:
-    """State and progress of the run, and why it failed if it did."""
+def status_line(snapshot: Snapshot, choices: Sequence[str] = ()) -> str:
+    """State and progress of the run, and why it failed if it did; without one, what to do."""
     if snapshot.run is None:
-        return f'<p class="note">{markup.escape(snapshot.problem or "No run yet. Press Start on the Setup tab, or see a recorded run on the Learn tab.")}</p>'
+        return f'<p class="note">{markup.escape(snapshot.problem or (NOT_CHOSEN if choices else NO_RUN))}</p>'
     status, line = snapshot.status, views.describe_status(snapshot.status)
     if status["state"] == "failed":
         last = markup.escape("\n".join(snapshot.run.log_tail(12))) or "The log is empty."
