@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import figures
+from patchrl import figures, views
 from patchrl.ui import playground
 from patchrl.ui.charts import charts, player
 from patchrl.ui.reader import Snapshot
@@ -21,7 +21,14 @@ WAITING = (
 def build(session: Session) -> tuple[gr.Dropdown, gr.Dropdown]:
     """The tab; returns the choice of arm and of seed, which an address may name."""
     with gr.Row():
-        arm = gr.Dropdown([], value=None, label="Rewrites of", elem_id="arm", allow_custom_value=True, scale=3)
+        arm = gr.Dropdown(
+            [(views.ARM_NAMES["rl"], "rl")],
+            value="rl",
+            label="Rewrites of",
+            elem_id="arm",
+            allow_custom_value=True,
+            scale=3,
+        )
         seed = gr.Dropdown([], value=None, label="Seed", elem_id="seed", allow_custom_value=True)
     waiting = gr.HTML("", elem_classes=["maybe"])
     table = rows_table(session)

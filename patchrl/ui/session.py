@@ -13,7 +13,9 @@ import gradio as gr
 from patchrl import api, markup
 from patchrl.config import StudyConfig
 from patchrl.errors import ConfigError
+from patchrl.estimate import study_minutes
 from patchrl.ui.reader import Reader, Snapshot
+from patchrl.views import about_minutes
 
 LIVE = ("queued", "running", "stopping")
 IDLE_SECONDS = 15.0
@@ -121,7 +123,11 @@ class Session:
         if self.limits.public and len(before) > self.limits.max_queue:
             raise ConfigError(f"{len(before)} studies are going on or waiting here; try again when one is over.")
         self.begun[key] = run = api.start(config, runs_dir=self.runs_dir, upto=upto, queue=True)
-        return run, self.behind(before) or STARTED.get(upto, STARTED["report"])
+        if before:
+            return run, self.behind(before)
+        known = upto == "report" and config.backbone.model == "nano"
+        takes = f" It takes {about_minutes(study_minutes(config))} on two CPU cores." if known else ""
+        return run, STARTED[upto] + takes
 
     def behind(self, before: Sequence[str]) -> str:
         """What is said of a run that these are before; empty where none is."""
