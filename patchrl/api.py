@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from patchrl.arms import Arm, parse
+from patchrl.arms import Arm, parse, sources_in_order
 from patchrl.config import StudyConfig, absolute_paths, load_config, to_toml
 from patchrl.errors import ConfigError, PatchRLError, RunError
 from patchrl.jobs import launch
@@ -18,7 +18,7 @@ from patchrl.jobs.liveness import LIVE, log_tail, resolve_status
 from patchrl.jobs.playground import Answer, Playground
 from patchrl.nano import RECORDED
 from patchrl.runs.events import read_new_events
-from patchrl.runs.folder import RunFolder, default_runs_dir
+from patchrl.runs.folder import RunFolder, default_runs_dir, keep_file
 from patchrl.runs.lines import row_by_id
 from patchrl.runs.timeline import Timeline
 from patchrl.tables import TABLES
@@ -33,6 +33,7 @@ __all__ = [
     "Run",
     "Writer",
     "check",
+    "keep_upload",
     "lab_example",
     "list_runs",
     "open_run",
@@ -112,26 +113,50 @@ class Run:
 
     # --- what it made -----------------------------------------------------------------------------
 
+    def sources(self) -> list[str]:
+        """The rewritten datasets of the study, made yet or not: every source of its arms but the expert's text."""
+        return [s for s in sources_in_order(map(parse, self.config.study.arms)) if s != "expert"]
+
+    def _data(self, arm: str, seed: int) -> str:
+        """The source of an arm's targets; raises RunError for an arm or a seed that the study does not have."""
+        self._has_seed(seed)
+        data, own = _parse(arm).data, sources_in_order(map(parse, self.config.study.arms))
+        if data not in own:
+            raise RunError(f"{self.id} has no targets of arm {arm!r}; those it has are of {', '.join(own)}.")
+        return data
+
+    def _has_seed(self, seed: int) -> None:
+        if seed not in self.config.study.seeds:
+            own = ", ".join(map(str, self.config.study.seeds))
+            raise RunError(f"{self.id} has no seed {seed!r}; its seeds are {own}.")
+
     def samples_path(self, arm: str, seed: int) -> Path:
         """Where the rewritten rows of an arm lie, once made; arms of one source share them."""
-        return self.folder.samples(_parse(arm).data, seed)
+        return self.folder.samples(self._data(arm, seed), seed)
 
     def samples(self, arm: str, seed: int) -> list[dict[str, Any]]:
-        """The rewritten rows of an arm; none before they are made."""
+        """The rewritten rows of an arm; none before they are made, RunError for an arm or seed not of this study."""
         return _rows(self.samples_path(arm, seed))
 
     def predictions(self, arm: str, seed: int | None = None) -> list[dict[str, Any]]:
-        """The answers an arm gave when it was evaluated; `base` is the backbone before fine-tuning and has no seed."""
-        home = self.folder.base() if arm == "base" or seed is None else self.folder.arm(arm, seed)
-        return _rows(home / "predictions.jsonl")
+        """The answers an arm gave when it was evaluated; `base` is the backbone before fine-tuning and has no seed.
+
+        None before it is evaluated; raises RunError for an arm or a seed that the study does not have.
+        """
+        if arm == "base":
+            return _rows(self.folder.base() / "predictions.jsonl")
+        if seed is None or arm not in self.config.study.arms:
+            raise RunError(f"Predictions need a seed and an arm: base or one of {', '.join(self.config.study.arms)}.")
+        self._has_seed(seed)
+        return _rows(self.folder.arm(arm, seed) / "predictions.jsonl")
 
     def surprisals(self, arm: str, seed: int) -> list[dict[str, Any]]:
         """Token surprisal of an arm's rows, expert and rewrite: [text, nats, alternatives] per token."""
-        return _rows(self.folder.surprisal(_parse(arm).data, seed))
+        return _rows(self.folder.surprisal(self._data(arm, seed), seed))
 
     def surprisal(self, arm: str, seed: int, row_id: str) -> dict[str, Any] | None:
         """The same of one row; None where it is not recorded."""
-        return row_by_id(self.folder.surprisal(_parse(arm).data, seed), row_id)
+        return row_by_id(self.folder.surprisal(self._data(arm, seed), seed), row_id)
 
     def embedding_map(self) -> dict[str, Any] | None:
         """Where a sample of texts lies, by source (expert, own, prompted, rl); None before the scan."""
@@ -169,25 +194,20 @@ class Run:
         adapter (zip). Raises RunError when the run has not made it yet.
         """
         into, seed = Path(into), self.config.study.seeds[0] if seed is None else seed
+        if kind not in EXPORTS:
+            raise RunError(f"Export {kind!r}: choose one of {', '.join(EXPORTS)}.")
         into.mkdir(parents=True, exist_ok=True)
         if kind == "report":
-            if self.report_path is None:
-                raise RunError(f"{self.id} has no report yet; it is written when every arm is evaluated.")
-            return Path(shutil.copy(self.report_path, into / f"{self.id}.html"))
+            return self._export_report(into / f"{self.id}.html")
         if kind in ("json", *TABLES):
             path = into / f"{self.id}.{'json' if kind == 'json' else TABLES[kind][0]}"
             path.write_text(self.table(kind), encoding="utf-8")
             return path
         if kind == "adapter":
-            adapter = self.folder.adapter(seed, _parse(arm).rewriter or "rl")
-            if not (adapter / "done.json").is_file():
-                raise RunError(f"{self.id} has no trained rewriter for seed {seed}.")
-            return Path(shutil.make_archive(str(into / f"{self.id}-adapter-seed{seed}"), "zip", adapter))
-        if kind not in EXPORTS:
-            raise RunError(f"Export {kind!r}: choose one of {', '.join(EXPORTS)}.")
+            return self._export_adapter(into, _parse(arm).rewriter or "rl", seed)
         rows = [row for row in self.samples(arm, seed) if row["target"] is not None]
         if not rows:
-            raise RunError(f"{self.id} has no rewrites of arm {arm!r}, seed {seed}.")
+            raise RunError(f"{self.id} has no rewrites of arm {arm!r}, seed {seed} yet.")
         path = into / f"{self.id}-{arm}-seed{seed}.{kind}"
         records = [conversation(row) for row in rows]
         if kind == "jsonl":
@@ -197,6 +217,27 @@ class Run:
 
             pd.DataFrame(records).to_parquet(path)
         return path
+
+    def _export_report(self, path: Path) -> Path:
+        """A copy of the report; one that was not kept is built from what the run recorded."""
+        if self.report_path is not None:
+            return Path(shutil.copy(self.report_path, path))
+        result = self.result()
+        if result is None:
+            raise RunError(f"{self.id} has no report yet; it is written when every arm is evaluated.")
+        from patchrl.report import report_of
+
+        path.write_text(report_of(self.config, self.folder, result), encoding="utf-8")
+        return path
+
+    def _export_adapter(self, into: Path, rewriter: str, seed: int) -> Path:
+        self._has_seed(seed)
+        adapter = self.folder.adapter(seed, rewriter)
+        if self.path == RECORDED:
+            raise RunError(f"{self.id} is a recording without weights; start a run of your own to get an adapter.")
+        if not (adapter / "done.json").is_file():
+            raise RunError(f"{self.id} has no trained rewriter {rewriter!r} for seed {seed} yet.")
+        return Path(shutil.make_archive(str(into / f"{self.id}-{rewriter}-adapter-seed{seed}"), "zip", adapter))
 
     def writers(self) -> list[Writer]:
         """Who can rewrite in the playground: the prompted backbone, and the newest rewriter of every seed."""
@@ -217,11 +258,17 @@ class Run:
         """End it now; the step in progress is lost."""
         launch.cancel(self.folder)
 
-    def resume(self, upto: str = "report") -> None:
-        """Continue where it stands; finished steps are not done again."""
+    def resume(self, upto: str | None = None, *, queue: bool = False) -> None:
+        """Continue where it stands, up to a stage; finished steps are not done again.
+
+        Without `upto`: to the stage that was asked for before or, where that was reached, to the report. With
+        `queue` it waits until runs of its folder that were started earlier are over.
+        """
         if self.path == RECORDED:
             raise RunError(f"{self.id} is a recording that ships with PatchRL; start a run of your own instead.")
-        launch.launch(self.folder, upto)
+        status = self.status()
+        before = "report" if status["state"] == "done" else status.get("upto", "report")
+        launch.launch(self.folder, upto or before, queue)
 
 
 def _parse(arm: str) -> Arm:
@@ -255,15 +302,20 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def start(
-    config: StudyConfig, runs_dir: Path | str | None = None, name: str | None = None, upto: str = "report"
+    config: StudyConfig,
+    runs_dir: Path | str | None = None,
+    name: str | None = None,
+    upto: str = "report",
+    queue: bool = False,
 ) -> Run:
     """Start a study in a process of its own and return at once; raises ConfigError for what cannot work.
 
     Nothing is written before the settings are checked. Paths in them are kept absolute: the worker runs elsewhere.
+    With `queue` it begins when runs of the same folder that were started earlier are over.
     """
     require_ready(config)
     folder = RunFolder.create(runs_dir or default_runs_dir(), absolute_paths(config), name)
-    launch.launch(folder, upto)
+    launch.launch(folder, upto, queue)
     return Run(folder)
 
 
@@ -274,16 +326,17 @@ def run(
     runs_dir: Path | str | None = None,
     name: str | None = None,
     upto: str = "report",
+    queue: bool = False,
     wait: bool = True,
     on_event: Callable[[dict[str, Any]], None] | None = None,
 ) -> Run:
-    """Run a study to its end and return it; with `wait=False` return once it is started.
+    """Run a study to its end and return it; with `wait=False` return once it is started, or queued.
 
     Raises ConfigError for what cannot work, before anything is written, and RunError with the reason when it
     was waited for and did not finish.
     """
     settings = config if isinstance(config, StudyConfig) else load_config(config, list(overrides))
-    made = start(settings, runs_dir, name, upto)
+    made = start(settings, runs_dir, name, upto, queue)
     if not wait:
         return made
     status = made.wait(on_event=on_event)
@@ -321,6 +374,15 @@ def list_runs(runs_dir: Path | str | None = None) -> list[Run]:
         except (PatchRLError, ValueError):  # ValueError: bytes that are no text
             continue
     return runs
+
+
+def keep_upload(path: Path | str, runs_dir: Path | str | None = None) -> Path:
+    """Copy a data file to where runs find it again when they are resumed, and return the copy.
+
+    Inside the runs folder, hidden from its list: under a digest of its bytes, so that another file of the same
+    name does not take its place.
+    """
+    return keep_file(Path(runs_dir or default_runs_dir()), Path(path))
 
 
 def check(config: StudyConfig) -> dict[str, Any]:

@@ -27,6 +27,7 @@ STAGES = {
 }
 TABLES = {"json": "JSON", "csv": "CSV, every number a row", "latex": "a LaTeX table (booktabs)"}
 DATA_FILES = (".jsonl", ".csv", ".parquet")
+QUEUE = "begin when the runs of this folder that were started earlier are over"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
         )
         sub.add_argument("--name", help="name of a new run (default: study.name)")
         sub.add_argument("--detach", action="store_true", help="start it and return at once; watch with `tail -f`")
+        sub.add_argument("--queue", action="store_true", help=QUEUE)
         if name == "report":
             form = sub.add_mutually_exclusive_group()
             for kind, told in TABLES.items():
@@ -72,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     sub = command("resume", "continue a stopped, cancelled or failed run")
     sub.add_argument("run", metavar="RUN")
     sub.add_argument("--detach", action="store_true", help="start it and return at once")
+    sub.add_argument("--queue", action="store_true", help=QUEUE)
     sub = command("check", "check a config before anything loads: rows, columns, problems, time, disk")
     sub.add_argument("target", metavar="CONFIG")
     sub.add_argument(
@@ -144,7 +147,7 @@ def dispatch(options: argparse.Namespace) -> int:
         run.cancel() if options.cancel else run.stop()
         print(f"{run.id}: {'cancelled' if options.cancel else 'will stop after the current step'}")
         return 0
-    run.resume()
+    run.resume(queue=options.queue)
     return _started(run, options.detach)
 
 
@@ -152,12 +155,13 @@ def _stage(options: argparse.Namespace) -> int:
     upto = STAGES[options.command][0]
     is_file = options.target.endswith((".toml", ".json")) or Path(options.target).is_file()
     if is_file or options.command == "run":
-        run = api.start(_config(options), runs_dir=options.runs_dir, name=options.name, upto=upto)
+        config = _config(options)
+        run = api.start(config, runs_dir=options.runs_dir, name=options.name, upto=upto, queue=options.queue)
     else:
         if options.set or options.name:
             raise RunError("--set and --name belong to a new run; a run that exists keeps its settings.")
         run = _open(options.target, options.runs_dir)
-        run.resume(upto)
+        run.resume(upto, queue=options.queue)
     return _started(run, options.detach)
 
 
@@ -221,6 +225,7 @@ class Progress:
     def __init__(self) -> None:
         self.bar: Any = None
         self.where: tuple[Any, ...] | None = None
+        self.ahead: list[str] | None = None
 
     def say(self, text: str) -> None:
         if self.bar is not None:
@@ -246,6 +251,9 @@ class Progress:
     def status(self, status: dict[str, Any]) -> None:
         from tqdm import tqdm
 
+        if status.get("ahead") and status["ahead"] != self.ahead:
+            self.say(f"  {views.describe_status(status)}")
+        self.ahead = status.get("ahead")
         where = (status["stage"], status["arm"], status["seed"])
         if where != self.where:
             self.close()
@@ -257,6 +265,7 @@ class Progress:
         if self.bar is not None:
             self.bar.total = status["total"] or None
             self.bar.n = status["done"]
+            self.bar.set_postfix_str(views.study_left(status), refresh=False)
             self.bar.refresh()
 
     def close(self) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +21,7 @@ from pydantic import (
 
 from patchrl import arms
 from patchrl.errors import ConfigError
+from patchrl.tasknames import names_a_file
 from patchrl.types import Task
 
 
@@ -27,18 +30,13 @@ def setting(default: Any, title: str, help: str, unit: str = "", **bounds: Any) 
     return Field(default, title=title, description=help, json_schema_extra={"unit": unit}, **bounds)
 
 
-def names_a_file(name: str) -> bool:
-    """Whether a name in `evaluate.target` or `evaluate.general` stands for a data file."""
-    return "/" in name or "\\" in name or Path(name).suffix.lower() in (".jsonl", ".json", ".csv", ".parquet")
-
-
 def _one_or_several(value: Any) -> Any:
     """A number alone is a list of one."""
     return (value,) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class StudySection(Section):
@@ -282,15 +280,56 @@ class StudyConfig(Section):
     evaluate: EvaluateSection = EvaluateSection()
 
 
+WANTED = {
+    "greater_than": "it must be more than {gt:g}",
+    "greater_than_equal": "it must be at least {ge:g}",
+    "less_than": "it must be less than {lt:g}",
+    "less_than_equal": "it must be at most {le:g}",
+    "finite_number": "a finite number is needed",
+    "literal_error": "it must be {expected}",
+    "too_short": "at least {min_length} must be given",
+    "too_long": "at most {max_length} are taken",
+    "string_pattern_mismatch": "use letters, digits, - and _ only, at most 40",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number is needed"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number is needed"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false is needed"),
+    **dict.fromkeys(("tuple_type", "list_type"), "a list is needed, such as [0, 1]"),
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "a section of settings is needed"),
+    "string_type": "a text is needed",
+}
+
+
 def _problems(error: ValidationError) -> str:
     parts = []
+    places = [item["loc"] for item in error.errors()]
     for item in error.errors():
+        # A list is also called too short where one of its values is wrong: that value says it all.
+        if any(len(place) > len(item["loc"]) and place[: len(item["loc"])] == item["loc"] for place in places):
+            continue
         where = ".".join(str(p) for p in item["loc"]) or "config"
         told = item["type"] in ("missing", "extra_forbidden", "value_error")
         found = "" if told else f" (found {item['input']!r:.60})"
-        what = "no such setting" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
-        parts.append(f"{where}: {what}{found}" if where != "config" else item["msg"])
+        what = _unknown(item["loc"]) if item["type"] == "extra_forbidden" else _wanted(item)
+        parts.append(f"{where}: {what}{found}" if where != "config" else what)
     return "; ".join(parts)
+
+
+def _wanted(item: Any) -> str:
+    """What a setting must be, in the words of a person; pydantic's own where there are none."""
+    kind, limits = item["type"], item.get("ctx", {})
+    if kind in WANTED:
+        return WANTED[kind].format(**limits)
+    return item["msg"].removeprefix("Value error, ")
+
+
+def _unknown(loc: Sequence[Any]) -> str:
+    """That a name is none, and which was meant."""
+    names = list(StudyConfig.model_fields)
+    if len(loc) > 1:
+        names = list(StudyConfig.model_fields[str(loc[0])].annotation.model_fields)  # type: ignore[union-attr]
+    close = difflib.get_close_matches(str(loc[-1]), names, n=1)
+    meant = f"perhaps {close[0]} is meant" if close else f"there are {', '.join(names)}"
+    return f"no such {'setting' if len(loc) > 1 else 'section'}; {meant}"
 
 
 def resolve(values: dict[str, Any]) -> StudyConfig:
@@ -329,7 +368,8 @@ def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"Config file {path}: {error.strerror or error}.") from None
+        advice = " Check the path; examples/ has some to start from." if isinstance(error, FileNotFoundError) else ""
+        raise ConfigError(f"Config file {path}: {error.strerror or error}.{advice}") from None
     try:
         values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:

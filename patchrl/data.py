@@ -71,7 +71,7 @@ def read_examples(
     """Rows as examples, in order; how many were dropped and why; the columns they came from; their task type."""
     columns = detect_columns(rows, section)
     task = section.task or _detect_task(rows, columns)
-    return *_examples(rows, columns, task), columns, task
+    return *_examples(rows, columns, task, Path(section.dataset).name), columns, task
 
 
 def load_eval_items(path: str, task: Task | None = None) -> list[EvalItem]:
@@ -108,7 +108,10 @@ def load_questions(path: str) -> list[str]:
 def _read_rows(section: DataSection) -> list[dict[str, Any]]:
     path = Path(section.dataset)
     if path.suffix.lower() in (".jsonl", ".json", ".csv", ".parquet") or path.exists():
-        return _read_file(path)
+        try:
+            return _read_file(path)
+        except DataError as error:
+            raise DataError(f"data.dataset: {error}") from None
     if not HUB_ID.match(section.dataset):
         raise DataError(
             f"data.dataset: {section.dataset!r} is neither a preset, a file, nor a Hub id such as org/name."
@@ -127,7 +130,8 @@ def _read_file(path: Path) -> list[dict[str, Any]]:
     try:
         size = path.stat().st_size
     except OSError as error:
-        raise DataError(f"data.dataset: {path}: {error.strerror or error}.") from None
+        advice = " Check the path, or upload the file again." if isinstance(error, FileNotFoundError) else ""
+        raise DataError(f"{path}: {error.strerror or error}.{advice}") from None
     if size > MAX_BYTES:
         raise DataError(f"{path.name}: {size / 2**20:.0f} MiB; at most {MAX_BYTES >> 20} MiB are read.")
     kind = path.suffix.lower()
@@ -144,6 +148,8 @@ def _read_file(path: Path) -> list[dict[str, Any]]:
             raise DataError(
                 f"{path.name}: files ending in {kind or 'nothing'} are not read; use JSONL, CSV or Parquet."
             )
+    except pd.errors.ParserError as error:
+        raise DataError(f"{path.name}: {_csv_problem(str(error))}") from None
     except (ValueError, OSError) as error:
         raise DataError(f"{path.name}: cannot be read as {kind[1:].upper()}: {str(error).splitlines()[0]}") from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -155,6 +161,16 @@ def _read_file(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def _csv_problem(text: str) -> str:
+    """What pandas found wrong with a CSV file, in rows as a person counts them: the header is none."""
+    if cells := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", text):
+        wanted, line, saw = map(int, cells.groups())
+        return f"row {line - 1} has {saw} cells where the header has {wanted}; mend or remove it."
+    if quote := re.search(r"EOF inside string starting at row (\d+)", text):
+        return f"row {quote[1]} opens a quotation mark that never closes; mend or remove it."
+    return f"cannot be read as CSV: {text.splitlines()[0]}"
+
+
 def _json_lines(path: Path) -> Iterable[dict[str, Any]]:
     with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
@@ -163,9 +179,13 @@ def _json_lines(path: Path) -> Iterable[dict[str, Any]]:
             try:
                 row = json.loads(line)
             except ValueError as error:
-                raise DataError(f"{path.name}: row {number} is not valid JSON ({error}); mend or remove it.") from None
+                what = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else error
+                raise DataError(f"{path.name}: row {number} is not valid JSON ({what}); mend or remove it.") from None
             if not isinstance(row, dict):
-                raise DataError(f"{path.name}: row {number} is {type(row).__name__}, not an object with columns.")
+                raise DataError(
+                    f'{path.name}: row {number} is not an object such as {{"question": "…", "solution": "…"}} '
+                    f"(found {line.strip()!r:.60}); mend or remove it."
+                )
             yield row
 
 
@@ -264,14 +284,18 @@ def _row_id(question: str) -> str:
     return hashlib.blake2b(question.encode(), digest_size=6).hexdigest()
 
 
-def _examples(rows: list[dict[str, Any]], columns: dict[str, str], task: Task) -> tuple[list[Example], dict[str, int]]:
+def _examples(
+    rows: list[dict[str, Any]], columns: dict[str, str], task: Task, name: str
+) -> tuple[list[Example], dict[str, int]]:
     examples: dict[str, Example] = {}
     dropped: Counter[str] = Counter()
     for number, row in enumerate(rows, 1):
         try:
             question, solution, answer = _fields(row, columns)
         except (ValueError, TypeError, AttributeError):
-            raise DataError(f"data: row {number} has unreadable messages or choices; mend or remove it.") from None
+            raise DataError(
+                f"data.dataset: {name}: row {number} has unreadable messages or choices; mend or remove it."
+            ) from None
         reference = answer or extract_reference(task, solution)
         if not question:
             dropped["without a question"] += 1

@@ -140,7 +140,14 @@ def mismatch_figure(scan: dict[str, Any] | None, rewrites: dict[str, list[float]
         return None
     top = max(max(values) for values in series.values()) * 1.02 or 1.0
     traces = [
-        _outline(arm, ARM_NAMES.get(arm, arm), _centres(top), _shares(values, top)) for arm, values in series.items()
+        # The expert is here as text, not as the arm of that name.
+        _outline(
+            arm,
+            SOURCE_NAMES["expert"] if arm == "expert" else ARM_NAMES.get(arm, arm),
+            _centres(top),
+            _shares(values, top),
+        )
+        for arm, values in series.items()
     ]
     return {
         "data": traces,

@@ -126,9 +126,16 @@ def messages(events: Sequence[dict[str, Any]]) -> str:
 def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """A plain table that scrolls sideways on a narrow screen."""
     head = "".join(f"<th>{escape(h)}</th>" for h in headers)
-    body = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in rows)
+    body = "".join("<tr>" + "".join(f"<td>{_cell(c)}</td>" for c in row) + "</tr>" for row in rows)
     # It may scroll, so the keyboard must reach it.
     return f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(headers[0])}"><table class="plain"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _cell(value: Any) -> str:
+    """A cell's text; an interval in brackets keeps together on a line of its own where the table is tight."""
+    text = escape(value)
+    number, bracket, interval = text.partition(" [")
+    return f'{number} <span class="interval">[{interval}</span>' if bracket and text.endswith("]") else text
 
 
 def sample_detail(row: dict[str, Any], tokens: dict[str, Any] | None) -> str:
@@ -175,6 +182,9 @@ ins{background:rgba(0,158,115,.22);text-decoration:underline;text-decoration-thi
 .scroll{overflow-x:auto}table.plain{border-collapse:collapse;width:100%;font-size:.92em}table.plain th{text-align:left;font-weight:600}
 table.plain,table.plain thead,table.plain tbody,table.plain tr{border:0!important}
 table.plain td,table.plain th{padding:6px 10px;border:0!important;border-bottom:1px solid rgba(128,128,128,.3)!important;white-space:nowrap;font-variant-numeric:tabular-nums}
-table.plain th{white-space:normal;vertical-align:bottom}
-.findings table.plain td{white-space:normal;min-width:4em}.findings summary{cursor:pointer;padding:3px 0}
+table.plain th,table.plain td{white-space:normal}table.plain td{vertical-align:top}table.plain td:first-child{min-width:7em}
+table.plain th{vertical-align:bottom}.interval{display:inline-block;white-space:nowrap;opacity:.75;font-size:.92em}
+.findings table.plain td{min-width:4em}.findings summary{cursor:pointer;padding:3px 0}
+@media(max-width:560px){table.plain td:first-child,table.plain th:first-child{position:sticky;left:0;max-width:38vw;
+background:var(--body-background-fill,var(--bg,Canvas))}}
 """

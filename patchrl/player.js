@@ -20,7 +20,7 @@ window.patchrlPlayer = (root) => {
     const frame = data.frames[at];
     const moving = {...data.moving, y: frame.y};
     const look = {...data.layout, font: {color: getComputedStyle(root).color, size: 12}, autosize: true};
-    Plotly.react(chart, [...data.still, moving], look, {responsive: true, displayModeBar: false});
+    Plotly.react(chart, [...data.still, moving], look, {responsive: true, displayModeBar: false, _baseUrl: ''});
     slider.max = data.frames.length - 1;
     slider.value = at;
     slider.setAttribute('aria-valuetext', `step ${frame.step}`);

@@ -5,17 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from patchrl.arms import SOURCES, Arm, parse, rewriters_of, sources_in_order
-from patchrl.config import StudyConfig, names_a_file
+from patchrl.arms import parse, rewriters_of
+from patchrl.config import StudyConfig
 from patchrl.data import HUB_ID, load_eval_items, load_examples, load_questions
 from patchrl.errors import PatchRLError
+from patchrl.estimate import study_minutes
 from patchrl.formatted import formatted_example
-from patchrl.harness.names import OWN, expand, harness_names, name_problems
+from patchrl.harness.names import name_problems
+from patchrl.tasknames import OWN, expand, names_a_file
 
-# Measured with examples/nano.toml on two CPU cores: seconds per sampled rewrite, per fine-tuning
-# example, and per evaluated item.
-SECONDS_PER_REWRITE, SECONDS_PER_EXAMPLE, SECONDS_PER_ITEM = 0.02, 0.008, 0.02
-START_SECONDS = 20.0
 NANO_MB = 8.0
 # A worker with torch, TRL and the nano lab at its defaults peaks here; measured on examples/nano.toml.
 WORKER_MB = 2500.0
@@ -70,7 +68,7 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
         "problems": problems,
         "warnings": warnings,
         "general_items": items.get("general", 0),
-        "minutes": estimated_minutes(config) if nano else None,
+        "minutes": study_minutes(config) if nano else None,
         "disk_mb": estimated_megabytes(config),
         "ram_mb": estimated_ram(config),
     }
@@ -160,32 +158,6 @@ def rate_warnings(config: StudyConfig) -> list[str]:
         )
         if max(rates) > LARGE_RATE
     ]
-
-
-def answers_per_question(config: StudyConfig, arm: Arm) -> float:
-    """How many answers to each question of an epoch an arm samples while it is tuned."""
-    if not arm.on_policy or arm.loss == "sdft":
-        return float(arm.on_policy)
-    share = 1 - (arm.loss_number or 0.0) if arm.loss == "sft-then-rl" else 1.0
-    return share * config.onpolicy.group_size
-
-
-def estimated_minutes(config: StudyConfig) -> float:
-    """Wall time of the nano study on two CPU cores, from constants measured there; within a factor of two."""
-    rewriter, size, k = config.rewriter, config.data.train_size, config.rewrite.best_of_k
-    arms = [parse(name) for name in config.study.arms]
-    trained, sources = rewriters_of(arms), [s for s in sources_in_order(arms) if s != "expert" and not SOURCES[s].after]
-    rewrites: float = len(trained) * rewriter.steps * rewriter.rollouts_per_step
-    rewrites += size * sum(1 if SOURCES[s].rewriter or s == "prompted" else k for s in sources)
-    rates = len(config.finetune.learning_rate)
-    rewrites += size * k * rates * (config.finetune.epochs - 1) * sum(SOURCES[arm.source].resampled for arm in arms)
-    practised = size * config.finetune.epochs * rates * sum(answers_per_question(config, arm) for arm in arms)
-    rewrites += practised
-    tuned = size * config.finetune.epochs * len(arms) * rates + practised
-    harness = len(harness_names((*config.evaluate.target, *config.evaluate.general))) * config.evaluate.limit
-    items = (config.data.eval_size + config.evaluate.general_size + harness) * len(arms) * rates
-    per_seed = rewrites * SECONDS_PER_REWRITE + tuned * SECONDS_PER_EXAMPLE + items * SECONDS_PER_ITEM
-    return (START_SECONDS + per_seed * len(config.study.seeds)) / 60
 
 
 def estimated_ram(config: StudyConfig) -> float | None:

@@ -9,11 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from patchrl import arms, curves, figures, findings, markup, samples, views
+from patchrl.arms import parse, sources_in_order
 from patchrl.config import StudyConfig, to_toml
+from patchrl.results import read_rows
+from patchrl.runs import embeddings
+from patchrl.runs.events import read_events
+from patchrl.runs.folder import RunFolder
 
 SHOWN = 3  # examples of each kind
 STYLE, DRAW = (Path(__file__).with_name(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
 Section = tuple[str, str]  # title (none for what opens the page) and HTML
+
+
+def report_of(config: StudyConfig, folder: RunFolder, result: dict[str, Any]) -> str:
+    """The page of a run, from what its folder holds and its result; examples are of its first seed."""
+    seed = config.study.seeds[0]
+    sources = [source for source in sources_in_order(map(parse, config.study.arms)) if source != "expert"]
+    rewrites = {source: read_rows(folder.samples(source, seed)) for source in sources}
+    return build_report(config, read_events(folder.events), result, rewrites, embeddings.embedding_map(folder))
 
 
 def build_report(

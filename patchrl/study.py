@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from patchrl.arms import REWRITERS, SOURCES, Arm, parse, rewriters_of, sources_in_order
-from patchrl.config import StudyConfig, names_a_file
+from patchrl.config import StudyConfig
 from patchrl.data import LoadedData, load_eval_items, load_examples, load_questions
 from patchrl.errors import RunError, StopRequested
-from patchrl.harness.names import expand, harness_names
+from patchrl.estimate import step_seconds
 from patchrl.results import collect, read_rows
 from patchrl.runs.evaluations import Evaluations
-from patchrl.runs.events import read_events
 from patchrl.runs.folder import RunFolder
 from patchrl.tables import to_csv
+from patchrl.tasknames import expand, harness_names, names_a_file
 from patchrl.types import Cost, EvalItem, Example, Recorder
 from patchrl.views import describe_calibration
 
@@ -91,20 +91,21 @@ class Study:
         if upto not in STAGES:
             raise RunError(f"Stage {upto!r} does not exist; use one of {', '.join(STAGES)}.")
         wanted = STAGES[: STAGES.index(upto) + 1]
-        if any(step.stage == "evaluate" and not step.proof.exists() for step in self.steps() if step.stage in wanted):
+        missing = [step for step in self.steps() if step.stage in wanted and not step.proof.exists()]
+        if any(step.stage == "evaluate" for step in missing):
             _ = self.benchmarks  # what cannot be fetched or measured is told before anything is trained
-        for step in self.steps():
-            if step.stage not in wanted or step.proof.exists():
-                continue
+        expected = [step_seconds(self.config, step.stage, step.arm) for step in missing]
+        for number, step in enumerate(missing):
             if self.recorder.stop_requested():
                 raise StopRequested(f"Stopped before {step.stage}; resume continues there.")
-            with self._announced(step):
+            with self._announced(step, expected[number], sum(expected[number + 1 :])):
                 step.work()
 
     @contextmanager
-    def _announced(self, step: Step) -> Iterator[None]:
+    def _announced(self, step: Step, expected: float, after: float) -> Iterator[None]:
+        """Tell that a step begins, what is expected of it and of all after it (seconds), and what it took."""
         where = {"stage": step.stage, "seed": step.seed, "arm": step.arm}
-        self.recorder.event("stage", state="start", **where)
+        self.recorder.event("stage", state="start", **where, expected=round(expected, 2), after=round(after, 2))
         started = time.time()
         yield
         self.recorder.event("stage", state="end", seconds=round(time.time() - started, 2), **where)
@@ -389,23 +390,15 @@ class Study:
         )
 
     def _report(self) -> None:
-        from patchrl.report import build_report
+        from patchrl.report import report_of
 
         result = collect(self.config, self.folder)
         self.folder.write_json(self.folder.result, result)
         self.folder.table.write_text(to_csv(result), encoding="utf-8")
-        seed = self.config.study.seeds[0]
-        sources = [source for source in sources_in_order(self.arms) if source != "expert"]
-        samples: dict[str, Any] = {source: read_rows(self.folder.samples(source, seed)) for source in sources}
-        html = build_report(self.config, read_events(self.folder.events), result, samples, self._embedding_map())
+        html = report_of(self.config, self.folder, result)
         temporary = self.folder.report.with_suffix(".part")
         temporary.write_text(html, encoding="utf-8")
         temporary.replace(self.folder.report)
-
-    def _embedding_map(self) -> dict[str, Any] | None:
-        from patchrl.runs.embeddings import embedding_map
-
-        return embedding_map(self.folder)
 
 
 def run_study(config: StudyConfig, folder: RunFolder, recorder: Recorder, upto: str = "report") -> None:

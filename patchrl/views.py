@@ -258,7 +258,20 @@ def format_seconds(seconds: float | None) -> str:
 
 def about_minutes(minutes: float) -> str:
     """An estimate in words."""
-    return "under a minute" if minutes < 1 else f"about {minutes:.0f} minutes"
+    if minutes < 1:
+        return "under a minute"
+    if minutes < 90:
+        return "about a minute" if minutes < 1.5 else f"about {minutes:.0f} minutes"
+    return f"about {minutes / 60:.1f} hours"
+
+
+def study_left(status: dict[str, Any]) -> str:
+    """What is left of everything that was asked for; empty before one can tell."""
+    seconds, upto = status.get("study_eta_seconds"), status.get("upto", "report")
+    if seconds is None:
+        return ""
+    what = "the study" if upto == "report" else f"the study up to its {upto} stage"
+    return f"{about_minutes(seconds / 60)} left of {what}"
 
 
 def describe_status(status: dict[str, Any]) -> str:
@@ -279,7 +292,10 @@ def describe_status(status: dict[str, Any]) -> str:
             line += f" ({status['note']})" if status.get("note") else ""
             if status.get("eta_seconds") is not None:
                 line += f", {format_seconds(status['eta_seconds'])} left in this stage"
-        return line
+        return line + (f"; {left}" if (left := study_left(status)) else "")
+    if status["state"] == "queued":
+        behind = status.get("ahead") or ()
+        return f"queued behind {', '.join(behind)}; it starts by itself" if behind else "queued: starting"
     if status.get("error"):
         return f"{status['state']}: {status['error']}"
     took = (status.get("finished") or time.time()) - status["started"] if status.get("started") else None

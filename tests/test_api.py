@@ -122,6 +122,52 @@ def test_reading_what_is_not_there_gives_nothing(runs_dir):
     assert run.events() == ([], 0) and run.log_tail() == []
 
 
+def test_reading_what_the_study_does_not_have_says_what_it_has(runs_dir):
+    run = api.Run(made(runs_dir))
+    assert run.sources() == ["prompted", "best-of-k", "rl"]
+    with pytest.raises(RunError, match=r"has no seed 7; its seeds are 0, 1, 2"):
+        run.samples("rl", 7)
+    with pytest.raises(RunError, match="has no targets of arm 'self'; those it has are of expert, prompted"):
+        run.samples("self", 0)
+    with pytest.raises(RunError, match="has no seed 7"):
+        run.predictions("rl", 7)
+    with pytest.raises(RunError, match="base or one of expert"):
+        run.predictions("self", 0)
+
+
+def test_a_report_that_was_not_kept_is_built_from_what_is_recorded(tmp_path):
+    run = api.open_run(api.RECORDED_ID)
+    assert run.report_path is None
+    page = run.export("report", tmp_path).read_text(encoding="utf-8")
+    assert f"{100 * run.result()['arms']['rl']['general']['mean']:.1f}" in page and "patchrlPlayer" in page
+    with pytest.raises(RunError, match="a recording without weights"):
+        run.export("adapter", tmp_path)
+    rows = run.export("jsonl", tmp_path, arm="best-of-k").read_text(encoding="utf-8").splitlines()
+    assert json.loads(rows[0])["messages"][1]["role"] == "assistant" and len(rows) == 512
+
+
+def test_an_upload_is_kept_hidden_in_the_runs_folder_and_never_overwritten(runs_dir, tmp_path):
+    kept = []
+    for text in ("one", "two", "one"):
+        (tmp_path / "mine.jsonl").write_text(text)
+        kept.append(api.keep_upload(tmp_path / "mine.jsonl"))
+    assert [path.read_text() for path in kept] == ["one", "two", "one"] and kept[0] == kept[2] != kept[1]
+    assert all(path.is_relative_to(runs_dir) and path.name == "mine.jsonl" for path in kept)
+    assert api.list_runs() == []
+
+
+def test_resume_goes_on_to_what_was_asked_for_and_from_there_to_the_report(runs_dir, monkeypatch):
+    asked = []
+    monkeypatch.setattr(api.launch, "launch", lambda folder, upto, queue: asked.append((upto, queue)))
+    run = api.Run(made(runs_dir))
+    run.resume()
+    for state in ("stopped", "failed", "done"):
+        run.folder.write_json(run.folder.status, {"state": state, "upto": "train"})
+        run.resume(queue=True)
+    run.resume("rewrite")
+    assert asked == [("report", False), ("train", True), ("train", True), ("report", True), ("rewrite", False)]
+
+
 def test_surprisal_is_found_by_row(runs_dir):
     run = api.Run(made(runs_dir))
     path = run.folder.surprisal("rl", 0)

@@ -175,3 +175,24 @@ def test_a_bare_file_is_scanned_and_its_findings_are_printed(tmp_path, runs_dir)
     assert done.returncode == 0, done.stderr
     for text in ("standard deviations apart", "let n denote the tally", "The tokens that make the gap", "No forecast"):
         assert text in done.stdout
+
+
+def test_the_terminal_says_what_is_waited_for_and_what_is_left_of_the_study(runs_dir, capsys):
+    view = cli.Progress()
+    queued = {"state": "queued", "ahead": ["first"], "stage": None, "arm": None, "seed": None, "total": 0, "done": 0}
+    for _ in range(2):
+        view.status(queued)
+    assert capsys.readouterr().err.count("queued behind first; it starts by itself") == 1
+    running = {"state": "running", "stage": "train", "seed": 0, "total": 40, "done": 3, "study_eta_seconds": 600.0}
+    view.status(queued | running | {"ahead": []})
+    assert "about 10 minutes left of the study" in capsys.readouterr().err
+    view.close()
+
+
+def test_queue_is_passed_on(runs_dir, monkeypatch, capsys):
+    asked = []
+    run = GrowingRun(runs_dir)
+    monkeypatch.setattr(cli.api, "start", lambda config, queue, **_: asked.append(queue) or cli.api.open_run(run.id))
+    assert cli.main(["run", QUICK, "--queue", "--detach"]) == 0
+    assert cli.main(["run", QUICK, "--detach"]) == 0
+    assert asked == [True, False]

@@ -19,11 +19,18 @@ def test_toml_round_trip_keeps_every_setting(tmp_path):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"rewriter": {"stepps": 3}}, "rewriter.stepps: no such setting"),
+        ({"rewriter": {"stepps": 3}}, r"rewriter\.stepps: no such setting; perhaps steps is meant\.$"),
+        ({"rewritter": {}}, "rewritter: no such section; perhaps rewriter is meant"),
+        ({"rewriter": {"steps": 0}}, r"rewriter\.steps: it must be at least 1 \(found 0\)"),
+        ({"rewriter": {"steps": 2.5}}, "rewriter.steps: a whole number is needed"),
+        ({"data": {"task": "maths"}}, "data.task: it must be 'math', 'choice', 'exact' or 'open'"),
+        ({"finetune": {"learning_rate": [-1]}}, r"^finetune\.learning_rate\.0: it must be more than 0 \(found -1\)\.$"),
+        ({"reward": {"lambda_dist": float("inf")}}, "reward.lambda_dist: a finite number is needed"),
+        ({"finetune": {"keep_weights": "perhaps"}}, "true or false is needed"),
         ({"rewriter": {"group_size": 1}}, "rewriter.group_size"),
         ({"study": {"arms": ["rl"]}}, "must contain 'expert'"),
-        ({"study": {"name": "../up"}}, "study.name"),
-        ({"reward": {"lambda_dist": "much"}}, "reward.lambda_dist"),
+        ({"study": {"name": "../up"}}, "study.name: use letters, digits"),
+        ({"reward": {"lambda_dist": "much"}}, "reward.lambda_dist: a number is needed"),
     ],
 )
 def test_a_wrong_setting_is_named(values, words):

@@ -59,8 +59,11 @@ def test_rows_that_cannot_be_used_are_counted_by_reason(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ('{"question": "a", "answer": "b"}\n{"question": \n', "row 2"),
-        ('{"question": "a", "answer": "b"}\n[1, 2]\n', "row 2"),
+        (
+            '{"question": "a", "answer": "b"}\n{"question": \n',
+            r"bad\.jsonl: row 2 is not valid JSON \(Expecting value at",
+        ),
+        ('{"question": "a", "answer": "b"}\n[1, 2]\n', r"bad\.jsonl: row 2 is not an object such as"),
         ("", "no rows"),
         ('{"foo": 1, "bar": 2}\n', "foo, bar"),
         ('{"question": "a", "answer": "#### 1"}\n', "only 1 usable rows"),
@@ -130,3 +133,21 @@ def test_replay_questions_are_distinct_user_turns_in_any_of_the_usual_columns(tm
     assert load_questions(str(jsonl(tmp_path / "b.jsonl", [{"prompt": "hi"}, {"prompt": ""}]))) == ["hi"]
     with pytest.raises(DataError, match="no column looks like a question; it has text"):
         load_questions(str(jsonl(tmp_path / "c.jsonl", [{"text": "hi"}])))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("question,answer\na,#### 1\nb,#### 2,3\n", r"bad\.csv: row 2 has 3 cells where the header has 2"),
+        ('question,answer\na,"#### 1\n', r"bad\.csv: row 1 opens a quotation mark that never closes"),
+    ],
+)
+def test_a_malformed_row_of_a_csv_file_is_named(tmp_path, content, words):
+    (tmp_path / "bad.csv").write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=words):
+        load_examples(section(tmp_path / "bad.csv"))
+
+
+def test_a_missing_file_says_what_to_do(tmp_path):
+    with pytest.raises(DataError, match=r"data\.dataset: .*gone\.jsonl: No such file or directory\. Check the path"):
+        load_examples(section(tmp_path / "gone.jsonl"))

@@ -11,12 +11,12 @@ PACKAGE = Path(__file__).parents[1] / "patchrl"
 # From the bottom up; a module may import from its own layer and from those below.
 LAYERS = [
     {"errors", "types", "math_worker"},
-    {"arms", "config", "instructions", "presets"},
+    {"arms", "config", "instructions", "presets", "tasknames"},
     {"tasks", "equations", "statistics", "comparisons", "plane", "templates", "forecast"},
     {"mismatch"},
     {"advice"},
     {"nano", "verify", "data"},
-    {"formatted"},
+    {"estimate", "formatted"},
     {"backbone", "views", "runs"},
     {"harness"},
     {"preflight"},

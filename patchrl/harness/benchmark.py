@@ -16,7 +16,8 @@ from patchrl import tasks, verify
 from patchrl.config import EvaluateSection
 from patchrl.errors import ConfigError, DataError
 from patchrl.harness.index import manager_for
-from patchrl.harness.names import harness_names, task_folders
+from patchrl.harness.names import task_folders
+from patchrl.tasknames import harness_names
 
 # Of a task's scores per item, the one that is reported: what its leaderboards report, else its first.
 PREFERRED = ("passed", "acc_norm", "exact_match", "acc", "prompt_level_strict_acc")

@@ -9,31 +9,14 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
-from patchrl.config import StudyConfig, names_a_file
+from patchrl.config import StudyConfig
 from patchrl.errors import ConfigError
+from patchrl.tasknames import PRESETS, expand, harness_names
 
-# An instruction-tuned backbone answers in prose, which the harness's own string matches on GSM8K and MATH miss, and
-# it has no SVAMP: these three are task files of PatchRL, judged by its verifier.
-PRESETS = {
-    "general-lite": ("mmlu", "arc_challenge", "hellaswag", "truthfulqa_mc1", "ifeval"),
-    "paper": ("mmlu", "mmlu_pro", "agieval"),
-    "math": ("patchrl_gsm8k", "patchrl_svamp", "patchrl_math500"),
-}
-OWN = ("held-out", "nano")  # judged without the harness
 TASKS = Path(__file__).parent / "task_files"
 INDEX = Path(__file__).with_name("index.py")
 PATIENCE = 300.0  # seconds; 14,000 task files are read in about 5
 INSTALL = 'pip install "patchrl[harness]" (in a checkout: pip install -e ".[harness]")'
-
-
-def expand(names: Iterable[str]) -> tuple[str, ...]:
-    """The names with presets replaced by what is in them, each once."""
-    return tuple(dict.fromkeys(part for name in names for part in PRESETS.get(name, (name,))))
-
-
-def harness_names(names: Iterable[str]) -> tuple[str, ...]:
-    """Those of the names that are tasks, groups or tags of the harness, presets expanded."""
-    return tuple(name for name in expand(names) if name not in OWN and not names_a_file(name))
 
 
 def task_folders(folder: str) -> list[str]:

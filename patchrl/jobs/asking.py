@@ -98,7 +98,8 @@ def writers_of(folder: RunFolder, config: StudyConfig) -> list[Writer]:
         newest = folder.rewriter(seed)
         if newest is not None:
             adapter, step = newest
-            label = f"Rewriter of seed {seed}" + ("" if step is None else f", step {step} so far")
+            steps = config.rewriter.steps
+            label = f"Rewriter of seed {seed}, " + (f"{steps} steps" if step is None else f"step {step} of {steps}")
             found.append(Writer(f"seed-{seed}", label, str(adapter.resolve())))
     return found
 

@@ -43,16 +43,19 @@ def alone(folder: RunFolder) -> Iterator[None]:
         os.close(handle)
 
 
-def launch(folder: RunFolder, upto: str = "report") -> None:
-    """Start a worker in its own session; raises RunError if the run has one already or none can start."""
+def launch(folder: RunFolder, upto: str = "report", queue: bool = False) -> None:
+    """Start a worker in its own session; raises RunError if the run has one already or none can start.
+
+    With `queue` the worker waits until no run of the same folder that was launched earlier is going on.
+    """
     try:
         with alone(folder):
-            _launch(folder, upto)
+            _launch(folder, upto, queue)
     except OSError as error:
         raise RunError(f"{folder.id} cannot start: {error.strerror or error}.") from None
 
 
-def _launch(folder: RunFolder, upto: str) -> None:
+def _launch(folder: RunFolder, upto: str, queue: bool) -> None:
     if resolve_status(folder)["state"] in LIVE:
         raise RunError(
             f"{folder.id} is already running; stop it first, or follow it with `patchrl tail -f {folder.id}`."
@@ -72,11 +75,13 @@ def _launch(folder: RunFolder, upto: str) -> None:
     if before.get("started"):
         worked += (before.get("finished") or before.get("updated") or before["started"]) - before["started"]
     queued |= {"done": 0, "total": 0, "note": "", "eta_seconds": None, "started": now, "updated": now}
+    queued |= {"asked": now, "upto": upto}
     queued |= {"worked": worked, "first_started": before.get("first_started") or before.get("started") or now}
     queued |= {"finished": None, "exit_code": None, "error": None}
     # Written before the worker starts: from then on the worker alone writes it.
     folder.write_json(folder.status, queued)
     command = [sys.executable, "-m", "patchrl.jobs.worker", str(folder.path.resolve()), "--upto", upto]
+    command += ["--queue"] if queue else []
     with folder.log.open("ab") as log:
         children[folder.id] = subprocess.Popen(
             command,

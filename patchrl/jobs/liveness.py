@@ -42,7 +42,7 @@ def resolve_status(folder: RunFolder) -> dict[str, Any]:
         if ended:  # forgotten, so that it does not speak for a later worker that another process starts
             children.pop(folder.id, None)
         return status
-    if status["state"] == "queued":
+    if status["state"] == "queued" and not status.get("pid"):
         alive = not ended if child else time.time() - status["updated"] < START_SECONDS
     else:
         alive = worker_of(status) is not None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from patchrl.config import load_config
 from patchrl.errors import PatchRLError, StopRequested
+from patchrl.jobs.line import wait_in_line
 from patchrl.runs.folder import RunFolder
 from patchrl.runs.recorder import RunRecorder
 
@@ -22,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="patchrl.jobs.worker")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--upto", default="report")
+    parser.add_argument("--queue", action="store_true", help="wait until no earlier run of the folder is going on")
     options = parser.parse_args(arguments)
     folder = RunFolder(options.folder)
     with folder.lock.open("w") as lock:
@@ -30,13 +32,15 @@ def main(arguments: list[str] | None = None) -> int:
         except BlockingIOError:
             print(f"{folder.id} already has a worker.", file=sys.stderr)
             return TWICE
-        return work(folder, options.upto)
+        return work(folder, options.upto, options.queue)
 
 
-def work(folder: RunFolder, upto: str) -> int:
-    """Run the study and write its last word; the lock is held."""
+def work(folder: RunFolder, upto: str, queue: bool = False) -> int:
+    """Run the study, after those in front of it where it queues, and write its last word; the lock is held."""
     recorder = RunRecorder(folder)
     try:
+        if queue:
+            wait_in_line(folder, recorder)
         config = load_config(folder.config)
         from patchrl.study import run_study
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,14 @@ class GroupRewards:
     diversity: list[float | None]
 
 
+def _numbers(name: str, values: Any, wanted: str) -> np.ndarray:
+    """Values as float64; None reads as NaN."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (ValueError, TypeError):
+        raise ValueError(f"group_rewards: {name} must be {wanted} (found {values!r:.80}).") from None
+
+
 def group_rewards(
     passed: Sequence[bool | None],
     nll: Sequence[float],
@@ -36,16 +45,20 @@ def group_rewards(
 
     `passed`: K gate verdicts (None = unscorable). `nll`: K values of ℓ, nats per token under the
     frozen backbone. `embeddings`: shape (K, D). Only feasible members' ℓ and embeddings are read.
-    Raises ValueError on unequal lengths, or NaN or infinity in a feasible member.
+    Raises ValueError on unequal lengths, what is no number, or NaN or infinity in a feasible member.
     """
     count = len(passed)
-    nll_K = np.asarray(nll, dtype=np.float64)
-    embeddings_KD = np.asarray(embeddings, dtype=np.float64)
-    if nll_K.shape != (count,) or embeddings_KD.shape[:1] != (count,):
+    nll_K = _numbers("nll", nll, "K numbers")
+    embeddings_KD = _numbers("embeddings", embeddings, "K vectors of numbers, all of one length")
+    vectors = embeddings_KD.ndim == 2 or not count
+    if nll_K.shape != (count,) or embeddings_KD.shape[:1] != (count,) or not vectors:
         raise ValueError(
             f"group_rewards: {count} verdicts, nll of shape {nll_K.shape} and embeddings of shape "
             f"{embeddings_KD.shape}; give K values, K values and K vectors."
         )
+    odd = [p for p in passed if p is not None and p not in (False, True)]
+    if odd:
+        raise ValueError(f"group_rewards: a verdict is True, False or None (found {odd[0]!r:.40}).")
     if diversity_scale not in ("paper", "group"):
         raise ValueError(f"group_rewards: diversity_scale is {diversity_scale!r}; use 'paper' or 'group'.")
     feasible = np.array([p is True or (p is not None and bool(p)) for p in passed], dtype=bool)

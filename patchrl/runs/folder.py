@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import secrets
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from platformdirs import user_data_path
 from patchrl.config import StudyConfig
 from patchrl.errors import RunError
 
+UPLOADS = ".uploads"
 RUN_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$")
 
 
@@ -22,6 +25,19 @@ def default_runs_dir() -> Path:
     """$PATCHRL_RUNS_DIR, else the user's data folder; never the working directory."""
     named = os.environ.get("PATCHRL_RUNS_DIR")
     return Path(named) if named else user_data_path("patchrl") / "runs"
+
+
+def keep_file(runs_dir: Path, path: Path) -> Path:
+    """A copy of a file in the runs folder's hidden place for uploads; the same bytes are kept once."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    kept = runs_dir / UPLOADS / digest / path.name
+    if not kept.is_file():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        temporary = kept.with_name(f".{secrets.token_hex(4)}.part")
+        shutil.copyfile(path, temporary)
+        os.replace(temporary, kept)
+    return kept.resolve()
 
 
 class RunFolder:

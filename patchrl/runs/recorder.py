@@ -8,10 +8,12 @@ from typing import Any
 
 import psutil
 
+from patchrl.estimate import Outlook
 from patchrl.runs.events import append_event
 from patchrl.runs.folder import RunFolder
 
 STATUS_SECONDS = 0.5  # status.json is written at most this often for mere progress
+KEPT = ("asked", "upto", "worked", "first_started")  # what was said of the run when it was launched
 
 
 class RunRecorder:
@@ -20,6 +22,7 @@ class RunRecorder:
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
         now = time.time()
+        before = folder.read_json(folder.status) or {}
         self.status: dict[str, Any] = {
             "state": "running",
             "pid": os.getpid(),
@@ -31,24 +34,43 @@ class RunRecorder:
             "total": 0,
             "note": "",
             "eta_seconds": None,
+            "study_eta_seconds": None,
+            "ahead": [],
             "started": now,
             "updated": now,
             "finished": None,
             "exit_code": None,
             "error": None,
-        }
-        self._stage_started = now
-        self._stage_base = 0
+        } | {key: before[key] for key in KEPT if key in before}
+        self._outlook = Outlook()
+        self._step_started = self._stage_started = now
+        self._stage_base = self._had = 0
         self._latest = now  # when progress was last told
         self._written = 0.0
         self._write()
 
+    def queued(self, ahead: list[str]) -> None:
+        """It waits for these runs; told when they change."""
+        if self.status["ahead"] != ahead or self.status["state"] != "queued":
+            self.status |= {"state": "queued", "ahead": ahead, "started": None}
+            self._write()
+
+    def begin(self) -> None:
+        """Its work begins; until now it may have waited."""
+        self.status |= {"state": "running", "ahead": [], "started": time.time()}
+        self._write()
+
     def event(self, kind: str, **fields: Any) -> None:
         append_event(self.folder.events, kind, fields)
+        if kind == "stage" and fields["state"] == "end":
+            self._outlook.end(fields["seconds"])
         if kind == "stage" and fields["state"] == "start":
             where = {key: fields[key] for key in ("stage", "seed", "arm")}
             self.status |= where | {"done": 0, "total": 0, "eta_seconds": None, "note": ""}
-            self._stage_started, self._stage_base = time.time(), 0
+            self._stage_started, self._stage_base, self._had = time.time(), 0, 0
+            self._step_started = self._stage_started
+            self._outlook.begin(fields.get("expected", 0.0), fields.get("after", 0.0))
+            self.status["study_eta_seconds"] = self._outlook.left(0.0, 0.0)
             self._write()
 
     def progress(self, done: int, total: int, note: str = "") -> None:
@@ -56,13 +78,20 @@ class RunRecorder:
         if self.status["total"] != total:
             # What a resumed stage already had must not count as speed.
             self._stage_base = max(done - 1, 0)
+            # Only training counts single steps: elsewhere a high first number is a large first batch.
+            self._had = self._stage_base if self.status["stage"] == "train" else 0
+            self._outlook.resumed(self._had / total if total else 0.0)
         elif done < self.status["done"]:
             # A second pass over the same rows: its speed is its own.
             self._stage_started, self._stage_base = self._latest, 0
         self._latest = now
         made = done - self._stage_base
         eta = (now - self._stage_started) / made * (total - done) if made > 0 else None
+        share = (done - self._had) / (total - self._had) if self._had < total else 1.0
         self.status |= {"done": done, "total": total, "note": note, "eta_seconds": eta}
+        left = self._outlook.left(now - self._step_started, share)
+        # The study takes at least as long as its current stage.
+        self.status["study_eta_seconds"] = None if left is None else max(left, eta or 0.0)
         if now - self._written >= STATUS_SECONDS or done >= total:
             self._write()
 

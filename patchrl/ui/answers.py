@@ -71,7 +71,20 @@ class Answers:
             return f"<section>{title}<p class='note'>The gate judges whole rewrites.</p>{cards}</section>"
         group = self.groups[key]
         cards = "".join(self._card(row) for row in sorted(group, key=lambda row: -(row["reward"] or 0.0)))
-        return f'<section>{title}<p class="note">{markup.escape(views.group_words(group))}, best first.</p>{cards}</section>'
+        told = f'<p class="note">{markup.escape(views.group_words(group))}, best first.</p>{self._likeness(key)}'
+        return f"<section>{title}{told}{cards}</section>"
+
+    def _likeness(self, key: str) -> str:
+        """A note where a rewriter wrote what the prompted backbone did: both sample with the same random numbers."""
+        prompted = {row["text"] for row in self.groups.get("backbone", [])}
+        texts = [row["text"] for row in self.groups[key]]
+        same = sum(text in prompted for text in texts)
+        if key == "backbone" or 2 * same < len(texts) or not same:
+            return ""
+        return (
+            f'<p class="note">⚠ {same} of {len(texts)} are word for word the prompted backbone\'s (same sampling seed): '
+            "this rewriter hardly differs from it yet. More training steps would part them.</p>"
+        )
 
     def _card(self, row: dict[str, Any]) -> str:
         cut = '<p class="note">⚠ Cut off by the length limit.</p>' if row.get("clipped") else ""

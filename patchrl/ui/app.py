@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from patchrl.ui import answers, compare, forgetting, learn, lesson_pages, result
 from patchrl.ui.charts import plotly_script
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
-from patchrl.ui.rows import ARMS
 from patchrl.ui.session import LIVE, Limits, Session
 
 HERE = Path(__file__).parent
@@ -25,7 +24,8 @@ SCRIPTS = f"<script>{(HERE / 'tokens.js').read_text(encoding='utf-8')}{markup.PL
 TITLE = (
     "<h1>PatchRL</h1><p>Rewrite fine-tuning data the way the model itself answers, and measure what is forgotten.</p>"
 )
-STARTED = {"scan": "Scanning. The histogram appears on this tab in a moment."}
+NO_RUN = "No run yet. Press Start on the Setup tab, or see a recorded run on the Learn tab."
+NOT_CHOSEN = "No run is chosen. Choose one above, or press Start on the Setup tab."
 FONTS = ["ui-sans-serif", "system-ui", "sans-serif"]
 
 
@@ -43,7 +43,7 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
             cancel = gr.Button("Cancel", elem_id="cancel", variant="stop", scale=1)
             resume = gr.Button("Resume", elem_id="resume", scale=1)
         status = gr.HTML("", elem_id="status")
-        session.live(status_line, [status], depends=("run", "status"))
+        session.live(lambda now: status_line(now, session.choices()), [status], depends=("run", "runs", "status"))
         session.live(usable, [stop, cancel, resume], depends=("run", "status", "result"))
         clone = runsettings.build(session)
         with gr.Tabs() as tabs:
@@ -76,19 +76,12 @@ def _wire_buttons(
 
     def starter(upto: str) -> Any:
         def begin(*values: Any) -> tuple[Any, str]:
-            going = session.busy()
-            if going:
-                gr.Info(f"{going} is still running; the page shows it. Stop it first to start another.")
-                return gr.update(choices=session.choices(), value=going), ""
             try:
-                config = setup.allowed(form.config(values), session.limits)
-                run = api.start(config, runs_dir=session.runs_dir, upto=upto)
+                run, told = session.begin(setup.allowed(form.config(values), session.limits), upto)
             except PatchRLError as error:
                 gr.Warning(str(error))
                 return gr.skip(), setup.problem(str(error))
-            gr.Info(
-                STARTED.get(upto, "Started. Follow it on the tabs Train rewriter, Compare, and Fine-tune & forgetting.")
-            )
+            gr.Info(told)
             return gr.update(choices=session.choices(), value=run.id), ""
 
         return begin
@@ -104,12 +97,12 @@ def _wire_buttons(
                 if not run_id:
                     raise PatchRLError("Choose a run first.")
                 run = api.open_run(run_id, runs_dir=session.runs_dir)
-                if what == "resume":
-                    going = session.busy()
-                    if going:
-                        raise PatchRLError(f"{going} is still running; stop it first.")
-                    run.resume()
-                    gr.Info("Resumed; finished steps are not done again.")
+                if what in ("resume", "finetune"):
+                    if run.result() is not None:
+                        raise PatchRLError("This run is finished: every arm is fine-tuned and evaluated.")
+                    before = [other for other in session.going() if other != run.id]
+                    run.resume("report" if what == "finetune" else None, queue=True)
+                    gr.Info(session.behind(before) or "Resumed; finished steps are not done again.")
                 elif run.status()["state"] not in LIVE:
                     raise PatchRLError("This run is not running.")
                 elif what == "stop":
@@ -122,8 +115,8 @@ def _wire_buttons(
 
         return do
 
-    for button, what in ((stop, "stop"), (cancel, "cancel"), (resume, "resume"), (finetune, "resume")):
-        options = one if what == "resume" else {"api_visibility": "private"}
+    for button, what in ((stop, "stop"), (cancel, "cancel"), (resume, "resume"), (finetune, "finetune")):
+        options = one if what in ("resume", "finetune") else {"api_visibility": "private"}
         session.follow(button.click(act(what), session.run, None, **options))
 
 
@@ -131,8 +124,7 @@ def linked(asked: Mapping[str, str]) -> list[Any]:
     """The tab and the dataset that an address names: `?run=…&row=…` opens a row on Compare."""
     if not asked.get("row"):
         return [gr.skip()] * 3
-    arm = asked.get("arm")
-    return [gr.Tabs(selected="compare"), arm if arm in ARMS else gr.skip(), asked.get("seed") or gr.skip()]
+    return [gr.Tabs(selected="compare"), asked.get("arm") or gr.skip(), asked.get("seed") or gr.skip()]
 
 
 def usable(snapshot: Snapshot) -> list[Any]:
@@ -142,10 +134,10 @@ def usable(snapshot: Snapshot) -> list[Any]:
     return [gr.update(interactive=shown) for shown in (going, going, unfinished)]
 
 
-def status_line(snapshot: Snapshot) -> str:
-    """State and progress of the run, and why it failed if it did."""
+def status_line(snapshot: Snapshot, choices: Sequence[str] = ()) -> str:
+    """State and progress of the run, and why it failed if it did; without one, what to do."""
     if snapshot.run is None:
-        return f'<p class="note">{markup.escape(snapshot.problem or "No run yet. Press Start on the Setup tab, or see a recorded run on the Learn tab.")}</p>'
+        return f'<p class="note">{markup.escape(snapshot.problem or (NOT_CHOSEN if choices else NO_RUN))}</p>'
     status, line = snapshot.status, views.describe_status(snapshot.status)
     if status["state"] == "failed":
         last = markup.escape("\n".join(snapshot.run.log_tail(12))) or "The log is empty."

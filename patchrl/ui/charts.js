@@ -4,7 +4,10 @@ const grid = document.createElement('div');
 grid.className = 'patchrl-charts';
 const nodes = {};
 
-const CONFIG = {responsive: true, displaylogo: false, modeBarButtons: [['toImage', 'zoom2d', 'pan2d', 'resetScale2d']]};
+// Without _baseUrl a page with a <base> clips by full address, and shows nothing once its address changed.
+const CONFIG = {
+  responsive: true, displaylogo: false, _baseUrl: '', modeBarButtons: [['toImage', 'zoom2d', 'pan2d', 'resetScale2d']],
+};
 
 // Titles do not wrap by themselves: break them where the node's width asks for it.
 const wrapped = (text, width, size) => {
@@ -17,13 +20,40 @@ const wrapped = (text, width, size) => {
   return lines.join('<br>');
 };
 
+// Where a page is narrow, grouped bars lie down: their names are read, and there is room for all of them.
+const NARROW = 560, BAR = 7;
+const lying = (figure, width) => {
+  if (figure.layout.barmode !== 'group' || width >= NARROW) return figure;
+  const {xaxis, yaxis, ...rest} = figure.layout, groups = Math.max(...figure.data.map((trace) => trace.x.length));
+  const turn = ({x, y, hovertemplate, ...trace}) => ({
+    ...trace, x: y, y: x, orientation: 'h', hovertemplate: hovertemplate.replace('%{x}: %{y:', '%{y}: %{x:'),
+  });
+  return {
+    data: figure.data.map(turn),
+    layout: {
+      ...rest, margin: {...rest.margin, l: 8}, height: 150 + groups * (BAR * figure.data.length + 8),
+      xaxis: {...yaxis}, yaxis: {...xaxis, autorange: 'reversed', automargin: true},
+    },
+  };
+};
+
+// Room under a chart for the lines its legend takes beyond the first.
+const ENTRY = 19;
+const legendRoom = (traces, look, width) => {
+  const entries = look.showlegend === false ? 0 : traces.filter((t) => t.showlegend !== false && t.name).length;
+  const longest = Math.max(0, ...traces.map((t) => (t.name || '').length));
+  const lines = Math.ceil(entries / Math.max(1, Math.floor(width / (longest * 7 + 50))));
+  return ENTRY * Math.max(0, lines - 1);
+};
+
 const fitted = (figure, node) => {
   const width = node.clientWidth || 600, inner = width - 70;
   const look = {...figure.layout, font: {color: getComputedStyle(element).color, size: 12}, autosize: true};
   const title = wrapped((look.title || {}).text || '', inner, 14), extra = 18 * (title.split('<br>').length - 1);
   look.title = {...look.title, text: title};
   look.margin = {...look.margin, t: look.margin.t + extra};
-  look.height = (look.height || 260) + extra;
+  look.height = (look.height || 260) + extra + legendRoom(figure.data, look, width);
+  look.legend = {...look.legend, maxheight: look.height};
   const axis = look.xaxis;
   if (axis && axis.title) look.xaxis = {...axis, title: {...axis.title, text: wrapped(axis.title.text, inner, 12)}};
   return look;
@@ -34,7 +64,7 @@ const update = (node) => { node.drawn = (node.drawn || Promise.resolve()).then((
 
 const redraw = async (node) => {
   if (node._dragging || !node.isConnected) return; // a zoom in the making is drawn when the mouse is up
-  const figure = node.figure;
+  const figure = lying(node.figure, node.clientWidth);
   await Plotly.react(node, figure.data, fitted(figure, node), CONFIG);
   if (node.pointer && node.matches(':hover')) Plotly.Fx.hover(node, node.pointer);
 };

@@ -6,11 +6,11 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import api, figures
+from patchrl import figures, views
 from patchrl.ui import playground
 from patchrl.ui.charts import charts, player
 from patchrl.ui.reader import Snapshot
-from patchrl.ui.rows import ARMS, arm_choices, rows_table, table_value
+from patchrl.ui.rows import dataset_choice, rows_table, table_value
 from patchrl.ui.session import Session, no_run
 
 WAITING = (
@@ -21,24 +21,31 @@ WAITING = (
 def build(session: Session) -> tuple[gr.Dropdown, gr.Dropdown]:
     """The tab; returns the choice of arm and of seed, which an address may name."""
     with gr.Row():
-        arm = gr.Dropdown(arm_choices(), value="rl", label="Rewrites of", elem_id="arm")
-        seed = gr.Dropdown([], value=None, label="Seed", info="Empty: the first.", allow_custom_value=True)
+        arm = gr.Dropdown(
+            [(views.ARM_NAMES["rl"], "rl")],
+            value="rl",
+            label="Rewrites of",
+            elem_id="arm",
+            allow_custom_value=True,
+            scale=3,
+        )
+        seed = gr.Dropdown([], value=None, label="Seed", elem_id="seed", allow_custom_value=True)
     waiting = gr.HTML("", elem_classes=["maybe"])
     table = rows_table(session)
     over_training = player("Mismatch over training")
     mismatch = charts("Mismatch and embeddings")
     playground.build(session)
 
-    def fill(snapshot: Snapshot, arm: str, seed: str | None) -> list[Any]:
-        value = table_value(snapshot, arm, seed_of(snapshot.run, seed)) if snapshot.run else {}
-        seeds = [str(s) for s in snapshot.run.config.study.seeds] if snapshot.run else []
-        return ["" if value else no_run(snapshot, WAITING), value, gr.update(choices=seeds)]
+    def fill(snapshot: Snapshot, arm: str | None, seed: str | None) -> list[Any]:
+        source, number, lists = dataset_choice(snapshot.run, arm, seed)
+        value = table_value(snapshot, source, number)
+        return ["" if value else no_run(snapshot, WAITING), value, *lists]
 
     def spread(snapshot: Snapshot) -> dict[str, Any]:
         run, rewrites = snapshot.run, {}
         if run is None:
             return {}
-        for name in ARMS:
+        for name in run.sources():
             rows = session.reader.samples(run, name, run.config.study.seeds[0])
             found = [r["nll_rewrite"] for r in rows if r["decision"] == "accepted"]
             rewrites[name] = [nll for nll in found if nll is not None]
@@ -50,15 +57,9 @@ def build(session: Session) -> tuple[gr.Dropdown, gr.Dropdown]:
     def played(snapshot: Snapshot, seed: str | None) -> dict[str, Any] | None:
         if snapshot.run is None:
             return None
-        return figures.mismatch_over_training(snapshot.events, seed_of(snapshot.run, seed))
+        return figures.mismatch_over_training(snapshot.events, dataset_choice(snapshot.run, None, seed)[1])
 
-    session.live(fill, [waiting, table, seed], [arm, seed], depends=("run", "samples"))
+    session.live(fill, [waiting, table, arm, seed], [arm, seed], depends=("run", "samples"))
     session.live(played, [over_training], [seed], depends=("run", "events"))
     session.live(spread, [mismatch], depends=("run", "samples", "embeddings"))
     return arm, seed
-
-
-def seed_of(run: api.Run, chosen: str | None) -> int:
-    """The chosen seed, or the run's first where none (or none of its own) is chosen."""
-    seeds = run.config.study.seeds
-    return next((seed for seed in seeds if str(seed) == chosen), seeds[0])

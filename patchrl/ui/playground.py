@@ -135,7 +135,7 @@ def build(session: Session) -> None:
         try:
             answer, view = bench.ask(request.session_hash, run_id, dict(zip(NAMES, values, strict=True)))
         except PatchRLError as error:
-            yield [problem(str(error)), gr.skip(), *rest]
+            yield [problem(str(error)), "", *rest]  # answers to another question would look like this one's
             return
         try:
             while not view.ended:
@@ -176,8 +176,8 @@ def next_example(session: Session, run_id: str | None, shown: str) -> dict[str, 
     """An example other than the one shown: of the chosen run's own data, else of the nano lab."""
     run = session.reader.snapshot(run_id).run
     if run is not None and run.config.backbone.model != "nano":
-        seeds, arms = run.config.study.seeds, [a for a in run.config.study.arms if a != "expert"]
-        rows = next((rows for a in arms if (rows := session.reader.samples(run, a, seeds[0]))), [])
+        seed = run.config.study.seeds[0]
+        rows = next((rows for source in run.sources() if (rows := session.reader.samples(run, source, seed))), [])
         place = next((i for i, row in enumerate(rows) if row["question"] == shown), -1)
         if rows:
             return rows[(place + 1) % len(rows)]

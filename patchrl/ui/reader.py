@@ -14,7 +14,7 @@ from patchrl.runs.folder import default_runs_dir
 from patchrl.runs.timeline import Timeline
 
 KEPT_RUNS = 8
-KEPT_TABLES = 8
+KEPT_TABLES = 16
 
 
 @dataclass(frozen=True)

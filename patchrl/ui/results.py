@@ -11,6 +11,7 @@ import gradio as gr
 from patchrl import markup, views
 from patchrl.errors import PatchRLError
 from patchrl.ui.reader import Snapshot
+from patchrl.ui.rows import dataset_choice
 from patchrl.ui.session import Session, no_run
 
 FILES = {
@@ -28,11 +29,12 @@ def build(session: Session) -> None:
     """The tab."""
     summary = gr.HTML("", elem_id="summary")
     with gr.Row():
-        arm = gr.Dropdown(
-            [(views.ARM_NAMES[a], a) for a in ("rl", "best-of-k", "prompted")], value="rl", label="Dataset of"
+        kind = gr.Dropdown(
+            [(title, name) for name, title in FILES.items()], value="report", label="File", elem_id="file"
         )
-        kind = gr.Dropdown([(title, name) for name, title in FILES.items()], value="report", label="File")
-        make = gr.Button("Prepare the file", elem_id="prepare")
+        arm = gr.Dropdown([], value=None, label="Rewrites of", elem_id="file-arm", allow_custom_value=True)
+        seed = gr.Dropdown([], value=None, label="Seed", elem_id="file-seed", allow_custom_value=True)
+    make = gr.Button("Prepare the file", elem_id="prepare")
     file = gr.File(label="Download", interactive=False, elem_id="download", visible=False)
 
     def fill(snapshot: Snapshot) -> str:
@@ -49,16 +51,21 @@ def build(session: Session) -> None:
             )
         return "".join(told)
 
-    session.live(fill, [summary], depends=("run", "status", "result"))
+    def offered(snapshot: Snapshot, arm: str | None, seed: str | None) -> list[Any]:
+        return dataset_choice(snapshot.run, arm, seed)[2]
 
-    def prepare(run_id: str | None, arm: str, kind: str) -> Any:
+    session.live(fill, [summary], depends=("run", "status", "result"))
+    session.live(offered, [arm, seed], [arm, seed], depends=("run",))
+
+    def prepare(run_id: str | None, kind: str, arm: str | None, seed: str | None) -> Any:
         snapshot = session.reader.snapshot(run_id)
         if snapshot.run is None:
             raise gr.Error("Choose a run above first.", print_exception=False)
         try:
-            made = snapshot.run.export(kind, Path(tempfile.mkdtemp(prefix="patchrl-")), arm=arm)
+            source, number, _ = dataset_choice(snapshot.run, arm, seed)
+            made = snapshot.run.export(kind, Path(tempfile.mkdtemp(prefix="patchrl-")), arm=source, seed=number)
             return gr.File(str(made), visible=True)
         except PatchRLError as error:
             raise gr.Error(str(error), print_exception=False) from None
 
-    make.click(prepare, [session.run, arm, kind], file, api_visibility="private")
+    make.click(prepare, [session.run, kind, arm, seed], file, api_visibility="private")

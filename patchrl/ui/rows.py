@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from patchrl.errors import PatchRLError
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Session
 
-ARMS = ("rl", "best-of-k", "prompted")
 MOST_ROWS = 200  # in one page
 SCRIPT = (Path(__file__).with_name("rows.js")).read_text(encoding="utf-8")
 
@@ -43,7 +43,7 @@ def rows_table(session: Session) -> gr.HTML:
         if found is None:
             return '<p class="note">That row is not in this dataset; choose one in the table.</p>'
         run = api.open_run(_text(asked, "run"), runs_dir=session.runs_dir)
-        tokens = run.surprisal(_arm(asked), _number(asked, "seed"), wanted)
+        tokens = run.surprisal(_text(asked, "arm"), _number(asked, "seed"), wanted)
         note = "" if tokens else '<p class="note">Token surprisal is kept for the first seed of a study only.</p>'
         return markup.sample_detail(found, tokens) + note
 
@@ -58,7 +58,7 @@ def rows_table(session: Session) -> gr.HTML:
 
 def table_value(snapshot: Snapshot, arm: str, seed: int) -> dict[str, Any]:
     """Which dataset the table shows; the stamp changes when it does. Empty before there is one."""
-    if snapshot.run is None or not snapshot.run.samples_path(arm, seed).is_file():
+    if snapshot.run is None or arm not in snapshot.run.sources() or not snapshot.run.samples_path(arm, seed).is_file():
         return {}
     where = f"{snapshot.run.id}/{arm}/{seed}"
     stat = snapshot.run.samples_path(arm, seed).stat()
@@ -68,9 +68,9 @@ def table_value(snapshot: Snapshot, arm: str, seed: int) -> dict[str, Any]:
 def _rows(session: Session, asked: Any) -> list[dict[str, Any]]:
     try:
         run = api.open_run(_text(asked, "run"), runs_dir=session.runs_dir)
+        return session.reader.samples(run, _text(asked, "arm"), _number(asked, "seed"))
     except PatchRLError:
         return []
-    return session.reader.samples(run, _arm(asked), _number(asked, "seed"))
 
 
 def _text(asked: Any, key: str) -> str:
@@ -83,11 +83,18 @@ def _number(asked: Any, key: str) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _arm(asked: Any) -> str:
-    arm = _text(asked, "arm")
-    return arm if arm in ARMS else "rl"
+def dataset_choice(run: api.Run | None, arm: str | None, seed: str | None) -> tuple[str, int, list[Any]]:
+    """The chosen source and seed of a run, each its first where it has not the chosen one (rl is the first
+    source where it is there), and what the two lists show."""
+    sources = run.sources() if run else []
+    seeds = list(run.config.study.seeds) if run else [0]
+    first = "rl" if "rl" in sources or not sources else sources[0]
+    source = arm if arm in sources else first
+    number = next((s for s in seeds if str(s) == seed), seeds[0])
+    shown = [(views.ARM_NAMES.get(name, name), name) for name in sources or [first]]
+    return source, number, [_listed(shown, source, arm), _listed([str(s) for s in seeds], str(number), seed)]
 
 
-def arm_choices() -> list[tuple[str, str]]:
-    """The arms that have rewrites, with their names."""
-    return [(views.ARM_NAMES[arm], arm) for arm in ARMS]
+def _listed(choices: Sequence[Any], value: str, chosen: str | None) -> Any:
+    """A list's choices; its value only where it is another: an answer that comes late must not undo the next choice."""
+    return gr.update(choices=choices) if value == chosen else gr.update(choices=choices, value=value)

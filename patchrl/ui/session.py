@@ -11,10 +11,19 @@ from typing import Any
 import gradio as gr
 
 from patchrl import api, markup
+from patchrl.config import StudyConfig
+from patchrl.errors import ConfigError
+from patchrl.estimate import study_minutes
 from patchrl.ui.reader import Reader, Snapshot
+from patchrl.views import about_minutes
 
 LIVE = ("queued", "running", "stopping")
 IDLE_SECONDS = 15.0
+STARTED = {
+    "report": "Started. Follow it on the tabs Train rewriter, Compare, and Fine-tune & forgetting.",
+    "train": "Started: the rewriter is trained. Its curves are on this tab.",
+    "scan": "Scanning. The histogram appears on this tab in a moment.",
+}
 SET_ADDRESS = """(run) => {
   const url = new URL(window.location);
   if (!run) return;
@@ -35,6 +44,7 @@ class Limits:
     max_tuned: int = 6
     max_group: int = 8
     max_new_tokens: int = 128
+    max_queue: int = 3
 
     @property
     def poll_seconds(self) -> float:
@@ -61,7 +71,10 @@ const beat = async () => {
     again(3);
   }
 };
-watch('value', () => again((props.value || {}).wait || 1));
+watch('value', () => {
+  const now = props.value || {}, run = new URL(window.location).searchParams.get('run');
+  again(run === (now.run || null) ? now.wait || 1 : 2); // an answer about another run came late: ask soon
+});
 document.addEventListener('visibilitychange', () => { if (!document.hidden) beat(); });
 again(1);
 """
@@ -84,6 +97,7 @@ class Session:
         self.runs_dir, self.limits = runs_dir, limits
         self.reader = Reader(runs_dir)
         self.playground = api.Playground(deadline=60.0 if limits.public else 300.0)
+        self.begun: dict[tuple[str, str], api.Run] = {}  # by settings and stage; those that are going on
         self.lives: list[Live] = []
         self.run: gr.Dropdown
         self.follow: Callable[[Any], Any]
@@ -91,9 +105,33 @@ class Session:
     def choices(self) -> list[str]:
         return [run.id for run in api.list_runs(self.runs_dir)]
 
-    def busy(self) -> str | None:
-        """The id of a run that is going on now."""
-        return next((run.id for run in api.list_runs(self.runs_dir) if run.status()["state"] in LIVE), None)
+    def going(self) -> list[str]:
+        """Ids of the runs that are going on now or wait for their turn, the newest first."""
+        return [run.id for run in api.list_runs(self.runs_dir) if run.status()["state"] in LIVE]
+
+    def begin(self, config: StudyConfig, upto: str) -> tuple[api.Run, str]:
+        """Start a study, or queue it behind what is going on; returns its run and a sentence about it.
+
+        The same study asked for again while it is going on is the run it was, so that a second press starts
+        nothing. Raises ConfigError for what cannot work and, on a public page, where the line is full.
+        """
+        self.begun = {key: run for key, run in self.begun.items() if run.status()["state"] in LIVE}
+        key = (config.model_dump_json(), upto)
+        if key in self.begun:
+            return self.begun[key], f"{self.begun[key].id} is this very study, and it is going on."
+        before = self.going()
+        if self.limits.public and len(before) > self.limits.max_queue:
+            raise ConfigError(f"{len(before)} studies are going on or waiting here; try again when one is over.")
+        self.begun[key] = run = api.start(config, runs_dir=self.runs_dir, upto=upto, queue=True)
+        if before:
+            return run, self.behind(before)
+        known = upto == "report" and config.backbone.model == "nano"
+        takes = f" It takes {about_minutes(study_minutes(config))} on two CPU cores." if known else ""
+        return run, STARTED[upto] + takes
+
+    def behind(self, before: Sequence[str]) -> str:
+        """What is said of a run that these are before; empty where none is."""
+        return f"Queued behind {', '.join(before)}; it starts by itself. The page shows it." if before else ""
 
     def live(
         self,
@@ -177,7 +215,7 @@ class Session:
         def opened(request: gr.Request) -> Any:
             asked = request.query_params.get("run")
             choices = self.choices()
-            run = gr.update(choices=choices, value=asked or self.busy() or (choices[0] if choices else None))
+            run = gr.update(choices=choices, value=asked or next(iter(self.going() or choices), None))
             return [run, *linked(request.query_params)]
 
         follow(demo.load(opened, None, [self.run, *outputs_linked], **quiet))

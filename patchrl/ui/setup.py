@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -14,7 +12,6 @@ from patchrl.config import StudyConfig, resolve, to_toml
 from patchrl.data import PRESETS as DATA_PRESETS
 from patchrl.errors import ConfigError, PatchRLError
 from patchrl.presets import PRESETS
-from patchrl.runs.folder import default_runs_dir
 from patchrl.ui.charts import charts
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
@@ -76,10 +73,10 @@ def build(session: Session, form: Form) -> Parts:
         form.field("backbone", "model")
         form.field("data", "dataset")
     upload = gr.File(
-        label="Or your own data: JSONL, CSV or Parquet with a question and a solution column",
+        label="Or your own data: JSONL, CSV, Parquet",
         file_types=[".jsonl", ".csv", ".parquet"],
         visible=not session.limits.public,
-        height=110,
+        height=150,
     )
     with gr.Row():
         form.field("study", "arms")
@@ -109,6 +106,8 @@ def build(session: Session, form: Form) -> Parts:
     def found(snapshot: Snapshot) -> list[Any]:
         scan = snapshot.last("scan")
         figure = figures.mismatch_figure(scan, {"prompted": scan.get("prompted_nll", [])}) if scan else None
+        if figure and snapshot.run:
+            figure["layout"]["title"]["text"] += f": data of {snapshot.run.id}"
         return [scan_found(snapshot), {"mismatch": figure} if figure else {}]
 
     session.live(found, [scanned, histogram], depends=("run", "events", "status"))
@@ -116,10 +115,8 @@ def build(session: Session, form: Form) -> Parts:
     def keep_upload(path: str | None) -> Any:
         if path is None or session.limits.public:
             return gr.skip()
-        # Gradio may clear its upload folder; a run must find the data again when it is resumed.
-        folder = Path(session.runs_dir or default_runs_dir()).parent / "uploads"
-        folder.mkdir(parents=True, exist_ok=True)
-        return str(shutil.copy(path, folder / Path(path).name))
+        # Gradio may clear its own upload folder.
+        return str(api.keep_upload(path, session.runs_dir))
 
     upload.upload(keep_upload, upload, form.widgets["data", "dataset"], api_visibility="private")
 
@@ -151,7 +148,8 @@ def problem(text: str) -> str:
 
 def preflight_card(found: dict[str, Any]) -> str:
     """What the preflight found, as HTML."""
-    parts = [problem(text) for text in found["problems"]]
+    parts = ["<h3>Check of the settings on this page</h3>"]
+    parts += [problem(text) for text in found["problems"]]
     parts += [f'<p class="note">⚠ {markup.escape(text)}</p>' for text in found["warnings"]]
     if found.get("rows"):
         dropped = ", ".join(f"{n} {why}" for why, n in found["dropped"].items()) or "none"
@@ -199,10 +197,11 @@ def token_strip(tokens: dict[str, list[str]]) -> str:
 def scan_found(snapshot: Snapshot) -> str:
     """What the scan of the chosen run says, and what can be done next."""
     scan = snapshot.last("scan")
-    if scan is None:
+    if scan is None or snapshot.run is None:
         return ""
+    name = f"<b>Scan of {markup.escape(snapshot.run.id)}</b>, the run chosen above, not of the settings on this tab."
     if scan.get("gap") is None:
-        return '<p class="note">The scan found nothing it could score.</p>'
+        return f'<p class="note">{name} It found nothing it could score.</p>'
     only = snapshot.status.get("state") == "done" and snapshot.last("train") is None and snapshot.result is None
     then = "<p>Press Resume to go on with this very study.</p>" if only else ""
-    return f"<p><b>Mismatch of this run's data</b></p>{findings.as_html(scan)}{then}"
+    return f"<p>{name}</p>{findings.as_html(scan)}{then}"

@@ -19,7 +19,7 @@ def server(tmp_path_factory):
 def browser():
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    playwright.expect.set_options(timeout=30_000)  # patience costs nothing where all is well
+    playwright.expect.set_options(timeout=120_000)  # patience costs nothing where all is well
     with playwright.sync_playwright() as engine:
         if path is None and not Path(engine.chromium.executable_path).exists():
             pytest.skip("no Chromium here")
@@ -36,7 +36,7 @@ def page(browser, server):
     made.on("console", lambda m: made.problems.append(m.text) if m.type == "error" else None)
     made.on("pageerror", lambda e: made.problems.append(str(e)))
     made.on("request", lambda r: made.problems.append(f"outside: {r.url}") if outside(r.url) else None)
-    made.set_default_timeout(30_000)
+    made.set_default_timeout(120_000)
     yield made
     made.close()
 

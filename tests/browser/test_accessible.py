@@ -3,6 +3,8 @@
 import pytest
 from synthetic import finished_run
 
+from patchrl import api
+
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 
 
@@ -23,6 +25,34 @@ def test_axe_finds_no_serious_violation_on_any_tab(page, server, shots, theme):
             if violation["impact"] in ("serious", "critical"):
                 found.append((name, violation["id"], violation["nodes"][0]["html"][:200]))
     assert not found, found
+
+
+def test_every_tab_fits_a_phone_and_is_in_sight(page, server, shots):
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto(f"{server.url}?run={api.RECORDED_ID}")
+    page.locator("#status").filter(has_text="done after").wait_for()
+    bar = page.locator(".tab-container:not(.visually-hidden)").first
+    names = bar.get_by_role("tab").all_inner_texts()
+    assert [name.split()[0] for name in names] == list("123456")
+    for name in names:
+        bar.get_by_role("tab", name=name).click()
+        page.wait_for_function("document.documentElement.scrollWidth <= 390")
+        shots(page, f"phone-{name.split()[0]}")
+    bar.get_by_role("tab", name="Setup").click()
+    chips = page.locator("#study-arms .token").evaluate_all("nodes => nodes.map((n) => n.offsetHeight)")
+    assert len(chips) == 4 and max(chips) < 45, chips  # each on one line
+    bar.get_by_role("tab", name="Fine-tune").click()
+    tasks = page.locator("[data-chart=tasks]").filter(visible=True)
+    tasks.locator(".main-svg").first.wait_for()
+    assert tasks.evaluate("node => node.data.every((trace) => trace.orientation === 'h')")
+
+
+def test_the_table_of_results_fits_a_laptop(page, server):
+    page.goto(f"{server.url}?run={api.RECORDED_ID}")
+    page.get_by_role("tab", name="Fine-tune").click()
+    table = page.locator("#results .scroll").first
+    table.wait_for()
+    assert table.evaluate("node => node.scrollWidth <= node.clientWidth")
 
 
 def test_the_page_fits_a_phone(page, server, shots):

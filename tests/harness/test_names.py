@@ -2,6 +2,7 @@
 
 import pytest
 
+from patchrl import tasknames
 from patchrl.config import resolve
 from patchrl.harness import names
 from patchrl.preflight import preflight
@@ -18,7 +19,7 @@ def test_the_default_study_asks_no_harness(monkeypatch):
 
 def test_every_preset_exists_and_a_slip_of_the_pen_is_told_with_near_names():
     pytest.importorskip("lm_eval")
-    asked = [name for preset in names.PRESETS.values() for name in preset]
+    asked = [name for preset in tasknames.PRESETS.values() for name in preset]
     unknown = names.unknown_names([*asked, "helaswag", "zzzzzzzzzz"], "")
     assert set(unknown) == {"helaswag", "zzzzzzzzzz"}, unknown
     assert "hellaswag" in unknown["helaswag"] and unknown["zzzzzzzzzz"] == []
@@ -54,5 +55,5 @@ def test_a_folder_that_is_none_is_told(tmp_path):
 
 
 def test_presets_are_spelled_out_once_and_files_and_own_names_are_left_out():
-    assert names.expand(["paper", "mmlu", "nano"]) == ("mmlu", "mmlu_pro", "agieval", "nano")
-    assert names.harness_names(["held-out", "nano", "skills.jsonl", "folder/skills", "mmlu"]) == ("mmlu",)
+    assert tasknames.expand(["paper", "mmlu", "nano"]) == ("mmlu", "mmlu_pro", "agieval", "nano")
+    assert tasknames.harness_names(["held-out", "nano", "skills.jsonl", "folder/skills", "mmlu"]) == ("mmlu",)

@@ -118,3 +118,18 @@ def test_non_finite_values_of_feasible_members_are_refused(bad):
 def test_unequal_lengths_are_refused():
     with pytest.raises(ValueError, match="give K values"):
         group_rewards([True, True], [1.0], [[1, 0], [0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("group", "words"),
+    [
+        (([True, True], [0.1, 0.2], [[1, 2], [1]]), "embeddings must be K vectors of numbers, all of one length"),
+        (([True, True], [0.1, 0.2], [["x", 2], [1, 2]]), "embeddings must be K vectors of numbers"),
+        (([True, True], [0.1, 0.2], [1, 2]), "give K values, K values and K vectors"),
+        (([True, True], ["a", 0.2], [[1, 2], [1, 2]]), "nll must be K numbers"),
+        (([True, "no"], [0.1, 0.2], [[1, 2], [1, 2]]), "a verdict is True, False or None"),
+    ],
+)
+def test_what_is_no_group_is_refused_in_a_sentence(group, words):
+    with pytest.raises(ValueError, match=f"^group_rewards: .*{words}"):
+        group_rewards(*group)

@@ -1,6 +1,8 @@
 from synthetic import GrowingRun
 
+from patchrl import views
 from patchrl.runs import recorder
+from patchrl.runs.recorder import RunRecorder
 
 
 def test_a_second_pass_over_the_same_rows_has_a_speed_of_its_own(runs_dir, monkeypatch):
@@ -15,3 +17,26 @@ def test_a_second_pass_over_the_same_rows_has_a_speed_of_its_own(runs_dir, monke
     now[0] += 10
     run.recorder.progress(50, 200, "reading token by token")
     assert run.recorder.status["eta_seconds"] == 30  # 150 rows at 5 a second, whatever the first pass took
+
+
+def test_what_is_left_of_the_study_is_told_with_the_progress(runs_dir, monkeypatch):
+    run = GrowingRun(runs_dir)
+    now = [1000.0]
+    monkeypatch.setattr(recorder.time, "time", lambda: now[0])
+    where = {"stage": "rewrite", "seed": 0, "arm": "rl"}
+    run.recorder.event("stage", state="start", expected=20.0, after=100.0, **where)
+    now[0] += 40
+    run.recorder.progress(256, 512)  # half of what is expected to take 20 s took 40
+    assert run.recorder.status["study_eta_seconds"] == 4 * (10 + 100)
+    assert "about 7 minutes left of the study" in views.describe_status(run.recorder.status)
+    now[0] += 20
+    run.recorder.event("stage", state="end", seconds=60.0, **where)
+    run.recorder.event("stage", state="start", expected=100.0, after=0.0, **where)
+    assert run.recorder.status["study_eta_seconds"] == 3 * 100
+
+
+def test_what_was_said_at_the_launch_outlives_the_worker(runs_dir):
+    run = GrowingRun(runs_dir)
+    told = {"asked": 5.0, "upto": "train", "worked": 12.0, "first_started": 4.0}
+    run.folder.write_json(run.folder.status, {"state": "queued", **told})
+    assert {key: RunRecorder(run.folder).status[key] for key in told} == told

@@ -108,3 +108,29 @@ def test_model_text_is_escaped():
         assert tag not in view.body()
     view.add({"kind": "error", "text": "<script>"})
     assert "<script>" not in view.status(1.0) and view.ended
+
+
+def test_a_rewriter_that_writes_what_the_prompted_backbone_does_is_said_to():
+    parts = dict.fromkeys(("reward", "consistency", "alignment", "diversity", "nll"), 1.0) | {
+        "passed": True,
+        "reason": "",
+    }
+    own, trained = ([{"text": f"{who} {n}", **parts} for n in range(4)] for who in ("own", "trained"))
+    view = Answers({"backbone": "Backbone", "seed-0": "Rewriter"})
+    view.add({"kind": "expert", "text": "x", **parts})
+    view.add({"kind": "group", "writer": "backbone", "candidates": own})
+    view.add({"kind": "group", "writer": "seed-0", "candidates": [*own[:3], trained[0]]})
+    assert "3 of 4 are word for word the prompted backbone" in view.body()
+    view.add({"kind": "group", "writer": "seed-0", "candidates": trained})
+    assert "word for word" not in view.body()
+
+
+def test_what_is_refused_leaves_no_older_answers_on_the_page(tmp_path, asked):
+    session = Session(str(tmp_path), Limits())
+    with gr.Blocks() as demo:
+        session.run = gr.Dropdown([])
+        playground.build(session)
+    handler = next(fn.fn for fn in demo.fns.values() if fn.fn is not None and fn.fn.__name__ == "play")
+    typed = TYPED | {"question": ""}
+    shown = next(handler(gr.Request(session_hash="visitor"), None, *(typed[name] for name in playground.NAMES)))
+    assert "Question: it is empty" in shown[0] and shown[1] == ""
