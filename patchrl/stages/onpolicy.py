@@ -1,7 +1,8 @@
 """On-policy references: the model samples answers as it learns, from a verdict or from itself. By name in METHODS.
 
 Every method takes the optimiser steps of the other arms over the same questions, `finetune.batch_size` of them a
-step, and samples at the rewriter's temperature and length limit.
+step, and samples at the rewriter's temperature and length limit. What was tried for the learning rate stands in
+patchrl/nano/README.md.
 """
 
 from __future__ import annotations
@@ -64,12 +65,9 @@ class Practice:
             "logging_steps": 1,
         }
 
-    def rows(self, **columns: Callable[[Example], Any]) -> Dataset:
+    def rows(self, columns: Callable[[Example], dict[str, Any]]) -> Dataset:
         """Every example with its bare question as prompt, and `columns`; repeated until they fill a batch."""
-        rows = [
-            {"prompt": prompt(self.backbone, e.question)} | {name: make(e) for name, make in columns.items()}
-            for e in self.examples
-        ]
+        rows = [{"prompt": prompt(self.backbone, e.question)} | columns(e) for e in self.examples]
         return Dataset.from_list(rows * math.ceil(self.config.finetune.batch_size / len(rows)))
 
     def train(self, trainer: Any) -> None:
@@ -112,12 +110,11 @@ class _TeacherPrompts(DemonstrationTeacherContextBuilder):
 
 def _grpo_trainer(kind: type[GRPOTrainer], practice: Practice, steps: int) -> Any:
     settings = practice.settings(steps, practice.config.onpolicy.group_size)
-    columns = {name: (lambda e, name=name: asdict(e)[name]) for name in COLUMNS}
     return kind(
         model=practice.backbone.model,
         reward_funcs=RightAnswer(practice),
         args=GRPOConfig(**settings, **CLIP, loss_type="dapo", scale_rewards="none", beta=0.0),
-        train_dataset=practice.rows(**columns),
+        train_dataset=practice.rows(asdict),
         processing_class=practice.backbone.tokenizer,
         callbacks=[practice.watcher],
     )
@@ -175,14 +172,20 @@ def dypo(practice: Practice, steps: int, number: float | None) -> None:
 
 
 def sdft(practice: Practice, steps: int, number: float | None = None) -> None:
-    """Self-distillation (arXiv 2601.19897, Eq. 1): one answer to the bare question, pulled towards the model as it
-    answers with the target shown, by the reverse KL of every token's distribution.
+    """Self-distillation (arXiv 2601.19897): one answer to the bare question, pulled towards the model as it answers
+    with the target c shown, by the reverse divergence KL(πθ(·|x, y<t) ‖ π(·|x, c, y<t)) at every token.
 
     TRL's SDFTTrainer on the student's 100 likeliest tokens. The teacher follows the student as a moving average
     (rate 0.05 a step, starting from the backbone) and reads the study's own rewriting instruction, so that
     arms differ in method and not in prompt.
     """
     backbone, instruction = practice.backbone, practice.config.rewriter.instruction
+
+    def shown(example: Example) -> dict[str, Any]:
+        """The teacher's prompt."""
+        asked = rewrite_prompt(instruction, example.question, example.solution)
+        return {"privileged_context": prompt(backbone, asked)}
+
     settings = SDFTConfig(
         **practice.settings(steps, samples=1),
         distillation_alpha=1.0,
@@ -195,9 +198,7 @@ def sdft(practice: Practice, steps: int, number: float | None = None) -> None:
     trainer = SDFTTrainer(
         model=backbone.model,
         args=settings,
-        train_dataset=practice.rows(
-            privileged_context=lambda e: prompt(backbone, rewrite_prompt(instruction, e.question, e.solution))
-        ),
+        train_dataset=practice.rows(shown),
         processing_class=backbone.tokenizer,
         callbacks=[practice.watcher],
     )

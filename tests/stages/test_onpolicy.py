@@ -68,7 +68,7 @@ def test_supervision_comes_first_and_then_practice(tmp_path):
         assert cost.tokens == practise("grpo", tmp_path / "grpo", steps=4)[2].tokens
 
 
-@pytest.mark.parametrize(("name", "after"), [("grpo", 2), ("sft-then-rl", 1), ("sft-then-rl", 3)])
+@pytest.mark.parametrize(("name", "after"), [("grpo", 2), ("sft-then-rl", 1), ("sft-then-rl", 3), ("sdft", 2)])
 def test_an_arm_stops_between_steps(name, after, tmp_path):
     recorder = Recorder(stop_after=after)
     with FIXED, pytest.raises(StopRequested, match=f"Stopped while fine-tuning {name}"):
