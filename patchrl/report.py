@@ -149,15 +149,17 @@ def _sweep(result: dict[str, Any]) -> Section:
 
 def _data(config: StudyConfig, scan: dict[str, Any] | None) -> str:
     kept, dropped = (scan or {}).get("kept"), (scan or {}).get("dropped") or {}
+    measured = {
+        "held-out": f"up to {config.data.eval_size} held-out examples of the same data",
+        "nano": f"the lab's ten skills, {config.evaluate.general_size} items",
+    }
     facts = {
         "Dataset": config.data.dataset + (f", {config.data.config}" if config.data.config else ""),
         "Task": config.data.task or "detected from the data",
         "Trained on": f"up to {config.data.train_size} examples",
-        "Target": f"up to {config.data.eval_size} held-out examples of the same data",
-        "General": _listed(config.evaluate.general) + (f", {config.evaluate.general_size} items" if "nano" in config.evaluate.general else "")
-        if config.evaluate.general
-        else "not measured",
-    }  # fmt: skip
+        "Target": _listed([measured.get(name, name) for name in config.evaluate.target]),
+        "General": _listed([measured.get(name, name) for name in config.evaluate.general]) or "not measured",
+    }
     if kept is not None:
         lost = ", ".join(f"{n} {why}" for why, n in dropped.items()) or "none"
         facts["Rows"] = f"{kept} usable; dropped: {lost}"
@@ -179,12 +181,13 @@ def _method(config: StudyConfig) -> str:
 
 
 def _arm_words(name: str) -> str:
-    arm = arms.parse(name)
-    parts = [arms.SOURCES[arm.source].help]
-    parts += [arms.LOSSES[arm.loss].help] if arm.loss != "nll" else []
-    for tuning, value in arm.tunings.items():
-        part = arms.TUNINGS[tuning]
-        parts.append(part.help + (f", {part.number} {value:g}" if part.number and value is not None else ""))
+    arm, methods = arms.parse(name), arms.LOSSES | arms.ON_POLICY
+    # An on-policy method says itself what it does with the expert's text.
+    parts = [] if arm.loss in arms.ON_POLICY and arm.source == "expert" else [arms.SOURCES[arm.source].help]
+    chosen = [] if arm.loss == "nll" else [(methods[arm.loss], arm.loss_number)]
+    chosen += [(arms.TUNINGS[tuning], number) for tuning, number in arm.tunings.items()]
+    for part, number in chosen:
+        parts.append(part.help + (f", {part.number} {number:g}" if part.number and number is not None else ""))
     return "; ".join(parts)
 
 

@@ -4,8 +4,10 @@ from test_curves import train_event
 from test_markup import HOSTILE
 from test_views import result
 
+from patchrl.arms import OFFERED
 from patchrl.config import resolve
 from patchrl.report import build_report
+from patchrl.views import ARM_NAMES
 
 
 def page(**changes):
@@ -84,3 +86,11 @@ def test_every_section_is_linked_from_the_top():
         set(re.findall(r"<a href='#([^']+)'", own)) == set(re.findall(r"<h2 id='([^']+)'", own))
         and own.count("<h2") >= 8
     )
+
+
+def test_the_method_says_what_every_offered_arm_is():
+    html = page(study={"arms": [*OFFERED, "kl=0.2", "rl+dft+lora=4"]})
+    words = dict(re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", html))
+    assert set(words) >= {ARM_NAMES.get(name, name) for name in OFFERED}
+    assert words["kl=0.2"].endswith("β 0.2") and words[ARM_NAMES["grpo"]].startswith("GRPO on the task")
+    assert words["rl+dft+lora=4"].count("; ") == 2
