@@ -113,7 +113,7 @@ def test_an_edited_rewrite_gets_another_verdict_and_reward(learn):
     expect(scored).to_contain_text(f"= {before:.3f}")
 
     box.fill("Most assuredly and verily, " + own)  # right as before, in words the backbone would not choose
-    expect(scored).not_to_contain_text(f"= {before:.3f}", timeout=60_000)
+    expect(scored).not_to_contain_text(f"= {before:.3f}", timeout=120_000)
     expect(scored).to_contain_text("✓ passed")
     assert reward(learn, "A") < before
 
@@ -157,7 +157,7 @@ def test_the_recorded_run_opens_by_choice_and_is_nobodys_own(learn, server):
 def test_the_playground_answers_with_every_reward(play):
     play.locator("#play").click()
     answers = play.locator("#play-answers")
-    expect(play.locator("#play-status")).to_contain_text("Done", timeout=90_000)
+    expect(play.locator("#play-status")).to_contain_text("Done", timeout=180_000)
     assert answers.locator("section .card").count() == 4
     for name in ("ℓ, nats", "reward", "consistency", "alignment", "diversity"):
         assert answers.locator("section .bar", has_text=name).count() >= 4
@@ -171,7 +171,7 @@ def test_the_playground_answers_with_every_reward(play):
     play.locator("#play-question textarea").fill("<b id=injected>How many?</b>")
     play.locator("#play-solution textarea").fill("<script>document.title='broken'</script> The answer is 3.")
     play.locator("#play").click()
-    expect(play.locator("#play-status")).to_contain_text("Done", timeout=30_000)
+    expect(play.locator("#play-status")).to_contain_text("Done", timeout=120_000)
     expect(answers).to_contain_text("<script>")
     assert play.locator("#injected").count() == 0 and play.title() == "PatchRL"
     assert not play.problems, play.problems
@@ -191,7 +191,7 @@ def ask_much(page) -> None:
         box.fill(value)
         box.press("Enter")
     page.locator("#play").click()
-    page.locator("#play-answers section .card").first.wait_for(timeout=90_000)
+    page.locator("#play-answers section .card").first.wait_for(timeout=180_000)
 
 
 def test_cancel_ends_an_answer_and_the_next_one_comes(play):
@@ -210,5 +210,5 @@ def test_a_closed_page_leaves_the_line(play, browser, server):
     tab(other, "3 Compare")
     other.get_by_role("button", name="Playground").click()
     other.locator("#play").click()
-    expect(other.locator("#play-status")).to_contain_text("Done", timeout=30_000)
+    expect(other.locator("#play-status")).to_contain_text("Done", timeout=120_000)
     other.close()
