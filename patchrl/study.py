@@ -41,14 +41,14 @@ class Step:
 
 
 class Tagged:
-    """A recorder that adds fixed fields to every event."""
+    """A recorder that puts fixed fields before those of every event."""
 
     def __init__(self, recorder: Recorder, **fields: Any) -> None:
         self.recorder, self.fields = recorder, fields
         self.progress, self.stop_requested = recorder.progress, recorder.stop_requested
 
     def event(self, kind: str, **fields: Any) -> None:
-        self.recorder.event(kind, **fields, **self.fields)
+        self.recorder.event(kind, **self.fields, **fields)
 
 
 class Study:

@@ -143,7 +143,7 @@ def _pairs(result: dict[str, Any], versus: Sequence[str]) -> list[dict[str, Any]
 def detectable_sentence(result: dict[str, Any]) -> str:
     """What differences the study was large enough to tell; empty where nothing was compared."""
     found = result.get("comparisons", {}).get("detectable", {})
-    known = [f"{_percent(value)} points on {KIND_NAMES[on]}" for on, value in found.items() if value]
+    known = [f"{_percent(value)} points on {KIND_NAMES[on]}" for on, value in found.items() if value and value < 1]
     if not known:
         return ""
     seeds = "" if len(result["seeds"]) > 1 else " All of this is of one seed; other seeds may differ."
@@ -159,7 +159,7 @@ def comparison_rows(result: dict[str, Any], versus: Sequence[str] = ()) -> list[
             c["verdict"],
             _with_interval({"mean": c["difference"], "ci95": c["ci95"]}),
             "< 0.001" if c["p_holm"] < 0.001 else f"{c['p_holm']:.3f}",
-            _percent(c["detectable"]),
+            "none" if (c["detectable"] or 0) >= 1 else _percent(c["detectable"]),
         ]
         for c in _pairs(result, versus)
     ]
@@ -176,10 +176,11 @@ def comparison_sentence(comparison: dict[str, Any]) -> str:
         return f"{a} is {comparison['verdict']} than {b} on {on}: {by} points."
     low, high = comparison["ci95"]
     alone = ", too little after correction for all comparisons" if low > 0 or high < 0 else ""
-    would = _percent(comparison["detectable"])
-    if comparison["detectable"] is None:
+    detectable = comparison["detectable"]
+    if detectable is None:
         return f"Cannot tell {a} from {b} on {on}: no answer differs, or the items are too few to say."
-    return f"Cannot tell {a} from {b} on {on}: {by} points{alone}; a difference of {would} would have shown."
+    would = f"a difference of {_percent(detectable)}" if detectable < 1 else "with seeds this far apart, none"
+    return f"Cannot tell {a} from {b} on {on}: {by} points{alone}; {would} would have shown."
 
 
 def comparison_sentences(result: dict[str, Any], versus: Sequence[str] = ()) -> list[str]:

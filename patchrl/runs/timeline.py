@@ -13,9 +13,11 @@ Event = dict[str, Any]
 BLOCK = 4 * 2**20  # bytes read at a time
 KEPT = 1000  # events of one series; at most twice as many are held
 KEPT_MESSAGES = 200
-# A line begins as `append_event` writes it; what is thinned away is never parsed further than this.
+# A line begins as `append_event` writes it, with whose curve it is before the step; what is thinned away is never
+# parsed further than this.
 HEAD = re.compile(
-    rb'\{"t": [\d.e+]+, "kind": "(\w+)"(?:, "seed": (\d+|null))?(?:, "arm": "([^"]*)")?(?:, "step": (\d+))?'
+    rb'\{"t": [\d.e+]+, "kind": "(\w+)"'
+    rb'((?:, "(?:seed|arm|rate|rewriter)": (?:"[^"]*"|[\d.e+-]+|null))*)(?:, "step": (\d+))?'
 )
 NEWEST_ONLY = ("group",)  # large, and only the newest is shown
 
@@ -110,11 +112,11 @@ class Timeline:
         head = HEAD.match(line)
         if head is None:
             return
-        kind, seed, arm, step = head.groups()
+        kind, whose, step = head.groups()
         if kind in map(str.encode, NEWEST_ONLY):
             self._newest[kind] = line
         elif step is not None:
-            self._series.setdefault((kind, seed or b"", arm or b""), Series()).add(line, int(step))
+            self._series.setdefault((kind, whose), Series()).add(line, int(step))
         elif (event := parsed(line)) is not None:
             (self._messages if kind == b"message" else self._others).append(event)
 

@@ -52,6 +52,19 @@ def test_steps_repeated_after_a_resume_replace_the_lost_ones(tmp_path):
     assert steps(Timeline(path).update()) == [1, 2, 3, 4, 5]
 
 
+def test_curves_of_two_rewriters_and_of_two_rates_are_kept_apart(tmp_path):
+    path = tmp_path / "events.jsonl"
+    for step in (1, 2):
+        append_event(path, "train", {"seed": 0, "step": step})
+    for step in (1, 2):
+        append_event(path, "train", {"rewriter": "rl-no-alignment", "seed": 0, "step": step})
+    for rate in (1e-3, 3e-5):
+        append_event(path, "finetune", {"seed": 0, "arm": "rl+lora", "rate": rate, "step": 4, "loss": 1.0})
+    kept = Timeline(path).update()
+    assert [e.get("rewriter", "rl") for e in kept] == ["rl"] * 2 + ["rl-no-alignment"] * 2 + ["rl"] * 2
+    assert [e["rate"] for e in kept[4:]] == [1e-3, 3e-5]
+
+
 def test_a_half_written_line_waits_and_a_damaged_one_is_skipped(tmp_path):
     path = tmp_path / "events.jsonl"
     append_event(path, "train", {"seed": 0, "step": 1})
