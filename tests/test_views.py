@@ -73,6 +73,16 @@ def test_of_many_arms_only_the_comparisons_with_rl_are_told_first():
     assert views.detectable_sentence(result()) == ""
 
 
+def test_a_study_too_small_to_tell_anything_says_so_instead_of_points_above_a_hundred():
+    pair = {"a": "rl", "b": "expert", "on": "general", "verdict": "cannot tell", "difference": 0.1}
+    pair |= {"ci95": [-0.4, 0.6], "p_holm": 0.6, "detectable": 1.44, "over_seeds": True}
+    assert "with seeds this far apart, none would have shown" in views.comparison_sentence(pair)
+    made = result() | {"comparisons": {"pairs": [pair], "detectable": {"target": 0.05, "general": 1.44}}}
+    assert views.comparison_rows(made)[0][-1] == "none"
+    assert "5.0 points on the target task or more" in views.detectable_sentence(made)
+    assert "144" not in views.detectable_sentence(made)
+
+
 def test_a_resumed_run_took_all_its_goes_together():
     status = {"state": "done", "started": 100.0, "finished": 117.0, "worked": 43.0}
     assert views.describe_status(status) == "done after 1 min 00 s"
