@@ -76,10 +76,8 @@ class RunRecorder:
     def progress(self, done: int, total: int, note: str = "") -> None:
         now = time.time()
         if self.status["total"] != total:
-            # What a resumed stage already had must not count as speed.
-            self._stage_base = max(done - 1, 0)
-            # Only training counts single steps: elsewhere a high first number is a large first batch.
-            self._had = self._stage_base if self.status["stage"] == "train" else 0
+            # What a resumed training already had must not count as speed; elsewhere a high first number is a large batch.
+            self._had = self._stage_base = max(done - 1, 0) if self.status["stage"] == "train" else 0
             self._outlook.resumed(self._had / total if total else 0.0)
         elif done < self.status["done"]:
             # A second pass over the same rows: its speed is its own.
