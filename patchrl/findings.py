@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from patchrl import markup
-from patchrl.views import ARM_NAMES, about_minutes
+from patchrl.views import ARM_NAMES, about_minutes, describe_calibration
 
 Scan = dict[str, Any]
 Rows = list[list[str]]
@@ -39,6 +39,8 @@ def sentences(scan: Scan) -> list[str]:
             f"{scan['clipped']:.0%} of the backbone's own answers were cut off: raise evaluate.max_new_tokens, or their ℓ "
             "is that of beginnings."
         )
+    if "open_gate" in scan:
+        told.append(describe_calibration(scan["open_gate"]))
     if "own_style" in scan:
         told.append(own_style_sentence(scan["own_style"]))
     if "repetition" in scan:

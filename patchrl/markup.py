@@ -179,7 +179,7 @@ ins{background:rgba(0,158,115,.22);text-decoration:underline;text-decoration-thi
 .verdict.bad{background:rgba(213,94,0,.24)}.verdict.unsure{background:rgba(128,128,128,.28)}
 .player-bar{display:flex;gap:12px;align-items:center}.player-bar input{flex:1;min-width:0;accent-color:#009E73}.player-told{font-size:.9em;margin:.4em 0 1em;min-height:3em}
 .player-play{border:1px solid rgba(128,128,128,.5);border-radius:6px;padding:5px 14px;min-width:96px;background:none;color:inherit;font:inherit;cursor:pointer}
-.scroll{overflow-x:auto}table.plain{border-collapse:collapse;width:100%;font-size:.92em}table.plain th{text-align:left;font-weight:600}
+.scroll{overflow-x:auto;margin-bottom:10px}table.plain{border-collapse:collapse;width:100%;font-size:.92em}table.plain th{text-align:left;font-weight:600}
 table.plain,table.plain thead,table.plain tbody,table.plain tr{border:0!important}
 table.plain td,table.plain th{padding:6px 10px;border:0!important;border-bottom:1px solid rgba(128,128,128,.3)!important;white-space:nowrap;font-variant-numeric:tabular-nums}
 table.plain th,table.plain td{white-space:normal}table.plain td{vertical-align:top}table.plain td:first-child{min-width:7em}

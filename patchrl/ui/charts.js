@@ -32,7 +32,7 @@ const lying = (figure, width) => {
     data: figure.data.map(turn),
     layout: {
       ...rest, margin: {...rest.margin, l: 8}, height: 150 + groups * (BAR * figure.data.length + 8),
-      xaxis: {...yaxis}, yaxis: {...xaxis, autorange: 'reversed', automargin: true},
+      xaxis: {...yaxis, automargin: true, title: {...yaxis.title, standoff: 14}}, yaxis: {...xaxis, autorange: 'reversed', automargin: true},
     },
   };
 };

@@ -98,7 +98,8 @@ def test_open_data_on_an_own_backbone_is_scanned_with_its_calibrated_gate(tmp_pa
     )
     assert found["own_style"]["scorable"] == 16 and found["open_gate"]["threshold"] is not None
     assert found["clipped"] > 0.5  # random weights hardly ever end an answer
-    assert any("cut off" in text for text in findings.sentences(found))
+    told = findings.sentences(found)
+    assert any("cut off" in text for text in told) and any("own 32 pairs" in text for text in told)
 
 
 def test_text_of_the_data_is_escaped_in_the_findings(nano):
