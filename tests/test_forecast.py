@@ -38,7 +38,7 @@ def test_the_labs_pairs_do_not_allow_a_forecast_and_say_how_far_off_it_is():
     pairs = lab_pairs()
     assert {p.backbone for p in pairs} == {"nano", "nano-1", "nano-2"} and len(pairs) == len(set(pairs))
     found = forecast(1.0)
-    assert found["drop"] is None and [p["arm"] for p in found["experts"]] == ["expert"] * 4
+    assert found["drop"] is None and [p["arm"] for p in found["experts"]] == ["expert"] * 5
     # Foreign and mild expert text: a gap four times as wide, the same drop.
     foreign, mild = found["experts"][:2]
     assert foreign["gap"] > 3 * mild["gap"] and foreign["drop"] == pytest.approx(mild["drop"], abs=0.01)
