@@ -1,3 +1,4 @@
+import pytest
 from synthetic import GrowingRun
 
 from patchrl import views
@@ -33,6 +34,17 @@ def test_what_is_left_of_the_study_is_told_with_the_progress(runs_dir, monkeypat
     run.recorder.event("stage", state="end", seconds=60.0, **where)
     run.recorder.event("stage", state="start", expected=100.0, after=0.0, **where)
     assert run.recorder.status["study_eta_seconds"] == 3 * 100
+
+
+def test_what_a_resumed_training_already_had_is_no_speed_but_a_large_first_batch_is(runs_dir, monkeypatch):
+    run = GrowingRun(runs_dir)
+    now = [1000.0]
+    monkeypatch.setattr(recorder.time, "time", lambda: now[0])
+    for stage, left in (("train", 9 * 10.0), ("rewrite", 10.0 / 31 * 9)):
+        run.recorder.event("stage", state="start", stage=stage, seed=0, arm="rl")
+        now[0] += 10
+        run.recorder.progress(31, 40)
+        assert run.recorder.status["eta_seconds"] == pytest.approx(left)
 
 
 def test_what_was_said_at_the_launch_outlives_the_worker(runs_dir):
