@@ -11,19 +11,17 @@ from patchrl.errors import PatchRLError
 from patchrl.ui.rows import dataset_choice
 from patchrl.ui.session import Session
 
-OWN_LOGIN = (
-    "With the login of this machine: `hf auth login`, or HF_TOKEN. A card is made from the run; no file of yours is."
-)
+OWN_LOGIN = "With the login of this machine: `hf auth login`, or HF_TOKEN."
 VISITOR = "With your own account, which you sign in to here. Your token is not kept."
 NO_SIGN_IN = "This Space offers no sign-in (hf_oauth in its README.md), so nothing can be pushed from it."
-KINDS = {"dataset": "Rewritten dataset (JSONL and Parquet)", "adapter": "Rewriter adapter"}
+KINDS = {"dataset": "Rewritten dataset", "adapter": "Rewriter adapter"}
 
 
 def build(session: Session, arm: gr.Dropdown, seed: gr.Dropdown) -> None:
     """The form, for the rewrites chosen above it. Tokens live in the request and nowhere else."""
     public = session.limits.public
     closed = public and not sign_in_works()
-    gr.HTML("<h3>Push to the Hugging Face Hub</h3>")
+    gr.HTML(f"<h3>Push to the Hugging Face Hub</h3>{note('The rewrites and the seed chosen above, with a card.')}")
     if public and not closed:
         gr.LoginButton(elem_id="sign-in")
     with gr.Row():
@@ -31,7 +29,7 @@ def build(session: Session, arm: gr.Dropdown, seed: gr.Dropdown) -> None:
             [(told, name) for name, told in KINDS.items()], value="dataset", label="What", elem_id="push-kind"
         )
         repo = gr.Textbox(label="Repository", placeholder="owner/name", max_length=200, elem_id="push-repo")
-        private = gr.Checkbox(True, label="Private", info="Only you can see it.", elem_id="push-private")
+        private = gr.Checkbox(True, label="Private", info="For its owner's eyes only.", elem_id="push-private")
     button = gr.Button("Push", elem_id="push", interactive=not closed)
     told = NO_SIGN_IN if closed else VISITOR if public else OWN_LOGIN
     pushed = gr.HTML(note(told), elem_id="pushed", min_height=60)
