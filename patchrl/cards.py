@@ -112,12 +112,12 @@ def _facts(
     facts = [
         ("Backbone", config.backbone.model),
         ("Dataset", ", ".join(filter(None, (data.dataset, data.config)))),
-        ("Rewrites", f"{views.ARM_NAMES.get(source, source)} (`{source}`): {arms.SOURCES[source].help}"),
+        ("Arm", f"{source}: {arms.SOURCES[source].help}"),
         ("Seed", str(seed)),
         ("Rows", f"{len(rows)}: {', '.join(parts)}" if rows else "not rewritten yet"),
         ("PatchRL", version),
     ]
-    return _table(("", ""), facts)
+    return _table(("What", "Value"), facts)
 
 
 def _measured(result: dict[str, Any] | None, source: str) -> str:
