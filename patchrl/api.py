@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from patchrl.arms import Arm, parse, sources_in_order
+from patchrl import exports, hub
+from patchrl.arms import REWRITERS, Arm, parse, sources_in_order
 from patchrl.config import StudyConfig, absolute_paths, load_config, to_toml
 from patchrl.errors import ConfigError, PatchRLError, RunError
 from patchrl.jobs import launch
@@ -198,46 +200,58 @@ class Run:
             raise RunError(f"Export {kind!r}: choose one of {', '.join(EXPORTS)}.")
         into.mkdir(parents=True, exist_ok=True)
         if kind == "report":
-            return self._export_report(into / f"{self.id}.html")
+            return exports.write_report(self.config, self.folder, into / f"{self.id}.html")
         if kind in ("json", *TABLES):
             path = into / f"{self.id}.{'json' if kind == 'json' else TABLES[kind][0]}"
             path.write_text(self.table(kind), encoding="utf-8")
             return path
         if kind == "adapter":
-            return self._export_adapter(into, _parse(arm).rewriter or "rl", seed)
-        rows = [row for row in self.samples(arm, seed) if row["target"] is not None]
-        if not rows:
+            with tempfile.TemporaryDirectory(prefix="patchrl-") as made:
+                rewriter = self._write_adapter(arm, seed, Path(made))
+                return Path(shutil.make_archive(str(into / f"{self.id}-{rewriter}-adapter-seed{seed}"), "zip", made))
+        return exports.write_rows(self._targets(arm, seed), into / f"{self.id}-{arm}-seed{seed}.{kind}")
+
+    def push(
+        self,
+        kind: str,
+        repo: str,
+        *,
+        arm: str = "rl",
+        seed: int | None = None,
+        token: str | None = None,
+        private: bool = True,
+        on_step: Callable[[str], None] = lambda told: None,
+    ) -> str:
+        """Publish an arm's rewritten dataset, or its rewriter's adapter, with a card, and return the address.
+
+        `kind`: dataset or adapter; `repo`: OWNER/NAME, made where it is missing; `token`: without one the login of this
+        machine's owner, which on Spaces is never used. `on_step` hears what is being done. One commit, whole or not at
+        all. Raises RunError when the run has not made it yet, HubError for everything the Hub does not allow.
+        """
+        seed = self.config.study.seeds[0] if seed is None else seed
+        hub.check_request(kind, repo)
+        with tempfile.TemporaryDirectory(prefix="patchrl-") as made:
+            if kind == "adapter":
+                self._write_adapter(arm, seed, Path(made))
+            else:
+                rows, source = self._targets(arm, seed), self._data(arm, seed)
+                exports.dataset_folder(self.config, self.folder, source, seed, rows, Path(made))
+            return hub.upload(kind, repo, Path(made), token=hub.token_of(token), private=private, on_step=on_step)
+
+    def _targets(self, arm: str, seed: int) -> list[dict[str, Any]]:
+        """An arm's rewritten rows; RunError where there are none to take home."""
+        rows = self.samples(arm, seed)
+        if all(row["target"] is None for row in rows):
             raise RunError(f"{self.id} has no rewrites of arm {arm!r}, seed {seed} yet.")
-        path = into / f"{self.id}-{arm}-seed{seed}.{kind}"
-        records = [conversation(row) for row in rows]
-        if kind == "jsonl":
-            path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records), encoding="utf-8")
-        else:
-            import pandas as pd
+        return rows
 
-            pd.DataFrame(records).to_parquet(path)
-        return path
-
-    def _export_report(self, path: Path) -> Path:
-        """A copy of the report; one that was not kept is built from what the run recorded."""
-        if self.report_path is not None:
-            return Path(shutil.copy(self.report_path, path))
-        result = self.result()
-        if result is None:
-            raise RunError(f"{self.id} has no report yet; it is written when every arm is evaluated.")
-        from patchrl.report import report_of
-
-        path.write_text(report_of(self.config, self.folder, result), encoding="utf-8")
-        return path
-
-    def _export_adapter(self, into: Path, rewriter: str, seed: int) -> Path:
-        self._has_seed(seed)
-        adapter = self.folder.adapter(seed, rewriter)
-        if self.path == RECORDED:
-            raise RunError(f"{self.id} is a recording without weights; start a run of your own to get an adapter.")
-        if not (adapter / "done.json").is_file():
-            raise RunError(f"{self.id} has no trained rewriter {rewriter!r} for seed {seed} yet.")
-        return Path(shutil.make_archive(str(into / f"{self.id}-{rewriter}-adapter-seed{seed}"), "zip", adapter))
+    def _write_adapter(self, arm: str, seed: int, into: Path) -> str:
+        """Write the adapter of an arm's rewriter into a folder; returns the rewriter's name."""
+        rewriter, rows = _parse(arm).rewriter, self.samples(arm, seed)
+        if rewriter is None:
+            raise RunError(f"Arm {arm!r} trains no rewriter; those with an adapter are {', '.join(REWRITERS)}.")
+        exports.adapter_folder(self.config, self.folder, rewriter, seed, rows, into)
+        return rewriter
 
     def writers(self) -> list[Writer]:
         """Who can rewrite in the playground: the prompted backbone, and the newest rewriter of every seed."""
@@ -276,13 +290,6 @@ def _parse(arm: str) -> Arm:
         return parse(arm)
     except ValueError as error:
         raise RunError(f"{error}.") from None
-
-
-def conversation(row: dict[str, Any]) -> dict[str, Any]:
-    """A rewritten row in TRL's conversational format, with where its target came from."""
-    turns = [{"role": "user", "content": row["question"]}, {"role": "assistant", "content": row["target"]}]
-    source = "rewrite" if row["decision"] == "accepted" else "expert"
-    return {"messages": turns, "source": source, "nll_expert": row["nll_expert"], "nll_rewrite": row["nll_rewrite"]}
 
 
 def _stamp(path: Path) -> str:

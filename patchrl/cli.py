@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from patchrl import api, arms, views
+from patchrl import api, arms, hub, views
 from patchrl.config import StudyConfig, apply_overrides, differences, load_config, resolve
 from patchrl.errors import PatchRLError, RunError
-from patchrl.terminal import columns, print_scan
+from patchrl.terminal import columns, describe_check, print_result, print_scan
 from patchrl.trying import try_one
 
 STAGES = {
@@ -75,6 +75,17 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("run", metavar="RUN")
     sub.add_argument("--detach", action="store_true", help="start it and return at once")
     sub.add_argument("--queue", action="store_true", help=QUEUE)
+    sub = command("export", "write what a run made to a file: report, results, rewritten dataset, adapter")
+    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("kind", metavar="KIND", choices=api.EXPORTS, help=f"one of {', '.join(api.EXPORTS)}")
+    _of(sub)
+    sub.add_argument("--into", metavar="DIR", default=".", help="folder to write to (default: this one)")
+    sub = command("push", "publish a rewritten dataset or an adapter on the Hugging Face Hub, with a card; private")
+    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("kind", metavar="dataset|adapter", choices=hub.TYPES, help="what to publish")
+    sub.add_argument("repo", metavar="OWNER/NAME", help="the repository; made where it is missing")
+    _of(sub)
+    sub.add_argument("--public", action="store_true", help="for everyone to see (default: private)")
     sub = command("check", "check a config before anything loads: rows, columns, problems, time, disk")
     sub.add_argument("target", metavar="CONFIG")
     sub.add_argument(
@@ -98,6 +109,12 @@ def parser() -> argparse.ArgumentParser:
     sub = command("ui", "open the app")
     sub.add_argument("--port", type=int, help="port (default: 7860, or the next free one)")
     return top
+
+
+def _of(sub: argparse.ArgumentParser) -> None:
+    """Options that name one dataset of a run."""
+    sub.add_argument("--arm", default="rl", help="whose rewrites or adapter (default: rl)")
+    sub.add_argument("--seed", type=int, help="of which seed (default: the study's first)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -141,6 +158,11 @@ def dispatch(options: argparse.Namespace) -> int:
         rows = differences(run.config, _open(options.other, options.runs_dir).config)
         print(columns(("Setting", run.id, options.other), rows) if rows else "Both runs have the same settings.")
         return 0
+    if options.command == "export":
+        print(run.export(options.kind, options.into, arm=options.arm, seed=options.seed))
+        return 0
+    if options.command == "push":
+        return _push(run, options)
     if options.command == "tail":
         return _tail(run, options.follow)
     if options.command == "stop":
@@ -274,27 +296,6 @@ class Progress:
             self.bar = None
 
 
-def print_result(result: dict[str, Any]) -> None:
-    """The result table, every seed, where the time went, and the finding in words."""
-    print("\n" + columns(views.RESULT_HEADERS, views.result_rows(result)))
-    if len(result["seeds"]) > 1:
-        print(
-            "\n" + columns(("Arm", "Seed", "Target %", "General %", "Forgotten, points"), views.per_seed_rows(result))
-        )
-    sweep = views.sweep_rows(result)
-    if sweep:
-        print("\n" + columns(views.SWEEP_HEADERS, sweep))
-    compared, every = views.comparison_rows(result, views.main_arms(result)), views.comparison_rows(result)
-    if compared:
-        print("\n" + columns(views.COMPARISON_HEADERS, compared))
-        more = f" All {len(every)} comparisons are in the report." if len(every) > len(compared) else ""
-        print(views.detectable_sentence(result) + more)
-    spent = result.get("seconds", {})
-    told = ", ".join(f"{stage} {views.format_seconds(s)}" for stage, s in spent.items())
-    print(f"\nTime: {told}; {views.format_seconds(sum(spent.values()))} in all.")
-    print(views.headline(result))
-
-
 def _list(runs_dir: str | None) -> int:
     rows = []
     for run in api.list_runs(runs_dir):
@@ -352,6 +353,15 @@ def _tail(run: api.Run, follow: bool) -> int:
     return 0 if status["state"] == "done" else 1
 
 
+def _push(run: api.Run, options: argparse.Namespace) -> int:
+    def told(step: str) -> None:
+        print(step, file=sys.stderr, flush=True)
+
+    of = {"arm": options.arm, "seed": options.seed}
+    print(run.push(options.kind, options.repo, private=not options.public, on_step=told, **of))
+    return 0
+
+
 def _check(options: argparse.Namespace) -> int:
     found = api.check(load_config(options.target, options.set))
     if options.json:
@@ -359,32 +369,6 @@ def _check(options: argparse.Namespace) -> int:
         return 0 if found["ok"] else 1
     print(describe_check(found))
     return 0 if found["ok"] else 1
-
-
-def describe_check(found: dict[str, Any]) -> str:
-    """The preflight card as text."""
-    lines = [f"✗ {problem}" for problem in found["problems"]] + [f"⚠ {warning}" for warning in found["warnings"]]
-    if found.get("rows"):
-        dropped = ", ".join(f"{n} {why}" for why, n in found["dropped"].items()) or "none"
-        lines += [
-            f"rows      {found['rows']['train']} to train on, {found['rows']['eval']} held out; dropped: {dropped}",
-            f"columns   {', '.join(f'{role} = {name}' for role, name in found['columns'].items())}; task {found['task']}",
-            f"first     {found['first']['question']!r:.150}",
-            f"expert    {found['first']['solution']!r:.150}",
-            f"answer    {found['first']['reference']!r:.80}",
-        ]
-    if found.get("tokens"):
-        counts = {part: len(tokens) for part, tokens in found["tokens"].items()}
-        lines.append(f"tokens    {counts['prompt']} of prompt, {counts['completion']} of solution in the first example")
-    minutes = (
-        "unknown for this backbone"
-        if found["minutes"] is None
-        else f"{views.about_minutes(found['minutes'])} on two CPU cores"
-    )
-    ram = "unknown for this backbone" if found["ram_mb"] is None else f"about {found['ram_mb']:.0f} MB or more"
-    lines += [f"time      {minutes}", f"disk      about {found['disk_mb']:.0f} MB", f"RAM       {ram}"]
-    lines.append("✓ ready to run" if found["ok"] else "✗ this would not work; see above")
-    return "\n".join(lines)
 
 
 def _arms() -> int:

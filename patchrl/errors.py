@@ -21,5 +21,9 @@ class RunError(PatchRLError):
     """A run that is missing, busy, or not far enough for what was asked."""
 
 
+class HubError(PatchRLError):
+    """A push that the Hub, the network or the token does not allow."""
+
+
 class StopRequested(PatchRLError):
     """Raised by a stage after its work so far was saved, because a person asked to stop."""

@@ -26,3 +26,19 @@ def runs_dir(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "runs"
     monkeypatch.setenv("PATCHRL_RUNS_DIR", str(folder))
     return folder
+
+
+@pytest.fixture
+def fake_hub(monkeypatch, tmp_path):
+    """A loopback Hub that huggingface_hub of this process talks to; nobody is signed in."""
+    from huggingface_hub import constants
+    from loopback import LoopbackHub
+
+    made = LoopbackHub()
+    monkeypatch.setattr(constants, "ENDPOINT", made.url)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "SPACE_ID"):
+        monkeypatch.delenv(name, raising=False)
+    yield made
+    made.close()

@@ -1,9 +1,12 @@
 import json
+import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
+from loopback import TOKEN
 from synthetic import GrowingRun
 
 from patchrl import cli
@@ -60,6 +63,27 @@ def test_list_show_and_tail_know_the_run(quick):
     assert shown["status"]["state"] == "done"
     events = [json.loads(line) for line in patchrl("tail", run_id, "-f", runs_dir=runs_dir).stdout.splitlines()]
     assert {"stage", "scan", "train", "group", "rewrite", "finetune", "evaluation"} <= {e["kind"] for e in events}
+
+
+def test_a_trained_run_is_exported_and_pushed(quick, fake_hub, tmp_path):
+    runs_dir, _ = quick
+    run_id = patchrl("list", runs_dir=runs_dir).stdout.splitlines()[2].split()[0]
+    for kind, ending in (("jsonl", ".jsonl"), ("adapter", ".zip"), ("csv", ".csv")):
+        done = patchrl("export", run_id, kind, "--into", str(tmp_path / "home"), runs_dir=runs_dir)
+        assert done.returncode == 0 and Path(done.stdout.strip()).suffix == ending, done.stderr
+    with zipfile.ZipFile(next((tmp_path / "home").glob("*.zip"))) as adapter:
+        assert set(adapter.namelist()) == {"README.md", "adapter_config.json", "adapter_model.safetensors"}
+    env = os.environ | {"HF_ENDPOINT": fake_hub.url, "HF_HUB_OFFLINE": "0", "HF_TOKEN": TOKEN}
+    for kind, of in (("dataset", "dataset"), ("adapter", "model")):
+        done = patchrl("push", run_id, kind, f"alice/{kind}", "--seed", "0", runs_dir=runs_dir, env=env)
+        assert done.returncode == 0 and done.stdout.strip().endswith(f"alice/{kind}"), done.stderr
+        assert fake_hub.repos[of, f"alice/{kind}"]["private"]
+        card = (fake_hub.files(of, f"alice/{kind}", tmp_path / kind) / "README.md").read_text(encoding="utf-8")
+        assert "Expert (plain SFT)" in card and "64: " in card
+    public = patchrl("push", run_id, "dataset", "alice/dataset", "--public", runs_dir=runs_dir, env=env)
+    assert public.returncode == 1 and "exists and is private" in public.stderr and "Traceback" not in public.stderr
+    everything = [path.read_bytes() for path in runs_dir.rglob("*") if path.is_file()]
+    assert not any(TOKEN.encode() in data for data in everything)
 
 
 def test_a_finished_run_resumes_into_nothing_to_do(quick):

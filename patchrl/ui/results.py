@@ -10,6 +10,7 @@ import gradio as gr
 
 from patchrl import markup, views
 from patchrl.errors import PatchRLError
+from patchrl.ui import pushing
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.rows import dataset_choice
 from patchrl.ui.session import Session, no_run
@@ -36,6 +37,7 @@ def build(session: Session) -> None:
         seed = gr.Dropdown([], value=None, label="Seed", elem_id="file-seed", allow_custom_value=True)
     make = gr.Button("Prepare the file", elem_id="prepare")
     file = gr.File(label="Download", interactive=False, elem_id="download", visible=False)
+    pushing.build(session, arm, seed)
 
     def fill(snapshot: Snapshot) -> str:
         if snapshot.run is None:

@@ -1,0 +1,83 @@
+"""Report tab, its lower half: a rewritten dataset or an adapter pushed to the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import gradio as gr
+from gradio import oauth
+from gradio.utils import get_space
+
+from patchrl import markup
+from patchrl.errors import PatchRLError
+from patchrl.ui.rows import dataset_choice
+from patchrl.ui.session import Session
+
+OWN_LOGIN = "With the login of this machine: `hf auth login`, or HF_TOKEN."
+VISITOR = "With your own account, which you sign in to here. Your token is not kept."
+NO_SIGN_IN = "This Space offers no sign-in (hf_oauth in its README.md), so nothing can be pushed from it."
+KINDS = {"dataset": "Rewritten dataset", "adapter": "Rewriter adapter"}
+
+
+def build(session: Session, arm: gr.Dropdown, seed: gr.Dropdown) -> None:
+    """The form, for the rewrites chosen above it. Tokens live in the request and nowhere else."""
+    public = session.limits.public
+    closed = public and not sign_in_works()
+    gr.HTML(f"<h3>Push to the Hugging Face Hub</h3>{note('The rewrites and the seed chosen above, with a card.')}")
+    if public and not closed:
+        gr.LoginButton(elem_id="sign-in")
+    with gr.Row():
+        kind = gr.Dropdown(
+            [(told, name) for name, told in KINDS.items()], value="dataset", label="What", elem_id="push-kind"
+        )
+        repo = gr.Textbox(label="Repository", placeholder="owner/name", max_length=200, elem_id="push-repo")
+        private = gr.Checkbox(True, label="Private", info="For its owner's eyes only.", elem_id="push-private")
+    button = gr.Button("Push", elem_id="push", interactive=not closed)
+    told = NO_SIGN_IN if closed else VISITOR if public else OWN_LOGIN
+    pushed = gr.HTML(note(told), elem_id="pushed", min_height=60)
+
+    def push(
+        run_id: str | None,
+        arm: str | None,
+        seed: str | None,
+        kind: str,
+        repo: str,
+        private: bool,
+        visitor: gr.OAuthToken | None,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
+    ) -> str:
+        snapshot = session.reader.snapshot(run_id)
+        if snapshot.run is None:
+            return problem("Choose a run above first.")
+        source, number, _ = dataset_choice(snapshot.run, arm, seed)
+        try:
+            if public and visitor is None:
+                raise PatchRLError("Sign in above first: a push needs your own account.")
+            address = snapshot.run.push(
+                kind, repo.strip(), arm=source, seed=number, private=bool(private),
+                token=visitor.token if public and visitor else None,
+                on_step=lambda step: progress(None, desc=step),
+            )  # fmt: skip
+        except PatchRLError as error:
+            return problem(str(error))
+        shown = markup.escape(address)
+        seen = "private" if private else "public"
+        return f'<p role="status">✓ Pushed, {seen}: <a href="{shown}" target="_blank" rel="noopener">{shown}</a></p>'
+
+    inputs = [session.run, arm, seed, kind, repo, private]
+    button.click(push, inputs, pushed, api_visibility="private")
+
+
+def sign_in_works() -> bool:
+    """Whether visitors can sign in with their own accounts.
+
+    Elsewhere than on a Space with OAuth Gradio would either not start, or take everyone for this machine's owner.
+    """
+    given = (oauth.OAUTH_CLIENT_ID, oauth.OAUTH_CLIENT_SECRET, oauth.OAUTH_SCOPES, oauth.OPENID_PROVIDER_URL)
+    return get_space() is not None and all(given)
+
+
+def note(text: str) -> str:
+    return f'<p class="note">{markup.escape(text)}</p>'
+
+
+def problem(text: str) -> str:
+    return f'<p class="problem" role="alert">✗ {markup.escape(text)}</p>'
