@@ -230,7 +230,7 @@ def watch(run: api.Run) -> int:
         if result:
             print_result(result)
             print(f"\nreport {run.report_path}")
-        elif found := run.scan():
+        elif run.status().get("upto") == "scan" and (found := run.scan()):
             print_scan(found)
         return 0
     print(views.describe_status(status), file=sys.stderr)

@@ -112,6 +112,9 @@ def headline(result: dict[str, Any]) -> str:
     told[0] += f" and general skills from {_percent(base['general'])} % to {_percent(expert['general']['mean'])} %."
     if "rl" in result["arms"]:
         ours = result["arms"]["rl"]
+        if ours["data"]["accepted"] == 0:
+            told.append("None of PatchRL's rewrites passed the gate, so RL was trained on the expert's text as it is.")
+            return " ".join(told)
         told.append(
             f"On PatchRL's rewrites the target reaches {_percent(ours['target']['mean'])} % "
             f"with general skills at {_percent(ours['general']['mean'])} %."

@@ -37,6 +37,12 @@ ALARMS = (
     Alarm("stepless", 0.3, "{share:.0%} of rewrites dropped every equation the expert wrote: reasoning is lost."),
     Alarm("opening", 0.9, "{share:.0%} of rewrites begin with the same words: they follow one template."),
     Alarm("wordings", 0.5, "{share:.0%} fewer wordings (Vendi) than in the backbone's own answers: one template wins."),
+    Alarm(
+        "failed",
+        0.9,
+        "{share:.0%} of groups hold no rewrite that passes the gate: there is next to nothing to learn from.",
+    ),
+    Alarm("undecided", 0.5, "{share:.0%} of rewrites could not be judged: raise gate.timeout, or mend the references."),
     Alarm("phrases", 0.5, "{share:.0%} fewer distinct phrases (distinct-4) than in the backbone's own answers."),
 )
 
@@ -54,7 +60,8 @@ class Variety:
 
 
 def watch(rewrites: Sequence[str], solutions: Sequence[str], own: Variety | None = None) -> dict[str, float]:
-    """Each sign of a step's rewrites by alarm name, as a share; `solutions` are their experts' texts.
+    """Each sign of a step's texts by alarm name, as a share; `solutions` are their experts' texts. The alarms `failed`
+    and `undecided` are of verdicts, which the reward counts itself.
 
     `own` is the variety of as many answers of the backbone itself, which the last two alarms compare with
     (0 without it).
@@ -91,4 +98,5 @@ def _lost(now: float, before: float) -> float:
 
 def raised(shares: dict[str, float]) -> dict[str, str]:
     """The alarms whose share is above its limit, by name, each with its sentence."""
-    return {a.name: a.sentence.format(share=shares[a.name]) for a in ALARMS if shares[a.name] > a.limit}
+    known = [(alarm, shares.get(alarm.name, 0.0)) for alarm in ALARMS]
+    return {alarm.name: alarm.sentence.format(share=share) for alarm, share in known if share > alarm.limit}

@@ -25,7 +25,9 @@ class GroupRewards:
 
 
 def _numbers(name: str, values: Any, wanted: str) -> np.ndarray:
-    """Values as float64; None reads as NaN."""
+    """Values as float64; None reads as NaN, a tensor as its numbers."""
+    if hasattr(values, "detach"):
+        values = values.detach().double().cpu().numpy()
     try:
         return np.asarray(values, dtype=np.float64)
     except (ValueError, TypeError):
@@ -47,6 +49,8 @@ def group_rewards(
     frozen backbone. `embeddings`: shape (K, D). Only feasible members' ℓ and embeddings are read.
     Raises ValueError on unequal lengths, what is no number, or NaN or infinity in a feasible member.
     """
+    if not np.iterable(passed):
+        raise ValueError(f"group_rewards: passed must be K verdicts (found {passed!r:.40}).")
     count = len(passed)
     nll_K = _numbers("nll", nll, "K numbers")
     embeddings_KD = _numbers("embeddings", embeddings, "K vectors of numbers, all of one length")
@@ -56,7 +60,10 @@ def group_rewards(
             f"group_rewards: {count} verdicts, nll of shape {nll_K.shape} and embeddings of shape "
             f"{embeddings_KD.shape}; give K values, K values and K vectors."
         )
-    odd = [p for p in passed if p is not None and p not in (False, True)]
+    for name, weight in (("lambda_dist", lambda_dist), ("lambda_div", lambda_div)):
+        if not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
+            raise ValueError(f"group_rewards: {name} must be a number from 0 on (found {weight!r:.40}).")
+    odd = [p for p in passed if p is not None and (np.ndim(p) or p not in (False, True))]
     if odd:
         raise ValueError(f"group_rewards: a verdict is True, False or None (found {odd[0]!r:.40}).")
     if diversity_scale not in ("paper", "group"):

@@ -134,7 +134,12 @@ class GatedReward:
         """The sums since the last call, which are then reset."""
         stats, self.stats = self.stats, StepStats()
         started = time.perf_counter()
-        stats.signs = watch(stats.texts, stats.solutions, self.own) if stats.texts else {}
+        if stats.texts:
+            groups = len(stats.texts) / self.group_size
+            stats.signs = watch(stats.texts, stats.solutions, self.own) | {
+                "failed": stats.failed_groups / groups,
+                "undecided": stats.unscorable / len(stats.texts),
+            }
         stats.seconds += time.perf_counter() - started
         return stats
 

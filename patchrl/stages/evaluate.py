@@ -13,7 +13,7 @@ import torch
 
 from patchrl.backbone import Backbone
 from patchrl.config import StudyConfig
-from patchrl.errors import StopRequested
+from patchrl.errors import RunError, StopRequested
 from patchrl.gate import Gate
 from patchrl.runs.evaluations import Evaluations, Key
 from patchrl.stages.rewrite import write_rows
@@ -38,7 +38,8 @@ def evaluate(
     """Score the backbone on items and harness tasks, each with its kind: target, general or validation.
 
     Items are judged by `gate`, which stands on the frozen backbone whichever one answers; harness tasks by
-    the harness. Writes one prediction per item. Raises StopRequested between tasks; what was answered is kept.
+    the harness. Writes one prediction per item. Raises StopRequested between tasks; what was answered is kept. Raises
+    RunError where not one answer of the target or of the general tasks can be judged.
 
     Returns `{"target", "general", "validation", "by_task", "no_answer"}` with scores as fractions; `general`
     is the mean over general tasks (None without any), so that a large task does not outweigh a small one.
@@ -52,6 +53,10 @@ def evaluate(
             raise StopRequested(f"Stopped before {benchmark.name}; resume continues there.")
         found = measure(benchmark, backbone, weights, config.evaluate.max_new_tokens, evaluations, recorder)
         rows += [{"id": row["id"], "task": f"{kind}/{benchmark.name}", **row} for row in found]
+    for kind in ("target", "general"):
+        passed = [row["passed"] for row in rows if row["task"].startswith(f"{kind}/")]
+        if passed and all(p is None for p in passed):
+            raise RunError(f"evaluate.{kind}: no answer could be judged; raise gate.timeout, or mend the references.")
     write_rows(predictions, rows)
     return summarize(rows)
 

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,8 +38,8 @@ def reference(passed, nll, embeddings, lambda_dist, lambda_div, scale):
             a = 1 / (1 + math.exp((nll[i] - mean) / (std + 1e-6)))
             whole = spread(feasible)
             d = max(0.0, whole - spread([j for j in feasible if j != i])) if len(feasible) > 1 else 0.0
-            if scale == "group" and whole > 1e-12:
-                d /= whole
+            if scale == "group":
+                d /= max(whole, 1e-4)
             rewards.append(1 + lambda_dist * a + lambda_div * d)
     return rewards
 
@@ -133,3 +134,31 @@ def test_unequal_lengths_are_refused():
 def test_what_is_no_group_is_refused_in_a_sentence(group, words):
     with pytest.raises(ValueError, match=f"^group_rewards: .*{words}"):
         group_rewards(*group)
+
+
+def test_near_copies_earn_no_diversity_on_the_groups_own_scale():
+    near = group_rewards([True, True], [1.0, 1.0], [[1.0, 0.0], [1.0, 1e-4]], diversity_scale="group")
+    assert max(near.diversity) < 1e-3
+    apart = group_rewards([True, True], [1.0, 1.0], [[1.0, 0.0], [0.0, 1.0]], diversity_scale="group")
+    assert apart.diversity == pytest.approx([1.0, 1.0])
+
+
+def test_tensors_of_any_kind_are_read_as_their_numbers():
+    nll = torch.tensor([1.0, 2.0], dtype=torch.bfloat16, requires_grad=True)
+    got = group_rewards(torch.tensor([True, False]), nll, torch.eye(2, dtype=torch.bfloat16))
+    assert got.reward == group_rewards([True, False], [1.0, 2.0], np.eye(2)).reward
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"passed": None}, "passed must be K verdicts"),
+        ({"passed": [[True], [False]]}, "a verdict is True, False or None"),
+        ({"lambda_dist": "much"}, "lambda_dist must be a number"),
+        ({"lambda_div": math.nan}, "lambda_div must be a number"),
+    ],
+)
+def test_what_is_no_verdict_or_no_weight_is_refused_in_a_sentence(change, said):
+    values = {"passed": [True, False], "nll": [1.0, 2.0], "embeddings": np.eye(2)} | change
+    with pytest.raises(ValueError, match=said):
+        group_rewards(**values)

@@ -85,6 +85,8 @@ def test_groups_that_all_failed_or_have_no_verdict_are_counted(plain):
     assert sum(s["failed_groups"] for s in steps) == 1
     assert sum(s["unscorable_groups"] for s in steps) == 1
     assert sum(s["unscorable"] for s in steps) == K
+    assert [s["signs"]["failed"] for s in steps] == [s["failed_groups"] / 4 for s in steps]
+    assert [s["signs"]["undecided"] for s in steps] == [s["unscorable"] / (4 * K) for s in steps]
 
 
 @pytest.mark.parametrize("size", [2, K, 2 * K])
