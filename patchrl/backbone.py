@@ -103,6 +103,19 @@ def _reads_ahead(core: Any) -> bool:
     return not core._is_stateful and {"position_ids", "past_key_values", "attention_mask"} <= set(takes)
 
 
+def _check_weights(model: Any, tokenizer: Any, name: str) -> None:
+    """Raise BackboneError for weights that cannot answer: not finite, or without a row for every token."""
+    rows = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > rows:
+        raise BackboneError(
+            f"backbone.model: the tokenizer of {name!r} has {len(tokenizer):,} tokens, its weights know {rows:,}; they are "
+            "not of one model."
+        )
+    for parameter, values in model.named_parameters():
+        if not values.isfinite().all():
+            raise BackboneError(f"backbone.model: {name!r} holds numbers that are not finite, in {parameter}.")
+
+
 def _in_batches(items: Sequence[T], size: int) -> Iterator[list[T]]:
     for start in range(0, len(items), size):
         yield list(items[start : start + size])
@@ -131,6 +144,7 @@ class Backbone:
         except (OSError, ValueError, KeyError) as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise BackboneError(f"backbone.model: {section.model!r} could not be loaded: {first}") from error
+        _check_weights(model, tokenizer, section.model)
         return cls(model.to(pick_device(section.device)).eval(), tokenizer)
 
     @property

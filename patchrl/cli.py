@@ -229,7 +229,8 @@ def watch(run: api.Run) -> int:
     if status["state"] == "done":
         if result:
             print_result(result)
-            print(f"\nreport {run.report_path}")
+            if run.report_path:
+                print(f"\nreport {run.report_path}")
         elif run.status().get("upto") == "scan" and (found := run.scan()):
             print_scan(found)
         return 0
@@ -331,7 +332,8 @@ def _show(run: api.Run, as_json: bool) -> int:
     print(f"run {run.id}\nfolder {run.path}\n{views.describe_status(status)}\n\n{to_toml(run.config)}")
     if result:
         print_result(result)
-        print(f"\nreport {run.report_path}")
+        if run.report_path:
+            print(f"\nreport {run.report_path}")
     elif found := run.scan():
         print_scan(found)
     return 0

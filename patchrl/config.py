@@ -55,6 +55,15 @@ class StudySection(Section):
         max_length=40,
     )
 
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_are_distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if twice := [seed for seed in dict.fromkeys(seeds) if seeds.count(seed) > 1]:
+            raise ValueError(f"seed {twice[0]} is named twice, and would count as two; name each once")
+        if odd := [seed for seed in seeds if not 0 <= seed < 2**32]:
+            raise ValueError(f"seed {odd[0]} is outside 0 … 2³² − 1; use small whole numbers")
+        return seeds
+
     @field_validator("arms")
     @classmethod
     def _arms_are_known_and_distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -201,7 +210,7 @@ class FinetuneSection(Section):
         min_length=1,
         max_length=8,
     )
-    epochs: int = setting(8, "Epochs", "Passes over the training examples.", ge=1)
+    epochs: int = setting(8, "Epochs", "Passes over the training examples.", ge=1, le=1000)
     batch_size: int = setting(16, "Batch size", "Examples per update.", ge=1)
     max_length: int = setting(512, "Length limit", "Longer examples are truncated.", "tokens", ge=16)
     replay_data: str = setting(
@@ -374,6 +383,11 @@ def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
         values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
         raise ConfigError(f"Config file {path}: {error}.") from None
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"Config file {path}: it holds a {type(values).__name__} and no sections such as [study]; data belongs into "
+            "a .jsonl, .csv or .parquet file."
+        )
     flat = [name for name, fields in values.items() if not isinstance(fields, dict)]
     if flat:
         raise ConfigError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import re
@@ -58,6 +59,8 @@ def load_examples(section: DataSection) -> LoadedData:
         train = world.downstream_examples(PRESETS[section.dataset], section.train_size)
         items = world.downstream_eval(section.eval_size)
         return LoadedData(train, items, len(train) + len(items), {}, PRESET_COLUMNS, PRESET_TASK)
+    if near := difflib.get_close_matches(section.dataset, PRESETS, 1, 0.85):
+        raise DataError(f"data.dataset: {section.dataset!r} is no preset; did you mean {near[0]}?")
     examples, dropped, columns, task = read_examples(_read_rows(section), section)
     if len(examples) < MIN_ROWS:
         reasons = ", ".join(f"{n} {why}" for why, n in dropped.items()) or "the file is short"

@@ -26,6 +26,8 @@ from patchrl.types import Cost, EvalItem, Example, Recorder
 from patchrl.views import describe_calibration
 
 STAGES = ("scan", "train", "rewrite", "finetune", "evaluate", "report")
+TRUSTED = 0.8  # balanced accuracy of the open gate from which its verdicts are worth training on; a coin has 0.5
+UNTRUSTED = "That is too close to guessing: let a judge read too (gate.reasoning), or give another reward.embedder."
 VALIDATION_EVERY = 3  # in a sweep each third held-out example chooses the learning rate and is not reported
 
 
@@ -138,8 +140,9 @@ class Study:
         self.folder.write_json(self.folder.scan, result)
         self.recorder.event("scan", **result)
         if "open_gate" in result:
-            told = describe_calibration(result["open_gate"])
-            self.recorder.event("message", level="info", text=told)
+            trusted = result["open_gate"]["balanced_accuracy"] >= TRUSTED
+            told = describe_calibration(result["open_gate"]) + ("" if trusted else f" {UNTRUSTED}")
+            self.recorder.event("message", level="info" if trusted else "warning", text=told)
 
     def _train(self, rewriter: str, seed: int) -> None:
         from patchrl.stages.train_rewriter import train_rewriter

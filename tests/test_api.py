@@ -13,6 +13,7 @@ import patchrl
 from patchrl import api
 from patchrl.config import StudyConfig, load_config, resolve, to_toml
 from patchrl.errors import ConfigError, RunError
+from patchrl.jobs.liveness import LAUNCHED
 from patchrl.runs.folder import RunFolder
 
 
@@ -113,6 +114,27 @@ def test_runs_are_listed_newest_first_without_the_broken_ones(runs_dir):
         (runs_dir / name / "config.json").write_bytes(content)
     assert [run.id for run in api.list_runs()] == ids[::-1]
     assert api.list_runs()[0].status()["state"] == "new"
+
+
+def test_a_run_whose_files_were_cut_off_is_shown_as_damaged_and_does_not_hide_the_others(runs_dir):
+    whole, cut, odd = made(runs_dir), made(runs_dir), made(runs_dir)
+    cut.status.write_text('{"state": "do')
+    cut.result.write_text('{"vers')
+    odd.config.write_text("[]")
+    assert {run.id for run in api.list_runs()} == {whole.id, cut.id}
+    run = api.open_run(cut.id)
+    assert run.status()["state"] == "failed" and "status.json is damaged" in run.status()["error"]
+    assert run.result() is None
+    with pytest.raises(ConfigError, match="holds a list and no sections"):
+        api.open_run(odd.id)
+
+
+def test_the_last_words_of_a_worker_are_its_own_and_no_progress_bars(runs_dir):
+    run = api.Run(made(runs_dir))
+    run.folder.log.write_text(
+        f"{LAUNCHED}one\nStopped before evaluate.\n{LAUNCHED}two\nLoading weights:   0%|  |\nboom\n"
+    )
+    assert run.log_tail() == ["boom"]
 
 
 def test_reading_what_is_not_there_gives_nothing(runs_dir):

@@ -172,3 +172,18 @@ def test_a_watch_sees_completions_grow_and_can_end_them():
     (group,) = backbone.generate(["12?"], samples=2, temperature=1.0, max_new_tokens=20, watch=watch)
     assert widths == [(2, 1), (2, 2), (2, 3)]
     assert all(len(g.token_ids) <= 3 for g in group)
+
+
+def test_weights_that_cannot_answer_are_refused_in_a_sentence(tmp_path):
+    words = tiny.tokenizer()
+    model = tiny.model("llama", len(words) - 5)
+    for folder, spoil in (("small", None), ("broken", float("nan"))):
+        if spoil is not None:
+            model = tiny.model("llama", len(words))
+            model.get_input_embeddings().weight.data[3, 0] = spoil
+        model.save_pretrained(tmp_path / folder)
+        words.save_pretrained(tmp_path / folder)
+    with pytest.raises(BackboneError, match="not of one model"):
+        Backbone.load(BackboneSection(model=str(tmp_path / "small")))
+    with pytest.raises(BackboneError, match=r"not finite, in model\.embed_tokens\.weight"):
+        Backbone.load(BackboneSection(model=str(tmp_path / "broken")))

@@ -54,3 +54,11 @@ def test_differences_name_every_setting_that_differs():
     first, second = resolve({"rewriter": {"steps": 5}}), resolve({"data": {"task": "open"}})
     assert differences(first, second) == [("data.task", "–", '"open"'), ("rewriter.steps", "5", "40")]
     assert differences(first, first) == []
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"), [([0, 0], "seed 0 is named twice"), ([-1], "seed -1 is outside"), ([2**32], "is outside")]
+)
+def test_seeds_that_repeat_or_that_no_generator_takes_are_refused(seeds, said):
+    with pytest.raises(ConfigError, match=said):
+        resolve({"study": {"seeds": seeds}})

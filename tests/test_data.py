@@ -104,6 +104,11 @@ def test_a_setting_that_a_preset_could_not_follow_is_refused():
     assert load_examples(section("nano-foreign", task="math")).task == "math"
 
 
+def test_a_preset_with_a_typo_is_told_at_once_and_not_looked_up_on_the_hub():
+    with pytest.raises(DataError, match="did you mean nano-foreign"):
+        load_examples(section("nano-foreignn"))
+
+
 def test_eval_items_need_question_and_answer(tmp_path):
     path = jsonl(tmp_path / "skills.jsonl", [{"question": "Capital of France?", "answer": "Paris"}, {"question": "x"}])
     with pytest.raises(DataError, match="row 2"):

@@ -12,6 +12,7 @@ def result(general=0.9):
         "cost": {"seconds": 12.0, "tokens": 100},
     }
     ours = arm | {
+        "data": {"nll": 0.2, "diversity": 0.1, "accepted": 0.97},
         "general": {"mean": 0.85, "per_seed": [0.85], "ci95": [0.8, 0.9]},
         "forgetting": {"absolute": 0.05, "relative": 0.05, "share_avoided": 0.875, "ci95": [0.0, 0.1]},
     }
@@ -23,6 +24,12 @@ def test_headline_says_what_was_lost_and_what_was_avoided():
     text = views.headline(result())
     assert "from 30.0 % to 60.0 %" in text
     assert "avoids 88 % of the 40.0 points" in text
+
+
+def test_headline_does_not_credit_rewrites_of_which_none_was_accepted():
+    made = result()
+    made["arms"]["rl"]["data"]["accepted"] = 0.0
+    assert "None of PatchRL's rewrites passed the gate" in views.headline(made) and "avoids" not in views.headline(made)
 
 
 def test_headline_without_general_tasks_says_that_forgetting_was_not_measured():

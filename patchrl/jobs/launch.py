@@ -17,7 +17,7 @@ import psutil
 
 import patchrl
 from patchrl.errors import RunError
-from patchrl.jobs.liveness import LIVE, children, resolve_status, worker_of
+from patchrl.jobs.liveness import LAUNCHED, LIVE, children, resolve_status, worker_of
 from patchrl.runs.folder import RunFolder
 
 TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN", "HF_TOKEN_PATH")
@@ -83,6 +83,8 @@ def _launch(folder: RunFolder, upto: str, queue: bool) -> None:
     command = [sys.executable, "-m", "patchrl.jobs.worker", str(folder.path.resolve()), "--upto", upto]
     command += ["--queue"] if queue else []
     with folder.log.open("ab") as log:
+        log.write(f"{LAUNCHED}{time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
+        log.flush()
         children[folder.id] = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -13,6 +13,7 @@ from patchrl.runs.folder import RunFolder
 LIVE = ("queued", "running", "stopping")
 START_SECONDS = 60.0  # a worker that has not spoken after this long never will
 SAME_PROCESS_SECONDS = 2.0
+LAUNCHED = "--- launched "  # begins the log of each of a run's workers
 REAP_SECONDS = 2.0
 
 # Our own children, kept so that they can be reaped and their exit codes read.
@@ -36,8 +37,11 @@ def resolve_status(folder: RunFolder) -> dict[str, Any]:
     child = children.get(folder.id)
     ended = child is not None and child.poll() is not None  # polling reaps our own child
     status = folder.read_json(folder.status)
-    if status is None:
-        return {"state": "new", "stage": None, "seed": None, "arm": None, "done": 0, "total": 0, "error": None}
+    if not isinstance(status, dict) or "state" not in status:
+        fresh = {"stage": None, "seed": None, "arm": None, "done": 0, "total": 0}
+        if folder.status.exists():
+            return fresh | {"state": "failed", "error": f"Its {folder.status.name} is damaged. Resume writes it anew."}
+        return fresh | {"state": "new", "error": None}
     if status["state"] not in LIVE:
         if ended:  # forgotten, so that it does not speak for a later worker that another process starts
             children.pop(folder.id, None)
@@ -79,7 +83,7 @@ def obituary(folder: RunFolder, exit_code: int | None) -> str:
 
 
 def log_tail(folder: RunFolder, lines: int) -> list[str]:
-    """The last lines of the log that hold text; progress bars count as their last state."""
+    """The last lines that the newest worker logged, without progress bars."""
     try:
         with folder.log.open("rb") as file:
             file.seek(0, 2)
@@ -87,5 +91,6 @@ def log_tail(folder: RunFolder, lines: int) -> list[str]:
             text = file.read().decode("utf-8", errors="replace")
     except FileNotFoundError:
         return []
-    shown = [line.rsplit("\r", 1)[-1].rstrip() for line in text.splitlines()]
-    return [line for line in shown if line.strip()][-lines:]
+    _, launched, newest = text.rpartition(LAUNCHED)
+    shown = [line.rsplit("\r", 1)[-1].rstrip() for line in newest.splitlines()[1 if launched else 0 :]]
+    return [line for line in shown if line.strip() and "%|" not in line][-lines:]

@@ -183,8 +183,8 @@ class RunFolder:
 
     @staticmethod
     def read_json(path: Path) -> Any | None:
-        """The file's value, None where it is absent."""
+        """The file's value, None where it is absent or damaged: writes are whole, so that somebody else cut it."""
         try:
             return json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):
             return None
