@@ -26,10 +26,9 @@ _RETRACTED = re.compile(
 )
 _MAYBE = r"(?:(?:maybe|perhaps|possibly|even)\s+)?"
 _JOINED_BEFORE = re.compile(r"\d\W{0,6}\s(?:or|and)(?:\s+(?:maybe|perhaps|possibly|even))?\s*$", re.IGNORECASE)
+_WORKED_OUT = re.compile(r"[+*×/]\s*[$€£]?\d[\d.,]*\s+or\s*$", re.IGNORECASE)  # "$30 + $160 or $190"
 _JOINED_AFTER = re.compile(rf"\W{{0,6}}\s(?:or|and)\s+{_MAYBE}(?:\\boxed\s*\{{)?\W{{0,3}}\d", re.IGNORECASE)
-_COMPARED = re.compile(
-    r"\b(?:less|more|fewer|greater|larger|smaller)\s+than\s*$|(?:^|\s)[<>≤≥]=?\s*$|\\(?:[lg]eq?|[lg]t)\s*$", re.I
-)
+_COMPARED = re.compile(r"\b(?:less|more|fewer|greater|larger|smaller)\s+than\s*$|(?:^|\s)[<>]\s*$|\\[lg]t\s*$", re.I)
 _OPERATION_BEFORE = re.compile(
     r"[\d)%]\s*(?:[-+−*/×÷]|\^\{?|\\(?:times|cdot|div)|\b(?:plus|minus|times))\s*$|\b(?:twice|thrice|double|triple|half(?:\s+of)?)\s*$",
     re.IGNORECASE,
@@ -63,12 +62,13 @@ def hedge(text: str, answer: str, *, plain: bool) -> str | None:
         return "takes the answer back"
     if not plain:
         return None
-    if inside or _JOINED_BEFORE.search(before) or (_JOINED_AFTER.match(after) and "or" in after[:10].split()):
+    joined = _JOINED_BEFORE.search(before) and not _WORKED_OUT.search(before)
+    if inside or joined or (_JOINED_AFTER.match(after) and "or" in after[:10].split()):
         return "names several answers"
     line = text.strip()[-10 * LOOK :].rsplit("\n", 1)[-1] if text.rstrip(" .").endswith(answer) else answer
     if any(_listed(part) for part in (answer, line)):
         return "names several answers"
-    if _compared(quoted, before) or re.match(r"\s*(?:[<>≤≥]|\\(?:[lg]eq?|[lg]t)\b)", answer):
+    if _compared(quoted, before) or re.match(r"\s*(?:[<>](?!=)|\\[lg]t\b)", answer):
         return "compares instead of naming an answer"
     if _OPERATION_BEFORE.search(before) or _OPERATION_AFTER.match(after):
         return "leaves an operation open at"

@@ -85,10 +85,14 @@ def last_number(text: str) -> str | None:
     return found[-1].strip() if found else None
 
 
-def plain_mathematics(text: str) -> str:
-    r"""A text with `\[27\]`, `- 27` in a list, `½`, `3³`, `negative 5` and `27, not 28` in the one way that is read here."""
+def plain_mathematics(text: str, *, bullets: bool = True) -> str:
+    r"""A text with `\[27\]`, `- 27` in a list, `½`, `3³`, `negative 5` and `27, not 28` in the one way that is read here.
+
+    Without `bullets`, a dash that opens a line is a minus.
+    """
     text = re.sub(r"(?<!\\)\\[\[(]([^\[\]()]*)\\[\])]", r"$\1$", text)
-    text = re.sub(r"(?m)^[ \t]*-[ \t]+(?=[$€£]?\d)", "", text)
+    if bullets:
+        text = re.sub(r"(?m)^[ \t]*-[ \t]+(?=[$€£]?\d)", "", text)
     text = re.sub(r"[¼-¾⅐-⅞]", lambda m: " " + unicodedata.normalize("NFKC", m[0]).replace("⁄", "/"), text)
     text = re.sub(r"(?<=\d)[⁰¹²³⁴-⁹]+", lambda m: f"^{{{m[0].translate(_SUPERSCRIPT)}}}", text)
     text = _NEGATIVE.sub("-", text)

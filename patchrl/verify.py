@@ -33,7 +33,7 @@ from patchrl.types import Task, Verdict
 
 MATH_WORKER = Path(__file__).with_name("math_worker.py")
 Reasoning = Literal["equations", "none"]
-_SEVERAL = re.compile(r"\d\W*\s+or\s+\W*\d")
+_SEVERAL = re.compile(r"\d\W{0,6}\s{1,6}or\s{1,6}\W{0,6}\d")
 _NEGATION = re.compile(r"\b(?:not|never|isnt)\b")
 _UNSURE = re.compile(
     r"\b(?:or|hardly|except|anything but|rather than|instead of|(?:cannot|cant|could never) (?:possibly )?be)$"
@@ -87,7 +87,8 @@ class Verifier:
             return Verdict(None, "no reference answer")
         if len(candidate) > MAX_CANDIDATE:
             return Verdict(False, f"longer than {MAX_CANDIDATE:,} characters", None, reference)
-        read = plain_mathematics(candidate) if task == "math" else candidate
+        negative = reference.lstrip().startswith(("-", "−"))
+        read = plain_mathematics(candidate, bullets=not negative) if task == "math" else candidate
         extracted = extract_candidate(task, read)
         if extracted is None:
             return Verdict(False, "no answer found", None, reference)
@@ -115,7 +116,7 @@ class Verifier:
         bases = [set(_SUBSCRIPT.findall(side)) for side in (reference, extracted)]
         if all(bases) and bases[0] != bases[1]:
             return False, wrong
-        expected = parse_quantity(plain_mathematics(reference))
+        expected = parse_quantity(plain_mathematics(reference, bullets=False))
         if why := hedge(candidate, extracted, plain=expected is not None):
             return False, f"{why}: {extracted[:80]}"
         got = self._quantity(extracted, candidate)
