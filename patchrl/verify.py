@@ -16,8 +16,10 @@ from typing import Literal, get_args
 import psutil
 
 from patchrl.equations import failing_equation
+from patchrl.hedges import hedge
 from patchrl.tasks import (
     MAX_CANDIDATE,
+    UNITS,
     Quantity,
     denied,
     extract_candidate,
@@ -25,13 +27,19 @@ from patchrl.tasks import (
     last_number,
     normalize,
     parse_quantity,
+    plain_mathematics,
 )
 from patchrl.types import Task, Verdict
 
 MATH_WORKER = Path(__file__).with_name("math_worker.py")
 Reasoning = Literal["equations", "none"]
-_SEVERAL = re.compile(r"\d\W*\s+or\s+\W*\d")
+_SEVERAL = re.compile(r"\d\W{0,6}\s{1,6}or\s{1,6}\W{0,6}\d")
 _NEGATION = re.compile(r"\b(?:not|never|isnt)\b")
+_UNSURE = re.compile(
+    r"\b(?:or|hardly|except|anything but|rather than|instead of|(?:cannot|cant|could never) (?:possibly )?be)$"
+)
+_SUBSCRIPT = re.compile(r"\d_\{?(\d+)")
+_FIRST = re.compile(r"[-−]?[$€£]?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?%?(?:\s?(?:k|thousand|million|billion|trillion)\b)?")
 _TIME = re.compile(r"\b\d{1,2}:\d{2}\b")
 START_SECONDS = 60.0  # importing sympy on a busy machine
 LOOK_SECONDS = 0.1
@@ -43,6 +51,11 @@ class Verifier:
     in a process of its own, which is killed when it passes the deadline (unscorable, never a pass)."""
 
     def __init__(self, *, timeout: float = 2.0, reasoning: Reasoning = "equations") -> None:
+        if reasoning not in get_args(Reasoning):
+            raise ValueError(
+                f"verify: reasoning is {reasoning!r}; use equations or none here, as a judge needs the backbone "
+                "that only a study's gate has."
+            )
         self.timeout, self.reasoning = timeout, reasoning
         self._process: subprocess.Popen[str] | None = None
 
@@ -74,10 +87,12 @@ class Verifier:
             return Verdict(None, "no reference answer")
         if len(candidate) > MAX_CANDIDATE:
             return Verdict(False, f"longer than {MAX_CANDIDATE:,} characters", None, reference)
-        extracted = extract_candidate(task, candidate)
+        negative = reference.lstrip().startswith(("-", "−"))
+        read = plain_mathematics(candidate, bullets=not negative) if task == "math" else candidate
+        extracted = extract_candidate(task, read)
         if extracted is None:
             return Verdict(False, "no answer found", None, reference)
-        same, why = self._same(task, reference.strip(), extracted, candidate)
+        same, why = self._same(task, reference.strip(), extracted, read)
         if not same:
             return Verdict(same, why, extracted, reference)
         if self.reasoning == "equations" and (wrong := failing_equation(candidate)):
@@ -91,14 +106,20 @@ class Verifier:
             letter = extract_candidate("choice", reference)
             return (extracted == (letter or reference.strip().upper()), wrong)
         if task == "exact":
-            return self._same_text(reference, extracted, candidate), wrong
+            return self._same_text(reference, extracted), wrong
         if denied(extracted):
             return False, f"says only what the answer is not: {extracted[:80]}"
         if _SEVERAL.search(extracted) and " or " not in reference:
             return False, f"names several answers: {extracted[:80]}"
         if _TIME.fullmatch(reference):  # a ratio to anyone else
             return reference.lstrip("0") in [t.lstrip("0") for t in _TIME.findall(extracted)[-1:]], wrong
-        expected, got = parse_quantity(reference), self._quantity(extracted, candidate)
+        bases = [set(_SUBSCRIPT.findall(side)) for side in (reference, extracted)]
+        if all(bases) and bases[0] != bases[1]:
+            return False, wrong
+        expected = parse_quantity(plain_mathematics(reference, bullets=False))
+        if why := hedge(candidate, extracted, plain=expected is not None):
+            return False, f"{why}: {extracted[:80]}"
+        got = self._quantity(extracted, candidate)
         if expected is not None and got is not None:
             return _same_quantity(expected, got), wrong
         verdict = self._ask_math(reference, extracted)
@@ -107,24 +128,32 @@ class Verifier:
         return verdict, wrong
 
     @staticmethod
-    def _same_text(reference: str, extracted: str, candidate: str) -> bool:
-        expected = normalize(reference)
-        if (number := parse_quantity(reference)) is not None:
-            got = parse_quantity(last_number(extracted) or "")
-            return got is not None and got.value == number.value
+    def _same_text(reference: str, extracted: str) -> bool:
+        expected, extracted = _without_stops(normalize(reference)), _without_stops(extracted)
         if _NEGATION.search(extracted) and not _NEGATION.search(expected):
             return False
+        if (number := parse_quantity(reference)) is not None:
+            got = parse_quantity(last_number(extracted) or "")
+            names = _words(expected) - UNITS.keys()  # "Room 12" is no other place with that number
+            return got is not None and got.value == number.value and (names <= (said := _words(extracted)) or not said)
         # A sentence may carry its answer at its end ("The opposite of hot is cold."); the tail of a longer
         # list is not that list.
-        return extracted == expected or bool(re.search(rf"[^,\s] {re.escape(expected)}$", extracted))
+        for ending in (extracted, re.sub(r"\s*\([^()]*\)$", "", extracted)):  # "Paris (France)"
+            if ending == expected:
+                return True
+            if re.search(rf"[^,\s] {re.escape(expected)}$", ending):
+                return not _UNSURE.search(ending.removesuffix(expected).rstrip())
+        # "Paris is the capital of France."
+        rest = extracted.removeprefix(f"{expected} is the ")
+        return rest != extracted and not re.search(r"[,;]|\b(?:wrong|incorrect|false|but)\b", rest)
 
     @staticmethod
     def _quantity(extracted: str, candidate: str) -> Quantity | None:
         if (whole := parse_quantity(extracted)) is not None:
             return whole
         # "145 dollars for 3 nights": words around several numbers; a formula goes to math-verify instead.
-        if last_boxed(candidate) is None and not re.search(r"[\\^=(){}\[\]]", extracted):
-            first = re.search(r"[-−]?[$€£]?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?%?", extracted)
+        if last_boxed(candidate) is None and not re.search(r"[\\^=(){}\[\]!]", extracted):
+            first = _FIRST.search(extracted)
             return parse_quantity(first[0]) if first else None
         return None
 
@@ -198,9 +227,20 @@ def _same_quantity(expected: Quantity, got: Quantity) -> bool:
     return False
 
 
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[^\W\d_]+", text))
+
+
+def _without_stops(text: str) -> str:
+    return re.sub(r"(?<!\d)\.|\.(?!\d)", "", text)  # "St. Louis", but not 3.5
+
+
 def verify_answer(
     task: Task, reference: str | None, candidate: str, *, reasoning: Reasoning = "none", timeout: float = 2.0
 ) -> Verdict:
-    """Judge one candidate against a reference; see `Verifier` for many."""
+    """Judge one candidate against a reference; see `Verifier` for many.
+
+    Raises ValueError for a task or a `reasoning` that is not known here.
+    """
     with Verifier(timeout=timeout, reasoning=reasoning) as verifier:
         return verifier.verify(task, reference, candidate)

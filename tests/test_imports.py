@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "patchrl"
 LAYERS = [
     {"errors", "types", "math_worker"},
     {"arms", "config", "instructions", "presets", "tasknames"},
-    {"tasks", "equations", "statistics", "comparisons", "plane", "templates", "forecast"},
+    {"tasks", "hedges", "equations", "statistics", "comparisons", "plane", "templates", "forecast"},
     {"mismatch"},
     {"advice"},
     {"nano", "verify", "data"},

@@ -192,6 +192,8 @@ HOSTILE = {
     "unclosed boxes": "\\boxed{" * 14_000, "nested boxes": "\\boxed{" * 6_000 + "7" + "}" * 6_000,
     "equals": "1=" * 49_000, "long number": "9" * 99_000, "long product": "99999*" * 16_000 + "1=1", "answers": "answer is " * 9_900,
     "marks": "<<" * 49_000, "operators": "1" + "+-*/" * 24_000, "stops": ". " * 49_000, "letters": "(B) " * 24_000,
+    "gap": "The answer is 27" + " " * 79_000 + "x", "denials": "not " * 24_000 + "12", "no letters": "A no " * 19_000,
+    "displays": "\\[" * 49_000, "brackets opened in words": "blue (" * 16_000, "alternatives": "12 or " * 16_000,
 }  # fmt: skip
 
 
