@@ -7,6 +7,7 @@ from fractions import Fraction
 
 _CALCULATOR = re.compile(r"<<([^<>]*)>>")
 _OPERAND = r"(?:\d+(?:,\d+)*(?:\.\d+)?|\.\d+)%?"
+_START = r"(?<![\d.,])"  # within a long number nothing is tried again
 _TOKEN = re.compile(rf"\s*({_OPERAND}|[-+*/^()=])")
 # A stretch of arithmetic with at least one equals sign, as people write it inside a sentence.
 # It starts where no sign or bracket stands before it, and gives nothing back: time stays linear in the text.
@@ -50,12 +51,12 @@ _MARKUP = [
 ]
 # `60 students - 40 students = 20 students`: one unit after every number says nothing about the arithmetic.
 _ONE_UNIT = re.compile(
-    rf"{_OPERAND} (?P<unit>[A-Za-z]{{1,30}}?)s?\b(?:\s?[-+]\s?{_OPERAND} (?P=unit)s?\b)++"
+    rf"{_START}{_OPERAND} (?P<unit>[A-Za-z]{{1,30}}?)s?\b(?:\s?[-+]\s?{_OPERAND} (?P=unit)s?\b)++"
     rf"(?:\s?=\s?{_OPERAND} (?P=unit)s?\b(?!\s*[-+*/]))?+"
 )
 # `300 seeds * 1/3 = 100 seeds`: nor does the unit of what is multiplied by plain numbers.
 _SCALED_UNIT = re.compile(
-    rf"{_OPERAND} (?P<unit>[A-Za-z]{{1,30}}?)s?\b(?:\s?[*/]\s?{_OPERAND})++\s?=\s?{_OPERAND} (?P=unit)s?\b(?!\s*[-+*/])"
+    rf"{_START}{_OPERAND} (?P<unit>[A-Za-z]{{1,30}}?)s?\b(?:\s?[*/]\s?{_OPERAND})++\s?=\s?{_OPERAND} (?P=unit)s?\b(?!\s*[-+*/])"
 )
 # What stands directly before a stretch and makes it part of a larger expression: an operator, also with
 # words after it ("25 + her original 98"; a minus there is most often a dash) or spelled out, a name (D1) or a
