@@ -95,7 +95,8 @@ def failing_equation(text: str) -> str | None:
     """The first written equality that does not hold, as written; None when all hold.
 
     Checks chains such as `45 + 28 = 73` and `n := 2 * 3 = 6`; sides that are no plain arithmetic are
-    skipped. A decimal result may be rounded to the digits written. Units between numbers end a side.
+    skipped, and so is a side that the prose around it makes part of something larger. A decimal result
+    may be rounded or cut off at the digits written. One unit after every number is left out; others end a side.
     """
     # A line break ends whatever was being written; a calculator mark is a line of its own.
     lines = _plain("\n".join([text, *_CALCULATOR.findall(text)])).splitlines()
