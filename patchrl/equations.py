@@ -4,36 +4,103 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from itertools import pairwise
 
-_CALCULATOR = re.compile(r"<<[^<>]*>>")
+_CALCULATOR = re.compile(r"<<([^<>]*)>>")
 _OPERAND = r"(?:\d+(?:,\d+)*(?:\.\d+)?|\.\d+)%?"
-_TOKEN = re.compile(rf"\s*({_OPERAND}|[-+*/()=])")
+_START = r"(?<![\d.,])"  # within a long number nothing is tried again
+_TOKEN = re.compile(rf"\s*({_OPERAND}|[-+*/^()=])")
 # A stretch of arithmetic with at least one equals sign, as people write it inside a sentence.
 # It starts where no sign or bracket stands before it, and gives nothing back: time stays linear in the text.
-_STRETCH = re.compile(rf"(?<![-(])(?:[-(]++\s*+)?{_OPERAND}(?:\s*[-+*/()=]++\s*+(?:[-(]++\s*+)?(?:{_OPERAND})?\)*+)*+")
+_STRETCH = re.compile(rf"(?<![-(])(?:[-(]++\s*+)?{_OPERAND}(?:\s*[-+*/^()=]++\s*+(?:[-(]++\s*+)?(?:{_OPERAND})?\)*+)*+")
 _CHARACTERS = str.maketrans(
-    {"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "$": "", "€": "", "£": "", "¢": "", "≈": "~"}
+    {
+        "×": "*",
+        "·": "*",
+        "÷": "/",
+        "−": "-",
+        "–": "-",
+        "$": "",
+        "€": "",
+        "£": "",
+        "¢": "",
+        "≈": "~",
+        "²": "^2",
+        "³": "^3",
+        "½": " 1/2",
+        "¼": " 1/4",
+        "¾": " 3/4",
+    }
 )
-# What stands directly before or after a stretch that makes it part of a larger expression: an operator,
-# also with words after it ("25 + her original 98"; a minus there is most often a dash), a name (D1) or a
-# variable (5x), a time (11:00), a root, a mixed number (1 1/2), "1 and 1/2".
+# LaTeX and Markdown around arithmetic, each with what it means there. Every pattern is linear: it stops at a brace.
+_MARKUP = [
+    (re.compile(r"\\(?:begin|end)\{[a-z*]*\}|\\\\"), "\n"),
+    (re.compile(r"\\[()\[\]]|\\(?:left|right)(?=[()])|\\[,;!]|\\q?quad\b|&(?==)"), " "),
+    (re.compile(r"\\(?:boxed|text|mathbf|mathrm)\{([^{}]*)\}"), r" \1 "),
+    (re.compile(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}"), r" ((\1)/(\2))"),
+    (re.compile(r"\\(?:times|cdot)(?![A-Za-z])"), "*"),
+    (re.compile(r"\\div(?![A-Za-z])"), "/"),
+    (re.compile(r"\^\{([^{}]*)\}"), r"^(\1)"),
+    (re.compile(r"\\(?=%)"), ""),
+    (re.compile(r"(?<=[\d)])( ?)\*\*\1(?=[\d(])"), "^"),
+    (re.compile(r"\*\*+"), ""),
+    (re.compile(r"==+"), "="),
+    (
+        re.compile(r"(?m)^[^\S\n]*(?:[*•]|(?:Step )?\(?(?:\d{1,3}|[A-Za-z])[.)])[^\S\n]+"),
+        "",
+    ),  # the number of a list's item
+]
+# `60 students - 40 students = 20 students`: one unit after every number says nothing about the arithmetic.
+_ONE_UNIT = re.compile(
+    rf"{_START}{_OPERAND} (?P<unit>[A-Za-z]{{1,30}}?)s?\b(?:\s?[-+]\s?{_OPERAND} (?P=unit)s?\b)++"
+    rf"(?:\s?=\s?{_OPERAND} (?P=unit)s?\b(?!\s*[-+*/]))?+"
+)
+# `300 seeds * 1/3 = 100 seeds`: nor does the unit of what is multiplied by plain numbers.
+_SCALED_UNIT = re.compile(
+    rf"{_START}{_OPERAND} (?P<unit>[A-Za-z]{{1,30}}?)s?\b(?:\s?[*/]\s?{_OPERAND})++\s?=\s?{_OPERAND} (?P=unit)s?\b(?!\s*[-+*/])"
+)
+# What stands directly before a stretch and makes it part of a larger expression: an operator, also with
+# words after it ("25 + her original 98"; a minus there is most often a dash) or spelled out, a name (D1) or a
+# variable (5x), a time (11:00), a ratio, a root, a mixed number (1 1/2), a part of something.
+_AMOUNTS = ("total", "sum", "cost", "price", "profit", "amount", "distance", "speed", "weight", "height", "length",
+    "area", "age", "capacity", "count", "salary")  # fmt: skip
 _BEGINS_EARLIER = re.compile(
-    r"(?:[-+*/^√:.,)\]}]|\d\s|\b(?:and|of|at|an?)|[’'`]s|\d\s*[+*/]\s*(?:[A-Za-z’'`]+\s+){1,4})\s*$|[A-Za-z%&]$"
+    r"(?:[-+*/^√%]|\d\s|\d\s+:|[-+*/]\s*\d+[.,]|(?<![A-Za-z]{3})[)\]}]|\\[A-Za-z]+"
+    + "|"
+    + "".join(rf"(?<!\b{name} )" for name in _AMOUNTS)
+    + r"\bof|\b(?:plus|minus|times|by|over|than|twice|double|triple|half|mod|log|root)"
+    r"|\d\s*[+*/]\s*(?:[A-Za-z’'`]+\s+){1,4})\s*$|[A-Za-z&)\]}_]$|(?<![A-Za-z])[.,:]$|(?:^|\s)[.,]\s*$",
+    re.IGNORECASE,
 )
-_GOES_ON = re.compile(r"\s*[-+*/^(\[√]|[A-Za-z_:\\]|\s*\d|\s+and\s+\(?\d")
+# Words that join a stretch to a number before it in the same clause ("2 at 5", "1 and 1/2").
+_JOINS = re.compile(r"(?:\b(?:and|at|an?)|(?<!that)(?<!\bit)[’'`]s)\s*$")
+_UNFINISHED = re.compile(r"\d\s*[+*/]|[+*/]\s*\(?\d")
+_THOUSANDS = re.compile(r"\d,\s+$")
+_CLAUSE = re.compile(r"[.;:!?,]\s")
+# After a stretch: an operator, a variable or a name but no unit, a number, a remainder.
+_GOES_ON = re.compile(
+    r"\s*[-+*/^(\[√]|(?!(?:[ckm]m|[km]?g|m[lb]|[kmg]b|mph|lbs?|oz|ft|hrs?|mins?)\b)[A-Za-z_:\\]|\s*\d"
+    r"|\s+and\s+\(?\d+/\d|\s+(?:[Rr]|remainder|mod)\b"
+)
+_REMARK_CHANGES = re.compile(r"\s*(?:mod|base|in|rem|round|approx|about|almost|with|or|plus)|\s*~")
+_OF = re.compile(r"\s*of\b")
 _TIGHT_FRACTION = re.compile(r"(/\s*)(\d+/\d+)(?![\d/.,])")
+# "7 (3 + 4)" is a number with a remark as often as a product.
+_SPACED_BRACKET = re.compile(r"[\d)%]\s+\(")
+_BEFORE = 80
 MAX_TERMS = 200
+MAX_POWER_BITS = 4096
 
 
 def failing_equation(text: str) -> str | None:
     """The first written equality that does not hold, as written; None when all hold.
 
     Checks chains such as `45 + 28 = 73` and `n := 2 * 3 = 6`; sides that are no plain arithmetic are
-    skipped. A decimal result may be rounded to the digits written. Units between numbers end a side.
+    skipped, and so is a side that the prose around it makes part of something larger. A decimal result
+    may be rounded or cut off at the digits written. One unit after every number is left out; others end a side.
     """
-    # A line break ends whatever was being written.
-    return next((wrong for line in _plain(text).splitlines() if (wrong := _failing_in_line(line))), None)
+    # A line break ends whatever was being written; a calculator mark is a line of its own.
+    lines = _plain("\n".join([text, *_CALCULATOR.findall(text)])).splitlines()
+    return next((wrong for line in lines if (wrong := _failing_in_line(line))), None)
 
 
 def _failing_in_line(text: str) -> str | None:
@@ -42,24 +109,74 @@ def _failing_in_line(text: str) -> str | None:
         if "=" not in written:
             continue
         sides = written.split("=")
-        values = [_readings(side) for side in sides]
-        start = found.end() - len(found[0].lstrip())
-        before = text[max(0, start - 40) : start]
-        if _BEGINS_EARLIER.search(before) or (written[0] == "-" and before[-2:].strip()):
-            values[0] = []
-        if _GOES_ON.match(text, found.end()):
-            values[-1] = []
-        for (left, lefts), (right, rights) in pairwise(zip(sides, values, strict=True)):
-            if lefts and rights and not any(_equal(a, left, b, right) for a in lefts for b in rights):
+        lefts, rights = [_opened(side) for side in sides], [_closed(side) for side in sides]
+        if lefts[0] == sides[0] and _is_joined(text[max(0, found.start() - _BEFORE) : found.start()], written):
+            lefts[0] = ""
+        goes_on = _REMARK_CHANGES if written.endswith("(") else _GOES_ON
+        if (rights[-1] == sides[-1] or written.endswith("(")) and goes_on.match(text, found.end()):
+            rights[-1] = ""
+        if "%" in sides[-1] and _OF.match(text, found.end()):
+            # "48 = 100% + 20% = 120% of the number": a percentage of something else is no plain number.
+            lefts, rights = (["" if "%" in side else side for side in kept] for kept in (lefts, rights))
+        for left, right in zip(lefts, rights[1:], strict=False):
+            values = _readings(left), _readings(right)
+            if all(values) and not any(_equal(a, left, b, right) for a in values[0] for b in values[1]):
                 return f"{left.strip()} = {right.strip()}"
     return None
 
 
+def _is_joined(before: str, written: str) -> bool:
+    """Whether what stands before a stretch makes its first side a part of something larger."""
+    if _BEGINS_EARLIER.search(before) or (written[0] == "-" and before.strip()):
+        return True
+    if _THOUSANDS.search(before) and re.match(r"\d{3}(?!\d)", written):
+        return True
+    clause = _CLAUSE.split(before)[-1]
+    if "=" in clause:
+        return False
+    return bool(_UNFINISHED.search(clause) or (_JOINS.search(clause) and any(c.isdigit() for c in clause)))
+
+
+def _opened(side: str) -> str:
+    """A left side from its last bracket that is not closed in it, as in `5 (3 + 4 = 7)`.
+
+    Empty when a bracket closes that was not opened, or when an operator stands before the open one.
+    """
+    opened = list[int]()
+    for position, character in enumerate(side):
+        if character == "(":
+            opened.append(position + 1)
+        elif character == ")":
+            if not opened:
+                return ""
+            opened.pop()
+    if not opened:
+        return side
+    return "" if side[: opened[-1] - 1].rstrip(" (").endswith(tuple("+-*/^")) else side[opened[-1] :]
+
+
+def _closed(side: str) -> str:
+    """A right side up to its first bracket without a partner."""
+    opened = list[int]()
+    for position, character in enumerate(side):
+        if character == "(":
+            opened.append(position)
+        elif character == ")":
+            if not opened:
+                return side[:position]
+            opened.pop()
+    if not opened:
+        return side
+    return side[: opened[0]] if side[: opened[0]].endswith(" ") else ""
+
+
 def _readings(side: str) -> list[Fraction]:
-    """What a side can mean: its value, and with `25 / 1/3` read as a division by a fraction."""
+    """What a side can mean: its value, with `25 / 1/3` read as a division by a fraction, and without a dash."""
     written = [side]
     if (divided := _TIGHT_FRACTION.sub(r"\1(\2)", side)) != side:
         written.append(divided)
+    if side.startswith("- "):
+        written.append(side[2:])  # a dash in front of a list's item
     return [value for text in written if (value := _value(text)) is not None]
 
 
@@ -71,12 +188,22 @@ def written_equations(text: str) -> int:
 def _plain(text: str) -> str:
     """The text with calculator marks gone and every way to write an operator made one."""
     text = _CALCULATOR.sub("", text).translate(_CHARACTERS)
-    return re.sub(r"(?<![A-Za-z])[xX][^\S\n]*(?=[\d(.])", "* ", text)
+    for pattern, meaning in _MARKUP:
+        text = pattern.sub(meaning, text)
+    text = re.sub(r"(?<![A-Za-z])[xX][^\S\n]*(?=[\d(.])", "* ", text)
+    return _SCALED_UNIT.sub(_without_unit, _ONE_UNIT.sub(_without_unit, text))
+
+
+def _without_unit(found: re.Match[str]) -> str:
+    # Without the unit after the equals sign too, the result may be in another one ("50 cents + 50 cents = 1").
+    return re.sub(r" [A-Za-z]+", "", found[0]) if "=" in found[0] else found[0]
 
 
 def _value(side: str) -> Fraction | None:
     """The exact value of a side, None when it is no complete arithmetic expression."""
     tokens, position, side = [], 0, side.strip().rstrip(",")
+    if _SPACED_BRACKET.search(side):
+        return None
     while position < len(side):
         found = _TOKEN.match(side, position)
         if not found:
@@ -102,24 +229,41 @@ def _sum(tokens: list[str]) -> tuple[Fraction, list[str]]:
 
 
 def _product(tokens: list[str]) -> tuple[Fraction, list[str]]:
-    value, tokens = _atom(tokens)
-    while tokens and tokens[0] in "*/":
+    value, tokens = _power(tokens)
+    divided = False
+    while tokens and tokens[0] in "*/(":
         operator = tokens[0]
-        factor, tokens = _atom(tokens[1:])
-        value = value * factor if operator == "*" else value / factor
+        if operator == "(" and divided:
+            raise ValueError("8/2(4) reads two ways")
+        divided |= operator == "/"
+        factor, tokens = _power(tokens if operator == "(" else tokens[1:])
+        value = value / factor if operator == "/" else value * factor
     return value, tokens
+
+
+def _power(tokens: list[str]) -> tuple[Fraction, list[str]]:
+    if tokens[0] in "+-":
+        value, rest = _power(tokens[1:])
+        return (-value if tokens[0] == "-" else value), rest
+    base, rest = _atom(tokens)
+    if not rest or rest[0] != "^":
+        return base, rest
+    exponent, rest = _power(rest[1:])
+    bits = max(base.numerator.bit_length(), base.denominator.bit_length()) * abs(exponent)
+    if exponent.denominator != 1 or bits > MAX_POWER_BITS:
+        raise ValueError("no exact power of this size")
+    return base ** int(exponent), rest
 
 
 def _atom(tokens: list[str]) -> tuple[Fraction, list[str]]:
     head, rest = tokens[0], tokens[1:]
-    if head in "+-":
-        value, rest = _atom(rest)
-        return (-value if head == "-" else value), rest
     if head == "(":
         value, rest = _sum(rest)
         if rest[0] != ")":
             raise ValueError("unbalanced")
         return value, rest[1:]
+    if len(head) > 1 and head[0] == "0" and head[1].isdigit():
+        raise ValueError("a time or a code")
     percent = head.endswith("%")
     return Fraction(head.rstrip("%").replace(",", "")) / (100 if percent else 1), rest
 
@@ -128,9 +272,14 @@ def _equal(left: Fraction, left_text: str, right: Fraction, right_text: str) -> 
     if left == right or left * 100 == right or left == right * 100:
         # 25 / 100 = 25 and 0.2 * 100 = 20%: percent signs come and go in everyday arithmetic.
         return left == right or "%" in left_text + right_text
-    digits = [
-        len(t.split(".")[1].strip(" )%"))
-        for t in (left_text, right_text)
-        if re.fullmatch(r"\s*[-+]?[\d,]*\.\d+\s*%?\s*", t)
-    ]
-    return bool(digits) and abs(left - right) <= Fraction(1, 10 ** min(digits))
+    return any(_is_rounded(a, b, t) for a, b, t in ((left, right, right_text), (right, left, left_text)))
+
+
+def _is_rounded(exact: Fraction, written: Fraction, text: str) -> bool:
+    """Whether a decimal number is the exact value rounded, or cut off, at the digits written."""
+    found = re.fullmatch(r"\s*[-+]?[\d,]*\.(\d+)\s*(%?)\s*", text)
+    if not found:
+        return False
+    unit = Fraction(1, 10 ** (len(found[1]) + 2 * bool(found[2])))
+    off = abs(exact - written)
+    return off <= unit / 2 or (off < unit and abs(written) < abs(exact))

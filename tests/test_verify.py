@@ -164,6 +164,35 @@ def test_written_equations_are_checked(text, holds):
     assert (failing_equation(text) is None) is holds, failing_equation(text)
 
 
+WRONG_AS_WRITTEN = (
+    "Step 1: 2 + 2 = 5.", "Then, 2 + 2 = 5.", "He has cats. 2 + 2 = 5.", "1. 2 + 2 = 5", "1) 2 + 2 = 5", "* 2 + 2 = 5",
+    "Step 1) 2 + 2 = 5", "total of 2 + 2 = 5", "(1+1=3)", "2 + 2 = 5 (see above)", r"\(2+2=5\)", r"\[2+2=5\]", "2+2&=5",
+    r"\begin{align}2+2&=5\\ 3&=3\end{align}", r"2 + 2 = \boxed{5}", "2 + 2 = **5**", "**Step 1:** 2 + 2 = 5", "2+2 == 5",
+    "3^2 = 8", "2**3 = 9", "2(3+4)=15", r"\frac{1}{2}+\frac{1}{2}=3", "<<5+3=9>>9", "60 students - 40 students = 27 students",
+    "300 seeds * 1/3 = 102 seeds", "10/3 = 3.4", "45 + 28 = 74 and 74 - 3 = 71", "45 + 28 = 73 and 73 - 3 = 71",
+    "Room 2. 3 + 4 = 8", "so that's 7*2 = 15 days", "- 2 + 2 = 5",
+)  # fmt: skip
+NOTHING_WRONG = (
+    "3 of 4 + 5 = 9", "3 of 4 + 5 = 8", "a total of $4 + 5 = 9", "x + 2 = 5", "Room 2. 3 + 4 = 7", "10/3 = 3.33", "2/3 = 0.66",
+    "2/3 = 0.67", "- 2 + 2 = 4", "- 2 + 2 = 0", "2(3+4)=14", "8/2(4) = 16", "8/2(4) = 1", "3^2 = 9", r"3\frac{1}{2} + 1 = 4.5",
+    "60 students - 40 students = 20 students", "60 students - 40 students = 20 students * 2 = 40", "1 apple + 2 apples = 3 apples",
+    "50 cents + 50 cents = 1 dollar", "2 hours + 30 minutes = 150 minutes", "1 and 1/2 + 1 = 2.5", "11:00 + 2 = 13:00",
+    "half of 20 + 5 = 15", "square root of 16 + 2 = 6", r"\sqrt{16} + 2 = 6", "2 books at 5 + 3 books at 4 * 2 = 34",
+    "6 plus 3 * 2 = 12", "9 + 10 = 7 (mod 12)", "1.5 + 2. 5 = 4", "$14, 400 / 80 = 180", "0900-0130 = 0730 hours",
+    "he needs $100+($100*(10/100) = $110", "48 = 100% + 20% = 120% of it", "10/4 = 2 remainder 2", "7/2 = 3½", "5/9 (212 - 32) = 100",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", WRONG_AS_WRITTEN)
+def test_a_wrong_equation_is_found_in_everyday_dress(text):
+    assert failing_equation(text) is not None
+
+
+@pytest.mark.parametrize("text", NOTHING_WRONG)
+def test_what_is_right_or_cut_off_by_prose_is_not_called_wrong(text):
+    assert failing_equation(text) is None
+
+
 def test_an_input_that_hangs_the_parser_is_unscorable_and_the_next_one_is_judged():
     tower = r"\boxed{" + "9^{" * 12 + "9" + "}" * 12 + "!!!}"
     with Verifier(timeout=1.0, reasoning="none") as verifier:
@@ -191,6 +220,7 @@ HOSTILE = {
     "brackets": "(" * 99_000, "minus signs": "-" * 99_000, "bracket and space": "( " * 49_000, "spaces": "1" + " " * 99_000,
     "unclosed boxes": "\\boxed{" * 14_000, "nested boxes": "\\boxed{" * 6_000 + "7" + "}" * 6_000,
     "equals": "1=" * 49_000, "long number": "9" * 99_000, "long product": "99999*" * 16_000 + "1=1", "answers": "answer is " * 9_900,
+    "units": "1 a+" * 24_000, "open brackets": "(1=" * 33_000, "fractions": "\\frac{1}{" * 11_000,
     "marks": "<<" * 49_000, "operators": "1" + "+-*/" * 24_000, "stops": ". " * 49_000, "letters": "(B) " * 24_000,
     "gap": "The answer is 27" + " " * 79_000 + "x", "denials": "not " * 24_000 + "12", "no letters": "A no " * 19_000,
     "displays": "\\[" * 49_000, "brackets opened in words": "blue (" * 16_000, "alternatives": "12 or " * 16_000,
@@ -228,13 +258,13 @@ GSM8K_WRONG = {
         502: "3/1 = 1", 716: "100 * 0.75 = 0.75", 874: "1 / 2 = 50", 2249: "4 = 6*15", 2429: "2.50 - 2.24 = 26",
         3002: "8*3 = 240", 3234: "10 = 62,300/10", 3334: "4200+3000 = 8600", 3409: "10 * .5 = 10",
         3859: "5 * 3 = 15,000", 4504: "13 / 6 = 2", 4593: "14 / 1 / 4 = 14 * 4", 4691: "2*8 = 24",
-        4973: "200*.55 = 100", 5152: "10 = 2", 5195: "5 * 1/2 = 10", 5385: "45 * 0,2 = 9", 5396: "1 * 2 = 20",
-        5781: "7+9+1+2 = 19.50", 6160: "8000 = 4000", 6256: "10 * 1,248 = 11,480", 6590: "1-2 = 96 - 70",
-        6633: ".30 = 168.00", 6700: "2 / 12 = .125", 6713: "3 * (8/16) = 6", 6812: "50-8 = 44",
+        4973: "200*.55 = 100", 5152: "10 = 2", 5195: "5 * 1/2 = 10", 5350: "13 + 4 + 16 = 45", 5385: "45 * 0,2 = 9", 5396: "1 * 2 = 20",
+        5781: "7+9+1+2 = 19.50", 6157: "70 + 40 = 100", 6160: "8000 = 4000", 6256: "10 * 1,248 = 11,480", 6590: "1-2 = 96 - 70",
+        6700: "2 / 12 = .125", 6713: "3 * (8/16) = 6", 6760: "4+4+6 = 18", 6812: "50-8 = 44",
         6842: "500/ 2/5 = 200", 7178: "1152/ 1,536 = .5", 7270: "13,2000 / 60 = 220", 7444: "14*20 = 140",
     },
     "gsm8k_test.jsonl": {
-        410: "3/2 = 1.50+3.00", 501: "364 / 4 = 273", 1024: "32 - 20 = 300",
+        501: "364 / 4 = 273", 1024: "32 - 20 = 300",
     },
 }  # fmt: skip
 
@@ -247,6 +277,23 @@ def test_gsm8k_experts_pass_the_equations_but_for_the_rows_named(shared_data, ve
         if not verdict.passed:
             refused[number] = verdict.reason.removeprefix("equation does not hold: ")
     assert refused == GSM8K_WRONG[name]
+
+
+NUMERIC_EQUATION = re.compile(
+    r"(?<![\w.,$/%])\$?\d[\d.,]*(?:\s*[-+*/x]\s*\$?\d[\d.,]*)+\s*=\s*\$?(\d+)(?![\d.,/%]*\d|\s*[-+*/%])"
+)
+
+
+def test_an_altered_result_in_a_gsm8k_solution_is_found(shared_data):
+    rng, altered = random.Random(0), []
+    for row in gsm8k(shared_data, "gsm8k_test.jsonl"):
+        steps = re.sub(r"<<[^<>]*>>", "", row["answer"]).rsplit("####", 1)[0]
+        if len(altered) < 200 and (written := list(NUMERIC_EQUATION.finditer(steps))):
+            start, end = rng.choice(written).span(1)
+            altered.append(f"{steps[:start]}{int(steps[start:end]) + rng.choice((1, 2, 3, 10))}{steps[end:]}")
+    missed = [text for text in altered if failing_equation(text) is None]
+    assert len(altered) == 200
+    assert len(missed) <= 10, missed
 
 
 @pytest.mark.parametrize("name", ["gsm8k_train.jsonl", "gsm8k_test.jsonl"])
