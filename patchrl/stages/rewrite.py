@@ -68,13 +68,13 @@ def rewrite_dataset(
     rewrites, tokens = SOURCES[source](
         config, gate, examples, seed, lambda done: recorder.progress(done, len(examples))
     )
-    write_rows(out, [row_of(r) for r in rewrites])
     if surprisal_out is not None:
         rows: list[dict[str, Any]] = []
         for start in range(0, len(rewrites), SURPRISAL_ROWS):
             rows += surprisal_rows(backbone, rewrites[start : start + SURPRISAL_ROWS])
             recorder.progress(len(rows), len(rewrites), "reading token by token")
         write_rows(surprisal_out, rows)
+    write_rows(out, [row_of(r) for r in rewrites])  # last: who sees a row finds its tokens
     if embeddings_out is not None:
         first = rewrites[:EMBEDDED]
         texts = [r.text for r in first]

@@ -8,7 +8,7 @@ from patchrl import api
 from patchrl.errors import RunError
 from patchrl.nano import RECORDED, record
 from patchrl.statistics import correct_by_task
-from patchrl.verify import verify_answer
+from patchrl.verify import Verifier
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +47,25 @@ def test_its_result_follows_from_its_predictions_and_samples(run):
         assert result["arms"][arm]["data"]["accepted"] == pytest.approx(accepted)
 
 
-def test_its_verdicts_are_those_of_the_gate_today(run):
-    for row in run.samples("rl", 0)[:50] + run.samples("prompted", 0)[:50]:
-        verdict = verify_answer("math", row["reference"], row["rewrite"], reasoning="equations")
-        assert verdict.passed == row["passed"], row["rewrite"]
+# Rewrites with a wrong equation ("96 - 17 = 37 and 37 + 2 = 39") that the gate accepted when the run was recorded and
+# has learned to read since. A new recording has none.
+READ_SINCE = {
+    "rl": {"nano-00445"},
+    "prompted": {"nano-00040", "nano-00172", "nano-00263", "nano-00347"},
+    "best-of-k": {"nano-00163", "nano-00333"},
+}
+
+
+@pytest.mark.parametrize("arm", READ_SINCE)
+def test_its_verdicts_are_those_of_the_gate_today(run, arm):
+    rows = run.samples(arm, 0)
+    with Verifier(reasoning="equations") as verifier:
+        verdicts = verifier.verify_many([("math", row["reference"], row["rewrite"]) for row in rows])
+    changed = {
+        row["id"]: verdict for row, verdict in zip(rows, verdicts, strict=True) if verdict.passed != row["passed"]
+    }
+    assert changed.keys() == READ_SINCE[arm]
+    assert all("equation does not hold" in verdict.reason for verdict in changed.values())
 
 
 def test_nobody_has_it_among_their_own_runs_and_nobody_can_resume_it(run, runs_dir):
