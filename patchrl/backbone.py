@@ -105,11 +105,11 @@ def _reads_ahead(core: Any) -> bool:
 
 def _check_weights(model: Any, tokenizer: Any, name: str) -> None:
     """Raise BackboneError for weights that cannot answer: not finite, or without a row for every token."""
-    rows = model.get_input_embeddings().weight.shape[0]
-    if len(tokenizer) > rows:
+    rows, words = model.get_input_embeddings().weight.shape[0], tokenizer.vocab_size  # added tokens may stay unused
+    if words > rows:
         raise BackboneError(
-            f"backbone.model: the tokenizer of {name!r} has {len(tokenizer):,} tokens, its weights know {rows:,}; they are "
-            "not of one model."
+            f"backbone.model: the tokenizer of {name!r} has {words:,} tokens, its weights know {rows:,}; they are not of "
+            "one model."
         )
     for parameter, values in model.named_parameters():
         if not values.isfinite().all():
