@@ -9,7 +9,6 @@ import contextlib
 import functools
 import json
 import os
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from unittest import mock
 
 import tiny
 import torch
+from answering import Recorder, roll_out_of
 from trl import GRPOConfig, GRPOTrainer
 
 from patchrl.backbone import Backbone
@@ -41,31 +41,7 @@ def rewrites(n: int) -> list[str]:
     return [text.format(n=n, a=-1 if n == ALL_FAIL else n + 1) for text in TEXTS]
 
 
-def roll_out(prompts: list[Any], trainer: GRPOTrainer) -> dict[str, list[Any]]:
-    """TRL's `rollout_func`: member k of each group is its k-th fixed rewrite."""
-    words, prompt_ids, completion_ids = trainer.processing_class, [], []
-    for i, prompt in enumerate(prompts):
-        text = words.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
-        n = int(re.search(r"What is (\d+) \+ 1", text)[1])
-        prompt_ids.append(words(text, add_special_tokens=False)["input_ids"])
-        answer = words(rewrites(n)[i % K], add_special_tokens=False)["input_ids"]
-        completion_ids.append([*answer, words.eos_token_id])
-    return {"prompt_ids": prompt_ids, "completion_ids": completion_ids, "logprobs": None}
-
-
-class Recorder:
-    """Keeps events."""
-
-    def __init__(self) -> None:
-        self.events: list[dict[str, Any]] = []
-
-    def event(self, kind: str, **fields: Any) -> None:
-        self.events.append({"kind": kind, **fields})
-
-    def progress(self, done: int, total: int, note: str = "") -> None: ...
-
-    def stop_requested(self) -> bool:
-        return False
+roll_out = roll_out_of(rewrites)
 
 
 class Watched(GatedReward):

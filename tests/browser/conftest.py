@@ -29,16 +29,30 @@ def browser():
 
 
 @pytest.fixture
-def page(browser, server):
-    """A page of its own visitor; `problems` collects errors and requests that leave this machine."""
-    made = browser.new_page(viewport={"width": 1280, "height": 900})
-    made.problems = []
-    made.on("console", lambda m: made.problems.append(m.text) if m.type == "error" else None)
-    made.on("pageerror", lambda e: made.problems.append(str(e)))
-    made.on("request", lambda r: made.problems.append(f"outside: {r.url}") if outside(r.url) else None)
-    made.set_default_timeout(120_000)
+def open_page(browser):
+    """Opens pages whose `problems` collect errors and the requests that `outside` names; closes them after."""
+    opened = []
+
+    def made(outside):
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        opened.append(page)
+        page.problems = []
+        page.on("console", lambda m: page.problems.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda e: page.problems.append(str(e)))
+        page.on("request", lambda r: page.problems.append(f"outside: {r.url}") if outside(r.url) else None)
+        return page
+
     yield made
-    made.close()
+    for page in opened:
+        page.close()
+
+
+@pytest.fixture
+def page(open_page, server):
+    """A page of its own visitor, with everything that leaves this machine among its problems."""
+    made = open_page(outside)
+    made.set_default_timeout(120_000)
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -20,16 +20,8 @@ def report(tmp_path_factory):
 
 
 @pytest.fixture
-def opened(browser, report):
-    made = browser.new_page(viewport={"width": 1280, "height": 900})
-    made.problems = []
-    made.on("console", lambda m: made.problems.append(m.text) if m.type == "error" else None)
-    made.on("pageerror", lambda e: made.problems.append(str(e)))
-    made.on(
-        "request", lambda r: made.problems.append(r.url) if not r.url.startswith(("file:", "data:", "blob:")) else None
-    )
-    yield made
-    made.close()
+def opened(open_page):
+    return open_page(lambda url: not url.startswith(("file:", "data:", "blob:")))
 
 
 def go(page, report):
