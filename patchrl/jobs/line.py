@@ -21,7 +21,9 @@ def ahead(folder: RunFolder) -> list[str]:
         other = RunFolder(path)
         if other.id == folder.id or not other.status.is_file():
             continue
-        status = other.read_json(other.status) or {}
+        status = other.read_json(other.status)
+        if not isinstance(status, dict):  # damaged: it is going nowhere
+            continue
         place = _place(other, status)
         if status.get("state") in LIVE and place < own and resolve_status(other)["state"] in LIVE:
             found.append(place)

@@ -61,3 +61,10 @@ def test_only_live_runs_that_were_asked_for_earlier_are_ahead(runs_dir):
     dead.folder.write_json(dead.folder.status, dead.recorder.status | {"pid": 2**22 + 1, "asked": 1.0})
     assert ahead(own.folder) == [first.id]
     assert ahead(later.folder) == [first.id, own.id]
+
+
+@pytest.mark.parametrize("damage", ["[1]", '{"state": "runn'])
+def test_a_neighbour_whose_status_is_damaged_holds_nobody_up(runs_dir, damage):
+    broken, own = GrowingRun(runs_dir, "broken"), GrowingRun(runs_dir, "own")
+    broken.folder.status.write_text(damage)
+    assert ahead(own.folder) == []
