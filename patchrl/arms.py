@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 MAX_NAME = 60
 NUMBER = re.compile(r"\d{1,6}(\.\d{1,6})?")
@@ -47,7 +48,10 @@ SOURCES = {
     "expert": Source("the expert's solutions: plain SFT"),
     "prompted": Source("one prompted rewrite, verified, else the expert's text (compare SDFT, arXiv 2402.13669)"),
     "best-of-k": Source("of K prompted rewrites the passing one with the lowest ℓ"),
-    "rl": Source("the rewriter's rewrite (PatchRL, arXiv 2602.11220)", rewriter="rl"),
+    "rl": Source("the rewriter's rewrite (arXiv 2602.11220, as the study's settings train it)", rewriter="rl"),
+    "rl-paper": Source(
+        "a rewriter trained as published: no warm start, ℓ a mean per token, the paper's scales", rewriter="rl-paper"
+    ),
     "rl-no-alignment": Source("a rewriter trained with λ alignment 0", rewriter="rl-no-alignment"),
     "rl-no-diversity": Source("a rewriter trained with λ diversity 0", rewriter="rl-no-diversity"),
     "rl-drop": Source("the rewriter's rewrites, failed ones dropped instead of replaced", rewriter="rl", after="rl"),
@@ -81,11 +85,15 @@ TUNINGS = {
     "wise-ft": Part("weights (1 − α)·backbone + α·tuned (arXiv 2109.01903)", "α", 0.5, high=1.0),
     "lora": Part("a LoRA adapter on all linear layers, merged afterwards (arXiv 2106.09685)", "rank", 16, whole=True),
 }  # fmt: skip
-# What each trained rewriter changes in the `reward` section.
-REWRITERS: dict[str, dict[str, float]] = {
+# What each trained rewriter changes in the study's settings, by section.
+REWRITERS: dict[str, dict[str, dict[str, Any]]] = {
     "rl": {},
-    "rl-no-alignment": {"lambda_dist": 0.0},
-    "rl-no-diversity": {"lambda_div": 0.0},
+    "rl-paper": {
+        "rewriter": {"warm_start_steps": 0},
+        "reward": {"alignment": "mean", "alignment_scale": "group", "diversity_scale": "paper"},
+    },
+    "rl-no-alignment": {"reward": {"lambda_dist": 0.0}},
+    "rl-no-diversity": {"reward": {"lambda_div": 0.0}},
 }
 DEFAULT = ("expert", "prompted", "best-of-k", "rl")
 OFFERED = (*SOURCES, *(loss for loss in LOSSES if loss != "nll"), *ON_POLICY, *TUNINGS)

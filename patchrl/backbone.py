@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, StoppingCriteria, StoppingCriteriaList
 
 import patchrl.nano
+from patchrl.cache import roomy_cache
 from patchrl.config import BackboneSection
 from patchrl.errors import BackboneError
 from patchrl.types import Generation, TokenSurprisal
@@ -25,9 +26,13 @@ HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
 TOKENS_PER_BATCH = 32_768  # padded tokens in one generation batch
 ROWS_PER_BATCH = 256
 ROWS_ON_GPU = 32  # in one scoring forward
-WIDTH_ON_CPU = 5120  # rows × hidden size there: enough for full speed, and little memory beside the weights
+# Rows × hidden size there. In float32 four rows already keep a CPU busy, and take little memory beside the weights;
+# bfloat16's faster products want more.
+WIDTH_ON_CPU, WIDTH_IN_BF16 = 768, 5120
+LEAST_ROWS = 4
 # 64 MB of float32: glibc maps blocks over 32 MiB and gives them back; just below, its heap kept every chunk (9 GB).
 LOGITS_PER_CHUNK = 16_000_000
+END = -1  # stands for the end of the turn among token ids
 
 
 T = TypeVar("T")
@@ -37,11 +42,14 @@ Row = tuple[tuple[int, ...], tuple[int, ...]]  # token ids of a prompt and of a 
 
 @dataclass(frozen=True)
 class Score:
-    """ℓ of one completion in nats per token (NaN when it has no tokens), its embedding of shape (D,),
-    and its surprisal per token when asked for."""
+    """ℓ of one completion in nats per token (NaN when it has no tokens), its embedding of shape (D,), the surprisal
+    of each of its T tokens and of the end of the turn after them in nats, shape (T + 1,), the entropy of the
+    distribution each was drawn from, of the same shape (empty unless asked for), and its tokens when asked for."""
 
     nll: float
     embedding: np.ndarray
+    surprisal: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    entropy: np.ndarray = field(default_factory=lambda: np.zeros(0))
     tokens: tuple[TokenSurprisal, ...] = ()
 
 
@@ -210,11 +218,12 @@ class Backbone:
     # --- adapter ------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def frozen(self) -> Iterator[Any]:
-        """The model as the frozen backbone: adapter off, eval mode, no gradient; all restored after."""
+    def frozen(self, adapted: bool = False) -> Iterator[Any]:
+        """The model as the frozen backbone: adapter off unless `adapted`, eval mode, no gradient; all restored after."""
         training = self.model.training
         self.model.eval()
-        off = self.model.disable_adapter() if hasattr(self.model, "disable_adapter") else contextlib.nullcontext()
+        carries = hasattr(self.model, "disable_adapter") and not adapted
+        off = self.model.disable_adapter() if carries else contextlib.nullcontext()
         try:
             with off, torch.no_grad():
                 yield self.model
@@ -227,7 +236,15 @@ class Backbone:
         """Answers to each user turn; options as in `complete`."""
         return self.complete([self.prompt_ids(user) for user in users], **options)
 
-    def complete(
+    def complete(self, prompts: Sequence[list[int]], **options: Any) -> list[list[Generation]]:
+        """Completions of each prompt's ids; options as in `sample`."""
+        return [[self._read(ids) for ids in group] for group in self.sample(prompts, **options)]
+
+    def _read(self, ids: list[int]) -> Generation:
+        kept = self.completion_ids(ids)
+        return Generation(self.decode(kept), tuple(kept), clipped=len(kept) == len(ids))
+
+    def sample(
         self,
         prompts: Sequence[list[int]],
         *,
@@ -237,14 +254,14 @@ class Backbone:
         seed: int = 0,
         on_progress: Callable[[int], None] | None = None,
         watch: Watch | None = None,
-    ) -> list[list[Generation]]:
-        """`samples` completions of each prompt's ids (greedy at temperature 0), with whatever adapter is on.
+    ) -> list[list[list[int]]]:
+        """Ids of `samples` completions of each prompt's ids (greedy at temperature 0), with whatever adapter is on.
 
-        Rows are batched by length; `on_progress` gets the number of prompts done; `watch` sees every
-        batch grow and can end it.
+        A completion ends with the token that ended its turn, unless it was cut off by the limit. Rows are batched by
+        length; `on_progress` gets the number of prompts done; `watch` sees every batch grow and can end it.
         """
         order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
-        answers: list[list[Generation]] = [[] for _ in prompts]
+        answers: list[list[list[int]]] = [[] for _ in prompts]
         training = self.model.training
         self.model.eval()
         done = 0
@@ -253,10 +270,10 @@ class Backbone:
                 width = len(prompts[order[done]]) + max_new_tokens
                 rows = max(1, min(ROWS_PER_BATCH, TOKENS_PER_BATCH // width) // samples)
                 chunk = order[done : done + rows]
-                texts = self._generate_batch(
+                groups = self._sample_batch(
                     [prompts[i] for i in chunk], samples, temperature, max_new_tokens, seed + done, watch
                 )
-                for i, group in zip(chunk, texts, strict=True):
+                for i, group in zip(chunk, groups, strict=True):
                     answers[i] = group
                 done += len(chunk)
                 if on_progress:
@@ -265,7 +282,7 @@ class Backbone:
             self.model.train(training)
         return answers
 
-    def _generate_batch(
+    def _sample_batch(
         self,
         prompts: list[list[int]],
         samples: int,
@@ -273,7 +290,7 @@ class Backbone:
         max_new_tokens: int,
         seed: int,
         watch: Watch | None,
-    ) -> list[list[Generation]]:
+    ) -> list[list[list[int]]]:
         tokens_BT, mask_BT = self._left_padded(prompts)
         watched = StoppingCriteriaList([_Watched(watch, tokens_BT.shape[1])] if watch else [])
         # The model's own generation defaults (top-k 50 and the like) would bend the distribution.
@@ -281,21 +298,45 @@ class Backbone:
         with torch.random.fork_rng(enabled=True), torch.no_grad():
             torch.manual_seed(seed)
             out = self.model.generate(
-                input_ids=tokens_BT,
-                attention_mask=mask_BT,
+                input_ids=tokens_BT.repeat_interleave(samples, 0),
+                attention_mask=mask_BT.repeat_interleave(samples, 0),
                 max_new_tokens=max_new_tokens,
-                num_return_sequences=samples,
                 pad_token_id=self.tokenizer.pad_token_id,
                 eos_token_id=sorted(self.stop_ids),
                 stopping_criteria=watched,
+                **self._read_ahead(tokens_BT, mask_BT, samples),
                 **(sampling if temperature > 0 else {"do_sample": False}),
             )
-        groups: list[list[Generation]] = [[] for _ in prompts]
+        stops = self.stop_ids
+        groups: list[list[list[int]]] = [[] for _ in prompts]
         for row, ids in enumerate(out[:, tokens_BT.shape[1] :].tolist()):
-            kept = self.completion_ids(ids)
-            clipped = len(kept) == len(ids)
-            groups[row // samples].append(Generation(self.decode(kept), tuple(kept), clipped))
+            end = next((i for i, token in enumerate(ids) if token in stops), len(ids))
+            groups[row // samples].append(ids[: end + 1])
         return groups
+
+    def _read_ahead(self, tokens_BT: torch.Tensor, mask_BT: torch.Tensor, samples: int) -> dict[str, Any]:
+        """A cache that holds each prompt but its last token, read once for all its samples; nothing where a model
+        cannot continue one."""
+        core = self._core(self.model)
+        if not _reads_ahead(core):
+            return {}
+        cache = roomy_cache(core.config.get_text_config())
+        if tokens_BT.shape[1] > 1:
+            before_BT = mask_BT[:, :-1]
+            core.base_model(
+                input_ids=tokens_BT[:, :-1],
+                attention_mask=before_BT,
+                position_ids=(before_BT.cumsum(-1) - 1).clamp(min=0),
+                past_key_values=cache,
+                use_cache=True,
+            )
+            cache.batch_repeat_interleave(samples)
+        return {"past_key_values": cache}
+
+    @staticmethod
+    def _core(model: Any) -> Any:
+        """The causal LM itself, under whatever adapter is in it."""
+        return model.get_base_model() if hasattr(model, "get_base_model") else model
 
     def _left_padded(self, rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         width = max(len(row) for row in rows)
@@ -312,13 +353,15 @@ class Backbone:
         completions: Sequence[str | Sequence[int]],
         *,
         top: int = 0,
+        entropy: bool = False,
+        adapted: bool = False,
         bf16: bool = False,
     ) -> list[Score]:
         """ℓ and embedding of each completion given q(x), under the frozen backbone, from one forward.
 
         ℓ is the mean −log p of the completion's tokens in nats, end-of-turn left out; the embedding is
         the mean last hidden state over the same tokens. `top` > 0 adds per-token surprisal with that
-        many alternatives. A question with several completions is read once; rows go in batches of like
+        many alternatives, `entropy` that of the next token. `adapted` leaves the adapter on. A question with several completions is read once; rows go in batches of like
         length; logits are made for completion tokens only, a chunk at a time. `bf16` computes under
         autocast: faster, |Δℓ| of about 1e-2.
         """
@@ -326,12 +369,12 @@ class Backbone:
         asked = [(prompts[q], tuple(self.completion_ids(c))) for q, c in zip(questions, completions, strict=True)]
         rows = list(dict.fromkeys(asked))  # the same text twice costs once, and ties stay exact
         scores: dict[Row, Score] = {}
-        with self.frozen() as model, torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            core: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
+        with self.frozen(adapted) as model, torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+            core = self._core(model)
             shared = 2 * len({prompt for prompt, _ in rows}) <= len(rows) and _reads_ahead(core)
             read = self._read_prompts_once if shared else self._read_whole_rows
             for batch, states in read(core, rows):
-                scores |= zip(batch, self._score_batch(core, states, batch, top), strict=True)
+                scores |= zip(batch, self._score_batch(core, states, batch, top, entropy), strict=True)
         return [scores[row] for row in asked]
 
     def next_token_probabilities(self, users: Sequence[str], choices: Sequence[Sequence[int]]) -> np.ndarray:
@@ -340,7 +383,7 @@ class Backbone:
         rows: list[Row] = [(tuple(self.prompt_ids(user)), ()) for user in users]
         found: dict[Row, tuple[float, ...]] = {}
         with self.frozen() as model:
-            core: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
+            core = self._core(model)
             for batch, states in self._read_whole_rows(core, list(dict.fromkeys(rows))):
                 probabilities_BV = self._logits(core, torch.cat(states)).softmax(-1)
                 sums = [probabilities_BV[:, list(ids)].sum(-1).tolist() for ids in choices]
@@ -400,24 +443,27 @@ class Backbone:
         """Rows of one scoring forward."""
         if self.device.type != "cpu":
             return ROWS_ON_GPU
-        return max(4, WIDTH_ON_CPU // self.model.config.get_text_config().hidden_size)
+        width = WIDTH_IN_BF16 if torch.is_autocast_enabled("cpu") else WIDTH_ON_CPU
+        return max(LEAST_ROWS, width // self.model.config.get_text_config().hidden_size)
 
     def _right_padded(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
         width, pad = max(map(len, rows)), self.tokenizer.pad_token_id
         return torch.tensor([[*row, *[pad] * (width - len(row))] for row in rows], device=self.device)
 
-    def _score_batch(self, core, states: list[torch.Tensor], rows: list[Row], top: int) -> list[Score]:
-        lengths = [len(target) for _, target in rows]
-        before_ND = torch.cat([hidden_TD[:-1] for hidden_TD in states])
-        surprisal_N, tokens = self._surprisal(core, before_ND, [i for _, target in rows for i in target], top)
+    def _score_batch(self, core, states: list[torch.Tensor], rows: list[Row], top: int, entropy: bool) -> list[Score]:
+        lengths = [len(target) + 1 for _, target in rows]
+        ids = [i for _, target in rows for i in (*target, END)]
+        surprisal_N, entropy_N, tokens = self._surprisal(core, torch.cat(states), ids, top, entropy)
         scores, end = [], 0
-        for hidden_TD, length, nll_T in zip(states, lengths, surprisal_N.split(lengths), strict=True):
+        split = zip(states, lengths, surprisal_N.split(lengths), strict=True)
+        for hidden_TD, length, nll_T in split:
             start, end = end, end + length
-            if not length:
-                scores.append(Score(float("nan"), np.zeros(hidden_TD.shape[-1])))
+            read = nll_T.cpu().numpy(), entropy_N[start:end].cpu().numpy()
+            if length == 1:
+                scores.append(Score(float("nan"), np.zeros(hidden_TD.shape[-1]), *read))
                 continue
             embedding = hidden_TD[1:].float().mean(0).cpu().numpy()
-            scores.append(Score(float(nll_T.mean()), embedding, tuple(tokens[start:end])))
+            scores.append(Score(float(nll_T[:-1].mean()), embedding, *read, tuple(tokens[start : end - 1])))
         return scores
 
     def _logits(self, core, hidden_TD: torch.Tensor) -> torch.Tensor:
@@ -433,21 +479,27 @@ class Backbone:
         return logits
 
     def _surprisal(
-        self, core, hidden_TD: torch.Tensor, ids: list[int], top: int
-    ) -> tuple[torch.Tensor, list[TokenSurprisal]]:
-        """−log p of each id after its hidden state, shape (T,), and the tokens with `top` alternatives."""
+        self, core, hidden_TD: torch.Tensor, ids: list[int], top: int, entropy: bool
+    ) -> tuple[torch.Tensor, torch.Tensor, list[TokenSurprisal]]:
+        """−log p of each id after its hidden state and, when asked for, the entropy there, each of shape (T,), and
+        the tokens with `top` alternatives. The id END is any token that ends the turn."""
         ids_T = torch.tensor(ids, dtype=torch.long, device=hidden_TD.device)
         step = max(1, LOGITS_PER_CHUNK // core.config.get_text_config().vocab_size)
-        surprisal = [hidden_TD.new_zeros(0, dtype=torch.float32)]
+        stops = [i for i in self.stop_ids if i < core.config.get_text_config().vocab_size]
+        surprisal, entropies = [], [hidden_TD.new_zeros(0, dtype=torch.float32)]
         tokens: list[TokenSurprisal] = []
         for start in range(0, len(ids), step):
             logits_TV = self._logits(core, hidden_TD[start : start + step])
-            chunk = ids_T[start : start + step]
+            ends, chunk = ids_T[start : start + step] == END, ids_T[start : start + step].clamp(min=0)
             nll = torch.nn.functional.cross_entropy(logits_TV, chunk, reduction="none")
+            nll[ends] = logits_TV[ends].logsumexp(-1) - logits_TV[ends][:, stops].logsumexp(-1)
             surprisal.append(nll)
+            if entropy:
+                logp_TV = logits_TV.log_softmax(-1)
+                entropies.append(-(logp_TV.exp() * logp_TV).sum(-1))
             if top:
                 tokens += self._alternatives(chunk.tolist(), nll.tolist(), logits_TV.softmax(-1).topk(top, dim=-1))
-        return torch.cat(surprisal), tokens
+        return torch.cat(surprisal), torch.cat(entropies), tokens
 
     def _alternatives(self, ids: list[int], surprisal: list[float], best) -> list[TokenSurprisal]:
         piece = self.tokenizer.decode

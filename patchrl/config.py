@@ -114,6 +114,19 @@ class GateSection(Section):
 
 class RewardSection(Section):
     lambda_dist: float = setting(0.35, "λ alignment", "Weight of QA-style alignment in the reward.", ge=0)
+    alignment: Literal["mean", "total", "excess", "worst", "ratio", "kl"] = setting(
+        "mean",
+        "Alignment of",
+        "What counts as near to the backbone: `mean` surprisal per token (the paper's ℓ), `total` of the whole text, "
+        "`excess` over its own entropy, the `worst` tokens, `ratio` to the rewriting prompt, or `kl` of the rewriter to "
+        "the backbone's own answers.",
+    )
+    alignment_scale: Literal["group", "own"] = setting(
+        "group",
+        "Alignment scale",
+        "`group`: standardised among a question's rewrites (the paper); `own`: absolute, full where a rewrite is as "
+        "likely as the backbone's own sampled answers.",
+    )
     lambda_div: float = setting(0.5, "λ diversity", "Weight of diversity in the reward.", ge=0)
     diversity_scale: Literal["paper", "group"] = setting(
         "paper", "Diversity scale", "`paper`: raw marginal diversity; `group`: divided by the group's own diversity."
@@ -138,6 +151,12 @@ class RewriterSection(Section):
         "Rewriting instruction",
         "A named instruction (see `patchrl.rewriters.INSTRUCTIONS`) or your own text.",
     )
+    more_instructions: tuple[str, ...] = setting(
+        (),
+        "More instructions",
+        "Further instructions, named or your own text, that training takes turns with; rewriting uses the first alone.",
+        max_length=16,
+    )
     steps: int = setting(40, "Steps", "GRPO updates.", "steps", ge=1)
     prompts_per_step: int = setting(8, "Prompts per step", "Questions sampled for each update.", ge=1)
     group_size: int = setting(8, "Group size K", "Rewrites sampled for each question.", ge=2, le=64)
@@ -150,6 +169,16 @@ class RewriterSection(Section):
         False,
         "ESS-scaled learning rate",
         "Lower the rate of stale updates by the root of their effective sample size (VCPO, arXiv 2602.17616).",
+    )
+    warm_start_steps: int = setting(
+        40,
+        "Warm start",
+        "Supervised steps on the backbone's own verified answers before GRPO; 0 means none.",
+        "steps",
+        ge=0,
+    )
+    warm_start_samples: int = setting(
+        4, "Own answers per question", "Sampled for the warm start; those that pass the gate serve.", ge=1, le=64
     )
     beta: float = setting(0.0, "KL coefficient β", "Weight of the KL penalty to the backbone.", ge=0)
     temperature: float = setting(1.0, "Temperature", "Sampling temperature of rollouts.", gt=0, le=4)

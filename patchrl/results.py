@@ -70,7 +70,7 @@ def collect(config: StudyConfig, folder: RunFolder) -> dict[str, Any]:
 
     tuned = {(arm, rate): answers(arm, rate) for arm in names for rate in rates}
     drawn = resample(base, tuned, config.evaluate.bootstrap)
-    chosen = {arm: _chosen_rate(arm, rates, tuned) for arm in names}
+    chosen = {arm: chosen_rate(arm, rates, tuned) for arm in names}
     correct = {arm: tuned[arm, chosen[arm]] for arm in names}
     best = {arm: drawn[arm, chosen[arm]] for arm in names}
     statistics = arm_statistics(base, correct, best)
@@ -114,7 +114,8 @@ def _reported(task: str) -> bool:
     return not task.startswith("validation/")
 
 
-def _chosen_rate(arm: str, rates: Sequence[float], tuned: dict[Tuned, list[Correct]]) -> float:
+def chosen_rate(arm: str, rates: Sequence[float], tuned: dict[Tuned, list[Correct]]) -> float:
+    """The rate to compare an arm at (`statistics.best_rate`), from its answers to the validation items at each."""
     if len(rates) == 1:
         return rates[0]
     scores = {rate: _mean([macro(c, "validation") for c in tuned[arm, rate]]) or 0.0 for rate in rates}

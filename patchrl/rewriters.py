@@ -63,7 +63,7 @@ def own_solutions(config: StudyConfig, gate: Gate, examples: Sequence[Example], 
 
     Rejection sampling; "Retaining by Doing" (arXiv 2510.18874) studies what such data keeps and forgets.
     """
-    groups, tokens = _own_answers(config, gate, examples, seed, progress)
+    groups, tokens = judged_answers(config, gate, examples, seed, progress, config.rewrite.best_of_k)
     experts = _expert_scores(gate, examples)
     made = [
         _decide(config, e, expert, group, first_passing([c.verdict for c in group]), "drop", "own")
@@ -79,7 +79,7 @@ def mind_the_gap(config: StudyConfig, gate: Gate, examples: Sequence[Example], s
     study's rewriting instruction, so that arms differ in method and not in prompt. The paper's second stage
     is the DFT loss: `mind-the-gap+dft`.
     """
-    groups, tokens = _own_answers(config, gate, examples, seed, progress)
+    groups, tokens = judged_answers(config, gate, examples, seed, progress, config.rewrite.best_of_k)
     picks = [first_passing([c.verdict for c in group]) for group in groups]
     unsolved = [i for i, pick in enumerate(picks) if pick is None]
     origins = ["own"] * len(examples)
@@ -111,6 +111,7 @@ SOURCES = {
     "prompted": one_rewrite,
     "best-of-k": best_of_k,
     "rl": one_rewrite,
+    "rl-paper": one_rewrite,
     "rl-no-alignment": one_rewrite,
     "rl-no-diversity": one_rewrite,
     "mind-the-gap": mind_the_gap,
@@ -126,7 +127,7 @@ def resample_own(
     Approximately on-policy data, sampled at the start of an epoch (arXiv 2510.18874); `gate` stands on the
     frozen backbone.
     """
-    groups = _generate_own(config, backbone, examples, seed, None)
+    groups = _generate_own(config, backbone, examples, seed, None, config.rewrite.best_of_k)
     texts = [g.text for group in groups for g in group]
     verdicts = gate.check([e for e, group in zip(examples, groups, strict=True) for _ in group], texts)
     k = config.rewrite.best_of_k
@@ -188,20 +189,25 @@ def rewrite_examples(
     return rewrites, tokens
 
 
-def _own_answers(
-    config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, progress: Progress
+def judged_answers(
+    config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, progress: Progress, samples: int
 ) -> tuple[list[list[Candidate]], int]:
-    groups = _generate_own(config, gate.backbone, examples, seed, progress)
-    return _judge(gate, examples, groups)
+    """`samples` answers to the bare question of every example, judged, and the completion tokens sampled."""
+    return _judge(gate, examples, _generate_own(config, gate.backbone, examples, seed, progress, samples))
 
 
 def _generate_own(
-    config: StudyConfig, backbone: Backbone, examples: Sequence[Example], seed: int, progress: Progress
+    config: StudyConfig,
+    backbone: Backbone,
+    examples: Sequence[Example],
+    seed: int,
+    progress: Progress,
+    samples: int,
 ) -> list[list[Generation]]:
-    """K answers to the bare question, q(x), each."""
+    """Answers to the bare question, q(x), each."""
     return backbone.generate(
         [e.question for e in examples],
-        samples=config.rewrite.best_of_k,
+        samples=samples,
         temperature=config.rewrite.temperature,
         max_new_tokens=config.rewriter.max_new_tokens,
         seed=seed * 1_000_003,

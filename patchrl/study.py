@@ -148,8 +148,11 @@ class Study:
         from patchrl.stages.train_rewriter import train_rewriter
 
         home = self.folder.adapter(seed, rewriter)
-        reward = self.config.reward.model_copy(update=REWRITERS[rewriter])
-        config = self.config.model_copy(update={"reward": reward})
+        changed = {
+            section: getattr(self.config, section).model_copy(update=values)
+            for section, values in REWRITERS[rewriter].items()
+        }
+        config = self.config.model_copy(update=changed)
         # Events without a rewriter's name are the plain one's.
         recorder = self.recorder if rewriter == "rl" else Tagged(self.recorder, rewriter=rewriter)
         started = time.time()

@@ -14,6 +14,7 @@ ARM_NAMES = {
     "prompted": "Prompted rewrite",
     "best-of-k": "Best-of-K rewrite",
     "rl": "RL rewrite (PatchRL)",
+    "rl-paper": "RL rewrite, as published",
     "rl-no-alignment": "RL without alignment",
     "rl-no-diversity": "RL without diversity",
     "rl-drop": "RL, failures dropped",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import tiny
 from answering import Recorder, roll_out_of
@@ -12,6 +13,7 @@ from patchrl.arms import parse
 from patchrl.backbone import Backbone
 from patchrl.config import apply_overrides, resolve
 from patchrl.gate import Gate
+from patchrl.stages import onpolicy
 from patchrl.stages.finetune import finetune
 from patchrl.types import Cost, Example
 
@@ -21,7 +23,7 @@ ANSWERS = {0: ("1", "It is 1.", "So 1"), 1: ("2", "It is 7.", "3 + 3 = 2"), 2: (
 EXAMPLES = [Example(f"e{n}", f"What is {n} + 1?", f"{n} + 1 = {n + 1}.", str(n + 1)) for n in ANSWERS]
 
 
-roll_out = roll_out_of(ANSWERS.__getitem__)
+FIXED = mock.patch.object(onpolicy, "roll_out", lambda backbone: roll_out_of(ANSWERS.__getitem__))
 
 
 def practise(

@@ -6,7 +6,6 @@ As a script it is one process of a distributed training: `python rollouts.py FOL
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import sys
@@ -75,7 +74,8 @@ def fixed_rollouts(trainer: type[GRPOTrainer] = GRPOTrainer, **settings: Any) ->
         return GRPOConfig(**ours | settings)
 
     with (
-        mock.patch.object(stage, "GRPOTrainer", functools.partial(trainer, rollout_func=roll_out)),
+        mock.patch.object(stage, "GRPOTrainer", trainer),
+        mock.patch.object(stage, "roll_out", lambda backbone: roll_out),
         mock.patch.object(stage, "GRPOConfig", configured),
         mock.patch.object(stage, "GatedReward", Watched),
     ):
@@ -85,7 +85,8 @@ def fixed_rollouts(trainer: type[GRPOTrainer] = GRPOTrainer, **settings: Any) ->
 def train(folder: Path, *overrides: str, dtype: torch.dtype = torch.float32) -> Recorder:
     """Train the tiny rewriter for STEPS steps; the rewards are in `Watched.scored`."""
     sizes = {"steps": STEPS, "prompts_per_step": PROMPTS, "group_size": K, "max_new_tokens": 24, "lora_rank": 2}
-    config = resolve(apply_overrides({"rewriter": sizes}, overrides))
+    plain = {"rewriter": sizes | {"warm_start_steps": 0}, "reward": {"alignment": "mean"}}
+    config = resolve(apply_overrides(plain, overrides))
     words = tiny.tokenizer()
     backbone = Backbone(tiny.model("qwen2", len(words)).to(dtype), words)
     recorder = Recorder()

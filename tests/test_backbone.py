@@ -110,6 +110,37 @@ def test_surprisal_of_tokens_averages_to_nll_and_lists_alternatives():
     assert all(len(t.top) == 5 and t.top[0][1] >= t.top[4][1] for t in score.tokens)
 
 
+@pytest.mark.parametrize("kind", ["llama", "gemma2"])
+def test_the_end_of_the_turn_and_the_entropy_are_read_at_their_places(kind):
+    words = tiny.tokenizer()
+    backbone = Backbone(tiny.model(kind, len(words)), words)
+    for question, completion in zip(QUESTIONS, COMPLETIONS, strict=True):
+        prompt, target = backbone.prompt_ids(question), backbone.completion_ids(completion)
+        with torch.no_grad():
+            logp_TV = (
+                backbone.model(torch.tensor([prompt + target])).logits[0, len(prompt) - 1 :].double().log_softmax(-1)
+            )
+        end = -logp_TV[-1, sorted(backbone.stop_ids)].logsumexp(-1)
+        expected = [*(-logp_TV[i, t].item() for i, t in enumerate(target)), end.item()]
+        (score,) = backbone.score([question], [completion], entropy=True)
+        assert score.surprisal == pytest.approx(expected, abs=1e-4)
+        assert score.entropy == pytest.approx((-(logp_TV.exp() * logp_TV).sum(-1)).tolist(), abs=1e-4)
+    (empty,) = backbone.score(["12?"], [""])
+    assert empty.surprisal.shape == (1,) and empty.surprisal[0] > 0 and not empty.entropy.size
+
+
+def test_the_adapter_is_scored_where_asked():
+    from peft import LoraConfig, get_peft_model
+
+    words = tiny.tokenizer()
+    backbone = Backbone(tiny.model("qwen2", len(words)), words)
+    config = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
+    backbone.model = get_peft_model(backbone.model, config).eval()
+    (score,) = backbone.score(QUESTIONS[:1], COMPLETIONS[:1], adapted=True)
+    assert score.nll == pytest.approx(plain(backbone, QUESTIONS[0], COMPLETIONS[0])[0], abs=1e-5)
+    assert abs(score.nll - backbone.score(QUESTIONS[:1], COMPLETIONS[:1])[0].nll) > 0.01
+
+
 def test_empty_completion_has_no_nll():
     words = tiny.tokenizer()
     backbone = Backbone(tiny.model("llama", len(words)), words)
@@ -134,6 +165,34 @@ def test_greedy_generation_does_not_depend_on_the_batch():
     together = backbone.generate(QUESTIONS, max_new_tokens=12)
     alone = [backbone.generate([q], max_new_tokens=12)[0] for q in QUESTIONS]
     assert [g[0].token_ids for g in together] == [g[0].token_ids for g in alone]
+
+
+@pytest.mark.parametrize("kind", [*tiny.CONFIGS, "windowed"])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_samples_are_those_of_transformers_own_generation(kind, temperature):
+    """Each prompt is read once, into a cache that is grown in place: neither may change what is drawn."""
+    words = tiny.tokenizer()
+    backbone = Backbone(tiny.model(kind, len(words)), words)
+    prompts = [backbone.prompt_ids(q) for q in QUESTIONS]
+    tokens_BT, mask_BT = backbone._left_padded(prompts)
+    sampling = {"do_sample": True, "top_k": 0, "top_p": 1.0} if temperature else {"do_sample": False}
+    order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
+    torch.manual_seed(5)
+    with torch.no_grad():
+        plainly = backbone.model.generate(
+            input_ids=tokens_BT[order].repeat_interleave(3, 0),
+            attention_mask=mask_BT[order].repeat_interleave(3, 0),
+            max_new_tokens=24,
+            pad_token_id=words.pad_token_id,
+            eos_token_id=sorted(backbone.stop_ids),
+            **sampling,
+        )[:, tokens_BT.shape[1] :].tolist()
+    ours = backbone.sample(prompts, samples=3, temperature=temperature, max_new_tokens=24, seed=5)
+    theirs = [plainly[3 * place : 3 * place + 3] for place in range(len(prompts))]
+    for place, i in enumerate(order):
+        for mine, his in zip(ours[i], theirs[place], strict=True):
+            assert mine == his[: len(mine)]
+            assert len(mine) == 24 or mine[-1] in backbone.stop_ids
 
 
 @pytest.mark.parametrize("bad", ["../secret", "a/b/c", "org/na me", ".hidden"])

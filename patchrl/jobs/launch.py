@@ -29,7 +29,8 @@ def environment() -> dict[str, str]:
     env = {key: value for key, value in os.environ.items() if key not in TOKENS}
     source = str(Path(patchrl.__file__).parents[1])
     env["PYTHONPATH"] = os.pathsep.join([source, *filter(None, [env.get("PYTHONPATH")])])
-    return env | {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"}
+    quiet = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
+    return env | quiet | {"PYTHONUNBUFFERED": "1"}
 
 
 @contextlib.contextmanager

@@ -1,4 +1,5 @@
-"""The reward of a group of rewrites and its three parts. No torch here: `patchrl.rewards.trl` adapts it to GRPO."""
+"""The reward of a group of rewrites and its three parts. No torch here: `patchrl.rewards.trl` adapts
+it to GRPO, `patchrl.rewards.measures` and `patchrl.rewards.own` read the backbone."""
 
 from patchrl.rewards.alignment import alignment
 from patchrl.rewards.consistency import consistency

@@ -43,6 +43,12 @@ ALARMS = (
         "{share:.0%} of groups hold no rewrite that passes the gate: there is next to nothing to learn from.",
     ),
     Alarm("undecided", 0.5, "{share:.0%} of rewrites could not be judged: raise gate.timeout, or mend the references."),
+    Alarm(
+        "unlike",
+        0.95,
+        "{share:.0%} of passing rewrites are, as a whole, less likely than nearly all of the backbone's own answers: its "
+        "own style is hardly sampled, so it cannot be reinforced (rewriter.warm_start_steps shows it first).",
+    ),
     Alarm("phrases", 0.5, "{share:.0%} fewer distinct phrases (distinct-4) than in the backbone's own answers."),
 )
 
@@ -60,8 +66,8 @@ class Variety:
 
 
 def watch(rewrites: Sequence[str], solutions: Sequence[str], own: Variety | None = None) -> dict[str, float]:
-    """Each sign of a step's texts by alarm name, as a share; `solutions` are their experts' texts. The alarms `failed`
-    and `undecided` are of verdicts, which the reward counts itself.
+    """Each sign of a step's texts by alarm name, as a share; `solutions` are their experts' texts. The alarms `failed`,
+    `undecided` and `unlike` are of verdicts and likelihood, which the reward counts itself.
 
     `own` is the variety of as many answers of the backbone itself, which the last two alarms compare with
     (0 without it).

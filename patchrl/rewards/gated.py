@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from patchrl.rewards.alignment import alignment
+from patchrl.rewards.alignment import Anchor, alignment
 from patchrl.rewards.consistency import consistency
 from patchrl.rewards.diversity import Scale, diversity
 
@@ -42,11 +42,12 @@ def group_rewards(
     lambda_dist: float = 0.35,
     lambda_div: float = 0.5,
     diversity_scale: Scale = "paper",
+    anchor: Anchor | None = None,
 ) -> GroupRewards:
     """Rewards of the K rewrites sampled for one question (arXiv 2602.11220, gated reward).
 
     `passed`: K gate verdicts (None = unscorable). `nll`: K values of ℓ, nats per token under the
-    frozen backbone. `embeddings`: shape (K, D). Only feasible members' ℓ and embeddings are read.
+    frozen backbone, or of another measure where lower is nearer to it; `anchor` as in `alignment`. `embeddings`: shape (K, D). Only feasible members' ℓ and embeddings are read.
     Raises ValueError on unequal lengths, what is no number, or NaN or infinity in a feasible member.
     """
     if not np.iterable(passed):
@@ -75,7 +76,7 @@ def group_rewards(
 
     gate = consistency(passed)
     align, diverse = np.zeros(count), np.zeros(count)
-    align[feasible] = alignment(nll_K[feasible])
+    align[feasible] = alignment(nll_K[feasible], anchor)
     diverse[feasible] = diversity(embeddings_KD[feasible], diversity_scale)
 
     def scored(values: np.ndarray) -> list[float | None]:

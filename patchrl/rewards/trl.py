@@ -12,11 +12,14 @@ import numpy as np
 from patchrl.backbone import Score
 from patchrl.config import RewardSection
 from patchrl.gate import Gate
-from patchrl.rewards.alarms import Variety, watch
+from patchrl.rewards.alarms import watch
 from patchrl.rewards.gated import GroupRewards, group_rewards
+from patchrl.rewards.measures import surprise, total
+from patchrl.rewards.own import OwnAnswers
 from patchrl.types import Example, Recorder, Verdict
 
 COLUMNS = tuple(f.name for f in fields(Example))  # what the trainer's dataset must hold beside the prompt
+ASKED = "asked"  # and the rewriting prompt as text, for the measures that are held against it
 
 
 @dataclass
@@ -24,6 +27,10 @@ class StepStats:
     """What the reward saw of training since it was last asked: sums over the rollouts of a step."""
 
     nll_passing: list[float] = field(default_factory=list)
+    total_passing: list[float] = field(default_factory=list)  # nats of the whole text
+    largest_passing: list[float] = field(default_factory=list)  # nats of its most surprising token
+    passing: list[str] = field(default_factory=list)
+    own_like: int = 0  # of the passing ones, as likely as the backbone's own answers
     unscorable: int = 0
     failed_groups: int = 0  # without a rewrite that passes: nothing to learn from
     unscorable_groups: int = 0  # without a single verdict
@@ -32,6 +39,12 @@ class StepStats:
     texts: list[str] = field(default_factory=list)
     solutions: list[str] = field(default_factory=list)
     signs: dict[str, float] = field(default_factory=dict)
+    own_distance: float | None = None
+
+    @property
+    def own_share(self) -> float | None:
+        """Of the passing rewrites, those as likely as the backbone's own answers."""
+        return self.own_like / len(self.passing) if self.passing else None
 
 
 class GatedReward:
@@ -42,9 +55,16 @@ class GatedReward:
     leaves out of the group's baseline.
     """
 
-    def __init__(self, gate: Gate, section: RewardSection, group_size: int, own: Variety | None = None) -> None:
-        """`own` is the variety of the backbone's own answers, for the alarms."""
+    def __init__(
+        self,
+        gate: Gate,
+        section: RewardSection,
+        group_size: int,
+        own: OwnAnswers | None = None,
+    ) -> None:
+        """`own` are the backbone's own answers, for the alarms and where alignment is on their scale."""
         self.gate, self.section, self.group_size, self.own = gate, section, group_size, own
+        self.anchor = own.anchor(section.alignment) if own and section.alignment_scale == "own" else None
         self.stats = StepStats()
         self.total_tokens = 0
         self._batch: Any = None
@@ -82,7 +102,9 @@ class GatedReward:
         examples = [Example(*values) for values in zip(*(columns[name] for name in COLUMNS), strict=True)]
         ids = [backbone.completion_ids(c) for c in completion_ids]
         texts = [backbone.decode(c) for c in ids]
-        scores = backbone.score(questions, ids, bf16=self.section.bf16_scoring)
+        measure, bf16 = self.section.alignment, self.section.bf16_scoring
+        scores = backbone.score(questions, ids, entropy=measure == "excess", bf16=bf16)
+        far = surprise(measure, backbone, columns[ASKED], ids, scores, bf16)
         embeddings_ND = self.gate.embedder.embed(texts, scores)
         verdicts = self.gate.check(examples, texts, embeddings_ND)
         parts: dict[str, list[float | None]] = {"consistency": [], "alignment": [], "diversity": []}
@@ -91,16 +113,17 @@ class GatedReward:
             passed = [_scorable(v, s) for v, s in zip(verdicts[members], scores[members], strict=True)]
             group = group_rewards(
                 passed,
-                [s.nll for s in scores[members]],
+                far[members],
                 embeddings_ND[members],
                 lambda_dist=self.section.lambda_dist,
                 lambda_div=self.section.lambda_div,
                 diversity_scale=self.section.diversity_scale,
+                anchor=self.anchor,
             )
             for part, values in parts.items():
                 values.extend(getattr(group, part))
             if counted:
-                self._count(passed, [s.nll for s in scores[members]])
+                self._count(passed, scores[members], texts[members])
         if counted:
             self.stats.group = self._newest_group(columns, texts, verdicts, scores, group)
             self.stats.texts += texts
@@ -110,8 +133,13 @@ class GatedReward:
         self._batch, self._parts = completion_ids, parts
         return parts
 
-    def _count(self, passed: list[bool | None], nll: list[float]) -> None:
-        self.stats.nll_passing += [value for value, p in zip(nll, passed, strict=True) if p]
+    def _count(self, passed: list[bool | None], scores: list[Score], texts: list[str]) -> None:
+        good = [(score, text) for score, text, p in zip(scores, texts, passed, strict=True) if p]
+        self.stats.nll_passing += [score.nll for score, _ in good]
+        self.stats.total_passing += [total(score) for score, _ in good]
+        self.stats.largest_passing += [float(score.surprisal.max()) for score, _ in good]
+        self.stats.passing += [text for _, text in good]
+        self.stats.own_like += sum(self.own.resembles(score) for score, _ in good) if self.own else 0
         self.stats.unscorable += passed.count(None)
         self.stats.unscorable_groups += all(p is None for p in passed)
         self.stats.failed_groups += not any(passed) and any(p is not None for p in passed)
@@ -136,10 +164,13 @@ class GatedReward:
         started = time.perf_counter()
         if stats.texts:
             groups = len(stats.texts) / self.group_size
-            stats.signs = watch(stats.texts, stats.solutions, self.own) | {
+            stats.signs = watch(stats.texts, stats.solutions, self.own.variety if self.own else None) | {
                 "failed": stats.failed_groups / groups,
                 "undecided": stats.unscorable / len(stats.texts),
+                "unlike": 1 - stats.own_share if self.own and stats.own_share is not None else 0.0,
             }
+            if self.own and stats.passing:
+                stats.own_distance = self.own.distance(stats.passing)
         stats.seconds += time.perf_counter() - started
         return stats
 

@@ -1,4 +1,4 @@
-"""How many different wordings a set of texts holds: distinct-n and the Vendi score, numbers masked."""
+"""Wordings, numbers masked: how many a set of texts holds (distinct-n, Vendi score), how far two sets are apart."""
 
 from __future__ import annotations
 
@@ -36,13 +36,35 @@ def vendi(texts: Sequence[str]) -> float:
     """
     if not texts:
         return 0.0
+    table_NG = _directions(texts)
+    shares = np.linalg.eigvalsh(table_NG @ table_NG.T / len(texts))
+    shares = shares[shares > 1e-12]
+    return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
+def energy_distance(texts: Sequence[str], others: Sequence[str]) -> float:
+    """How far apart the wordings of two sets of texts are, from 0 (drawn alike) to 1.
+
+    Székely and Rizzo's energy distance 2E|X − Y| − E|X − X'| − E|Y − Y'| over 2E|X − Y|, X and Y the unit vectors of
+    the texts' counts of n-grams as in `vendi`, each pair of different texts once. 0 without two texts in each set.
+    """
+    if min(len(texts), len(others)) < 2:
+        return 0.0
+    table_NG = _directions([*texts, *others])
+    apart_NN = np.sqrt(np.clip(2 - 2 * table_NG @ table_NG.T, 0, None))
+    np.fill_diagonal(apart_NN, 0.0)
+    n, m = len(texts), len(others)
+    between = float(apart_NN[:n, n:].mean())
+    within = float(apart_NN[:n, :n].sum() / (n * (n - 1)) + apart_NN[n:, n:].sum() / (m * (m - 1)))
+    return max(0.0, 1 - within / (2 * between)) if between > 0 else 0.0
+
+
+def _directions(texts: Sequence[str]) -> np.ndarray:
+    """Unit vectors of each text's counts of n-grams, shape (N, G); texts without a word are alike."""
     counts = [Counter(g for n in range(1, LONGEST + 1) for g in _ngrams(_words(text), n)) for text in texts]
     column = {gram: i for i, gram in enumerate(dict.fromkeys(g for c in counts for g in c))}
     table_NG = np.zeros((len(texts), len(column) + 1))
     for row, found in zip(table_NG, counts, strict=True):
         row[[column[g] for g in found]] = list(found.values())
         row[-1] = not found
-    table_NG /= np.linalg.norm(table_NG, axis=1, keepdims=True)
-    shares = np.linalg.eigvalsh(table_NG @ table_NG.T / len(texts))
-    shares = shares[shares > 1e-12]
-    return float(np.exp(-(shares * np.log(shares)).sum()))
+    return table_NG / np.linalg.norm(table_NG, axis=1, keepdims=True)

@@ -26,6 +26,7 @@ from patchrl.instructions import rewrite_prompt
 from patchrl.rewards.trl import COLUMNS
 from patchrl.stages.dypo import DypoTrainer
 from patchrl.stages.losses import frozen_reference
+from patchrl.stages.rollouts import roll_out
 from patchrl.stages.rows import prompt, row_tokens
 from patchrl.stages.supervised import shared_settings, supervised
 from patchrl.stages.watcher import Watcher
@@ -116,6 +117,7 @@ def _grpo_trainer(kind: type[GRPOTrainer], practice: Practice, steps: int) -> An
         args=GRPOConfig(**settings, **CLIP, loss_type="dapo", scale_rewards="none", beta=0.0),
         train_dataset=practice.rows(asdict),
         processing_class=practice.backbone.tokenizer,
+        rollout_func=roll_out(practice.backbone),
         callbacks=[practice.watcher],
     )
 

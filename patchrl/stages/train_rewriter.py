@@ -22,13 +22,18 @@ from patchrl.config import RewriterSection, StudyConfig
 from patchrl.errors import BackboneError, ConfigError, StopRequested
 from patchrl.gate import Gate
 from patchrl.instructions import rewrite_prompt
-from patchrl.rewards.alarms import Variety, raised
-from patchrl.rewards.trl import GatedReward, emit_group
+from patchrl.rewards.alarms import raised
+from patchrl.rewards.own import OwnAnswers
+from patchrl.rewards.trl import ASKED, GatedReward, emit_group
+from patchrl.runs.folder import RunFolder
+from patchrl.stages.rollouts import roll_out
 from patchrl.stages.rows import prompt
 from patchrl.stages.staleness import EssScaling, StalenessTrainer
+from patchrl.stages.warm_start import warm_start
 from patchrl.types import Example, Recorder
 
 CHECKPOINT_STEPS = 10
+SAMPLED = "sampled.json"  # beside the checkpoints: completion tokens sampled until the newest
 PROBES = 8
 SPREADS, SPREAD_SIZE = 60, 256  # steps at which the ℓ of passing rewrites is recorded one by one; at most so many
 ALARM_STEPS = 3  # one odd batch is no trend
@@ -82,6 +87,9 @@ class _Watcher(TrainerCallback):
             value = logs.get(key)
             return None if value is None or math.isnan(float(value)) else round(float(value), 6)
 
+        def mean(values: Sequence[float]) -> float | None:
+            return round(sum(values) / len(values), 5) if values else None
+
         parts = {
             f"{part}{suffix}": number(f"rewards/{part}/{statistic}")
             for part in ("consistency", "alignment", "diversity")
@@ -95,7 +103,11 @@ class _Watcher(TrainerCallback):
             reward=number("reward"),
             reward_std=number("reward_std"),
             **parts,
-            nll=round(sum(passing) / len(passing), 5) if passing else None,
+            nll=mean(passing),
+            total=mean(stats.total_passing),
+            largest=mean(stats.largest_passing),
+            own_share=stats.own_share,
+            own_distance=stats.own_distance,
             unscorable=stats.unscorable,
             failed_groups=stats.failed_groups,
             unscorable_groups=stats.unscorable_groups,
@@ -126,6 +138,9 @@ class _Watcher(TrainerCallback):
                 self.warned.add(name)
                 self.recorder.event("message", level="warning", text=f"Seed {self.seed}, step {step}: {sentence}")
 
+    def on_save(self, args, state, control, **_: Any) -> None:
+        RunFolder.write_json(Path(args.output_dir) / SAMPLED, {"tokens": self.reward.total_tokens})
+
     def on_step_end(self, args, state, control, **_: Any) -> None:
         if state.global_step % CHECKPOINT_STEPS == 0 or state.global_step == state.max_steps:
             self.probe.check(state.global_step)
@@ -138,18 +153,6 @@ class _Watcher(TrainerCallback):
 def processes() -> int:
     """How many processes train together, as their launcher says."""
     return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def own_variety(backbone: Backbone, questions: Sequence[str], rewriter: RewriterSection, seed: int) -> Variety:
-    """Variety of the backbone's own answers, as many for each question as a group holds rewrites."""
-    groups = backbone.generate(
-        questions,
-        samples=rewriter.group_size,
-        temperature=rewriter.temperature,
-        max_new_tokens=rewriter.max_new_tokens,
-        seed=seed,
-    )
-    return Variety.of([answer.text for group in groups for answer in group])
 
 
 def trainer_config(config: StudyConfig, seed: int, folder: Path, on_cpu: bool) -> GRPOConfig:
@@ -206,7 +209,14 @@ def train_rewriter(
         )
     set_seed(seed)
     questions = [e.question for e in examples[: rollouts // rewriter.group_size]]
-    own = own_variety(backbone, questions, rewriter, seed)
+    own = OwnAnswers.sample(
+        backbone,
+        questions,
+        samples=rewriter.group_size,  # as many as a group holds: variety depends on how many there are
+        temperature=rewriter.temperature,
+        max_new_tokens=rewriter.max_new_tokens,
+        seed=seed,
+    )
     lora = LoraConfig(
         r=rewriter.lora_rank,
         lora_alpha=rewriter.lora_alpha,
@@ -215,17 +225,21 @@ def train_rewriter(
         task_type="CAUSAL_LM",
     )
     backbone.model = get_peft_model(backbone.model, lora)
+    checkpoints = folder / "checkpoints"
+    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+    sampled = (RunFolder.read_json(checkpoints / SAMPLED) or {}).get("tokens", 0) if last else 0
+    if rewriter.warm_start_steps and not last:
+        sampled = warm_start(config, gate, examples, seed, folder, recorder)
+    instructions = (rewriter.instruction, *rewriter.more_instructions)
+    asked = [
+        rewrite_prompt(instructions[i % len(instructions)], e.question, e.solution) for i, e in enumerate(examples)
+    ]
     rows = Dataset.from_list(
-        [
-            {
-                "prompt": prompt(backbone, rewrite_prompt(rewriter.instruction, e.question, e.solution)),
-                **asdict(e),
-            }
-            for e in examples
-        ]
+        [{"prompt": prompt(backbone, user), ASKED: user, **asdict(e)} for user, e in zip(asked, examples, strict=True)]
     )
     on_cpu = backbone.device.type == "cpu"
     reward = GatedReward(gate, config.reward, rewriter.group_size, own)
+    reward.total_tokens = sampled
     probe = FrozenProbe(backbone, examples[:PROBES])
     watcher = _Watcher(reward, recorder, probe, seed, rewriter)
     stale = EssScaling(recorder, seed, rewriter.ess_scaling) if rewriter.updates_per_rollout > 1 else None
@@ -235,12 +249,11 @@ def train_rewriter(
         args=trainer_config(config, seed, folder / "checkpoints", on_cpu),
         train_dataset=rows,
         processing_class=backbone.tokenizer,
+        rollout_func=roll_out(backbone),
         callbacks=[watcher, stale] if stale else [watcher],
     )
     if stale:
         stale.trainer = trainer
-    checkpoints = folder / "checkpoints"
-    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
     trainer.train(resume_from_checkpoint=last)
     if watcher.stopped:
         raise StopRequested(f"Stopped at step {trainer.state.global_step} of {rewriter.steps}; resume continues there.")

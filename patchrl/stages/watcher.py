@@ -21,9 +21,9 @@ ON_POLICY = {
 class Watcher(TrainerCallback):
     """Turns TRL's logs into `finetune` events; one of it may watch several trainers in a row."""
 
-    def __init__(self, recorder: Recorder, where: dict[str, Any], steps: int) -> None:
-        """`where` goes into every event; `steps` are those of all trainers together."""
-        self.recorder, self.where, self.steps = recorder, where, steps
+    def __init__(self, recorder: Recorder, where: dict[str, Any], steps: int, kind: str = "finetune") -> None:
+        """`where` goes into every event, which is of a `kind`; `steps` are those of all trainers together."""
+        self.recorder, self.where, self.steps, self.kind = recorder, where, steps, kind
         self.before = 0  # steps of the trainers that are done
         self.stopped = False
 
@@ -34,7 +34,7 @@ class Watcher(TrainerCallback):
         found = {name: logs.get(key) for name, key in names.items()}
         known = {name: round(float(v), 6) for name, v in found.items() if v is not None and not math.isnan(float(v))}
         step = self.before + state.global_step
-        self.recorder.event("finetune", **self.where, step=step, **known)
+        self.recorder.event(self.kind, **self.where, step=step, **known)
         self.recorder.progress(step, self.steps)
 
     def on_step_end(self, args, state, control, **_: Any) -> None:

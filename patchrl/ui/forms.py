@@ -12,9 +12,10 @@ import gradio as gr
 from patchrl.arms import OFFERED
 from patchrl.config import StudyConfig, resolve
 from patchrl.errors import ConfigError
+from patchrl.presets import PRESETS
 
 Name = tuple[str, str]  # section, key
-DEFAULTS = resolve({})
+DEFAULTS = resolve(next(iter(PRESETS.values())))  # what the page opens with
 
 
 def _plain(annotation: Any) -> Any:

@@ -27,13 +27,14 @@ def test_a_good_batch_raises_nothing():
 def test_shares_are_of_the_whole_batch():
     shares = watch([EXPERT, OWN, OWN, OWN], [EXPERT] * 4)
     assert shares["copied"] == 0.25
-    assert set(shares) == {alarm.name for alarm in ALARMS} - {"failed", "undecided"}
+    assert set(shares) == {alarm.name for alarm in ALARMS} - {"failed", "undecided", "unlike"}
 
 
 def test_a_step_without_passing_rewrites_or_without_verdicts_raises_an_alarm():
     assert "95% of groups" in raised({"failed": 0.95})["failed"]
     assert "60% of rewrites could not be judged" in raised({"undecided": 0.6})["undecided"]
-    assert raised({"failed": 0.5, "undecided": 0.5}) == {}
+    assert "97% of passing rewrites are, as a whole, less likely" in raised({"unlike": 0.97})["unlike"]
+    assert raised({"failed": 0.5, "undecided": 0.5, "unlike": 0.9}) == {}
 
 
 def test_an_empty_batch_is_silent():

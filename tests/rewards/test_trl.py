@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from patchrl.config import resolve
 from patchrl.errors import ConfigError
 from patchrl.gate import Gate
 from patchrl.rewards import group_rewards
+from patchrl.rewards.alignment import alignment
 from patchrl.rewards.trl import COLUMNS, GatedReward
 from patchrl.stages.train_rewriter import train_rewriter
 
@@ -211,7 +213,7 @@ def test_a_passing_rewrite_without_a_finite_score_is_unscorable():
     backbone = Backbone(tiny.model("qwen2", len(words)), words)
     config = resolve({})
     ids = [words(t, add_special_tokens=False)["input_ids"] for t in ("It is 1.", "It is 2.")]
-    columns = {name: [getattr(EXAMPLES[0], name)] * 2 for name in COLUMNS}
+    columns = {name: [getattr(EXAMPLES[0], name)] * 2 for name in COLUMNS} | {"asked": ["Rewrite."] * 2}
     with Gate(config, backbone) as gate:
         reward = GatedReward(gate, config.reward, group_size=2)
         broken = backbone.score
@@ -222,3 +224,33 @@ def test_a_passing_rewrite_without_a_finite_score_is_unscorable():
 
         backbone.score = score
         assert reward.functions[0](completion_ids=ids, **columns) == [None, 0.0]
+
+
+def test_the_measure_and_what_it_is_held_against_reach_the_reward(tmp_path):
+    """Alignment by kl: from the same rollouts, other values than by the mean; the own answers' figures are told."""
+    with fixed_rollouts():
+        train(tmp_path / "mean")
+        mean = dict(Watched.scored)
+    with fixed_rollouts():
+        recorder = train(tmp_path / "kl", "reward.alignment=kl", 'rewriter.more_instructions=["polish"]')
+        kl = dict(Watched.scored)
+    assert {k: v for k, v in kl.items() if k.endswith("consistency")} == {
+        k: v for k, v in mean.items() if k.endswith("consistency")
+    }
+    differing = [k for k, v in kl.items() if k.endswith("alignment") and v and abs(v - mean[k]) > 1e-3]
+    assert len(differing) > len(EXAMPLES)
+    step = next(e for e in recorder.events if e["kind"] == "train")
+    assert step["total"] > step["nll"] > 0 and step["largest"] > step["nll"]
+    assert 0 <= step["own_share"] <= 1 and 0 < step["own_distance"] <= 1
+
+
+def test_absolute_alignment_is_that_of_the_backbones_own_answers(tmp_path):
+    seen = []
+
+    def told(values, anchor=None):
+        seen.append(anchor)
+        return alignment(values, anchor)
+
+    with fixed_rollouts(), mock.patch("patchrl.rewards.gated.alignment", told):
+        train(tmp_path, "reward.alignment_scale=own", "reward.alignment=total")
+    assert len(set(seen)) == 1 and seen[0][0] > 0 and seen[0][1] > 0

@@ -1,6 +1,5 @@
 """DYPO's routing and group alignment by hand, and its whole loss against a slow, obvious reference."""
 
-import functools
 import math
 from unittest import mock
 
@@ -101,8 +100,7 @@ def slow_loss(model, base, backbone, alpha):
 @pytest.mark.parametrize("alpha", ["0.5", "0.9"])
 def test_the_whole_loss_is_what_the_paper_says(alpha, tmp_path):
     Recording.seen = []
-    fixed = functools.partial(Recording, rollout_func=practising.roll_out)
-    with mock.patch.object(onpolicy, "DypoTrainer", fixed):
+    with mock.patch.object(onpolicy, "DypoTrainer", Recording), practising.FIXED:
         backbone, _, _ = practising.practise(f"dypo={alpha}", tmp_path, steps=3)
     section = resolve({"backbone": {"model": str(tmp_path / "backbone"), "device": "cpu"}}).backbone
     base, was = (Backbone.load(section).model for _ in range(2))

@@ -1,15 +1,13 @@
 """On-policy arms on a tiny backbone: what is rewarded, what is counted, what the teacher reads, how they stop."""
 
 import copy
-import functools
 import types
 from unittest import mock
 
 import pytest
 import tiny
 import torch
-from practising import ANSWERS, EXAMPLES, Recorder, practise, roll_out
-from trl import GRPOTrainer
+from practising import ANSWERS, EXAMPLES, FIXED, Recorder, practise
 from trl.experimental.sdft import SDFTTrainer
 
 from patchrl.backbone import Backbone
@@ -19,8 +17,6 @@ from patchrl.gate import Gate
 from patchrl.instructions import rewrite_prompt
 from patchrl.stages import onpolicy
 from patchrl.types import Verdict
-
-FIXED = mock.patch.object(onpolicy, "GRPOTrainer", functools.partial(GRPOTrainer, rollout_func=roll_out))
 
 
 class Coin:

@@ -6,7 +6,7 @@ import pytest
 import tiny
 import torch
 
-from patchrl.arms import OFFERED, ON_POLICY, SOURCES
+from patchrl.arms import OFFERED, ON_POLICY, REWRITERS, SOURCES
 from patchrl.config import resolve
 from patchrl.errors import StopRequested
 from patchrl.runs.embeddings import read_embeddings
@@ -118,7 +118,7 @@ def test_every_offered_arm_goes_through_and_shared_work_is_done_once(tmp_path):
     arms = [*OFFERED, "rl+dft+lora=4", "mind-the-gap+dft"]
     folder, result = lab(tmp_path, arms)
     assert list(result["arms"]) == arms
-    assert done(folder, "train") == ["rl", "rl-no-alignment", "rl-no-diversity"]
+    assert done(folder, "train") == list(REWRITERS)
     made = done(folder, "rewrite")
     assert sorted(made) == sorted({"replay", *SOURCES} - {"self-resampled"})
     assert done(folder, "finetune") == arms
@@ -131,7 +131,7 @@ def test_every_offered_arm_goes_through_and_shared_work_is_done_once(tmp_path):
     assert costs["grpo"]["tokens"] > costs["sft-then-rl"]["tokens"] > costs["sdft"]["tokens"] > 0
     assert costs["dypo"]["tokens"] > 0 and all(costs[arm]["seconds"] > 0 for arm in ON_POLICY)
     assert all(result["arms"][arm]["forgetting"]["ci95"] for arm in ON_POLICY)
-    assert set(result["curves"]) == {"rl-no-alignment", "rl-no-diversity"} and len(result["curve"]) == 1
+    assert set(result["curves"]) == set(REWRITERS) - {"rl"} and len(result["curve"]) == 1
     kept = [json.loads(line) for line in folder.samples("rl", 0).read_text().splitlines()]
     dropped = [json.loads(line) for line in folder.samples("rl-drop", 0).read_text().splitlines()]
     for before, after in zip(kept, dropped, strict=True):

@@ -1,0 +1,73 @@
+"""Teach the rewriter the backbone's own way of answering before GRPO: what is never sampled cannot be reinforced."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from patchrl.config import StudyConfig
+from patchrl.errors import StopRequested
+from patchrl.gate import Gate
+from patchrl.instructions import rewrite_prompt
+from patchrl.rewriters import judged_answers
+from patchrl.stages.supervised import Pair, supervised
+from patchrl.stages.watcher import Watcher
+from patchrl.types import Example, Recorder
+
+
+def own_pairs(
+    config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, recorder: Recorder
+) -> tuple[list[Pair], int]:
+    """(rewriting prompt, own answer) of every example that the backbone can solve itself, and the tokens sampled.
+
+    `rewriter.warm_start_samples` answers to the bare question each, at temperature 1, so that they vary as the
+    backbone varies; of those that pass the gate one is drawn.
+    """
+    groups, tokens = judged_answers(
+        config,
+        gate,
+        examples,
+        seed,
+        lambda done: recorder.progress(done, len(examples)),
+        samples=config.rewriter.warm_start_samples,
+    )
+    draw, pairs = random.Random(seed), []
+    for example, group in zip(examples, groups, strict=True):
+        if passing := [c.generation.text for c in group if c.verdict.passed]:
+            asked = rewrite_prompt(config.rewriter.instruction, example.question, example.solution)
+            pairs.append((asked, draw.choice(passing)))
+    return pairs, tokens
+
+
+def warm_start(
+    config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, folder: Path, recorder: Recorder
+) -> int:
+    """Supervised steps of the rewriter on verified own answers; returns the completion tokens sampled for them.
+
+    Raises StopRequested when asked to stop: it is short, and starts over.
+    """
+    pairs, tokens = own_pairs(config, gate, examples, seed, recorder)
+    solved = f"The backbone solves {len(pairs)} of {len(examples)} examples itself"
+    if not pairs:
+        recorder.event("message", level="warning", text=f"{solved}: there is no warm start, GRPO begins cold.")
+        return tokens
+    recorder.event("message", level="info", text=f"{solved}; the rewriter starts warm, from those answers.")
+    rewriter = config.rewriter
+    section = config.finetune.model_copy(update={"max_length": 1 << 20})  # a rewriting prompt is never cut
+    watcher = Watcher(recorder, {"seed": seed}, rewriter.warm_start_steps, kind="warm")
+    supervised(
+        section,
+        gate.backbone,
+        pairs,
+        rewriter.warm_start_steps,
+        seed,
+        folder,
+        watcher,
+        rate=rewriter.learning_rate,
+    )
+    shutil.rmtree(folder / "trainer", ignore_errors=True)
+    if watcher.stopped:
+        raise StopRequested("Stopped in the rewriter's warm start; resume starts it again.")
+    return tokens

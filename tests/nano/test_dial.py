@@ -1,0 +1,85 @@
+"""The dial's script: real studies cut down, what they leave in the lines, and the table of made-up lines."""
+
+import json
+from unittest import mock
+
+import pytest
+
+from patchrl import api
+from patchrl.config import apply_overrides, resolve
+from patchrl.nano import dial
+from patchrl.statistics import macro
+
+SMALL = [
+    "data.train_size=16", "data.eval_size=24", "evaluate.general_size=40", "finetune.epochs=1", "evaluate.bootstrap=100",
+    "rewriter.steps=1", "rewriter.prompts_per_step=2", "rewriter.group_size=2", "rewriter.warm_start_steps=1",
+    "rewrite.best_of_k=2",
+]  # fmt: skip
+WHOLE = dial.config_of
+
+
+def small(cell, model, seed):
+    return resolve(apply_overrides(WHOLE(cell, model, seed).model_dump(mode="json"), SMALL))
+
+
+def test_cells_are_run_once_and_share_what_does_not_depend_on_the_instruction(tmp_path, capsys):
+    cells = [(dial.Cell("nano", "mild", name), "nano", 3) for name in ("polish", "clarify")]
+    runs, into = tmp_path / "runs", tmp_path / "dial.jsonl"
+    with mock.patch.object(dial, "config_of", small):
+        dial.run_missing(cells, runs, into)
+        lines = dial.read(into)
+        dial.run_missing(cells, runs, into)  # nothing is left to do
+    assert dial.read(into) == lines and len(list(api.list_runs(runs))) == 2
+    assert len(lines) == 2 * (1 + len(dial.ARMS) * len(dial.RATES))
+    first, second = (api.list_runs(runs)[i] for i in (1, 0))
+    tuned = [
+        e["arm"]
+        for e in second.events()[0]
+        if e["kind"] == "stage" and e["stage"] == "finetune" and e["state"] == "end"
+    ]
+    assert "expert" not in tuned and tuned.count("rl-paper") == len(dial.RATES)
+    for run, cell in ((first, cells[0][0]), (second, cells[1][0])):
+        by = {(line["arm"], line.get("rate")): line for line in lines if line["instruction"] == cell.instruction}
+        for arm in dial.ARMS:
+            for point in run.result()["arms"][arm]["sweep"]:
+                scores = dial.correct_of(by[arm, point["rate"]])
+                assert macro(scores, "general") == pytest.approx(point["general"]["mean"])
+                assert macro(scores, "target") == pytest.approx(point["target"]["mean"])
+        assert by["rl", dial.RATES[0]]["own"] <= by["rl", dial.RATES[0]]["accepted"] <= 16
+    told = list(dial.table(dial.found_of(lines)))
+    assert len(told) == 4 and "3% polish | 1 |" in told[2] and "8% clarify | 1 |" in told[3]
+
+
+def test_the_table_has_each_arm_at_its_own_best_and_says_what_was_avoided():
+    def line(arm, seed, rate, target, general):
+        marks = {"target/t": target, "validation/t": target, "general/g": general}
+        made = {"accepted": 4, "own": 3, "tokens": 100} if rate else {}
+        return {
+            "backbone": "nano", "expert": "foreign", "instruction": "polish", "seed": seed, "arm": arm, "rate": rate,
+            "answers": marks,
+        } | made  # fmt: skip
+
+    low, high = dial.RATES
+    full, half, none = "1" * 40, "10" * 20, "0" * 40
+    lines = []
+    for seed in (0, 1):
+        lines.append(line("base", seed, None, none, full))
+        for arm in dial.ARMS:
+            plain = arm in ("expert", "best-of-k")
+            lines.append(line(arm, seed, low, half if plain else full, full))
+            lines.append(line(arm, seed, high, full, half if plain else none))
+    (found,) = dial.found_of(lines).values()
+    assert found.seeds == (0, 1)
+    assert found.rates == {"expert": high, "best-of-k": high, "rl": low, "rl-paper": low}
+    assert found.statistics["rl"].share_avoided == 1.0 and found.statistics["best-of-k"].share_avoided == 0.0
+    assert found.own == {"best-of-k": 0.75, "rl": 0.75, "rl-paper": 0.75} and found.tokens["rl"] == 100
+    verdicts = {(c.a, c.b, c.on): c.verdict for c in found.comparisons}
+    assert verdicts["rl", "expert", "general"] == "better" and verdicts["rl", "expert", "target"] == "cannot tell"
+    assert "100.0 [100.0, 100.0] / 50.0" in list(dial.table({dial.Cell("nano", "foreign", "polish"): found}))[2]
+
+
+def test_what_is_shipped_can_be_read():
+    for cell, found in dial.found_of(dial.read()).items():
+        assert cell.expert in dial.EXPERTS and found.seeds
+        assert set(found.statistics) == set(dial.ARMS)
+    assert json.dumps(dial.read())

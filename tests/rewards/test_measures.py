@@ -1,0 +1,117 @@
+"""Measures of surprise, each by hand, and the backbone's own answers as what they are held against."""
+
+import contextlib
+import math
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from peft import LoraConfig, get_peft_model
+
+from patchrl.backbone import Backbone, Score
+from patchrl.instructions import rewrite_prompt
+from patchrl.rewards import measures
+from patchrl.rewards.alignment import alignment
+from patchrl.rewards.gated import group_rewards
+from patchrl.rewards.own import OwnAnswers
+from patchrl.types import Example
+
+EXAMPLES = [Example("a", "What is 3 + 1?", "3 + 1 = 4.", "4"), Example("b", "12?", "It is 12.", "12")]
+TEXTS = ["So 3 + 1 = 4, as one sees.", "It is 12 apples."]
+
+
+def score_of(surprisal, entropy=()):
+    return Score(float(np.mean(surprisal[:-1])), np.ones(2), np.array(surprisal, float), np.array(entropy, float))
+
+
+def test_each_measure_is_its_formula():
+    score = score_of([4.0, 0.5, 0.1, 0.4, 1.0], [1.0, 1.0, 0.0, 0.4, 0.5])  # the last one is the end of the turn
+    assert measures.mean(score) == pytest.approx(1.25)
+    assert measures.total(score) == pytest.approx(6.0)
+    assert measures.excess(score) == pytest.approx((3.0 + 0.1 + 0.5) / 5)
+    assert measures.worst(score) == 4.0
+    assert measures.worst(score_of([3.0, 9.0, *[0.1] * 17, 5.0])) == pytest.approx(7.0)  # two of twenty
+
+
+def test_a_long_dull_template_wins_on_the_mean_and_loses_on_the_whole():
+    own = score_of([0.35] * 10 + [0.1])
+    template = score_of([3.0] + [0.05] * 59 + [0.1])
+    assert measures.mean(template) < measures.mean(own)
+    for name in ("total", "worst"):
+        assert measures.MEASURES[name](template) > measures.MEASURES[name](own)
+
+
+def adapted():
+    words = tiny.tokenizer()
+    backbone = Backbone(tiny.model("qwen2", len(words)), words)
+    config = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
+    backbone.model = get_peft_model(backbone.model, config).eval()
+    return backbone
+
+
+def whole(model, backbone, user, text):
+    """log p of a text and its end after a user turn, from one plain forward."""
+    prompt, target = backbone.prompt_ids(user), backbone.completion_ids(text)
+    with torch.no_grad():
+        logp = model(torch.tensor([prompt + target])).logits[0].double().log_softmax(-1)
+    ids = [*target, backbone.tokenizer.eos_token_id]
+    return sum(logp[len(prompt) - 1 + i, t].item() for i, t in enumerate(ids))
+
+
+@pytest.mark.parametrize("name", ["ratio", "kl"])
+def test_measures_against_the_rewriting_prompt_are_differences_of_whole_log_likelihoods(name):
+    backbone = adapted()
+    ids = [backbone.completion_ids(text) for text in TEXTS]
+    scores = backbone.score([e.question for e in EXAMPLES], ids)
+    prompts = [rewrite_prompt("polish", e.question, e.solution) for e in EXAMPLES]
+    found = measures.surprise(name, backbone, prompts, ids, scores)
+    for value, example, asked, text in zip(found, EXAMPLES, prompts, TEXTS, strict=True):
+        with backbone.model.disable_adapter():
+            alone = whole(backbone.model, backbone, example.question, text)
+        with backbone.model.disable_adapter() if name == "ratio" else contextlib.nullcontext():
+            shown = whole(backbone.model, backbone, asked, text)
+        assert value == pytest.approx(shown - alone, abs=1e-3)
+
+
+def test_an_empty_text_has_no_surprise():
+    backbone = adapted()
+    scores = backbone.score([e.question for e in EXAMPLES], ["", TEXTS[1]], entropy=True)
+    for name in (*measures.MEASURES, "kl"):
+        values = measures.surprise(name, backbone, TEXTS, [[], backbone.completion_ids(TEXTS[1])], scores)
+        assert math.isnan(values[0])
+
+
+def test_kl_ranks_the_backbones_own_answers_best_where_the_rewriter_prefers_a_template():
+    """Both texts pass. Under the paper's mean the template wins the group, under kl the own answer does."""
+    own, template = 2.0, 9.0  # nats of the whole text under q(x)
+    mean_nll = [own / 5, template / 30]
+    kl = [own - 5.0, template - 1.0]  # the rewriter gives the template e⁻¹, the own answer e⁻⁵
+    by_mean = group_rewards([True, True], mean_nll, np.ones((2, 2))).reward
+    by_kl = group_rewards([True, True], kl, np.ones((2, 2))).reward
+    assert by_mean[1] > by_mean[0] and by_kl[0] > by_kl[1]
+
+
+def test_the_absolute_scale_is_full_at_own_answers_and_falls_slowly():
+    values = alignment(np.array([0.1, 0.5, 0.7, 2.5]), anchor=(0.5, 0.2))
+    assert values == pytest.approx([1.0, 1.0, 0.5, 1 / 11])
+    assert alignment(np.array([]), anchor=(0.5, 0.2)).size == 0
+    assert np.isfinite(alignment(np.array([1.0, 2.0]), anchor=(1.0, 0.0))).all()
+    rewards = group_rewards([True, False, True], [0.4, 0.0, 0.7], np.ones((3, 2)), lambda_div=0, anchor=(0.5, 0.2))
+    assert rewards.alignment == pytest.approx([1.0, 0.0, 0.5])
+
+
+def test_own_answers_give_their_own_scale_and_tell_what_is_like_them():
+    words = tiny.tokenizer()
+    backbone = Backbone(tiny.model("qwen2", len(words)), words)
+    own = OwnAnswers.sample(
+        backbone, [e.question for e in EXAMPLES], samples=4, temperature=1.0, max_new_tokens=12, seed=0
+    )
+    totals = [s.surprisal.sum() for s in own.scores]
+    assert len(own.texts) == 8
+    assert own.anchor("total") == pytest.approx((np.mean(totals), np.std(totals)))
+    assert own.anchor("kl") == pytest.approx((0.0, np.std(totals)))
+    assert sum(own.resembles(s) for s in own.scores) >= 7
+    assert not own.resembles(score_of([max(totals), 5.0]))
+    plain, mannered = [f"{n} + 1 = 4." for n in range(4)], [f"Sure! Step {n}: it is 4." for n in range(4)]
+    assert OwnAnswers(plain, []).distance(plain) == 0.0 < 0.5 < OwnAnswers(plain, []).distance(mannered)
