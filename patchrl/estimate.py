@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from patchrl.arms import SOURCES, Arm, parse, rewriters_of, sources_in_order
+from patchrl.arms import REWRITERS, SOURCES, Arm, parse, rewriters_of, sources_in_order
 from patchrl.config import StudyConfig
 from patchrl.tasknames import harness_names
 
@@ -46,7 +46,12 @@ def step_seconds(config: StudyConfig, stage: str, name: str | None) -> float:
     if stage == "report":
         return REPORT_SECONDS
     if stage == "train":
-        return LOAD_SECONDS + config.rewriter.steps * config.rewriter.rollouts_per_step * SECONDS_PER_ROLLOUT
+        rewriter = config.rewriter.model_copy(update=REWRITERS[str(name)].get("rewriter", {}))
+        warm = 0.0
+        if rewriter.warm_start_steps:
+            warm = size * rewriter.warm_start_samples * SECONDS_PER_REWRITE
+            warm += rewriter.warm_start_steps * config.finetune.batch_size * SECONDS_PER_EXAMPLE
+        return LOAD_SECONDS + warm + rewriter.steps * rewriter.rollouts_per_step * SECONDS_PER_ROLLOUT
     if stage == "evaluate":
         section = config.evaluate
         harness = len(harness_names((*section.target, *section.general))) * section.limit

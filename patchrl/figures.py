@@ -157,6 +157,52 @@ def mismatch_figure(scan: dict[str, Any] | None, rewrites: dict[str, list[float]
     }
 
 
+def dial_figures(points: Sequence[dict[str, Any]]) -> dict[str, Figure]:
+    """Target and general score over the lab's dial (`patchrl.nano.dial.points`), a line per arm, by kind and expert."""
+    figures: dict[str, Figure] = {}
+    for kind, title in (("target", "Target task"), ("general", "General skills kept")):
+        for expert in dict.fromkeys(point["expert"] for point in points):
+            rows = [point for point in points if point["expert"] == expert]
+            traces = [
+                _dial_line([r for r in rows if r["arm"] == arm], kind) for arm in dict.fromkeys(r["arm"] for r in rows)
+            ]
+            figures[f"dial-{kind}-{expert}"] = {
+                "data": traces,
+                "layout": layout(
+                    f"{title}, {expert} expert",
+                    "own style planted in prompted rewrites, %",
+                    "score, %",
+                    xaxis={"type": "category"},
+                    height=320,
+                ),
+            }
+    return figures
+
+
+def _dial_line(rows: Sequence[dict[str, Any]], kind: str) -> Figure:
+    colour, symbol = arm_style(rows[0]["arm"])
+    means = [100 * row[kind]["mean"] for row in rows]
+    bounds = [row[kind]["ci95"] or (row[kind]["mean"],) * 2 for row in rows]
+    name = ARM_NAMES[rows[0]["arm"]]
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": name,
+        "x": [f"{100 * row['share']:.0f}" for row in rows],
+        "y": [significant(mean) for mean in means],
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [significant(100 * high - mean) for (_, high), mean in zip(bounds, means, strict=True)],
+            "arrayminus": [significant(mean - 100 * low) for (low, _), mean in zip(bounds, means, strict=True)],
+            "thickness": 1,
+        },
+        "line": {"color": colour, "width": 2},
+        "marker": {"symbol": symbol, "size": 8, "color": colour},
+        "hovertemplate": f"%{{x}} % own style<br>%{{y:.1f}} %<extra>{name}</extra>",
+    }
+
+
 def mismatch_over_training(events: Sequence[Event], seed: int | None = None) -> dict[str, Any] | None:
     """What `player.js` shows: ℓ of the rewriter's passing rewrites at each recorded step, over the still
     distributions of the scan. None before the first recorded step."""

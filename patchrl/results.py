@@ -20,7 +20,7 @@ from patchrl.statistics import (
     Correct,
     Resampled,
     arm_statistics,
-    best_rate,
+    chosen_rate,
     correct_by_task,
     interval,
     macro,
@@ -112,15 +112,6 @@ def versions() -> dict[str, str]:
 
 def _reported(task: str) -> bool:
     return not task.startswith("validation/")
-
-
-def chosen_rate(arm: str, rates: Sequence[float], tuned: dict[Tuned, list[Correct]]) -> float:
-    """The rate to compare an arm at (`statistics.best_rate`), from its answers to the validation items at each."""
-    if len(rates) == 1:
-        return rates[0]
-    scores = {rate: _mean([macro(c, "validation") for c in tuned[arm, rate]]) or 0.0 for rate in rates}
-    first = tuned[arm, rates[0]][0]
-    return best_rate(scores, sum(len(v) for task, v in first.items() if not _reported(task)))
 
 
 def _sweep(

@@ -96,6 +96,15 @@ def best_rate(scores: Mapping[float, float], items: int) -> float:
     return min(rate for rate, value in scores.items() if value >= best - error)
 
 
+def chosen_rate(arm: str, rates: Sequence[float], tuned: Mapping[tuple[str, float], Sequence[Correct]]) -> float:
+    """The rate to compare an arm at (`best_rate`), from its per-seed answers to the validation items at each."""
+    if len(rates) == 1:
+        return rates[0]
+    scores = {rate: _mean([macro(c, "validation") for c in tuned[arm, rate]]) or 0.0 for rate in rates}
+    first = tuned[arm, rates[0]][0]
+    return best_rate(scores, sum(len(v) for task, v in first.items() if task.startswith("validation/")))
+
+
 def interval(values: np.ndarray) -> tuple[float, float] | None:
     """95 % percentile interval of resampled values; None where they are unmeasured."""
     if np.isnan(values).all():

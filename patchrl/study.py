@@ -50,6 +50,8 @@ class Tagged:
         self.progress, self.stop_requested = recorder.progress, recorder.stop_requested
 
     def event(self, kind: str, **fields: Any) -> None:
+        if kind == "message":  # what is read without its fields says whose it is
+            fields["text"] = f"{', '.join(map(str, self.fields.values()))}: {fields['text']}"
         self.recorder.event(kind, **self.fields, **fields)
 
 

@@ -3,7 +3,9 @@ import pytest
 from patchrl.advice import advise, at_least_one, k_for
 from patchrl.config import resolve
 
-CONFIG = resolve({})  # 40 steps of 8 prompts × 8 rewrites, best of 8
+COLD = {"warm_start_steps": 0}
+CONFIG = resolve({"rewriter": COLD})  # 40 steps of 8 prompts × 8 rewrites, best of 8
+WARM = resolve({})
 
 
 def asked(own, scorable=100, rows=512, config=CONFIG):
@@ -32,7 +34,7 @@ def test_choice_by_own_style_share_and_number_of_rows(own, rows, choice):
 
 
 def test_a_larger_group_lets_rl_see_what_is_rare():
-    wide = resolve({"rewriter": {"group_size": 32}})
+    wide = resolve({"rewriter": COLD | {"group_size": 32}})
     assert asked(5, rows=20_000)["choice"] == "best-of-k" and asked(5, rows=20_000, config=wide)["choice"] == "rl"
 
 
@@ -52,3 +54,19 @@ def test_the_ends_of_the_interval_tell_a_close_call():
 def test_nothing_is_advised_where_nothing_could_be_checked():
     found = asked(0, scorable=0)
     assert found["choice"] is None and found["hit"] is None and "reference answers" in found["why"]
+
+
+@pytest.mark.parametrize(
+    ("own", "rows", "choice"),
+    [
+        (95, 512, "prompted"),
+        (60, 512, "best-of-k"),  # three a row: 1,536 rewrites against 2,560 rollouts that are trained on
+        (12, 512, "rl"),
+        (2, 512, "rl"),
+        (0, 512, "rl"),
+    ],
+)
+def test_with_a_warm_start_rl_need_not_sample_the_own_style_first(own, rows, choice):
+    assert asked(own, rows=rows, config=WARM)["choice"] == choice
+    rl = asked(own, rows=rows, config=WARM)["ways"][-1]
+    assert rl["rewrites"] == 40 * 64 + 512 + 4 * 512

@@ -1,32 +1,23 @@
-"""The lab's dial: plain SFT, best-of-k and RL as the own style of prompted rewrites gets rarer.
+"""What the lab's dial showed: plain SFT, best-of-k and RL as the own style of prompted rewrites gets rarer. No torch.
 
-`python -m patchrl.nano.dial` runs one study for each backbone, expert, rewriting instruction and seed, adds every answer
-of every arm to dial.jsonl, and prints the table of what is there. It can be stopped at any time and started again: a
-study that has its lines is not repeated. `--table` only prints.
+`patchrl.nano.turn_dial` makes the studies; their answers, item by item, lie in dial.jsonl.
 """
 
 from __future__ import annotations
 
-import argparse
+import functools
 import json
-import shutil
-import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from patchrl import api
 from patchrl.comparisons import Comparison, compare
-from patchrl.config import StudyConfig, resolve
-from patchrl.errors import PatchRLError
-from patchrl.nano.world import OWN_SHARE, style
-from patchrl.results import chosen_rate, read_rows
-from patchrl.runs.folder import RunFolder, default_runs_dir
-from patchrl.statistics import ArmStatistics, Correct, arm_statistics, correct_by_task, resample
+from patchrl.nano.world import OWN_SHARE
+from patchrl.statistics import ArmStatistics, Correct, arm_statistics, chosen_rate, correct_by_task, macro, resample
 
 ANSWERS = Path(__file__).with_name("dial.jsonl")
 ARMS = ("expert", "best-of-k", "rl", "rl-paper")
@@ -54,75 +45,8 @@ class Found:
     statistics: dict[str, ArmStatistics]
     comparisons: list[Comparison]
     tokens: dict[str, float]
+    sweep: dict[str, dict[float, tuple[float, float]]]  # target and general score of each arm at each rate
     own: dict[str, float]  # share of an arm's accepted rewrites that are in the backbone's own style
-
-
-def config_of(cell: Cell, model: str, seed: int) -> StudyConfig:
-    """The study of one cell and seed."""
-    return resolve(
-        {
-            "study": {"name": f"dial-{cell.backbone}-{cell.expert}-{cell.instruction}", "seeds": [seed], "arms": ARMS},
-            "backbone": {"model": model},
-            "data": {"dataset": f"nano-{cell.expert}"},
-            "rewriter": {"instruction": cell.instruction},
-            "finetune": {"learning_rate": RATES, "keep_weights": False},
-        }
-    )
-
-
-def run_cell(cell: Cell, model: str, seed: int, runs_dir: Path) -> list[dict[str, Any]]:
-    """Run a cell's study, or go on with the one that is there, and return its lines."""
-    config = config_of(cell, model, seed)
-    theirs = [run for run in api.list_runs(runs_dir) if run.config == config]
-    if theirs:
-        run = theirs[0]
-    else:
-        folder = RunFolder.create(runs_dir, config)
-        _take_over(folder, cell, seed, runs_dir)
-        run = api.open_run(folder.path)
-    if run.status()["state"] != "done":
-        run.resume()
-        if (status := run.wait())["state"] != "done":
-            raise PatchRLError(f"{run.id} {status['state']}: {status.get('error') or 'no reason was left'}")
-    return list(lines_of(run, cell, seed))
-
-
-def _take_over(folder: RunFolder, cell: Cell, seed: int, runs_dir: Path) -> None:
-    """What does not depend on the instruction is there already, where another setting of the dial was run."""
-    for run in api.list_runs(runs_dir):
-        config = run.config
-        same = (config.study.seeds, config.data.dataset) == ((seed,), f"nano-{cell.expert}")
-        if run.id != folder.id and same and run.config.study.name.startswith(f"dial-{cell.backbone}-{cell.expert}-"):
-            for made in ("base", "expert"):
-                if (run.path / "arms" / made).is_dir() and run.result():
-                    shutil.copytree(run.path / "arms" / made, folder.path / "arms" / made, dirs_exist_ok=True)
-
-
-def lines_of(run: api.Run, cell: Cell, seed: int) -> Iterator[dict[str, Any]]:
-    """One line for the backbone and one for each arm and rate of a finished study: its score marks by task."""
-    where = {"backbone": cell.backbone, "expert": cell.expert, "instruction": cell.instruction, "seed": seed}
-    yield where | {"arm": "base", "answers": _marks(run.folder.base() / "predictions.jsonl")}
-    result = run.result()
-    assert result is not None
-    for arm in ARMS:
-        made = {"tokens": round(result["arms"][arm]["cost"]["tokens"])}
-        if arm != "expert":
-            rows = [row for row in read_rows(run.folder.samples(arm, seed)) if row["decision"] == "accepted"]
-            made |= {
-                "accepted": len(rows),
-                "own": sum(style(row["rewrite"]) == "own" for row in rows),
-                "nll": round(result["arms"][arm]["data"]["nll"], 4),
-            }
-        for rate in RATES:
-            answers = _marks(run.folder.arm(arm, seed, rate) / "predictions.jsonl")
-            yield where | {"arm": arm, "rate": rate} | made | {"answers": answers}
-
-
-def _marks(predictions: Path) -> dict[str, str]:
-    marks: dict[str, str] = defaultdict(str)
-    for row in read_rows(predictions):
-        marks[row["task"]] += MARKS[row["passed"]]
-    return dict(marks)
 
 
 def correct_of(line: dict[str, Any]) -> Correct:
@@ -161,8 +85,51 @@ def _found(lines: Sequence[dict[str, Any]]) -> Found:
         arm_statistics(base, correct, best),
         compare(correct, best),
         {arm: mean(arm, "tokens") for arm in ARMS},
+        {
+            arm: {rate: (_mean_of(tuned[arm, rate], "target"), _mean_of(tuned[arm, rate], "general")) for rate in RATES}
+            for arm in ARMS
+        },
         {arm: mean(arm, "own", "accepted") for arm in ARMS if arm != "expert"},
     )
+
+
+def _mean_of(seeds: Sequence[Correct], kind: str) -> float:
+    return float(np.mean([macro(correct, kind) for correct in seeds]))
+
+
+def points(found: dict[Cell, Found]) -> list[dict[str, Any]]:
+    """One row for each cell and arm, in the order of the dial: what figures and sentences are made of."""
+    rows = []
+    for cell in sorted(found, key=lambda c: (c.backbone, EXPERTS.index(c.expert), OWN_SHARE[c.instruction])):
+        made = found[cell]
+        for arm, statistics in made.statistics.items():
+            rows.append(
+                {
+                    "backbone": cell.backbone,
+                    "expert": cell.expert,
+                    "instruction": cell.instruction,
+                    "share": OWN_SHARE[cell.instruction],
+                    "arm": arm,
+                    "seeds": len(made.seeds),
+                    "rate": made.rates[arm],
+                    "target": {"mean": float(np.mean(statistics.target_per_seed)), "ci95": statistics.target_ci95},
+                    "general": {"mean": float(np.mean(statistics.general_per_seed)), "ci95": statistics.general_ci95},
+                    "sweep": [
+                        {"rate": rate, "target": target, "general": general}
+                        for rate, (target, general) in made.sweep[arm].items()
+                    ],
+                    "avoided": statistics.share_avoided,
+                    "own": made.own.get(arm),
+                    "tokens": made.tokens[arm],
+                }
+            )
+    return rows
+
+
+@functools.cache
+def shipped() -> list[dict[str, Any]]:
+    """`points` of the studies that come with PatchRL."""
+    return points(found_of(read()))
 
 
 def table(found: dict[Cell, Found]) -> Iterator[str]:
@@ -191,45 +158,4 @@ def _scores(arm: ArmStatistics) -> str:
 
 def read(path: Path = ANSWERS) -> list[dict[str, Any]]:
     """The lines recorded so far."""
-    return read_rows(path) if path.is_file() else []
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--experts", nargs="+", choices=EXPERTS, default=EXPERTS)
-    parser.add_argument("--instructions", nargs="+", choices=tuple(OWN_SHARE), default=tuple(OWN_SHARE))
-    parser.add_argument("--backbone", nargs=2, action="append", metavar=("NAME", "MODEL"), default=[])
-    parser.add_argument("--runs-dir", type=Path, default=default_runs_dir())
-    parser.add_argument("--into", type=Path, default=ANSWERS, help="where lines are added")
-    parser.add_argument("--table", action="store_true", help="only print what is there")
-    given = parser.parse_args()
-    cells = (
-        (Cell(name, expert, instruction), model, seed)
-        for name, model in given.backbone or [("nano", "nano")]
-        for seed in given.seeds
-        for expert in given.experts
-        for instruction in given.instructions
-    )
-    try:
-        if not given.table:
-            run_missing(cells, given.runs_dir, given.into)
-    except PatchRLError as error:
-        sys.exit(str(error))
-    print("\n".join(table(found_of(read(given.into)))))
-
-
-def run_missing(cells: Iterable[tuple[Cell, str, int]], runs_dir: Path, into: Path) -> None:
-    """Run the cells that have no lines yet, and add theirs as each is done."""
-    for cell, model, seed in cells:
-        there = {(line["backbone"], line["expert"], line["instruction"], line["seed"]) for line in read(into)}
-        if (cell.backbone, cell.expert, cell.instruction, seed) in there:
-            continue
-        lines = run_cell(cell, model, seed, runs_dir)
-        with into.open("a", encoding="utf-8") as file:
-            file.write("".join(json.dumps(line) + "\n" for line in lines))
-        print(f"{cell} seed {seed}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    main()
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []

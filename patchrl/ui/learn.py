@@ -1,4 +1,4 @@
-"""Learn tab: five steps over the recorded run, with a group to edit and a training to replay."""
+"""Learn tab: six steps over the recorded run and the dial, with a group to edit and a training to replay."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import gradio as gr
 
 from patchrl import api, curves, figures, markup
 from patchrl.lesson import ARMS, Lesson
+from patchrl.nano import dial
 from patchrl.ui import learn_group, lesson_pages
 from patchrl.ui.charts import charts
 from patchrl.ui.session import Session
 
-TITLES = ("Fine-tuning", "Off-distribution", "Prompting", "Three rewards", "Forgetting")
+TITLES = ("Fine-tuning", "Off-distribution", "Prompting", "Three rewards", "Forgetting", "The trap")
 TO_TOP = "() => document.getElementById('lesson').scrollIntoView({block: 'start'})"
 REPLAYED = ("reward", "consistency", "nll")
 REPLAY_SECONDS = 0.5
@@ -74,15 +75,18 @@ def build(session: Session) -> Learn:
             _steps(walk, 4)
         with gr.Tab(f"5 {TITLES[4]}", id=5):
             page5, chart5 = gr.HTML("", elem_id="lesson-5"), charts("Gain and forgetting")
+            _steps(walk, 5)
+        with gr.Tab(f"6 {TITLES[5]}", id=6):
+            page6, chart6 = gr.HTML("", elem_id="lesson-6"), charts("Scores over the dial")
             with gr.Row():
                 recorded = gr.Button("Look at the recorded run on all tabs", elem_id="open-recorded")
                 setup = gr.Button("Start a run of my own", variant="primary", elem_id="to-setup")
-            _steps(walk, 5)
+            _steps(walk, 6)
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
 
     def fill() -> list[Any]:
-        it = lesson()
+        it, turned = lesson(), dial.shipped()
         rewrites = {arm: it.rewrite_nll(arm) for arm in ARMS}
         tasks = {"base": it.result["base"], "arms": {"expert": it.result["arms"]["expert"]}}
         return [
@@ -98,6 +102,8 @@ def build(session: Session) -> Learn:
             *draw(1),
             lesson_pages.what_is_forgotten(it),
             {"plane": figures.gain_forgetting_figure(it.result)},
+            lesson_pages.the_trap(turned),
+            figures.dial_figures(turned),
         ]
 
     def another(number: int) -> tuple[str, int]:
@@ -107,6 +113,7 @@ def build(session: Session) -> Learn:
 
     more.click(another, row, [tokens, row], **quiet)
     pages = [page1, chart1, page2, chart2, tokens, page3, chart3, page4, page4b, panels, group, page5, chart5]
+    pages += [page6, chart6]
 
     rewards.select(board.warm, None, None, **quiet)
     return Learn(fill, pages, recorded, setup)

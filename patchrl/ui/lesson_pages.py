@@ -1,4 +1,4 @@
-"""The five pages of the walkthrough as HTML. Every number comes from the recorded run."""
+"""The pages of the walkthrough as HTML. Every number comes from the recorded run, those of the last from the dial's."""
 
 from __future__ import annotations
 
@@ -213,3 +213,69 @@ STYLE = """
 #lesson button[role=tab][aria-selected=true]{color:#047857!important}.dark #lesson button[role=tab][aria-selected=true]{color:#34d399!important}
 .bar u.nats{background:#7f7c75}
 """
+
+
+def the_trap(points: Sequence[dict[str, Any]]) -> str:
+    """Where the published reward is slow or fails, and what mends it: the studies of `patchrl.nano.dial`."""
+    rare = min(point["share"] for point in points)
+    by = {(p["expert"], p["arm"]): p for p in points if p["share"] == rare}
+    sentences = "".join(
+        f"<li>{escape(_at_the_rare_end(expert, by))}</li>" for expert in dict.fromkeys(e for e, _ in by)
+    )
+    headers = [
+        "Expert",
+        "Own style planted",
+        "Arm",
+        "Rate",
+        "Own style reached",
+        "Target %",
+        "General %",
+        "Drop avoided %",
+        "Seeds",
+    ]
+    rows = [
+        [
+            p["expert"],
+            f"{100 * p['share']:.0f} %",
+            views.ARM_NAMES[p["arm"]],
+            f"{p['rate']:g}",
+            "–" if p["own"] is None else f"{100 * p['own']:.0f} %",
+            f"{100 * p['target']['mean']:.1f}",
+            f"{100 * p['general']['mean']:.1f}",
+            "–" if p["avoided"] is None else f"{100 * p['avoided']:.0f}",
+            str(p["seeds"]),
+        ]
+        for p in points
+    ]
+    return f"""<div class="lesson"><h3>The template trap</h3><p class="lead">A rewriter is rewarded for the best of what it samples. Where
+    prompting hardly ever brings the backbone's own style, no group holds it, nothing reinforces it, and the rewriter is talked
+    into whatever template comes nearest: gate and reward rise, and the texts stay mannered.</p>
+    <p>The lab has a dial for it: four rewriting instructions, behind which the own style was planted in
+    {escape(", ".join(f"{100 * share:.0f}" for share in dict.fromkeys(p["share"] for p in points)))} % of rewrites. What mends it is to <b>show the
+    rewriter the backbone's own answers first</b>: those of its attempts at the questions that pass the gate, forty supervised
+    steps on them, then the same reward.</p><ul>{sentences}</ul>
+    <p><b>Read with care.</b> Every arm stands at its own best of two learning rates, chosen for the target on held-out examples that are
+    not reported. {escape(gentler)} A low learning rate protects by itself; rewrites protect where the task is to be learned in full.</p>
+    <details><summary>Every setting</summary>{markup.table(headers, rows)}</details></div>"""
+
+
+def _at_the_rare_end(expert: str, by: dict[tuple[str, str], dict[str, Any]]) -> str:
+    def told(arm: str) -> str:
+        point = by[expert, arm]
+        return f"{100 * point['target']['mean']:.1f} % of the target and {100 * point['general']['mean']:.1f} % of general skills"
+
+    ours, published = by[expert, "rl"], by[expert, "rl-paper"]
+    return (
+        f"{expert.capitalize()} expert, {percent(ours['share'], 0)} planted: trained as published, {percent(published['own'], 0)} of "
+        f"accepted rewrites end in the own style and the tuned model has {told('rl-paper')}; started warm, "
+        f"{percent(ours['own'], 0)}, {told('rl')}. Best-of-8: {told('best-of-k')}; plain SFT: {told('expert')}."
+    )
+
+
+def _gentler(expert: dict[str, Any]) -> str:
+    """Plain SFT at the rate it was not compared at."""
+    other = next(row for row in expert["sweep"] if row["rate"] != expert["rate"])
+    return (
+        f"Plain SFT on the {expert['expert']} expert at {other['rate']:g} has {100 * other['target']:.1f} % of the target and "
+        f"{100 * other['general']:.1f} % of general skills."
+    )

@@ -7,7 +7,7 @@ import pytest
 
 from patchrl import api
 from patchrl.config import apply_overrides, resolve
-from patchrl.nano import dial
+from patchrl.nano import dial, turn_dial
 from patchrl.statistics import macro
 
 SMALL = [
@@ -15,7 +15,7 @@ SMALL = [
     "rewriter.steps=1", "rewriter.prompts_per_step=2", "rewriter.group_size=2", "rewriter.warm_start_steps=1",
     "rewrite.best_of_k=2",
 ]  # fmt: skip
-WHOLE = dial.config_of
+WHOLE = turn_dial.config_of
 
 
 def small(cell, model, seed):
@@ -25,10 +25,10 @@ def small(cell, model, seed):
 def test_cells_are_run_once_and_share_what_does_not_depend_on_the_instruction(tmp_path, capsys):
     cells = [(dial.Cell("nano", "mild", name), "nano", 3) for name in ("polish", "clarify")]
     runs, into = tmp_path / "runs", tmp_path / "dial.jsonl"
-    with mock.patch.object(dial, "config_of", small):
-        dial.run_missing(cells, runs, into)
+    with mock.patch.object(turn_dial, "config_of", small):
+        turn_dial.run_missing(cells, runs, into)
         lines = dial.read(into)
-        dial.run_missing(cells, runs, into)  # nothing is left to do
+        turn_dial.run_missing(cells, runs, into)  # nothing is left to do
     assert dial.read(into) == lines and len(list(api.list_runs(runs))) == 2
     assert len(lines) == 2 * (1 + len(dial.ARMS) * len(dial.RATES))
     first, second = (api.list_runs(runs)[i] for i in (1, 0))

@@ -1,0 +1,136 @@
+"""Turn the lab's dial: `python -m patchrl.nano.turn_dial`.
+
+One study for each backbone, expert, rewriting instruction and seed; every answer of every arm is added to dial.jsonl, and
+the table of what is there is printed. It can be stopped at any time and started again: a study that has its lines is
+not repeated. `--table` only prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from patchrl import api
+from patchrl.config import StudyConfig, resolve
+from patchrl.errors import PatchRLError
+from patchrl.jobs.liveness import LIVE
+from patchrl.nano.dial import ANSWERS, ARMS, EXPERTS, MARKS, RATES, Cell, found_of, read, table
+from patchrl.nano.world import OWN_SHARE, style
+from patchrl.results import read_rows
+from patchrl.runs.folder import RunFolder, default_runs_dir
+
+
+def config_of(cell: Cell, model: str, seed: int) -> StudyConfig:
+    """The study of one cell and seed."""
+    return resolve(
+        {
+            "study": {"name": f"dial-{cell.backbone}-{cell.expert}-{cell.instruction}", "seeds": [seed], "arms": ARMS},
+            "backbone": {"model": model},
+            "data": {"dataset": f"nano-{cell.expert}"},
+            "rewriter": {"instruction": cell.instruction},
+            "finetune": {"learning_rate": RATES, "keep_weights": False},
+        }
+    )
+
+
+def run_cell(cell: Cell, model: str, seed: int, runs_dir: Path) -> list[dict[str, Any]]:
+    """Run a cell's study, or go on with the one that is there, and return its lines."""
+    config = config_of(cell, model, seed)
+    theirs = [run for run in api.list_runs(runs_dir) if run.config == config]
+    if theirs:
+        run = theirs[0]
+    else:
+        folder = RunFolder.create(runs_dir, config)
+        _take_over(folder, cell, seed, runs_dir)
+        run = api.open_run(folder.path)
+    if (state := run.status()["state"]) != "done":
+        if state not in LIVE:
+            run.resume()
+        if (status := run.wait())["state"] != "done":
+            raise PatchRLError(f"{run.id} {status['state']}: {status.get('error') or 'no reason was left'}")
+    return list(lines_of(run, cell, seed))
+
+
+def _take_over(folder: RunFolder, cell: Cell, seed: int, runs_dir: Path) -> None:
+    """What does not depend on the instruction is there already, where another setting of the dial was run."""
+    for run in api.list_runs(runs_dir):
+        config = run.config
+        same = (config.study.seeds, config.data.dataset) == ((seed,), f"nano-{cell.expert}")
+        if run.id != folder.id and same and run.config.study.name.startswith(f"dial-{cell.backbone}-{cell.expert}-"):
+            for made in ("base", "expert"):
+                if (run.path / "arms" / made).is_dir() and run.result():
+                    shutil.copytree(run.path / "arms" / made, folder.path / "arms" / made, dirs_exist_ok=True)
+
+
+def lines_of(run: api.Run, cell: Cell, seed: int) -> Iterator[dict[str, Any]]:
+    """One line for the backbone and one for each arm and rate of a finished study: its score marks by task."""
+    where = {"backbone": cell.backbone, "expert": cell.expert, "instruction": cell.instruction, "seed": seed}
+    yield where | {"arm": "base", "answers": _marks(run.folder.base() / "predictions.jsonl")}
+    result = run.result()
+    assert result is not None
+    for arm in ARMS:
+        made = {"tokens": round(result["arms"][arm]["cost"]["tokens"])}
+        if arm != "expert":
+            rows = [row for row in read_rows(run.folder.samples(arm, seed)) if row["decision"] == "accepted"]
+            made |= {
+                "accepted": len(rows),
+                "own": sum(style(row["rewrite"]) == "own" for row in rows),
+                "nll": round(result["arms"][arm]["data"]["nll"], 4),
+            }
+        for rate in RATES:
+            answers = _marks(run.folder.arm(arm, seed, rate) / "predictions.jsonl")
+            yield where | {"arm": arm, "rate": rate} | made | {"answers": answers}
+
+
+def _marks(predictions: Path) -> dict[str, str]:
+    marks: dict[str, str] = defaultdict(str)
+    for row in read_rows(predictions):
+        marks[row["task"]] += MARKS[row["passed"]]
+    return dict(marks)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--experts", nargs="+", choices=EXPERTS, default=EXPERTS)
+    parser.add_argument("--instructions", nargs="+", choices=tuple(OWN_SHARE), default=tuple(OWN_SHARE))
+    parser.add_argument("--backbone", nargs=2, action="append", metavar=("NAME", "MODEL"), default=[])
+    parser.add_argument("--runs-dir", type=Path, default=default_runs_dir())
+    parser.add_argument("--into", type=Path, default=ANSWERS, help="where lines are added")
+    parser.add_argument("--table", action="store_true", help="only print what is there")
+    given = parser.parse_args()
+    cells = (
+        (Cell(name, expert, instruction), model, seed)
+        for name, model in given.backbone or [("nano", "nano")]
+        for seed in given.seeds
+        for expert in given.experts
+        for instruction in given.instructions
+    )
+    try:
+        if not given.table:
+            run_missing(cells, given.runs_dir, given.into)
+    except PatchRLError as error:
+        sys.exit(str(error))
+    print("\n".join(table(found_of(read(given.into)))))
+
+
+def run_missing(cells: Iterable[tuple[Cell, str, int]], runs_dir: Path, into: Path) -> None:
+    """Run the cells that have no lines yet, and add theirs as each is done."""
+    for cell, model, seed in cells:
+        there = {(line["backbone"], line["expert"], line["instruction"], line["seed"]) for line in read(into)}
+        if (cell.backbone, cell.expert, cell.instruction, seed) in there:
+            continue
+        lines = run_cell(cell, model, seed, runs_dir)
+        with into.open("a", encoding="utf-8") as file:
+            file.write("".join(json.dumps(line) + "\n" for line in lines))
+        print(f"{cell} seed {seed}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
