@@ -219,6 +219,7 @@ def the_trap(points: Sequence[dict[str, Any]]) -> str:
     """Where the published reward is slow or fails, and what mends it: the studies of `patchrl.nano.dial`."""
     rare = min(point["share"] for point in points)
     by = {(p["expert"], p["arm"]): p for p in points if p["share"] == rare}
+    gentler = " ".join(_gentler(point) for (_, arm), point in by.items() if arm == "expert")
     sentences = "".join(
         f"<li>{escape(_at_the_rare_end(expert, by))}</li>" for expert in dict.fromkeys(e for e, _ in by)
     )
