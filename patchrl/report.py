@@ -166,13 +166,27 @@ def _data(config: StudyConfig, scan: dict[str, Any] | None) -> str:
     return _facts(facts)
 
 
+ALIGNMENTS = {
+    "mean": "how likely the frozen backbone finds it per token, given the question alone",
+    "total": "how likely the frozen backbone finds the whole text, given the question alone",
+    "excess": "how much more surprising it is than the frozen backbone's own entropy, given the question alone",
+    "worst": "how surprising its worst tokens are to the frozen backbone, given the question alone",
+    "ratio": "how much likelier the frozen backbone finds it given the question alone than when asked to rewrite",
+    "kl": "how much likelier the frozen backbone finds it given the question alone than the rewriter does",
+}
+
+
 def _method(config: StudyConfig) -> str:
     reward, rewriter = config.reward, config.rewriter
+    warm = (
+        f"It starts with {rewriter.warm_start_steps} supervised steps on the backbone's own answers that pass the gate. "
+        if rewriter.warm_start_steps
+        else ""
+    )
     told = (
-        "<p>A rewriter, the backbone with a LoRA adapter, is trained by GRPO to restate each expert solution. One rewrite's "
+        f"<p>A rewriter, the backbone with a LoRA adapter, is trained by GRPO to restate each expert solution. {warm}One rewrite's "
         f"reward in its group of {rewriter.group_size} is r = g · (1 + {reward.lambda_dist:g} · a + {reward.lambda_div:g} · d): "
-        "the gate g (right answer, valid reasoning), alignment a (how likely the frozen backbone finds it given the question "
-        "alone) and diversity d. Each example is then rewritten, verified by the same gate, and "
+        f"the gate g (right answer, valid reasoning), alignment a ({ALIGNMENTS[reward.alignment]}) and diversity d. Each example is then rewritten, verified by the same gate, and "
         f"{'replaced by the expert’s text' if config.rewrite.fallback == 'expert' else 'dropped'} where that fails. Every arm "
         "is fine-tuned on the same examples for as many steps and evaluated alike (arXiv 2602.11220).</p>"
     )

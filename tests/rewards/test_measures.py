@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from patchrl.backbone import Backbone, Score
+from patchrl.config import RewardSection
 from patchrl.instructions import rewrite_prompt
+from patchrl.report import ALIGNMENTS
 from patchrl.rewards import measures
 from patchrl.rewards.alignment import alignment
 from patchrl.rewards.gated import group_rewards
@@ -115,3 +118,8 @@ def test_own_answers_give_their_own_scale_and_tell_what_is_like_them():
     assert not own.resembles(score_of([max(totals), 5.0]))
     plain, mannered = [f"{n} + 1 = 4." for n in range(4)], [f"Sure! Step {n}: it is 4." for n in range(4)]
     assert OwnAnswers(plain, []).distance(plain) == 0.0 < 0.5 < OwnAnswers(plain, []).distance(mannered)
+
+
+def test_every_alignment_of_the_config_is_there_and_described():
+    named = set(get_args(RewardSection.model_fields["alignment"].annotation))
+    assert named == set(measures.MEASURES) | {"ratio", "kl"} == set(ALIGNMENTS)
