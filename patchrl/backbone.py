@@ -26,10 +26,8 @@ HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
 TOKENS_PER_BATCH = 32_768  # padded tokens in one generation batch
 ROWS_PER_BATCH = 256
 ROWS_ON_GPU = 32  # in one scoring forward
-# Rows × hidden size there. In float32 four rows already keep a CPU busy, and take little memory beside the weights;
-# bfloat16's faster products want more.
-WIDTH_ON_CPU, WIDTH_IN_BF16 = 768, 5120
-LEAST_ROWS = 4
+ROWS_ON_CPU = 5  # there, in float32: they keep a CPU busy and take little memory beside the weights
+WIDTH_IN_BF16 = 5120  # rows × hidden size there under bfloat16, whose faster products want more
 # 64 MB of float32: glibc maps blocks over 32 MiB and gives them back; just below, its heap kept every chunk (9 GB).
 LOGITS_PER_CHUNK = 16_000_000
 END = -1  # stands for the end of the turn among token ids
@@ -443,8 +441,9 @@ class Backbone:
         """Rows of one scoring forward."""
         if self.device.type != "cpu":
             return ROWS_ON_GPU
-        width = WIDTH_IN_BF16 if torch.is_autocast_enabled("cpu") else WIDTH_ON_CPU
-        return max(LEAST_ROWS, width // self.model.config.get_text_config().hidden_size)
+        if not torch.is_autocast_enabled("cpu"):
+            return ROWS_ON_CPU
+        return max(ROWS_ON_CPU, WIDTH_IN_BF16 // self.model.config.get_text_config().hidden_size)
 
     def _right_padded(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
         width, pad = max(map(len, rows)), self.tokenizer.pad_token_id

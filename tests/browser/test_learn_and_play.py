@@ -4,6 +4,7 @@ import pytest
 from serve import Server
 
 from patchrl import api
+from patchrl.nano import dial
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe_tool = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
@@ -61,12 +62,14 @@ def play(first_visit):
 def test_the_walkthrough_needs_no_run_and_says_the_recorded_numbers(learn):
     result = api.open_run(api.RECORDED_ID).result()
     expert, ours = result["arms"]["expert"], result["arms"]["rl"]
+    rare = next(point for point in dial.shipped() if (point["expert"], point["arm"]) == ("foreign", "rl"))
     told = {
         1: [percent(result["base"]["general"]), percent(expert["general"]["mean"]), "tasks"],
         2: ["off-distribution", "The backbone expected", "mismatch"],
         3: [percent(result["arms"]["prompted"]["target"]["mean"]), "copied from the expert", "mismatch"],
         4: ["Rewrite", "Right answer", "reward"],
         5: [f"{100 * ours['general']['mean']:.1f}", "Read with care", "plane"],
+        6: ["The template trap", f"{100 * rare['target']['mean']:.1f} % of the target", "dial-general-foreign"],
     }
     for number, (*texts, chart) in told.items():
         panel = learn.locator("#lesson").get_by_role("tabpanel").filter(visible=True).first
@@ -74,16 +77,16 @@ def test_the_walkthrough_needs_no_run_and_says_the_recorded_numbers(learn):
             expect(panel).to_contain_text(text)
         panel.locator(f"[data-chart={chart}] .main-svg").first.wait_for()
         assert not serious(learn, "#lesson"), number
-        if number < 5:
+        if number < 6:
             learn.locator(f"#next-{number}").click()
     assert not learn.problems, learn.problems
 
 
 def test_every_step_fits_a_phone(learn):
     learn.set_viewport_size({"width": 390, "height": 800})
-    for number in range(1, 6):
+    for number in range(1, 7):
         learn.wait_for_function("document.documentElement.scrollWidth <= 390")
-        if number < 5:
+        if number < 6:
             learn.locator(f"#next-{number}").click()
             learn.locator(f"#back-{number + 1}").wait_for()
 
@@ -145,7 +148,7 @@ def test_the_recorded_training_replays_step_by_step(learn):
 
 
 def test_the_recorded_run_opens_by_choice_and_is_nobodys_own(learn, server):
-    for number in range(1, 5):
+    for number in range(1, 6):
         learn.locator(f"#next-{number}").click()
     learn.locator("#open-recorded").click()
     expect(learn.locator("#run input")).to_have_value(api.RECORDED_ID)
