@@ -86,7 +86,9 @@ def test_a_request_to_stop_leaves_a_checkpoint_from_which_training_goes_on(tmp_p
     assert not (folder.adapter(0) / "done.json").exists()
     sampled = folder.read_json(folder.adapter(0) / "checkpoints" / "sampled.json")["tokens"]
     run_study(config, folder, RunRecorder(folder), upto="train")
-    assert folder.read_json(folder.adapter(0) / "done.json")["tokens"] > sampled > 500  # the warm start and both halves count
+    assert (
+        folder.read_json(folder.adapter(0) / "done.json")["tokens"] > sampled > 500
+    )  # the warm start and both halves count
     steps = [json.loads(line)["step"] for line in folder.events.read_text().splitlines() if '"kind": "train"' in line]
     assert steps == [1, 2, 3, 4]
     assert (folder.adapter(0) / "adapter_model.safetensors").exists()
