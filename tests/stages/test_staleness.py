@@ -62,7 +62,13 @@ def test_stale_updates_are_measured_and_slowed_where_asked(scales, tmp_path):
     rewriter = {"steps": 4, "prompts_per_step": 2, "group_size": 4, "max_new_tokens": 8, "learning_rate": 0.05}
     stale = {"updates_per_rollout": 2, "ess_scaling": scales, "warmup_steps": 0, "microbatch_size": 4}
     # No gate on reasoning, and a reference that half of random texts may hold, so that rewards differ.
-    config = resolve({"rewriter": rewriter | stale | {"warm_start_steps": 0}, "gate": {"reasoning": "none"}, "reward": {"lambda_div": 5.0}})
+    config = resolve(
+        {
+            "rewriter": rewriter | stale | {"warm_start_steps": 0},
+            "gate": {"reasoning": "none"},
+            "reward": {"lambda_div": 5.0},
+        }
+    )
     examples = [Example(str(n), f"What is {n} + 1?", f"It is {n + 1}.", str(n + 1)) for n in range(8)]
 
     class Passing(Gate):
