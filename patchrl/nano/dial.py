@@ -29,7 +29,7 @@ MARKS = {None: "?", True: "1", False: "0"}
 
 @dataclass(frozen=True)
 class Cell:
-    """One setting of the dial: a backbone (its name and folder), an expert and a rewriting instruction."""
+    """One setting of the dial: a backbone by a name for it, an expert and a rewriting instruction."""
 
     backbone: str
     expert: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,14 @@ def _numbers(name: str, values: Any, wanted: str) -> np.ndarray:
         return np.asarray(values, dtype=np.float64)
     except (ValueError, TypeError):
         raise ValueError(f"group_rewards: {name} must be {wanted} (found {values!r:.80}).") from None
+
+
+def _is_anchor(anchor: Any) -> bool:
+    """Whether it is two finite numbers, the second not negative."""
+    if not isinstance(anchor, (tuple, list)) or len(anchor) != 2:
+        return False
+    numbers = all(isinstance(value, (int, float)) and math.isfinite(value) for value in anchor)
+    return numbers and anchor[1] >= 0
 
 
 def group_rewards(
@@ -67,6 +76,10 @@ def group_rewards(
     odd = [p for p in passed if p is not None and (np.ndim(p) or p not in (False, True))]
     if odd:
         raise ValueError(f"group_rewards: a verdict is True, False or None (found {odd[0]!r:.40}).")
+    if anchor is not None and not _is_anchor(anchor):
+        raise ValueError(
+            f"group_rewards: anchor must be a finite mean and a deviation from 0 on (found {anchor!r:.60})."
+        )
     if diversity_scale not in ("paper", "group"):
         raise ValueError(f"group_rewards: diversity_scale is {diversity_scale!r}; use 'paper' or 'group'.")
     feasible = np.array([p is True or (p is not None and bool(p)) for p in passed], dtype=bool)

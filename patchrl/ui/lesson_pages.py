@@ -250,7 +250,7 @@ def the_trap(points: Sequence[dict[str, Any]]) -> str:
     ]
     return f"""<div class="lesson"><h3>The template trap</h3><p class="lead">A rewriter is rewarded for the best of what it samples. Where
     prompting hardly ever brings the backbone's own style, no group holds it, nothing reinforces it, and the rewriter is talked
-    into whatever template comes nearest: gate and reward rise, and the texts stay mannered.</p>
+    into whatever template comes nearest, or takes long to leave it: gate and reward rise, and the texts stay mannered.</p>
     <p>The lab has a dial for it: four rewriting instructions, behind which the own style was planted in
     {escape(", ".join(f"{100 * share:.0f}" for share in dict.fromkeys(p["share"] for p in points)))} % of rewrites. What mends it is to <b>show the
     rewriter the backbone's own answers first</b>: those of its attempts at the questions that pass the gate, forty supervised

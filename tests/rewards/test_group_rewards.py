@@ -156,6 +156,11 @@ def test_tensors_of_any_kind_are_read_as_their_numbers():
         ({"passed": [[True], [False]]}, "a verdict is True, False or None"),
         ({"lambda_dist": "much"}, "lambda_dist must be a number"),
         ({"lambda_div": math.nan}, "lambda_div must be a number"),
+        ({"anchor": (math.nan, 1.0)}, "anchor must be a finite mean"),
+        ({"anchor": (1.0, -1.0)}, "anchor must be a finite mean"),
+        ({"anchor": (1.0, math.inf)}, "anchor must be a finite mean"),
+        ({"anchor": "own"}, "anchor must be a finite mean"),
+        ({"anchor": 1.0, "passed": [False, False]}, "anchor must be a finite mean"),
     ],
 )
 def test_what_is_no_verdict_or_no_weight_is_refused_in_a_sentence(change, said):
