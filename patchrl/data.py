@@ -16,7 +16,8 @@ import pandas as pd
 
 from patchrl.config import DataSection
 from patchrl.errors import DataError
-from patchrl.tasks import extract_reference, parse_quantity
+from patchrl.quantities import parse_quantity
+from patchrl.tasks import extract_reference
 from patchrl.types import EvalItem, Example, Task
 
 PRESETS = {"nano-foreign": "foreign", "nano-mild": "mild", "nano-near": "near"}

@@ -15,20 +15,12 @@ from typing import Literal, get_args
 
 import psutil
 
+from patchrl.choices import choice_letter
 from patchrl.equations import failing_equation
 from patchrl.hedges import hedge
-from patchrl.tasks import (
-    MAX_CANDIDATE,
-    UNITS,
-    Quantity,
-    denied,
-    extract_candidate,
-    last_boxed,
-    last_number,
-    normalize,
-    parse_quantity,
-    plain_mathematics,
-)
+from patchrl.quantities import NUMBER, SCALE_WORD, UNITS, Quantity, as_interval, parse_quantity, plain_mathematics
+from patchrl.statements import Stated, boxed, denied
+from patchrl.tasks import MAX_CANDIDATE, math_answer, normalize, text_answer
 from patchrl.types import Task, Verdict
 
 MATH_WORKER = Path(__file__).with_name("math_worker.py")
@@ -39,7 +31,7 @@ _UNSURE = re.compile(
     r"\b(?:or|hardly|except|anything but|rather than|instead of|(?:cannot|cant|could never) (?:possibly )?be)$"
 )
 _SUBSCRIPT = re.compile(r"\d_\{?(\d+)")
-_FIRST = re.compile(r"[-−]?[$€£]?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?%?(?:\s?(?:k|thousand|million|billion|trillion)\b)?")
+_FIRST = re.compile(rf"(?<![\d.,:/])[-−]?[$€£]?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?%?(?:\s?{SCALE_WORD})?(?![:,/.]?\d)")
 _TIME = re.compile(r"\b\d{1,2}:\d{2}\b")
 START_SECONDS = 60.0  # importing sympy on a busy machine
 LOOK_SECONDS = 0.1
@@ -87,26 +79,39 @@ class Verifier:
             return Verdict(None, "no reference answer")
         if len(candidate) > MAX_CANDIDATE:
             return Verdict(False, f"longer than {MAX_CANDIDATE:,} characters", None, reference)
-        negative = reference.lstrip().startswith(("-", "−"))
-        read = plain_mathematics(candidate, bullets=not negative) if task == "math" else candidate
-        extracted = extract_candidate(task, read)
-        if extracted is None:
-            return Verdict(False, "no answer found", None, reference)
-        same, why = self._same(task, reference.strip(), extracted, read)
-        if not same:
-            return Verdict(same, why, extracted, reference)
+        if task == "math":
+            passed, why, extracted = self._math(reference.strip(), candidate)
+        elif task == "choice":
+            passed, why, extracted = self._choice(reference, candidate)
+        else:
+            extracted = text_answer(candidate)
+            passed, why = extracted is not None and self._same_text(reference, extracted), _wrong(extracted, reference)
+        if not passed:
+            return Verdict(passed, why, extracted, reference)
         if self.reasoning == "equations" and (wrong := failing_equation(candidate)):
             return Verdict(False, f"equation does not hold: {wrong}", extracted, reference)
         held = " and equations hold" if self.reasoning == "equations" else ""
         return Verdict(True, f"answer matches{held}", extracted, reference)
 
-    def _same(self, task: Task, reference: str, extracted: str, candidate: str) -> tuple[bool | None, str]:
-        wrong = f"answer is {extracted[:80]}, expected {reference[:80]}"
-        if task == "choice":
-            letter = extract_candidate("choice", reference)
-            return (extracted == (letter or reference.strip().upper()), wrong)
-        if task == "exact":
-            return self._same_text(reference, extracted), wrong
+    @staticmethod
+    def _choice(reference: str, candidate: str) -> tuple[bool | None, str, str | None]:
+        expected = choice_letter(reference)
+        if expected is None:
+            return None, f"the reference names no choice: {reference.strip()[:80]}", None
+        extracted = choice_letter(candidate)
+        return extracted == expected, _wrong(extracted, expected), extracted
+
+    def _math(self, reference: str, candidate: str) -> tuple[bool | None, str, str | None]:
+        read = plain_mathematics(candidate, bullets=not reference.startswith(("-", "−")))
+        stated = math_answer(read)
+        if stated is None:
+            return False, _wrong(None, reference), None
+        passed, why = self._same(reference, stated, read)
+        return passed, why, stated.text
+
+    def _same(self, reference: str, stated: Stated, candidate: str) -> tuple[bool | None, str]:
+        extracted = stated.text
+        wrong = _wrong(extracted, reference)
         if denied(extracted):
             return False, f"says only what the answer is not: {extracted[:80]}"
         if _SEVERAL.search(extracted) and " or " not in reference:
@@ -117,12 +122,12 @@ class Verifier:
         if all(bases) and bases[0] != bases[1]:
             return False, wrong
         expected = parse_quantity(plain_mathematics(reference, bullets=False))
-        if why := hedge(candidate, extracted, plain=expected is not None):
+        if why := hedge(candidate, stated, plain=expected is not None):
             return False, f"{why}: {extracted[:80]}"
         got = self._quantity(extracted, candidate)
         if expected is not None and got is not None:
             return _same_quantity(expected, got), wrong
-        verdict = self._ask_math(reference, extracted)
+        verdict = self._ask_math(as_interval(reference) or reference, as_interval(extracted) or extracted)
         if isinstance(verdict, str):
             return None, verdict
         return verdict, wrong
@@ -133,7 +138,7 @@ class Verifier:
         if _NEGATION.search(extracted) and not _NEGATION.search(expected):
             return False
         if (number := parse_quantity(reference)) is not None:
-            got = parse_quantity(last_number(extracted) or "")
+            got = parse_quantity((NUMBER.findall(extracted) or [""])[-1])
             names = _words(expected) - UNITS.keys()  # "Room 12" is no other place with that number
             return got is not None and got.value == number.value and (names <= (said := _words(extracted)) or not said)
         # A sentence may carry its answer at its end ("The opposite of hot is cold."); the tail of a longer
@@ -152,7 +157,7 @@ class Verifier:
         if (whole := parse_quantity(extracted)) is not None:
             return whole
         # "145 dollars for 3 nights": words around several numbers; a formula goes to math-verify instead.
-        if last_boxed(candidate) is None and not re.search(r"[\\^=(){}\[\]!]", extracted):
+        if boxed(candidate) is None and not re.search(r"[\\^=(){}\[\]!]", extracted):
             first = _FIRST.search(extracted)
             return parse_quantity(first[0]) if first else None
         return None
@@ -215,6 +220,10 @@ class Verifier:
         except psutil.NoSuchProcess:  # it died; reading its answer says so
             return True
         return True
+
+
+def _wrong(extracted: str | None, reference: str) -> str:
+    return "no answer found" if extracted is None else f"answer is {extracted[:80]}, expected {reference[:80]}"
 
 
 def _same_quantity(expected: Quantity, got: Quantity) -> bool:

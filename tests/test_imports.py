@@ -12,7 +12,10 @@ PACKAGE = Path(__file__).parents[1] / "patchrl"
 LAYERS = [
     {"errors", "types", "math_worker", "cache"},
     {"arms", "config", "instructions", "presets", "tasknames"},
-    {"tasks", "hedges", "equations", "statistics", "comparisons", "plane", "templates", "forecast"},
+    {"quantities", "statements"},
+    {"hedges", "equations"},
+    {"choices"},
+    {"tasks", "statistics", "comparisons", "plane", "templates", "forecast"},
     {"mismatch"},
     {"advice"},
     {"nano", "verify", "data"},

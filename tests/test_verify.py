@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchrl.equations import failing_equation
-from patchrl.tasks import extract_reference, last_boxed
+from patchrl.statements import boxed
+from patchrl.tasks import extract_reference
 from patchrl.verify import Verifier, verify_answer
 
 
@@ -124,7 +125,7 @@ def test_an_unknown_task_is_refused_and_numbers_are_taken_as_text(answers):
 
 
 def test_the_last_box_is_read_with_its_nested_braces():
-    assert last_boxed(r"\boxed{1} and \boxed{\frac{14}{\sqrt{3}}}") == r"\frac{14}{\sqrt{3}}"
+    assert boxed(r"\boxed{1} and \boxed{\frac{14}{\sqrt{3}}}").text == r"\frac{14}{\sqrt{3}}"
 
 
 @pytest.mark.parametrize("reference", [None, "", "  "])

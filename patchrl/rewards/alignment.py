@@ -17,8 +17,12 @@ def alignment(nll_F: np.ndarray, anchor: Anchor | None = None) -> np.ndarray:
     With an `anchor` the scale is absolute: a = 1/(1 + max(0, ℓ − μ)/s) in (0, 1], μ and s of the backbone's own sampled
     answers. What is as likely as those are on average gets 1, and nothing is gained by being likelier: that would be
     its one favourite phrasing. The tail is heavy so that far rewrites are still told apart.
+
+    Raises ValueError for NaN or infinity, which would make every other member's value meaningless.
     """
     nll_F = np.asarray(nll_F, dtype=np.float64)
+    if not np.isfinite(nll_F).all():
+        raise ValueError("alignment: every value must be finite; leave out members without one.")
     if nll_F.size == 0:
         return nll_F
     if anchor is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -30,17 +31,23 @@ def _numbers(name: str, values: Any, wanted: str) -> np.ndarray:
     if hasattr(values, "detach"):
         values = values.detach().double().cpu().numpy()
     try:
-        return np.asarray(values, dtype=np.float64)
+        found = np.asarray(values)
+        if found.dtype.kind not in "iufO" and found.size:
+            raise TypeError("text or truth values")
+        return found.astype(np.float64)
     except (ValueError, TypeError):
         raise ValueError(f"group_rewards: {name} must be {wanted} (found {values!r:.80}).") from None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_anchor(anchor: Any) -> bool:
     """Whether it is two finite numbers, the second not negative."""
     if not isinstance(anchor, (tuple, list)) or len(anchor) != 2:
         return False
-    numbers = all(isinstance(value, (int, float)) and math.isfinite(value) for value in anchor)
-    return numbers and anchor[1] >= 0
+    return all(map(_is_number, anchor)) and anchor[1] >= 0
 
 
 def group_rewards(
@@ -56,22 +63,23 @@ def group_rewards(
     """Rewards of the K rewrites sampled for one question (arXiv 2602.11220, gated reward).
 
     `passed`: K gate verdicts (None = unscorable). `nll`: K values of ℓ, nats per token under the
-    frozen backbone, or of another measure where lower is nearer to it; `anchor` as in `alignment`. `embeddings`: shape (K, D). Only feasible members' ℓ and embeddings are read.
+    frozen backbone, or of another measure where lower is nearer to it; `anchor` as in `alignment`. `embeddings`:
+    shape (K, D). Only feasible members' ℓ and embeddings are read.
     Raises ValueError on unequal lengths, what is no number, or NaN or infinity in a feasible member.
     """
-    if not np.iterable(passed):
+    if not np.iterable(passed) or not hasattr(passed, "__len__"):
         raise ValueError(f"group_rewards: passed must be K verdicts (found {passed!r:.40}).")
     count = len(passed)
     nll_K = _numbers("nll", nll, "K numbers")
     embeddings_KD = _numbers("embeddings", embeddings, "K vectors of numbers, all of one length")
-    vectors = embeddings_KD.ndim == 2 or not count
+    vectors = (embeddings_KD.ndim == 2 and embeddings_KD.shape[1] > 0) or not count
     if nll_K.shape != (count,) or embeddings_KD.shape[:1] != (count,) or not vectors:
         raise ValueError(
             f"group_rewards: {count} verdicts, nll of shape {nll_K.shape} and embeddings of shape "
             f"{embeddings_KD.shape}; give K values, K values and K vectors."
         )
     for name, weight in (("lambda_dist", lambda_dist), ("lambda_div", lambda_div)):
-        if not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
+        if not _is_number(weight) or weight < 0:
             raise ValueError(f"group_rewards: {name} must be a number from 0 on (found {weight!r:.40}).")
     odd = [p for p in passed if p is not None and (np.ndim(p) or p not in (False, True))]
     if odd:

@@ -46,7 +46,8 @@ def energy_distance(texts: Sequence[str], others: Sequence[str]) -> float:
     """How far apart the wordings of two sets of texts are, from 0 (drawn alike) to 1.
 
     Székely and Rizzo's energy distance 2E|X − Y| − E|X − X'| − E|Y − Y'| over 2E|X − Y|, X and Y the unit vectors of
-    the texts' counts of n-grams as in `vendi`, each pair of different texts once. 0 without two texts in each set.
+    the texts' counts of n-grams as in `vendi`, each pair of different texts once. 0 without two texts in each set, and also where few texts share no word at all with
+    any other, within their set or across: from so few nothing can be told.
     """
     if min(len(texts), len(others)) < 2:
         return 0.0

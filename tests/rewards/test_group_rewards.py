@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from patchrl.rewards import group_rewards, mean_pairwise_distance
+from patchrl.rewards.alignment import alignment
 
 
 def reference(passed, nll, embeddings, lambda_dist, lambda_div, scale):
@@ -149,12 +150,28 @@ def test_tensors_of_any_kind_are_read_as_their_numbers():
     assert got.reward == group_rewards([True, False], [1.0, 2.0], np.eye(2)).reward
 
 
+def test_weights_may_be_any_real_number():
+    group = [True, True], [1.0, 2.0], np.eye(2)
+    assert group_rewards(*group, lambda_div=np.float32(0.5)).reward == group_rewards(*group, lambda_div=0.5).reward
+
+
+def test_alignment_alone_refuses_what_is_not_finite():
+    with pytest.raises(ValueError, match="every value must be finite"):
+        alignment(np.array([1.0, math.nan]))
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"passed": None}, "passed must be K verdicts"),
         ({"passed": [[True], [False]]}, "a verdict is True, False or None"),
         ({"lambda_dist": "much"}, "lambda_dist must be a number"),
+        ({"lambda_dist": True}, "lambda_dist must be a number"),
+        ({"lambda_dist": -0.1}, "lambda_dist must be a number"),
+        ({"passed": iter([True, False])}, "passed must be K verdicts"),
+        ({"nll": ["1.0", "2.0"]}, "nll must be K numbers"),
+        ({"nll": [True, False]}, "nll must be K numbers"),
+        ({"embeddings": np.zeros((2, 0))}, "K vectors"),
         ({"lambda_div": math.nan}, "lambda_div must be a number"),
         ({"anchor": (math.nan, 1.0)}, "anchor must be a finite mean"),
         ({"anchor": (1.0, -1.0)}, "anchor must be a finite mean"),
