@@ -22,7 +22,8 @@ class Source:
     """Where targets come from.
 
     `rewriter`: the trained rewriter it samples from; `data`: the source whose rows it shares (its own by
-    default); `after`: the source whose rows it starts from; `resampled`: sampled anew before every epoch.
+    default); `after`: the source whose rows it starts from; `resampled`: sampled anew before every epoch; `once`: it
+    samples one rewrite of each row, not K.
     """
 
     help: str
@@ -30,6 +31,7 @@ class Source:
     data: str | None = None
     after: str | None = None
     resampled: bool = False
+    once: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,22 @@ class Part:
 
 SOURCES = {
     "expert": Source("the expert's solutions: plain SFT"),
-    "prompted": Source("one prompted rewrite, verified, else the expert's text (compare SDFT, arXiv 2402.13669)"),
-    "best-of-k": Source("of K prompted rewrites the passing one with the lowest ℓ"),
-    "rl": Source("the rewriter's rewrite (arXiv 2602.11220, as the study's settings train it)", rewriter="rl"),
-    "rl-paper": Source(
-        "a rewriter trained as published: no warm start, ℓ a mean per token, the paper's scales", rewriter="rl-paper"
+    "prompted": Source(
+        "one prompted rewrite, verified, else the expert's text (compare SDFT, arXiv 2402.13669)", once=True
     ),
-    "rl-no-alignment": Source("a rewriter trained with λ alignment 0", rewriter="rl-no-alignment"),
-    "rl-no-diversity": Source("a rewriter trained with λ diversity 0", rewriter="rl-no-diversity"),
+    "best-of-k": Source("of K prompted rewrites the passing one with the lowest ℓ"),
+    "rl": Source(
+        "the rewriter's rewrite (arXiv 2602.11220, as the study's settings train it)", rewriter="rl", once=True
+    ),
+    "rl-paper": Source(
+        "a rewriter trained as published: no warm start, ℓ a mean per token, the paper's scales",
+        rewriter="rl-paper",
+        once=True,
+    ),
+    "rl-no-alignment": Source("a rewriter trained with λ alignment 0", rewriter="rl-no-alignment", once=True),
+    "rl-no-diversity": Source("a rewriter trained with λ diversity 0", rewriter="rl-no-diversity", once=True),
     "rl-drop": Source("the rewriter's rewrites, failed ones dropped instead of replaced", rewriter="rl", after="rl"),
+    "rl-best-of-k": Source("of K of the rewriter's rewrites the passing one with the lowest ℓ", rewriter="rl"),
     "mind-the-gap": Source(
         "the backbone's own correct solution, else one guided by the expert's, else the expert's (arXiv 2509.15157)"
     ),

@@ -78,7 +78,7 @@ def _samples(config: StudyConfig, source: str) -> float:
         return max(parse(name).replay or 0.0 for name in config.study.arms)
     if source == "expert" or SOURCES[source].after:
         return 0.0
-    return 1.0 if SOURCES[source].rewriter or source == "prompted" else config.rewrite.best_of_k
+    return 1.0 if SOURCES[source].once else config.rewrite.best_of_k
 
 
 def study_minutes(config: StudyConfig) -> float:

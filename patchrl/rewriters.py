@@ -53,7 +53,11 @@ def one_rewrite(config: StudyConfig, gate: Gate, examples: Sequence[Example], se
 
 
 def best_of_k(config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, progress: Progress):
-    """Of K prompted rewrites the passing one with the lowest ℓ: whether RL adds anything to sampling more."""
+    """Of K rewrites the passing one with the lowest ℓ.
+
+    Without an adapter: whether RL adds anything to sampling more. With the rewriter's: whether sampling more adds
+    anything to RL.
+    """
     k = config.rewrite.best_of_k
     return rewrite_examples(config, gate, examples, candidates=k, seed=seed, on_progress=progress)
 
@@ -112,6 +116,7 @@ SOURCES = {
     "best-of-k": best_of_k,
     "rl": one_rewrite,
     "rl-paper": one_rewrite,
+    "rl-best-of-k": best_of_k,
     "rl-no-alignment": one_rewrite,
     "rl-no-diversity": one_rewrite,
     "mind-the-gap": mind_the_gap,

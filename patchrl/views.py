@@ -18,6 +18,7 @@ ARM_NAMES = {
     "rl-no-alignment": "RL without alignment",
     "rl-no-diversity": "RL without diversity",
     "rl-drop": "RL, failures dropped",
+    "rl-best-of-k": "RL, best of K",
     "mind-the-gap": "Mind the gap",
     "self": "Own correct answers",
     "self-resampled": "Own correct answers, resampled",

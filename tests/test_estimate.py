@@ -3,7 +3,7 @@
 import pytest
 
 from patchrl.config import load_config, resolve
-from patchrl.estimate import Outlook, planned, step_seconds, study_minutes
+from patchrl.estimate import LOAD_SECONDS, Outlook, planned, step_seconds, study_minutes
 from patchrl.runs.folder import RunFolder
 from patchrl.runs.recorder import RunRecorder
 from patchrl.study import Study
@@ -18,6 +18,12 @@ def test_the_plan_is_that_of_the_study(runs_dir):
     study = Study(config, folder, RunRecorder(folder))
     assert list(planned(config)) == [(step.stage, step.seed, step.arm) for step in study.steps()]
     assert all(step_seconds(config, stage, name) > 0 for stage, _, name in planned(config))
+
+
+def test_an_arm_that_takes_the_best_of_k_is_expected_to_sample_k_times_as_much():
+    config = resolve({"rewrite": {"best_of_k": 4}})
+    once, best = (step_seconds(config, "rewrite", name) for name in ("rl", "rl-best-of-k"))
+    assert step_seconds(config, "rewrite", "best-of-k") == best and best - LOAD_SECONDS == 4 * (once - LOAD_SECONDS)
 
 
 def test_the_estimate_of_the_readme_study_is_within_a_factor_of_two():

@@ -132,6 +132,7 @@ def test_every_offered_arm_goes_through_and_shared_work_is_done_once(tmp_path):
     assert costs["expert"]["tokens"] == costs["dft"]["tokens"] == costs["wise-ft"]["tokens"] == 0
     assert costs["replay"]["tokens"] > 0 and costs["self-resampled"]["tokens"] > costs["self"]["tokens"]
     assert costs["rl"]["tokens"] == costs["rl+dft+lora=4"]["tokens"] == costs["rl-drop"]["tokens"] > 0
+    assert costs["rl-best-of-k"]["tokens"] > costs["rl"]["tokens"]  # K rewrites of the same rewriter
     assert costs["grpo"]["tokens"] > costs["sft-then-rl"]["tokens"] > costs["sdft"]["tokens"] > 0
     assert costs["dypo"]["tokens"] > 0 and all(costs[arm]["seconds"] > 0 for arm in ON_POLICY)
     assert all(result["arms"][arm]["forgetting"]["ci95"] for arm in ON_POLICY)
