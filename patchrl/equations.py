@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from patchrl.quantities import KIND, UNITS
+
 _CALCULATOR = re.compile(r"<<([^<>]*)>>")
 _OPERAND = r"(?:\d+(?:,\d+)*(?:\.\d+)?|\.\d+)%?"
 _START = r"(?<![\d.,])"  # within a long number nothing is tried again
@@ -29,6 +31,7 @@ _CHARACTERS = str.maketrans(
         "½": " 1/2",
         "¼": " 1/4",
         "¾": " 3/4",
+        "°": "",
     }
 )
 # LaTeX and Markdown around arithmetic, each with what it means there. Every pattern is linear: it stops at a brace.
@@ -37,6 +40,8 @@ _MARKUP = [
     (re.compile(r"\\[()\[\]]|\\(?:left|right)(?=[()])|\\[,;!]|\\q?quad\b|&(?==)"), " "),
     (re.compile(r"\\(?:boxed|text|mathbf|mathrm)\{([^{}]*)\}"), r" \1 "),
     (re.compile(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}"), r" ((\1)/(\2))"),
+    (re.compile(r"\\[dt]?frac(\d)(\d)"), r" ((\1)/(\2))"),
+    (re.compile(r"\^\{?\\circ\}?"), ""),
     (re.compile(r"\\(?:times|cdot)(?![A-Za-z])"), "*"),
     (re.compile(r"\\div(?![A-Za-z])"), "/"),
     (re.compile(r"\^\{([^{}]*)\}"), r"^(\1)"),
@@ -44,6 +49,8 @@ _MARKUP = [
     (re.compile(r"(?<=[\d)])( ?)\*\*\1(?=[\d(])"), "^"),
     (re.compile(r"\*\*+"), ""),
     (re.compile(r"==+"), "="),
+    (re.compile(r"\n[^\S\n]*=|=[^\S\n]*\n[^\S\n]*(?=[\d(])"), " = "),  # a chain goes on in the next line
+    (re.compile(r"(\d/\d+|\d%) of (?:the )?(?=\d[\d,.]*\s?=)"), r"\1 * "),
     (
         re.compile(r"(?m)^[^\S\n]*(?:[*•]|(?:Step )?\(?(?:\d{1,3}|[A-Za-z])[.)])[^\S\n]+"),
         "",
@@ -58,6 +65,9 @@ _ONE_UNIT = re.compile(
 _SCALED_UNIT = re.compile(
     rf"{_START}{_OPERAND} (?P<unit>[A-Za-z]{{1,30}}?)s?\b(?:\s?[*/]\s?{_OPERAND})++\s?=\s?{_OPERAND} (?P=unit)s?\b(?!\s*[-+*/])"
 )
+# `3 boxes * 12 eggs = 36 eggs`: nor do the units of two factors.
+_FACTOR = rf"({_OPERAND})(?:\s?([A-Za-z]{{2,15}})|\s([ghlms]))?"
+_FACTORS_WITH_UNITS = re.compile(rf"{_START}{_FACTOR}\s?([*/])\s?{_FACTOR}\s?=\s?{_FACTOR}(?![A-Za-z]|\s?[-+*/(\d.%])")
 # What stands directly before a stretch and makes it part of a larger expression: an operator, also with
 # words after it ("25 + her original 98"; a minus there is most often a dash) or spelled out, a name (D1) or a
 # variable (5x), a time (11:00), a ratio, a root, a mixed number (1 1/2), a part of something.
@@ -79,12 +89,14 @@ _CLAUSE = re.compile(r"[.;:!?,]\s")
 # After a stretch: an operator, a variable or a name but no unit, a number, a remainder.
 _GOES_ON = re.compile(
     r"\s*[-+*/^(\[√]|(?!(?:[ckm]m|[km]?g|m[lb]|[kmg]b|mph|lbs?|oz|ft|hrs?|mins?)\b)[A-Za-z_:\\]|\s*\d"
-    r"|\s+and\s+\(?\d+/\d|\s+(?:[Rr]|remainder|mod)\b"
+    r"|\s+and\s+\(?\d+/\d|\s+(?:[Rr]|remainder|mod|with\s+(?:a\s+)?(?:remainder|\d))\b"
 )
 _REMARK_CHANGES = re.compile(r"\s*(?:mod|base|in|rem|round|approx|about|almost|with|or|plus)|\s*~")
+_ASKED = re.compile(r"[\s\w]{0,20}\?")
 _OF = re.compile(r"\s*of\b")
 _TIGHT_FRACTION = re.compile(r"(/\s*)(\d+/\d+)(?![\d/.,])")
 # "7 (3 + 4)" is a number with a remark as often as a product.
+_PERCENT_CHANGE = re.compile(rf"\s*({_OPERAND})\s*([-+])\s*(\d+(?:\.\d+)?)%\s*")
 _SPACED_BRACKET = re.compile(r"[\d)%]\s+\(")
 _BEFORE = 80
 MAX_TERMS = 200
@@ -106,7 +118,7 @@ def failing_equation(text: str) -> str | None:
 def _failing_in_line(text: str) -> str | None:
     for found in _STRETCH.finditer(text):
         written = found[0].strip()
-        if "=" not in written:
+        if "=" not in written or _ASKED.match(text, found.end()):
             continue
         sides = written.split("=")
         lefts, rights = [_opened(side) for side in sides], [_closed(side) for side in sides]
@@ -114,6 +126,8 @@ def _failing_in_line(text: str) -> str | None:
             lefts[0] = ""
         goes_on = _REMARK_CHANGES if written.endswith("(") else _GOES_ON
         if (rights[-1] == sides[-1] or written.endswith("(")) and goes_on.match(text, found.end()):
+            rights[-1] = ""
+        if "/" in sides[-1] and _OF.match(text, found.end()):
             rights[-1] = ""
         if "%" in sides[-1] and _OF.match(text, found.end()):
             # "48 = 100% + 20% = 120% of the number": a percentage of something else is no plain number.
@@ -175,6 +189,8 @@ def _readings(side: str) -> list[Fraction]:
     written = [side]
     if (divided := _TIGHT_FRACTION.sub(r"\1(\2)", side)) != side:
         written.append(divided)
+    if changed := _PERCENT_CHANGE.fullmatch(side):
+        written.append(f"({changed[1]}) * (1 {changed[2]} {changed[3]}%)")  # "200 - 20%" is 160
     if side.startswith("- "):
         written.append(side[2:])  # a dash in front of a list's item
     return [value for text in written if (value := _value(text)) is not None]
@@ -187,16 +203,30 @@ def written_equations(text: str) -> int:
 
 def _plain(text: str) -> str:
     """The text with calculator marks gone and every way to write an operator made one."""
-    text = _CALCULATOR.sub("", text).translate(_CHARACTERS)
+    cents_too = "$" in text and "¢" in text  # "$5 + 50¢" is no sum of plain numbers
+    text = _CALCULATOR.sub("", text.replace("¢", "¢ ") if cents_too else text)
+    text = text.translate(_CHARACTERS | {ord("¢"): " cents"} if cents_too else _CHARACTERS)
     for pattern, meaning in _MARKUP:
         text = pattern.sub(meaning, text)
     text = re.sub(r"(?<![A-Za-z])[xX][^\S\n]*(?=[\d(.])", "* ", text)
+    text = _FACTORS_WITH_UNITS.sub(_without_units, text)
     return _SCALED_UNIT.sub(_without_unit, _ONE_UNIT.sub(_without_unit, text))
 
 
 def _without_unit(found: re.Match[str]) -> str:
     # Without the unit after the equals sign too, the result may be in another one ("50 cents + 50 cents = 1").
     return re.sub(r" [A-Za-z]+", "", found[0]) if "=" in found[0] else found[0]
+
+
+def _without_units(found: re.Match[str]) -> str:
+    """A product or quotient without its units; as it is where one unit would have to be turned into another, or
+    a remainder is left over."""
+    first, second = (_value(found[group]) for group in (1, 5))
+    if found[4] == "/" and (not first or not second or (first / second).denominator > 1):
+        return found[0]
+    units = {UNITS.get((found[group] or "").lower(), "") for group in (2, 3, 6, 7, 9, 10)}
+    kinds = [KIND[unit] for unit in units if unit in KIND]
+    return found[0] if len(set(kinds)) < len(kinds) else re.sub(r"\s?[A-Za-z]+(?=\s?[*/=])", "", found[0])
 
 
 def _value(side: str) -> Fraction | None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 _MARKER = re.compile(
-    r"####|\b(?:final\s+)?answer\b\s*(?:\([^)]{0,20}\)\s*)?(?:\bis\b|\bwould be\b|[:=])+\s*:?|答案(?:是|为|[:：])+",
+    r"####|\b(?:final\s+)?answer\b\s*(?:\([^)]{0,20}\)\s*)?(?:\bis\b|\bwould be\b|[:=])+\s*:?|答案(?:是|为|:)+|<answer>",
     re.IGNORECASE,
 )
 _DENIED = re.compile(r"\W*(?:not|never)\b", re.IGNORECASE)
@@ -49,7 +49,7 @@ def marked(text: str) -> Stated | None:
     if found is None:
         return None
     start = found.end() + len(text[found.end() :]) - len(text[found.end() :].lstrip())
-    end = text.find("\n", start)
+    end = text.find("</answer>" if found[0] == "<answer>" else "\n", start)
     stated = Stated.between(text, start, len(text) if end < 0 else end)
     return stated if stated.text else None
 

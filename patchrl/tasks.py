@@ -6,16 +6,32 @@ import re
 import unicodedata
 
 from patchrl.choices import choice_letter
+from patchrl.hedges import corrected, doubted
 from patchrl.quantities import NUMBER, SCALES, UNITS, VARIABLE, parse_quantity, untexted
 from patchrl.statements import Stated, boxed, marked
 
-_SENTENCE_END = re.compile(r"(?<=[^\s.])[.!?](?=\s+[A-Z]|\s*$)")
+_SENTENCE_END = re.compile(r"(?<=[^\s.])[.!?](?=\s+[(\[\"'“]?[A-Z]|\s*$)")
+# A reason or remark behind an answer: "20, as 4 × 5 = 20", "18 (9 eggs × $2)".
+_REMARK = re.compile(r",?\s{1,3}(?:as|since|because|which|where|so)\s.*|\s{1,3}\([^()]*(?:[A-Za-z]{3}|[=×*+])[^()]*\)$")
+_CHECK = re.compile(
+    r"(?:^|\n|[.!]\s)\W{0,4}(?:verification|to verify|let me (?:verify|(?:double-)?check)|let['’]s (?:verify|(?:double-)?check)|note(?: that)?|(?:a )?common mistake)\b",
+    re.IGNORECASE,
+)
+_ASIDE = re.compile(r"(?<=\s)\([^()]*[A-Za-z]{2}[^()]*\)(?=[\s.!*$]*$)")
+_PLEASANTRY = re.compile(r"\W*(?:let me know|i hope|hope this|feel free|is there anything|if you)\b", re.IGNORECASE)
+_STEP = re.compile(r"\b(?:step|case|part|equation|formula|method|problem|question)\s+\(?$", re.IGNORECASE)
+_ASSIGNED = re.compile(
+    r"\b([a-z])(_?\d)?\s?=\s?([-−]?[\d./]+)\$?,?\s(?:and\s|or\s)?\$?([a-z])(_?\d)?\s?=\s?([-−]?\d(?:[\d./]*\d)?)\$?[\s.]*$"
+)
+_RELATES = r"\s?(?:[<>≤≥]|\\[lg]eq?(?:slant)?(?![A-Za-z]))\s?"
+_RELATION = re.compile(rf"(?:^|\s|\$)((?:[-−]?\d[\d./]*{_RELATES})?[a-z]{_RELATES}[-−]?\d(?:[\d./]*\d)?)\$?[\s.]*$")
 _SPAN = re.compile(r"\$([^$]+)\$|\\[dt]?frac\s*\{[^{}]*\}\s*\{[^{}]*\}")
 _LISTED = r"[-+−]?\d[\d.]*(?:\s?/\s?\d+)?"
 _GROUP = re.compile(rf"(?:[(\[]|\\?\{{)\s*{_LISTED}\s*(?:,\s*{_LISTED}\s*)+(?:[)\]]|\\?\}})")
 _THOUSANDS = re.compile(r"\W*\d{1,3}(?:,\d{3})+\W*")
-_UNIT_BEHIND = re.compile(r"\s?([A-Za-z]+|€)(?![A-Za-z0-9_.]*[A-Za-z0-9_])")
-_UNIT_BEHIND_BOX = re.compile(r"\}?[\s$*~]{0,4}(?:\\(?:text|mathrm)\s*\{\s*)?([A-Za-z]+|€)(?![A-Za-z0-9_])\}?")
+_UNIT_BEHIND = re.compile(r"\s?(°?[A-Za-z]+[²³]?(?:/[A-Za-z]+[²³]?)?|[€£¥₹万亿])(?![A-Za-z0-9_.]*[A-Za-z0-9_])")
+_FACTOR_BEHIND = re.compile(r"\s?\\(?:pi\b|sqrt\s?\{[^{}]{1,40}\})")
+_UNIT_BEHIND_BOX = re.compile(r"\}?[\s$*~]{0,4}(°?[A-Za-z]+[²³]?|[€£¥₹万亿])(?![A-Za-z0-9_])")
 MAX_CANDIDATE = 100_000  # characters; nothing a model should write for one answer
 LOOK = 120  # characters read on either side of a number
 
@@ -23,13 +39,14 @@ LOOK = 120  # characters read on either side of a number
 def normalize(text: str) -> str:
     """Lower case, single spaces, one way to write each accent, no markdown, quotes or final punctuation."""
     text = re.sub(r"[*_`\"'“”‘’$]", "", unicodedata.normalize("NFKC", text)).lower()
-    return re.sub(r"\s*,\s*", ", ", re.sub(r"\s+", " ", text)).strip().strip(".,;:!? ")
+    return re.sub(r"\s*,\s*", ", ", re.sub(r"\s+", " ", text)).strip().strip(".,;:!?。 ")
 
 
 def last_sentence(text: str) -> str:
     """The last non-empty sentence of a text."""
-    parts = [p for p in re.split(r"(?<=[.!?])\s+|\n+", text.strip()) if p.strip(" .!?\n")]
-    return parts[-1] if parts else ""
+    parts = [p for p in re.split(r"(?<=[.!?])\s+|\n+", re.sub(r"```\w*", "", text).strip()) if p.strip(" .!?\n")]
+    said = [part for part in parts if not _PLEASANTRY.match(part)]
+    return (said or parts or [""])[-1]
 
 
 def extract_reference(task: str, solution: str) -> str | None:
@@ -50,8 +67,10 @@ def extract_reference(task: str, solution: str) -> str | None:
 
 
 def text_answer(text: str) -> str | None:
-    """The words a candidate commits to, normalised; None when it has none."""
+    """The words a candidate commits to, normalised; None when it has none, or corrects them."""
     stated = boxed(text) or marked(text)
+    if stated and (corrected(text[stated.start :]) or doubted(text[: stated.start])):
+        return None
     return normalize(untexted(stated.text if stated else last_sentence(text))) or None
 
 
@@ -62,16 +81,29 @@ def math_answer(text: str) -> Stated | None:
     """
     statements = [_with_unit(text, box)] if (box := boxed(text)) else []
     if sentence := marked(text):
-        stated = _SENTENCE_END.split(sentence.text, maxsplit=1)[0].rstrip(" .,;:!")
+        stated = _REMARK.sub("", _SENTENCE_END.split(sentence.text, maxsplit=1)[0]).rstrip(" .,;:!")
         statements.append(Stated(stated, sentence.start, sentence.start + len(stated)))
     statements = [stated for stated in statements if re.search(r"\d|\\", stated.text)]
-    return max(statements, key=lambda s: s.start, default=None) or bare_formula(text) or last_quantity(text)
+    latest = max(statements, key=lambda s: s.start, default=None)
+    return latest or _assigned(text) or bare_formula(text) or last_quantity(text)
+
+
+def _assigned(text: str) -> Stated | None:
+    """What a text ends with where that is `x = 2 or x = 3`, `x = 1 and y = 2` or `0 ≤ x < 1`; None otherwise."""
+    tail = max(0, len(text) - LOOK)
+    if found := _ASSIGNED.search(text, tail):
+        pair = f"{found[3]}, {found[6]}"
+        same = found[1] == found[4]
+        return Stated(pair if same else f"({pair})", found.start(), found.end())
+    if found := _RELATION.search(text, tail):
+        return Stated(found[1], *found.span(1))
+    return None
 
 
 def _with_unit(text: str, box: Stated) -> Stated:
     r"""A box and the unit or the `million` behind it."""
     found = _UNIT_BEHIND_BOX.match(text, box.end)
-    known = found is not None and (found[1].lower() in UNITS or found[1].lower() in SCALES)
+    known = found is not None and _is_unit(found[1])
     if not known or found is None or parse_quantity(box.text) is None:
         return box
     return Stated(f"{box.text} {found[1]}", box.start, found.end())
@@ -82,9 +114,7 @@ def last_quantity(text: str) -> Stated | None:
 
     A part of something larger (a pair, a mixed number, a time, a date, a decimal comma) is read as the whole.
     """
-    number = None
-    for number in NUMBER.finditer(text):  # noqa: B007
-        pass
+    number = _last_number(text)
     if number is None:
         return None
     start = number.end() - len(number[0].lstrip())
@@ -96,12 +126,44 @@ def last_quantity(text: str) -> Stated | None:
         return Stated.between(text, near + run.start(), number.end())
     if "/" in number[0] and (whole := re.search(r"(?<![\d.,/])[-−]?\d+\s?$", text[near:start])):
         start = near + whole.start()  # 1 1/2
-    elif text[start - 1 : start] == "$" and not text.startswith("$", number.end()):
+    elif re.search(r"[£€¥₹]$", text[near:start]) or (
+        text[near:start].endswith("$") and text[number.end() : number.end() + 1] != "$"
+    ):
         start -= 1  # dollars, no mathematics
+    elif sign := re.search(r"(?:±|\\pm)\s?$", text[near:start]):
+        start = near + sign.start()
     word = _UNIT_BEHIND.match(text[: number.end() + LOOK], number.end())
-    known = word is not None and (word[1].lower() in SCALES or word[1].lower() in UNITS)
+    known = word is not None and _is_unit(word[1])
+    if factor := _FACTOR_BEHIND.match(text, number.end()):
+        word, known = factor, True
     known = known or VARIABLE.match(text, number.end() - 1) is not None
     return Stated.between(text, start, word.end() if word and known else number.end())
+
+
+def _is_unit(word: str) -> bool:
+    name = word.lower().split("/")[0].rstrip("²³")
+    return name in SCALES or name in UNITS
+
+
+def _last_number(text: str) -> re.Match[str] | None:
+    """The last number outside a list's marks, a check of the answer, and an aside in brackets at the end, if one is there."""
+    check = _CHECK.search(text)
+    cuts = [check.start() if check else len(text), len(text)]
+    if aside := _ASIDE.search(text, max(0, cuts[0] - LOOK), cuts[0]):
+        cuts.insert(0, aside.start())
+    listed = re.search(r"(?m)^[ \t]{0,8}1[.)]\s", text) is not None
+    for cut in cuts:
+        found = None
+        for number in NUMBER.finditer(text, 0, cut):
+            start = number.end() - len(number[0].lstrip())
+            opens = listed and re.search(r"(?:^|\n)[ \t]{0,8}$", text[max(0, start - 9) : start])
+            if not (opens and re.match(r"\d{1,2}[.)]\s+\S", text[start : start + 8])) and not _STEP.search(
+                text[max(0, start - 20) : start]
+            ):
+                found = number
+        if found:
+            return found
+    return None
 
 
 def bare_formula(text: str) -> Stated | None:

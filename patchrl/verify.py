@@ -18,7 +18,16 @@ import psutil
 from patchrl.choices import choice_letter
 from patchrl.equations import failing_equation
 from patchrl.hedges import hedge
-from patchrl.quantities import NUMBER, SCALE_WORD, UNITS, Quantity, as_interval, parse_quantity, plain_mathematics
+from patchrl.quantities import (
+    NUMBER,
+    SCALE_WORD,
+    UNITS,
+    Quantity,
+    as_interval,
+    parse_quantity,
+    plain_mathematics,
+    untexted,
+)
 from patchrl.statements import Stated, boxed, denied
 from patchrl.tasks import MAX_CANDIDATE, math_answer, normalize, text_answer
 from patchrl.types import Task, Verdict
@@ -28,11 +37,17 @@ Reasoning = Literal["equations", "none"]
 _SEVERAL = re.compile(r"\d\W{0,6}\s{1,6}or\s{1,6}\W{0,6}\d")
 _NEGATION = re.compile(r"\b(?:not|never|isnt)\b")
 _UNSURE = re.compile(
-    r"\b(?:or|hardly|except|anything but|rather than|instead of|(?:cannot|cant|could never) (?:possibly )?be)$"
+    r"\b(?:or|and|nor|hardly|rarely|seldom|barely|partial(?:ly)?|partly|nearly|almost|near|quite|far from|opposite of|except|other than|anything but"
+    r"|rather than|instead of|dark|light|pale|east|west|north|south|(?:cannot|cant|could never) (?:possibly )?be)$"
+    r"|\b(?:neither|wrong to|no way|aint|isnt|impossible)\b"
 )
+_REMARK = re.compile(r"\s*\([^()]*\)$|, (?:which|where|who|because|since|as|at) .*")
+_CONTRAST = re.compile(r", (?:not|nicht|pas) [^,.;]{1,40}$")
+_YES_NO = {"yes", "no", "true", "false"}
 _SUBSCRIPT = re.compile(r"\d_\{?(\d+)")
 _FIRST = re.compile(rf"(?<![\d.,:/])[-−]?[$€£]?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?%?(?:\s?{SCALE_WORD})?(?![:,/.]?\d)")
-_TIME = re.compile(r"\b\d{1,2}:\d{2}\b")
+_TIME = re.compile(r"\b(\d{1,2}:\d{2})\b(?:\s?([ap])\.?m\b\.?)?", re.IGNORECASE)
+_WORDS = re.compile(r"[A-Za-z][A-Za-z '-]*")
 START_SECONDS = 60.0  # importing sympy on a busy machine
 LOOK_SECONDS = 0.1
 PATIENCE = 15  # wall-clock deadline over the one in processor time
@@ -48,6 +63,8 @@ class Verifier:
                 f"verify: reasoning is {reasoning!r}; use equations or none here, as a judge needs the backbone "
                 "that only a study's gate has."
             )
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout < float("inf"):
+            raise ValueError(f"verify: timeout is {timeout!r:.40}; give seconds of processor time above 0.")
         self.timeout, self.reasoning = timeout, reasoning
         self._process: subprocess.Popen[str] | None = None
 
@@ -102,6 +119,9 @@ class Verifier:
         return extracted == expected, _wrong(extracted, expected), extracted
 
     def _math(self, reference: str, candidate: str) -> tuple[bool | None, str, str | None]:
+        if _WORDS.fullmatch(words := untexted(reference).strip()):  # a name, or even and odd
+            extracted = text_answer(candidate)
+            return extracted is not None and self._same_text(words, extracted), _wrong(extracted, reference), extracted
         read = plain_mathematics(candidate, bullets=not reference.startswith(("-", "−")))
         stated = math_answer(read)
         if stated is None:
@@ -114,14 +134,14 @@ class Verifier:
         wrong = _wrong(extracted, reference)
         if denied(extracted):
             return False, f"says only what the answer is not: {extracted[:80]}"
-        if _SEVERAL.search(extracted) and " or " not in reference:
-            return False, f"names several answers: {extracted[:80]}"
-        if _TIME.fullmatch(reference):  # a ratio to anyone else
-            return reference.lstrip("0") in [t.lstrip("0") for t in _TIME.findall(extracted)[-1:]], wrong
+        if time := _TIME.fullmatch(reference):  # a ratio to anyone else
+            return _same_time(time, list(_TIME.finditer(candidate, stated.start))[:1]), wrong
         bases = [set(_SUBSCRIPT.findall(side)) for side in (reference, extracted)]
         if all(bases) and bases[0] != bases[1]:
             return False, wrong
         expected = parse_quantity(plain_mathematics(reference, bullets=False))
+        if expected is None and _SEVERAL.search(extracted) and " or " not in reference:
+            return False, f"names several answers: {extracted[:80]}"
         if why := hedge(candidate, stated, plain=expected is not None):
             return False, f"{why}: {extracted[:80]}"
         got = self._quantity(extracted, candidate)
@@ -134,7 +154,10 @@ class Verifier:
 
     @staticmethod
     def _same_text(reference: str, extracted: str) -> bool:
-        expected, extracted = _without_stops(normalize(reference)), _without_stops(extracted)
+        expected, sentences = _without_stops(normalize(reference)), extracted
+        extracted = _without_stops(_CONTRAST.sub("", extracted))
+        if expected in _YES_NO and re.match(rf"{expected}\s?(?:[,;.–—-]\s|$)", sentences):
+            return True
         if _NEGATION.search(extracted) and not _NEGATION.search(expected):
             return False
         if (number := parse_quantity(reference)) is not None:
@@ -143,21 +166,27 @@ class Verifier:
             return got is not None and got.value == number.value and (names <= (said := _words(extracted)) or not said)
         # A sentence may carry its answer at its end ("The opposite of hot is cold."); the tail of a longer
         # list is not that list.
-        for ending in (extracted, re.sub(r"\s*\([^()]*\)$", "", extracted)):  # "Paris (France)"
+        for ending in (extracted, _REMARK.sub("", extracted)):  # "Paris (France)", "Paris, which lies on the Seine"
             if ending == expected:
                 return True
-            if re.search(rf"[^,\s] {re.escape(expected)}$", ending):
-                return not _UNSURE.search(ending.removesuffix(expected).rstrip())
-        # "Paris is the capital of France."
-        rest = extracted.removeprefix(f"{expected} is the ")
-        return rest != extracted and not re.search(r"[,;]|\b(?:wrong|incorrect|false|but)\b", rest)
+            before = ending.removesuffix(expected)
+            if before != ending and re.search(r"[^,\s] $|[是为:=→]\s?$", before):
+                return not _UNSURE.search(before.rstrip())
+        rest = extracted.removeprefix(expected)
+        if rest == extracted or re.search(r"\b(?:wrong|incorrect|false|but|not)\b", rest.replace(", not ", " ")):
+            return False
+        if sentences.startswith((f"{expected}. ", f"{expected}! ")):
+            return True
+        return re.match(r" is the |,? (?:which|because|since|as|so) |, not ", rest) is not None and not re.search(
+            r"[,;] (?!not)", rest[1:] if rest.startswith(" is the ") else ""
+        )
 
     @staticmethod
     def _quantity(extracted: str, candidate: str) -> Quantity | None:
         if (whole := parse_quantity(extracted)) is not None:
             return whole
         # "145 dollars for 3 nights": words around several numbers; a formula goes to math-verify instead.
-        if boxed(candidate) is None and not re.search(r"[\\^=(){}\[\]!]", extracted):
+        if boxed(candidate) is None and not re.search(r"[\\^=(){}\[\]!√π±]", extracted):
             first = _FIRST.search(extracted)
             return parse_quantity(first[0]) if first else None
         return None
@@ -226,8 +255,17 @@ def _wrong(extracted: str | None, reference: str) -> str:
     return "no answer found" if extracted is None else f"answer is {extracted[:80]}, expected {reference[:80]}"
 
 
+def _same_time(expected: re.Match[str], got: list[re.Match[str]]) -> bool:
+    """Whether the time read is the one expected; a half of the day that one of the two leaves out is not held against it."""
+    return any(
+        expected[1].lstrip("0") == time[1].lstrip("0")
+        and (not expected[2] or not time[2] or expected[2].lower() == time[2].lower())
+        for time in got
+    )
+
+
 def _same_quantity(expected: Quantity, got: Quantity) -> bool:
-    if expected.unit and got.unit and expected.unit != got.unit:
+    if expected.unit and got.unit and expected.unit != got.unit and {expected.unit, got.unit} != {"£", "pound"}:
         return False
     if expected.value == got.value:
         return True
@@ -249,7 +287,8 @@ def verify_answer(
 ) -> Verdict:
     """Judge one candidate against a reference; see `Verifier` for many.
 
-    Raises ValueError for a task or a `reasoning` that is not known here.
+    Equations are checked on request only: `reasoning="equations"`; a study's gate does as `gate.reasoning` says.
+    Raises ValueError for a task or a `reasoning` that is not known here, and for a timeout that is no time.
     """
     with Verifier(timeout=timeout, reasoning=reasoning) as verifier:
         return verifier.verify(task, reference, candidate)

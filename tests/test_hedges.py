@@ -132,6 +132,12 @@ def test_a_choice_whose_reference_names_no_letter_is_unscorable(answers, referen
     assert verdict.passed is None and verdict.reason == f"the reference names no choice: {reference}"
 
 
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), None, "x", True])
+def test_a_timeout_that_is_no_time_is_refused(timeout):
+    with pytest.raises(ValueError, match="give seconds of processor time above 0"):
+        verify_answer("math", "27", "27", timeout=timeout)
+
+
 @pytest.mark.parametrize("reasoning", ["judge", "equation", "equations+judge", ""])
 def test_reasoning_that_would_check_nothing_is_refused(reasoning):
     with pytest.raises(ValueError, match=r"use equations or none here, as a judge needs the backbone"):

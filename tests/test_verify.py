@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -171,9 +172,13 @@ WRONG_AS_WRITTEN = (
     r"\begin{align}2+2&=5\\ 3&=3\end{align}", r"2 + 2 = \boxed{5}", "2 + 2 = **5**", "**Step 1:** 2 + 2 = 5", "2+2 == 5",
     "3^2 = 8", "2**3 = 9", "2(3+4)=15", r"\frac{1}{2}+\frac{1}{2}=3", "<<5+3=9>>9", "60 students - 40 students = 27 students",
     "300 seeds * 1/3 = 102 seeds", "10/3 = 3.4", "45 + 28 = 74 and 74 - 3 = 71", "45 + 28 = 73 and 73 - 3 = 71",
+    "3 boxes × 12 eggs = 35 eggs", "3 m × 4 m = 13 m²", "60 km / 2 h = 20 km/h", "x &= 12 - 5 \\\\ &= 8", "12 - 5\n= 8", "12 - 5 =\n8",
+    r"\frac12 + \frac13 = \frac25", "15% of 80 = 15", "3/4 of 20 = 16", "90° + 45° = 130°", r"$180^\circ - 120^\circ = 50^\circ$", "200 - 20% = 150",
     "Room 2. 3 + 4 = 8", "so that's 7*2 = 15 days", "- 2 + 2 = 5",
 )  # fmt: skip
 NOTHING_WRONG = (
+    "3 boxes × 12 eggs = 36 eggs", "3 feet * 12 = 36 inches", "6 feet * 2 = 4 yards", "10/3 = 3 with remainder 1", "100 stickers / 3 friends = 33 stickers", "6W / 6 = 30",
+    "200 - 20% = 160", "100 + 5% = 105", "$5 + 50¢ = $5.50", "8 = 2/5 of 20", "3/4 of 20 = 15", "Does 3 + 4 = 8? No.", "7 × 8 = 54? No: 7 × 8 = 56.",
     "3 of 4 + 5 = 9", "3 of 4 + 5 = 8", "a total of $4 + 5 = 9", "x + 2 = 5", "Room 2. 3 + 4 = 7", "10/3 = 3.33", "2/3 = 0.66",
     "2/3 = 0.67", "- 2 + 2 = 4", "- 2 + 2 = 0", "2(3+4)=14", "8/2(4) = 16", "8/2(4) = 1", "3^2 = 9", r"3\frac{1}{2} + 1 = 4.5",
     "60 students - 40 students = 20 students", "60 students - 40 students = 20 students * 2 = 40", "1 apple + 2 apples = 3 apples",
@@ -245,6 +250,27 @@ def test_no_text_makes_the_reader_raise_or_pass_an_absent_answer(text):
 def test_integers_match_exactly_when_equal(a, b):
     assert verify_answer("math", f"{a:,}", f"so the answer is {a}.").passed is True
     assert verify_answer("math", str(a), f"so the answer is {b}.").passed is (a == b)
+
+
+EVERYDAY = Path(__file__).with_name("everyday_answers.jsonl")
+
+
+def test_everyday_answers_are_judged_as_a_fair_reader_would_but_for_those_named(answers):
+    """Answers as language models write them, each with a fair reader's verdict (`right`).
+
+    Where the gate reads one otherwise, its row says so (`read`): words for numbers, decimal commas, units it does not know,
+    and the last number of a sentence that names several. Each of the two must stay what it is.
+    """
+    rows = gsm8k(EVERYDAY.parent, EVERYDAY.name)
+    changed = [
+        (row, verdict.passed, verdict.reason)
+        for row in rows
+        if (verdict := answers.verify(row["task"], row["reference"], row["text"])).passed
+        is not row.get("read", row["right"])
+    ]
+    assert not changed, changed[:20]
+    fooled = [row for row in rows if row.get("read") is True]
+    assert len(fooled) <= 0.03 * len(rows)
 
 
 def gsm8k(folder, name):

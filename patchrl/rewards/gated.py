@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -28,24 +28,33 @@ class GroupRewards:
 
 def _numbers(name: str, values: Any, wanted: str) -> np.ndarray:
     """Values as float64; None reads as NaN, a tensor as its numbers."""
-    if hasattr(values, "detach"):
-        values = values.detach().double().cpu().numpy()
+    if isinstance(values, (list, tuple)):
+        values = [_plain(value) for value in values]
+    values = _plain(values)
     try:
         found = np.asarray(values)
         if found.dtype.kind not in "iufO" and found.size:
             raise TypeError("text or truth values")
         return found.astype(np.float64)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise ValueError(f"group_rewards: {name} must be {wanted} (found {values!r:.80}).") from None
 
 
+def _plain(value: Any) -> Any:
+    """A tensor as an array, anything else as it is."""
+    return value.detach().double().cpu().numpy() if hasattr(value, "detach") else value
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _is_anchor(anchor: Any) -> bool:
     """Whether it is two finite numbers, the second not negative."""
-    if not isinstance(anchor, (tuple, list)) or len(anchor) != 2:
+    if not isinstance(anchor, (tuple, list, np.ndarray)) or len(anchor) != 2:
         return False
     return all(map(_is_number, anchor)) and anchor[1] >= 0
 
@@ -88,12 +97,14 @@ def group_rewards(
         raise ValueError(
             f"group_rewards: anchor must be a finite mean and a deviation from 0 on (found {anchor!r:.60})."
         )
-    if diversity_scale not in ("paper", "group"):
+    if not isinstance(diversity_scale, str) or diversity_scale not in get_args(Scale):
         raise ValueError(f"group_rewards: diversity_scale is {diversity_scale!r}; use 'paper' or 'group'.")
     feasible = np.array([p is True or (p is not None and bool(p)) for p in passed], dtype=bool)
     for name, values in (("nll", nll_K), ("embeddings", embeddings_KD)):
         if not np.isfinite(values[feasible]).all():
-            raise ValueError(f"group_rewards: {name} of a feasible rewrite is NaN or infinite.")
+            raise ValueError(
+                f"group_rewards: {name} of a feasible rewrite must be finite (found NaN, None or infinity)."
+            )
 
     gate = consistency(passed)
     align, diverse = np.zeros(count), np.zeros(count)

@@ -148,6 +148,8 @@ def test_tensors_of_any_kind_are_read_as_their_numbers():
     nll = torch.tensor([1.0, 2.0], dtype=torch.bfloat16, requires_grad=True)
     got = group_rewards(torch.tensor([True, False]), nll, torch.eye(2, dtype=torch.bfloat16))
     assert got.reward == group_rewards([True, False], [1.0, 2.0], np.eye(2)).reward
+    rows = [row.requires_grad_() for row in torch.eye(2)]
+    assert group_rewards([True, False], list(nll), rows, anchor=np.array([1.0, 1.0])).reward
 
 
 def test_weights_may_be_any_real_number():
@@ -171,6 +173,10 @@ def test_alignment_alone_refuses_what_is_not_finite():
         ({"passed": iter([True, False])}, "passed must be K verdicts"),
         ({"nll": ["1.0", "2.0"]}, "nll must be K numbers"),
         ({"nll": [True, False]}, "nll must be K numbers"),
+        ({"nll": [10**400, 1]}, "nll must be K numbers"),
+        ({"nll": [None, 1.0]}, "nll of a feasible rewrite must be finite"),
+        ({"lambda_dist": 10**400}, "lambda_dist must be a number"),
+        ({"diversity_scale": np.array(["paper"])}, "use 'paper' or 'group'"),
         ({"embeddings": np.zeros((2, 0))}, "K vectors"),
         ({"lambda_div": math.nan}, "lambda_div must be a number"),
         ({"anchor": (math.nan, 1.0)}, "anchor must be a finite mean"),
