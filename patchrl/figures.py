@@ -172,7 +172,7 @@ def dial_figures(points: Sequence[dict[str, Any]]) -> dict[str, Figure]:
                 "data": traces,
                 "layout": layout(
                     f"{title}, {expert} expert",
-                    "own style planted in prompted rewrites, %",
+                    "own style planted in prompted rewrites",
                     "score, %",
                     xaxis={"type": "category"},
                     height=320,
@@ -190,7 +190,7 @@ def _dial_line(rows: Sequence[dict[str, Any]], kind: str) -> Figure:
         "type": "scatter",
         "mode": "lines+markers",
         "name": name,
-        "x": [f"{100 * row['share']:.0f}" for row in rows],
+        "x": [row["setting"] for row in rows],
         "y": [significant(mean) for mean in means],
         "error_y": {
             "type": "data",
@@ -201,7 +201,7 @@ def _dial_line(rows: Sequence[dict[str, Any]], kind: str) -> Figure:
         },
         "line": {"color": colour, "width": 2},
         "marker": {"symbol": symbol, "size": 8, "color": colour},
-        "hovertemplate": f"%{{x}} % own style<br>%{{y:.1f}} %<extra>{name}</extra>",
+        "hovertemplate": f"%{{x}}<br>%{{y:.1f}} %<extra>{name}</extra>",
     }
 
 

@@ -32,7 +32,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "Nano lab: the template trap, reward as published": {
         "study": {"name": "nano-trap", "seeds": [0], "arms": ["expert", "best-of-k", "rl-paper", "rl"]},
         "data": {"dataset": "nano-foreign"},
-        "rewriter": {"instruction": "polish"},
+        "rewriter": {"instruction": "polish", "temperature": 0.5},
         "finetune": RATES,
     },
     "Nano lab: every arm, takes hours": {

@@ -29,11 +29,29 @@ MARKS = {None: "?", True: "1", False: "0"}
 
 @dataclass(frozen=True)
 class Cell:
-    """One setting of the dial: a backbone by a name for it, an expert and a rewriting instruction."""
+    """One setting of the dial: a backbone by a name for it, an expert, a rewriting instruction, and the temperature
+    at which the rewriter samples while it trains. The lower it is, the rarer is what is rare."""
 
     backbone: str
     expert: str
     instruction: str
+    temperature: float = 1.0
+
+    @classmethod
+    def of(cls, line: dict[str, Any]) -> Cell:
+        """The cell of a recorded line."""
+        return cls(line["backbone"], line["expert"], line["instruction"], line.get("temperature", 1.0))
+
+    @property
+    def setting(self) -> str:
+        """The dial's setting as it is told, such as `3 %` or `3 %, T 0.5`."""
+        share = f"{OWN_SHARE[self.instruction]:.0%}".replace("%", " %")
+        return share if self.temperature == 1.0 else f"{share}, T {self.temperature:g}"
+
+    @property
+    def order(self) -> tuple[str, int, float, float]:
+        """Where it stands among others: by backbone and expert, the hardest setting first."""
+        return self.backbone, EXPERTS.index(self.expert), OWN_SHARE[self.instruction], self.temperature
 
 
 @dataclass(frozen=True)
@@ -61,7 +79,7 @@ def found_of(lines: Sequence[dict[str, Any]]) -> dict[Cell, Found]:
     """Every cell's figures over the seeds of which all lines are there."""
     cells: dict[Cell, list[dict[str, Any]]] = defaultdict(list)
     for line in lines:
-        cells[Cell(line["backbone"], line["expert"], line["instruction"])].append(line)
+        cells[Cell.of(line)].append(line)
     return {cell: _found(members) for cell, members in cells.items()}
 
 
@@ -100,7 +118,7 @@ def _mean_of(seeds: Sequence[Correct], kind: str) -> float:
 def points(found: dict[Cell, Found]) -> list[dict[str, Any]]:
     """One row for each cell and arm, in the order of the dial: what figures and sentences are made of."""
     rows = []
-    for cell in sorted(found, key=lambda c: (c.backbone, EXPERTS.index(c.expert), OWN_SHARE[c.instruction])):
+    for cell in sorted(found, key=lambda cell: cell.order):
         made = found[cell]
         for arm, statistics in made.statistics.items():
             rows.append(
@@ -109,6 +127,7 @@ def points(found: dict[Cell, Found]) -> list[dict[str, Any]]:
                     "expert": cell.expert,
                     "instruction": cell.instruction,
                     "share": OWN_SHARE[cell.instruction],
+                    "setting": cell.setting,
                     "arm": arm,
                     "seeds": len(made.seeds),
                     "rate": made.rates[arm],
@@ -128,20 +147,19 @@ def points(found: dict[Cell, Found]) -> list[dict[str, Any]]:
 
 @functools.cache
 def shipped() -> list[dict[str, Any]]:
-    """`points` of the studies that come with PatchRL."""
-    return points(found_of(read()))
+    """`points` of the studies of the backbone that comes with PatchRL."""
+    return points({cell: found for cell, found in found_of(read()).items() if cell.backbone == "nano"})
 
 
 def table(found: dict[Cell, Found]) -> Iterator[str]:
     """The cells as a Markdown table: target and general in per cent with 95 % intervals, and the share of the drop avoided."""
     yield "| backbone, expert | dial | seeds | " + " | ".join(ARMS) + " | drop avoided %: " + ", ".join(ARMS[1:]) + " |"
     yield "|---" * (4 + len(ARMS)) + "|"
-    for cell in sorted(found, key=lambda c: (c.backbone, EXPERTS.index(c.expert), OWN_SHARE[c.instruction])):
+    for cell in sorted(found, key=lambda cell: cell.order):
         made = found[cell]
         scores = " | ".join(_scores(made.statistics[arm]) for arm in ARMS)
         avoided = ", ".join(_percent(made.statistics[arm].share_avoided, 0) for arm in ARMS[1:])
-        dial = f"{OWN_SHARE[cell.instruction]:.0%} {cell.instruction}"
-        yield f"| {cell.backbone}, {cell.expert} | {dial} | {len(made.seeds)} | {scores} | {avoided} |"
+        yield f"| {cell.backbone}, {cell.expert} | {cell.setting} `{cell.instruction}` | {len(made.seeds)} | {scores} | {avoided} |"
 
 
 def _percent(value: float | None, digits: int = 1) -> str:

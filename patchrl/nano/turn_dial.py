@@ -1,6 +1,6 @@
 """Turn the lab's dial: `python -m patchrl.nano.turn_dial`.
 
-One study for each backbone, expert, rewriting instruction and seed; every answer of every arm is added to dial.jsonl, and
+One study for each backbone, expert, rewriting instruction, temperature and seed; every answer of every arm is added to dial.jsonl, and
 the table of what is there is printed. It can be stopped at any time and started again: a study that has its lines is
 not repeated. `--table` only prints.
 """
@@ -33,7 +33,7 @@ def config_of(cell: Cell, model: str, seed: int) -> StudyConfig:
             "study": {"name": f"dial-{cell.backbone}-{cell.expert}-{cell.instruction}", "seeds": [seed], "arms": ARMS},
             "backbone": {"model": model},
             "data": {"dataset": f"nano-{cell.expert}"},
-            "rewriter": {"instruction": cell.instruction},
+            "rewriter": {"instruction": cell.instruction, "temperature": cell.temperature},
             "finetune": {"learning_rate": RATES, "keep_weights": False},
         }
     )
@@ -71,6 +71,7 @@ def _take_over(folder: RunFolder, cell: Cell, seed: int, runs_dir: Path) -> None
 def lines_of(run: api.Run, cell: Cell, seed: int) -> Iterator[dict[str, Any]]:
     """One line for the backbone and one for each arm and rate of a finished study: its score marks by task."""
     where = {"backbone": cell.backbone, "expert": cell.expert, "instruction": cell.instruction, "seed": seed}
+    where |= {"temperature": cell.temperature} if cell.temperature != 1.0 else {}
     yield where | {"arm": "base", "answers": _marks(run.folder.base() / "predictions.jsonl")}
     result = run.result()
     assert result is not None
@@ -100,17 +101,19 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--experts", nargs="+", choices=EXPERTS, default=EXPERTS)
     parser.add_argument("--instructions", nargs="+", choices=tuple(OWN_SHARE), default=tuple(OWN_SHARE))
+    parser.add_argument("--temperatures", type=float, nargs="+", default=[1.0], help="of the rollouts")
     parser.add_argument("--backbone", nargs=2, action="append", metavar=("NAME", "MODEL"), default=[])
     parser.add_argument("--runs-dir", type=Path, default=default_runs_dir())
     parser.add_argument("--into", type=Path, default=ANSWERS, help="where lines are added")
     parser.add_argument("--table", action="store_true", help="only print what is there")
     given = parser.parse_args()
     cells = (
-        (Cell(name, expert, instruction), model, seed)
+        (Cell(name, expert, instruction, temperature), model, seed)
         for name, model in given.backbone or [("nano", "nano")]
         for seed in given.seeds
         for expert in given.experts
         for instruction in given.instructions
+        for temperature in given.temperatures
     )
     try:
         if not given.table:
@@ -123,8 +126,7 @@ def main() -> None:
 def run_missing(cells: Iterable[tuple[Cell, str, int]], runs_dir: Path, into: Path) -> None:
     """Run the cells that have no lines yet, and add theirs as each is done."""
     for cell, model, seed in cells:
-        there = {(line["backbone"], line["expert"], line["instruction"], line["seed"]) for line in read(into)}
-        if (cell.backbone, cell.expert, cell.instruction, seed) in there:
+        if (cell, seed) in {(Cell.of(line), line["seed"]) for line in read(into)}:
             continue
         lines = run_cell(cell, model, seed, runs_dir)
         with into.open("a", encoding="utf-8") as file:

@@ -217,8 +217,9 @@ STYLE = """
 
 def the_trap(points: Sequence[dict[str, Any]]) -> str:
     """Where the published reward is slow or fails, and what mends it: the studies of `patchrl.nano.dial`."""
-    rare = min(point["share"] for point in points)
-    by = {(p["expert"], p["arm"]): p for p in points if p["share"] == rare}
+    by: dict[tuple[str, str], dict[str, Any]] = {}
+    for point in points:  # the hardest setting of each expert comes first
+        by.setdefault((point["expert"], point["arm"]), point)
     gentler = " ".join(_gentler(point) for (_, arm), point in by.items() if arm == "expert")
     sentences = "".join(
         f"<li>{escape(_at_the_rare_end(expert, by))}</li>" for expert in dict.fromkeys(e for e, _ in by)
@@ -237,7 +238,7 @@ def the_trap(points: Sequence[dict[str, Any]]) -> str:
     rows = [
         [
             p["expert"],
-            f"{100 * p['share']:.0f} %",
+            p["setting"],
             views.ARM_NAMES[p["arm"]],
             f"{p['rate']:g}",
             "–" if p["own"] is None else f"{100 * p['own']:.0f} %",
@@ -252,7 +253,7 @@ def the_trap(points: Sequence[dict[str, Any]]) -> str:
     prompting hardly ever brings the backbone's own style, no group holds it, nothing reinforces it, and the rewriter is talked
     into whatever template comes nearest, or takes long to leave it: gate and reward rise, and the texts stay mannered.</p>
     <p>The lab has a dial for it: four rewriting instructions, behind which the own style was planted in
-    {escape(", ".join(f"{100 * share:.0f}" for share in dict.fromkeys(p["share"] for p in points)))} % of rewrites. What mends it is to <b>show the
+    {escape(", ".join(f"{100 * share:.0f}" for share in sorted({p["share"] for p in points})))} % of rewrites. What mends it is to <b>show the
     rewriter the backbone's own answers first</b>: those of its attempts at the questions that pass the gate, forty supervised
     steps on them, then the same reward.</p><ul>{sentences}</ul>
     <p><b>Read with care.</b> Every arm stands at its own best of two learning rates, chosen for the target on held-out examples that are
@@ -267,7 +268,7 @@ def _at_the_rare_end(expert: str, by: dict[tuple[str, str], dict[str, Any]]) -> 
 
     ours, published = by[expert, "rl"], by[expert, "rl-paper"]
     return (
-        f"{expert.capitalize()} expert, {percent(ours['share'], 0)} planted: trained as published, {percent(published['own'], 0)} of "
+        f"{expert.capitalize()} expert, {ours['setting']} planted: trained as published, {percent(published['own'], 0)} of "
         f"accepted rewrites end in the own style and the tuned model has {told('rl-paper')}; started warm, "
         f"{percent(ours['own'], 0)}, {told('rl')}. Best-of-8: {told('best-of-k')}; plain SFT: {told('expert')}."
     )

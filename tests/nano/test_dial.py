@@ -23,7 +23,7 @@ def small(cell, model, seed):
 
 
 def test_cells_are_run_once_and_share_what_does_not_depend_on_the_instruction(tmp_path, capsys):
-    cells = [(dial.Cell("nano", "mild", name), "nano", 3) for name in ("polish", "clarify")]
+    cells = [(dial.Cell("nano", "mild", *at), "nano", 3) for at in (("polish", 0.5), ("clarify",))]
     runs, into = tmp_path / "runs", tmp_path / "dial.jsonl"
     with mock.patch.object(turn_dial, "config_of", small):
         turn_dial.run_missing(cells, runs, into)
@@ -47,7 +47,7 @@ def test_cells_are_run_once_and_share_what_does_not_depend_on_the_instruction(tm
                 assert macro(scores, "target") == pytest.approx(point["target"]["mean"])
         assert by["rl", dial.RATES[0]]["own"] <= by["rl", dial.RATES[0]]["accepted"] <= 16
     told = list(dial.table(dial.found_of(lines)))
-    assert len(told) == 4 and "3% polish | 1 |" in told[2] and "8% clarify | 1 |" in told[3]
+    assert len(told) == 4 and "3 %, T 0.5 `polish` | 1 |" in told[2] and "8 % `clarify` | 1 |" in told[3]
 
 
 def test_the_table_has_each_arm_at_its_own_best_and_says_what_was_avoided():
