@@ -31,7 +31,7 @@ _RETRACTED = re.compile(
 )
 # What may open a correction. It is one only where another answer follows.
 _CORRECTION = re.compile(
-    r"\b(?:actually|corrections?|corrected|sorry|oops|oh|wait|hmm+|scratch\s+that|i\s+meant?|on\s+second\s+thoughts?|mistaken?|apologi[sz]e|apologies"
+    r"\b(?:actually|corrections?|corrected|sorry|oops|oh|wait|hmm+|scratch\s+that|i\s+meant?|on\s+second\s+thoughts?|(?<!common\s)mistaken?|apologi[sz]e|apologies"
     r"|let\s+me\s+(?:re|correct|fix)[\w-]*|re-?check\w*|recalculat\w+|re-?examin\w+|closer\s+(?:inspection|look)|hold\s+on|misread\w*"
     r"|miscalculat\w+|i\s+forgot|however|but\s+(?:that|this|then|wait|with|it['’]s)|in\s+fact|edit|update|incorrect|(?:does|did)n['’]?t\s+make\s+sense"
     r"|can['’]?(?:no)?t\s+be\s+right|check\s+fails|nein|moment|korrektur|attendez|perd[oó]n)\b|不对|等等|抱歉|更正|应该是|(?:^|[.!?,;]\s*|\s[–—-]\s*)no[,.:!]\s",
@@ -59,11 +59,11 @@ _JOINED_AFTER = re.compile(
     rf"(?:\W{{0,6}}\s(?:or|and|to|oder|ou|o|bis)\s+{_MAYBE}(?:\\boxed\s*\{{)?\W{{0,3}}|或|\s{{1,2}}[A-Za-z]+\s{{1,2}}(?:or|and)\s+{_MAYBE})([$€£]?\d[\d.,]*(?:/\d+)?%?)",
     re.IGNORECASE,
 )
-_ROOT = r"(?:√|∛|\\sqrt\s*(?:\[\d\])?\{?|\b(?:sqrt|cbrt|ln|log|exp|sin|cos|tan|f|g)\b\s*\(?|±|\\pm|\|[-−]?|\^\(?\{?)"
+_ROOT = r"(?:√|∛|\\sqrt\s*(?:\[\d\])?\{?|\b(?:sqrt|cbrt|ln|log|exp|sin|cos|tan|f|g)\b\s*\(?|±|\\pm|\^\(?\{?)"
 _COMPARED = re.compile(r"\b(?:less|more|fewer|greater|larger|smaller)\s+than\s*$|(?:^|\s)[<>]\s*$|\\[lg]t\s*$", re.I)
 _OPERATION_BEFORE = re.compile(
     rf"(?:[\d)%}}²³]|(?<![A-Za-z])[a-zA-Z]|\d\s?[A-Za-z]{{1,12}})\s*(?:[+−*/×÷]|\^\{{?|\\(?:times|cdot|div))\s*$|(?:[\d)%}}²³]|(?<![A-Za-z])[a-zA-Z])\s*-\s*$"
-    rf"|[\d)%]\s*\b(?:plus|minus|times|by|x|remainder|r)\s*$|\d\s?[A-Za-z]{{1,12}}\s+(?:x|by)\s*$|\b1\s+(?:in|out\s+of)\s*$|{_ROOT}\s*$|(?<![A-Za-z0-9])[a-z]\($"
+    rf"|[\d)%]\s*\b(?:plus|minus|times|by|x|remainder|r)\s*$|\d\s?[A-Za-z]{{1,12}}\s+(?:x|by)\s*$|\b1\s+in\s*$|\d\s+(?:out\s+)?of\s*$|{_ROOT}\s*$|(?<![A-Za-z0-9])[a-z]\($"
     r"|\b(?:twice|thrice|double|triple|half(?:\s+of)?)\s*$",
     re.IGNORECASE,
 )

@@ -37,6 +37,7 @@ _SQUARE = re.compile(rf"\b(square|sq\.?|cubic)\s({_UNIT_NAME})\b", re.IGNORECASE
 _SCIENTIFIC = re.compile(
     r"(\d)\s?(?:×|x|\*|·|\\times|\\cdot)\s?10\s?\^\s?(?:\{\s?([-−+]?\d{1,3})\s?\}|\(([-−+]?\d{1,3})\)|([-−+]?\d{1,3})(?!\d))"
 )
+_TAG = re.compile(r"</?(?:b|i|strong|em|u|sup|sub|span|p|br)\s?/?>|\\(?:blacksquare|square|qed)\b", re.IGNORECASE)
 _LARGE = re.compile(r"(?<=\d)(?:(M|mn)|(B|bn))\b")
 _RATE = re.compile(r"\b(?:per|an?|each|every)\s+[a-z]+")
 _NEGATIVE = re.compile(r"(?:\bnegative|^minus|(?<=\bis )minus|(?<=[=:] )minus)\s+(?=\d)", re.IGNORECASE)
@@ -68,7 +69,8 @@ def plain_mathematics(text: str, *, bullets: bool = True) -> str:
 
     Without `bullets`, a dash that opens a line is a minus.
     """
-    text = re.sub(r"(?<!\\)\\[\[(]([^\[\]()]*)\\[\])]", r"$\1$", text.translate(_FULL_WIDTH))
+    text = re.sub(r"(?<=\d)(?:\{,\}|,\\!)(?=\d)", ",", _TAG.sub("", text.translate(_FULL_WIDTH)))
+    text = re.sub(r"(?<!\\)\\[\[(]([^\[\]()]*)\\[\])]", r"$\1$", text)
     if bullets:
         text = re.sub(r"(?m)^[ \t]*-[ \t]+(?=[$€£]?\d)", "", text)
     text = re.sub(r"[¼-¾⅐-⅞]", lambda m: " " + unicodedata.normalize("NFKC", m[0]).replace("⁄", "/"), text)
@@ -76,12 +78,12 @@ def plain_mathematics(text: str, *, bullets: bool = True) -> str:
         r"(?:(?<=\d)|(?<=(?<![A-Za-z])[a-ln-zA-Z]))[⁰¹²³⁴-⁹⁻]+", lambda m: f"^{{{m[0].translate(_SUPERSCRIPT)}}}", text
     )
     text = re.sub(r"√\s?(?:\(([^()]*)\)|(\d+(?:\.\d+)?|[A-Za-z]))", lambda m: rf"\sqrt{{{m[1] or m[2]}}}", text)
-    text = re.sub(r"(?<!\\)\bsqrt\s?\(([^()]{1,40})\)", r"\\sqrt{\1}", untexted(re.sub(r"\\[ ~]", " ", text)))
+    text = re.sub(r"(?<!\\)\bsqrt\s?\(([^()]{1,40})\)", r"\\sqrt{\1}", untexted(re.sub(r"(?<!\\)\\[ ~]", " ", text)))
     text = re.sub(r"(?<=\d)\s?π", r"\\pi ", text)
     text = _SCIENTIFIC.sub(lambda m: f"{m[1]}e{(m[2] or m[3] or m[4]).replace('−', '-')}", text)
     text = _UNIT_POWER.sub(lambda m: m[1] + "²³"[int(m[3]) - 2] + m[2].replace("$", ""), text)
     text = _LARGE.sub(lambda m: " million" if m[1] else " billion", text)
-    text = _NEGATIVE.sub("-", re.sub(r"(?<=\d)(?:\{,\}|,\\!)(?=\d)", ",", text))
+    text = _NEGATIVE.sub("-", text)
     return text[:-200] + _CONTRAST.sub(r"\1", text[-200:])
 
 

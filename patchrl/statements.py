@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 _MARKER = re.compile(
-    r"####|\b(?:final\s+)?answer\b\s*(?:\([^)]{0,20}\)\s*)?(?:\bis\b|\bwould be\b|[:=])+\s*:?|答案(?:是|为|:)+|<answer>",
+    r"####|\b(?:answer|correct\s+(?:option|choice))\b\s*(?:\([^)]{0,20}\)\s*)?(?:\bis\b|\bwould be\b|[:=])+\s*:?|答案(?:是|为|:)+|<answer>",
     re.IGNORECASE,
 )
 _DENIED = re.compile(r"\W*(?:not|never)\b", re.IGNORECASE)

@@ -14,20 +14,33 @@ _SENTENCE_END = re.compile(r"(?<=[^\s.])[.!?](?=\s+[(\[\"'“]?[A-Z]|\s*$)")
 # A reason or remark behind an answer: "20, as 4 × 5 = 20", "18 (9 eggs × $2)".
 _REMARK = re.compile(r",?\s{1,3}(?:as|since|because|which|where|so)\s.*|\s{1,3}\([^()]*(?:[A-Za-z]{3}|[=×*+])[^()]*\)$")
 _CHECK = re.compile(
-    r"(?:^|\n|[.!]\s)\W{0,4}(?:verification|to verify|let me (?:verify|(?:double-)?check)|let['’]s (?:verify|(?:double-)?check)|note(?: that)?|(?:a )?common mistake)\b",
+    r"(?:^|\n|[.!]\s)\W{0,4}(?:verification|to verify|let me (?:verify|(?:double-)?check)|let['’]s (?:verify|(?:double-)?check)|check\W{0,3}:|note(?: that)?|(?:a )?common mistake)\b",
     re.IGNORECASE,
 )
 _ASIDE = re.compile(r"(?<=\s)\([^()]*[A-Za-z]{2}[^()]*\)(?=[\s.!*$]*$)")
 _PLEASANTRY = re.compile(r"\W*(?:let me know|i hope|hope this|feel free|is there anything|if you)\b", re.IGNORECASE)
 _STEP = re.compile(r"\b(?:step|case|part|equation|formula|method|problem|question)\s+\(?$", re.IGNORECASE)
 _ASSIGNED = re.compile(
-    r"\b([a-z])(_?\d)?\s?=\s?([-−]?[\d./]+)\$?,?\s(?:and\s|or\s)?\$?([a-z])(_?\d)?\s?=\s?([-−]?\d(?:[\d./]*\d)?)\$?[\s.]*$"
+    r"\b([a-z])(_?\d)?\s?=\s?([-−]?[\d./]+)\$?,?\s(?:and\s|or\s)?\$?([a-z])(_?\d)?\s?=\s?([-−]?\d(?:[\d./]*\d)?)[\s.*$)]*$"
 )
 _RELATES = r"\s?(?:[<>≤≥]|\\[lg]eq?(?:slant)?(?![A-Za-z]))\s?"
 _RELATION = re.compile(rf"(?:^|\s|\$)((?:[-−]?\d[\d./]*{_RELATES})?[a-z]{_RELATES}[-−]?\d(?:[\d./]*\d)?)\$?[\s.]*$")
 _SPAN = re.compile(r"\$([^$]+)\$|\\[dt]?frac\s*\{[^{}]*\}\s*\{[^{}]*\}")
-_LISTED = r"[-+−]?\d[\d.]*(?:\s?/\s?\d+)?"
-_GROUP = re.compile(rf"(?:[(\[]|\\?\{{)\s*{_LISTED}\s*(?:,\s*{_LISTED}\s*)+(?:[)\]]|\\?\}})")
+_LISTED = r"(?![^,()\[\]{}]*(?<!\\)[A-Za-z]{3})[^,()\[\]{}]{1,30}"
+_GROUP = re.compile(rf"(?:[(\[]|\\?\{{){_LISTED}(?:,{_LISTED})+(?:[)\]]|\\?\}})")
+# What a model prints in bold is its answer, unless it is a heading.
+_BOLD = re.compile(r"\*\*(?!\s)((?:(?!\*\*)[^\n]){1,80})\*\*(?!\s?:)")
+_HEADING = re.compile(r"(?:step|case|part|check|note|option|verification)\b|\d+[.)]\s|.*:$", re.IGNORECASE)
+_BEHIND = re.compile(
+    r"(?<=\w)[\s*]{0,3}(?:,?\s(?:since|because|having|when|where|after|which\s(?!is|was|makes|gives|equals|leaves|means|comes|totals))|,\s(?:with|and there))\s"
+    r"[^.!?\n=]{0,200}[.!?]?\s*$"
+)
+_ORDINAL = re.compile(r"(?:st|nd|rd|th)\b")
+_NUMBER_WORDS = {
+    "zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9",
+    "ten": "10", "eleven": "11", "twelve": "12", "thirteen": "13", "fourteen": "14", "fifteen": "15", "sixteen": "16",
+    "seventeen": "17", "eighteen": "18", "nineteen": "19", "twenty": "20",
+}  # fmt: skip
 _THOUSANDS = re.compile(r"\W*\d{1,3}(?:,\d{3})+\W*")
 _UNIT_BEHIND = re.compile(r"\s?(°?[A-Za-z]+[²³]?(?:/[A-Za-z]+[²³]?)?|[€£¥₹万亿])(?![A-Za-z0-9_.]*[A-Za-z0-9_])")
 _FACTOR_BEHIND = re.compile(r"\s?\\(?:pi\b|sqrt\s?\{[^{}]{1,40}\})")
@@ -74,6 +87,13 @@ def text_answer(text: str) -> str | None:
     return normalize(untexted(stated.text if stated else last_sentence(text))) or None
 
 
+def first_words(text: str) -> str | None:
+    """The words of the first sentence, normalised; None where what follows corrects them, or a box or marker says more."""
+    if boxed(text) or marked(text) or corrected(text):
+        return None
+    return normalize(_SENTENCE_END.split(text.strip(), maxsplit=1)[0]) or None
+
+
 def math_answer(text: str) -> Stated | None:
     """The answer a candidate commits to, None when it names none; `text` is plain mathematics already.
 
@@ -82,10 +102,26 @@ def math_answer(text: str) -> Stated | None:
     statements = [_with_unit(text, box)] if (box := boxed(text)) else []
     if sentence := marked(text):
         stated = _REMARK.sub("", _SENTENCE_END.split(sentence.text, maxsplit=1)[0]).rstrip(" .,;:!")
-        statements.append(Stated(stated, sentence.start, sentence.start + len(stated)))
-    statements = [stated for stated in statements if re.search(r"\d|\\", stated.text)]
+        word = _NUMBER_WORDS.get(stated.strip("*_ ").lower())
+        statements.append(Stated(word or stated, sentence.start, sentence.start + len(stated)))
+    statements = [
+        stated
+        for stated in statements
+        if stated.text in (box and box.text, *_NUMBER_WORDS.values()) or re.search(r"\d|\\", stated.text)
+    ]
     latest = max(statements, key=lambda s: s.start, default=None)
-    return latest or _assigned(text) or bare_formula(text) or last_quantity(text)
+    return latest or _assigned(text) or bare_formula(text) or _in_bold(text) or last_quantity(text)
+
+
+def _in_bold(text: str) -> Stated | None:
+    """The number last printed in bold, None where none is or it is a part of something larger."""
+    for bold in reversed(list(_BOLD.finditer(text))):
+        number = NUMBER.search(bold[1])
+        if number and not _HEADING.match(bold[1]):
+            inner = last_quantity(bold[1])
+            plain = inner is not None and parse_quantity(bold[1]) is not None
+            return Stated(bold[1], *bold.span(1)) if plain else None
+    return None
 
 
 def _assigned(text: str) -> Stated | None:
@@ -118,6 +154,9 @@ def last_quantity(text: str) -> Stated | None:
     if number is None:
         return None
     start = number.end() - len(number[0].lstrip())
+    spaced = re.search(r"(?<![\d.,])\d{1,3}(?:[ \u00a0\u202f]\d{3})*[ \u00a0\u202f]$", text[max(0, start - 16) : start])
+    if spaced and re.fullmatch(r"\d{3}(?:\.\d+)?", text[start : number.end()]):
+        start -= spaced.end() - spaced.start()  # 1 450
     near = max(0, start - LOOK)
     for group in _GROUP.finditer(text[: number.end() + LOOK], near):
         if group.end() >= number.end() and not _THOUSANDS.fullmatch(group[0]):
@@ -151,12 +190,19 @@ def _last_number(text: str) -> re.Match[str] | None:
     cuts = [check.start() if check else len(text), len(text)]
     if aside := _ASIDE.search(text, max(0, cuts[0] - LOOK), cuts[0]):
         cuts.insert(0, aside.start())
+    sentence = max(text.rfind(end, 0, cuts[0] - 2) for end in (". ", "\n", "! ")) + 1
+    if (behind := _BEHIND.search(text, max(sentence, cuts[0] - 300), cuts[0])) and NUMBER.search(
+        text, sentence, behind.start()
+    ):
+        cuts.insert(0, behind.start())
     listed = re.search(r"(?m)^[ \t]{0,8}1[.)]\s", text) is not None
     for cut in cuts:
         found = None
         for number in NUMBER.finditer(text, 0, cut):
             start = number.end() - len(number[0].lstrip())
             opens = listed and re.search(r"(?:^|\n)[ \t]{0,8}$", text[max(0, start - 9) : start])
+            if _ORDINAL.match(text, number.end()):
+                continue
             if not (opens and re.match(r"\d{1,2}[.)]\s+\S", text[start : start + 8])) and not _STEP.search(
                 text[max(0, start - 20) : start]
             ):
@@ -167,7 +213,10 @@ def _last_number(text: str) -> re.Match[str] | None:
 
 
 def bare_formula(text: str) -> Stated | None:
-    """A text that is nothing but one answer in mathematics, or the formula it ends with; None without either."""
+    """A text that is nothing but mathematics, or the formula it ends with: what stands behind its last equals sign.
+
+    None without either.
+    """
     whole = text.strip().strip("$").rstrip(" .").strip("$")
     words = re.search(r"[A-Za-z]{2,}", re.sub(r"\\[A-Za-z]+", "", whole))
     if (
@@ -177,8 +226,16 @@ def bare_formula(text: str) -> Stated | None:
         and re.search(r"[\\(){}\[\],/:^eE!]|\d[a-z]\b|^\d+(?: \d{3})+$", whole)
     ):
         start = text.find(whole)
-        return None if "=" in whole or "\n" in whole else Stated(whole, start, start + len(whole))
+        return None if "\n" in whole or "$" in whole else _right_side(text, start, start + len(whole))
     spans = list(_SPAN.finditer(text))
     if not spans or NUMBER.search(text, spans[-1].end()):
         return None
-    return Stated.between(text, *spans[-1].span(1 if spans[-1][1] else 0))
+    return _right_side(text, *spans[-1].span(1 if spans[-1][1] else 0))
+
+
+def _right_side(text: str, start: int, end: int) -> Stated | None:
+    """What stands behind the last equals sign of a formula, before it is rounded; None where it ends with the sign."""
+    formula = re.split(r"≈|\\approx(?![A-Za-z])", text[start:end])[0].rstrip()
+    side = re.split(r"(?<![<>!:])=", formula)[-1]
+    stated = Stated.between(text, start + len(formula) - len(side), start + len(formula))
+    return stated if stated.text else None

@@ -29,7 +29,7 @@ from patchrl.quantities import (
     untexted,
 )
 from patchrl.statements import Stated, boxed, denied
-from patchrl.tasks import MAX_CANDIDATE, math_answer, normalize, text_answer
+from patchrl.tasks import MAX_CANDIDATE, first_words, math_answer, normalize, text_answer
 from patchrl.types import Task, Verdict
 
 MATH_WORKER = Path(__file__).with_name("math_worker.py")
@@ -37,17 +37,20 @@ Reasoning = Literal["equations", "none"]
 _SEVERAL = re.compile(r"\d\W{0,6}\s{1,6}or\s{1,6}\W{0,6}\d")
 _NEGATION = re.compile(r"\b(?:not|never|isnt)\b")
 _UNSURE = re.compile(
-    r"\b(?:or|and|nor|hardly|rarely|seldom|barely|partial(?:ly)?|partly|nearly|almost|near|quite|far from|opposite of|except|other than|anything but"
+    r"\b(?:or|and|nor|hardly|rarely|seldom|barely|partial(?:ly)?|partly|nearly|almost|near|quite|far from|opposite of|except|other than|anything but|followed by|than|before|after|until|unlike|like|with|(?:reverse|contemporary|rival|neighbou?r) of"
     r"|rather than|instead of|dark|light|pale|east|west|north|south|(?:cannot|cant|could never) (?:possibly )?be)$"
     r"|\b(?:neither|wrong to|no way|aint|isnt|impossible)\b"
 )
-_REMARK = re.compile(r"\s*\([^()]*\)$|, (?:which|where|who|because|since|as|at) .*")
+_REMARK = re.compile(
+    r"\s*\([^()]*\)$|, (?:which|where|who|because|since|as|at|from|followed by|an?|the) .*| (?:around|about|in) \d+$"
+)
+_BRACKETED = re.compile(r"\s\([^()]*\)$")
 _CONTRAST = re.compile(r", (?:not|nicht|pas) [^,.;]{1,40}$")
 _YES_NO = {"yes", "no", "true", "false"}
 _SUBSCRIPT = re.compile(r"\d_\{?(\d+)")
 _FIRST = re.compile(rf"(?<![\d.,:/])[-−]?[$€£]?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?%?(?:\s?{SCALE_WORD})?(?![:,/.]?\d)")
 _TIME = re.compile(r"\b(\d{1,2}:\d{2})\b(?:\s?([ap])\.?m\b\.?)?", re.IGNORECASE)
-_WORDS = re.compile(r"[A-Za-z][A-Za-z '-]*")
+_WORDS = re.compile(r"[A-Za-z]{2,}(?:[ '-][A-Za-z]+)*")
 START_SECONDS = 60.0  # importing sympy on a busy machine
 LOOK_SECONDS = 0.1
 PATIENCE = 15  # wall-clock deadline over the one in processor time
@@ -101,14 +104,22 @@ class Verifier:
         elif task == "choice":
             passed, why, extracted = self._choice(reference, candidate)
         else:
-            extracted = text_answer(candidate)
-            passed, why = extracted is not None and self._same_text(reference, extracted), _wrong(extracted, reference)
+            passed, why, extracted = self._exact(reference, candidate)
         if not passed:
             return Verdict(passed, why, extracted, reference)
         if self.reasoning == "equations" and (wrong := failing_equation(candidate)):
             return Verdict(False, f"equation does not hold: {wrong}", extracted, reference)
         held = " and equations hold" if self.reasoning == "equations" else ""
         return Verdict(True, f"answer matches{held}", extracted, reference)
+
+    def _exact(self, reference: str, candidate: str) -> tuple[bool, str, str | None]:
+        extracted = text_answer(candidate)
+        if extracted is not None and self._same_text(reference, extracted):
+            return True, "", extracted
+        opening = first_words(candidate)  # "Paris. It lies on the Seine."
+        if opening is not None and opening == _without_stops(normalize(reference)):
+            return True, "", opening
+        return False, _wrong(extracted, reference), extracted
 
     @staticmethod
     def _choice(reference: str, candidate: str) -> tuple[bool | None, str, str | None]:
@@ -120,8 +131,7 @@ class Verifier:
 
     def _math(self, reference: str, candidate: str) -> tuple[bool | None, str, str | None]:
         if _WORDS.fullmatch(words := untexted(reference).strip()):  # a name, or even and odd
-            extracted = text_answer(candidate)
-            return extracted is not None and self._same_text(words, extracted), _wrong(extracted, reference), extracted
+            return self._exact(words, candidate)
         read = plain_mathematics(candidate, bullets=not reference.startswith(("-", "−")))
         stated = math_answer(read)
         if stated is None:
@@ -139,6 +149,8 @@ class Verifier:
         bases = [set(_SUBSCRIPT.findall(side)) for side in (reference, extracted)]
         if all(bases) and bases[0] != bases[1]:
             return False, wrong
+        if re.sub(r"[\s$]", "", reference) == re.sub(r"[\s$]", "", extracted) and not re.search(r"\d", extracted):
+            return True, wrong  # letters alone, which the parser would take for words
         expected = parse_quantity(plain_mathematics(reference, bullets=False))
         if expected is None and _SEVERAL.search(extracted) and " or " not in reference:
             return False, f"names several answers: {extracted[:80]}"
@@ -155,7 +167,7 @@ class Verifier:
     @staticmethod
     def _same_text(reference: str, extracted: str) -> bool:
         expected, sentences = _without_stops(normalize(reference)), extracted
-        extracted = _without_stops(_CONTRAST.sub("", extracted))
+        extracted = _without_stops(_CONTRAST.sub("", _BRACKETED.sub("", extracted)))
         if expected in _YES_NO and re.match(rf"{expected}\s?(?:[,;.–—-]\s|$)", sentences):
             return True
         if _NEGATION.search(extracted) and not _NEGATION.search(expected):

@@ -21,6 +21,8 @@ from patchrl.statistics import ArmStatistics, Correct, arm_statistics, chosen_ra
 
 ANSWERS = Path(__file__).with_name("dial.jsonl")
 ARMS = ("expert", "best-of-k", "rl", "rl-paper")
+BEST_OF = {f"best-of-{k}": k for k in (1, 2, 4, 16, 32)}  # `best-of-k` is of 8
+MORE = ("rl-best-of-k",)
 RATES = (5e-4, 1e-3)
 EXPERTS = ("foreign", "mild")
 RESAMPLES = 2000
@@ -75,21 +77,25 @@ def correct_of(line: dict[str, Any]) -> Correct:
     )
 
 
-def found_of(lines: Sequence[dict[str, Any]]) -> dict[Cell, Found]:
-    """Every cell's figures over the seeds of which all lines are there."""
+def found_of(lines: Sequence[dict[str, Any]], arms: Sequence[str] = ARMS) -> dict[Cell, Found]:
+    """Every cell's figures over the seeds of which the lines of all these arms are there; `expert` is one of them."""
     cells: dict[Cell, list[dict[str, Any]]] = defaultdict(list)
     for line in lines:
         cells[Cell.of(line)].append(line)
-    return {cell: _found(members) for cell, members in cells.items()}
+    found = {cell: _found(members, arms) for cell, members in cells.items()}
+    return {cell: made for cell, made in found.items() if made is not None}
 
 
-def _found(lines: Sequence[dict[str, Any]]) -> Found:
-    seeds = tuple(sorted({line["seed"] for line in lines}))
+def _found(lines: Sequence[dict[str, Any]], arms: Sequence[str]) -> Found | None:
+    there = {(line["arm"], line["seed"]) for line in lines}
+    seeds = tuple(sorted({seed for _, seed in there if all((arm, seed) in there for arm in arms)}))
+    if not seeds:
+        return None
     by = {(line["arm"], line.get("rate"), line["seed"]): line for line in lines}
     base = correct_of(by["base", None, seeds[0]])
-    tuned = {(arm, rate): [correct_of(by[arm, rate, seed]) for seed in seeds] for arm in ARMS for rate in RATES}
+    tuned = {(arm, rate): [correct_of(by[arm, rate, seed]) for seed in seeds] for arm in arms for rate in RATES}
     drawn = resample(base, tuned, RESAMPLES)
-    rates = {arm: chosen_rate(arm, RATES, tuned) for arm in ARMS}
+    rates = {arm: chosen_rate(arm, RATES, tuned) for arm in arms}
     correct = {arm: tuned[arm, rate] for arm, rate in rates.items()}
     best = {arm: drawn[arm, rate] for arm, rate in rates.items()}
 
@@ -102,12 +108,12 @@ def _found(lines: Sequence[dict[str, Any]]) -> Found:
         rates,
         arm_statistics(base, correct, best),
         compare(correct, best),
-        {arm: mean(arm, "tokens") for arm in ARMS},
+        {arm: mean(arm, "tokens") for arm in arms},
         {
             arm: {rate: (_mean_of(tuned[arm, rate], "target"), _mean_of(tuned[arm, rate], "general")) for rate in RATES}
-            for arm in ARMS
+            for arm in arms
         },
-        {arm: mean(arm, "own", "accepted") for arm in ARMS if arm != "expert"},
+        {arm: mean(arm, "own", "accepted") for arm in arms if arm != "expert"},
     )
 
 

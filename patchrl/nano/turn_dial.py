@@ -12,7 +12,7 @@ import json
 import shutil
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,62 +20,81 @@ from patchrl import api
 from patchrl.config import StudyConfig, resolve
 from patchrl.errors import PatchRLError
 from patchrl.jobs.liveness import LIVE
-from patchrl.nano.dial import ANSWERS, ARMS, EXPERTS, MARKS, RATES, Cell, found_of, read, table
+from patchrl.nano.dial import ANSWERS, ARMS, BEST_OF, EXPERTS, MARKS, MORE, RATES, Cell, found_of, read, table
+from patchrl.nano.pays import pays, told
 from patchrl.nano.world import OWN_SHARE, style
 from patchrl.results import read_rows
 from patchrl.runs.folder import RunFolder, default_runs_dir
 
+# Arms whose name here is not that of a study: best-of-k at another K than the dial's.
+SOURCE = dict.fromkeys(BEST_OF, "best-of-k")
+SETS: dict[str, list[tuple[str, ...]]] = {"dial": [ARMS], "map": [*((arm,) for arm in BEST_OF), MORE]}
 
-def config_of(cell: Cell, model: str, seed: int) -> StudyConfig:
-    """The study of one cell and seed."""
+
+def config_of(cell: Cell, model: str, seed: int, arms: Sequence[str]) -> StudyConfig:
+    """The study of one cell and seed; arms of `dial.BEST_OF` share one K."""
+    k = next((BEST_OF[arm] for arm in arms if arm in BEST_OF), 8)
+    suffix = f"-k{k}" if set(arms) & BEST_OF.keys() else "-more" if set(arms) & set(MORE) else ""
     return resolve(
         {
-            "study": {"name": f"dial-{cell.backbone}-{cell.expert}-{cell.instruction}", "seeds": [seed], "arms": ARMS},
+            "study": {
+                "name": f"dial-{cell.backbone}-{cell.expert}-{cell.instruction}{suffix}"[:40],
+                "seeds": [seed],
+                "arms": ["expert", *(SOURCE.get(arm, arm) for arm in arms if arm != "expert")],
+            },
             "backbone": {"model": model},
             "data": {"dataset": f"nano-{cell.expert}"},
             "rewriter": {"instruction": cell.instruction, "temperature": cell.temperature},
+            "rewrite": {"best_of_k": k},
             "finetune": {"learning_rate": RATES, "keep_weights": False},
         }
     )
 
 
-def run_cell(cell: Cell, model: str, seed: int, runs_dir: Path) -> list[dict[str, Any]]:
+def run_cell(cell: Cell, model: str, seed: int, arms: Sequence[str], runs_dir: Path) -> list[dict[str, Any]]:
     """Run a cell's study, or go on with the one that is there, and return its lines."""
-    config = config_of(cell, model, seed)
+    config = config_of(cell, model, seed, arms)
     theirs = [run for run in api.list_runs(runs_dir) if run.config == config]
     if theirs:
         run = theirs[0]
     else:
         folder = RunFolder.create(runs_dir, config)
-        _take_over(folder, cell, seed, runs_dir)
+        _take_over(folder, config, runs_dir)
         run = api.open_run(folder.path)
     if (state := run.status()["state"]) != "done":
         if state not in LIVE:
             run.resume()
         if (status := run.wait())["state"] != "done":
             raise PatchRLError(f"{run.id} {status['state']}: {status.get('error') or 'no reason was left'}")
-    return list(lines_of(run, cell, seed))
+    return list(lines_of(run, cell, seed, arms))
 
 
-def _take_over(folder: RunFolder, cell: Cell, seed: int, runs_dir: Path) -> None:
-    """What does not depend on the instruction is there already, where another setting of the dial was run."""
+def _take_over(folder: RunFolder, config: StudyConfig, runs_dir: Path) -> None:
+    """What does not depend on the setting is there already, where another one was run: plain SFT, and the rewriter
+    where only what is sampled of it differs."""
     for run in api.list_runs(runs_dir):
-        config = run.config
-        same = (config.study.seeds, config.data.dataset) == ((seed,), f"nano-{cell.expert}")
-        if run.id != folder.id and same and run.config.study.name.startswith(f"dial-{cell.backbone}-{cell.expert}-"):
-            for made in ("base", "expert"):
-                if (run.path / "arms" / made).is_dir() and run.result():
-                    shutil.copytree(run.path / "arms" / made, folder.path / "arms" / made, dirs_exist_ok=True)
+        theirs = run.config
+        same = (theirs.study.seeds, theirs.backbone, theirs.data) == (config.study.seeds, config.backbone, config.data)
+        if run.id == folder.id or not same or theirs.finetune != config.finetune or not run.result():
+            continue
+        taken = [Path("arms", "base"), Path("arms", "expert")]
+        if theirs.rewriter == config.rewriter and theirs.reward == config.reward:
+            taken.append(Path("adapter"))
+        for made in taken:
+            if (run.path / made).is_dir() and not (folder.path / made).exists():
+                shutil.copytree(run.path / made, folder.path / made)
 
 
-def lines_of(run: api.Run, cell: Cell, seed: int) -> Iterator[dict[str, Any]]:
+def lines_of(run: api.Run, cell: Cell, seed: int, arms: Sequence[str]) -> Iterator[dict[str, Any]]:
     """One line for the backbone and one for each arm and rate of a finished study: its score marks by task."""
     where = {"backbone": cell.backbone, "expert": cell.expert, "instruction": cell.instruction, "seed": seed}
     where |= {"temperature": cell.temperature} if cell.temperature != 1.0 else {}
-    yield where | {"arm": "base", "answers": _marks(run.folder.base() / "predictions.jsonl")}
+    if "expert" in arms:
+        yield where | {"arm": "base", "answers": _marks(run.folder.base() / "predictions.jsonl")}
     result = run.result()
     assert result is not None
-    for arm in ARMS:
+    for name in arms:
+        arm = SOURCE.get(name, name)
         made = {"tokens": round(result["arms"][arm]["cost"]["tokens"])}
         if arm != "expert":
             rows = [row for row in read_rows(run.folder.samples(arm, seed)) if row["decision"] == "accepted"]
@@ -86,7 +105,7 @@ def lines_of(run: api.Run, cell: Cell, seed: int) -> Iterator[dict[str, Any]]:
             }
         for rate in RATES:
             answers = _marks(run.folder.arm(arm, seed, rate) / "predictions.jsonl")
-            yield where | {"arm": arm, "rate": rate} | made | {"answers": answers}
+            yield where | {"arm": name, "rate": rate} | made | {"answers": answers}
 
 
 def _marks(predictions: Path) -> dict[str, str]:
@@ -101,6 +120,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--experts", nargs="+", choices=EXPERTS, default=EXPERTS)
     parser.add_argument("--instructions", nargs="+", choices=tuple(OWN_SHARE), default=tuple(OWN_SHARE))
+    parser.add_argument(
+        "--sets",
+        nargs="+",
+        choices=tuple(SETS),
+        default=["dial"],
+        help="arms: those of the dial; the map's, best-of-k for other K and RL with best-of-k",
+    )
     parser.add_argument("--temperatures", type=float, nargs="+", default=[1.0], help="of the rollouts")
     parser.add_argument("--backbone", nargs=2, action="append", metavar=("NAME", "MODEL"), default=[])
     parser.add_argument("--runs-dir", type=Path, default=default_runs_dir())
@@ -117,21 +143,27 @@ def main() -> None:
     )
     try:
         if not given.table:
-            run_missing(cells, given.runs_dir, given.into)
+            run_missing(cells, [arms for name in given.sets for arms in SETS[name]], given.runs_dir, given.into)
     except PatchRLError as error:
         sys.exit(str(error))
     print("\n".join(table(found_of(read(given.into)))))
+    for point in pays(read(given.into)):
+        print(told(point))
 
 
-def run_missing(cells: Iterable[tuple[Cell, str, int]], runs_dir: Path, into: Path) -> None:
-    """Run the cells that have no lines yet, and add theirs as each is done."""
+def run_missing(
+    cells: Iterable[tuple[Cell, str, int]], sets: Sequence[Sequence[str]], runs_dir: Path, into: Path
+) -> None:
+    """Run the arms of cells that have no lines yet, and add theirs as each study is done."""
     for cell, model, seed in cells:
-        if (cell, seed) in {(Cell.of(line), line["seed"]) for line in read(into)}:
-            continue
-        lines = run_cell(cell, model, seed, runs_dir)
-        with into.open("a", encoding="utf-8") as file:
-            file.write("".join(json.dumps(line) + "\n" for line in lines))
-        print(f"{cell} seed {seed}", file=sys.stderr)
+        for arms in sets:
+            there = {line["arm"] for line in read(into) if (Cell.of(line), line["seed"]) == (cell, seed)}
+            if set(arms) <= there:
+                continue
+            lines = run_cell(cell, model, seed, arms, runs_dir)
+            with into.open("a", encoding="utf-8") as file:
+                file.write("".join(json.dumps(line) + "\n" for line in lines if line["arm"] not in there))
+            print(f"{cell} seed {seed}: {', '.join(arms)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

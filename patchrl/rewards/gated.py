@@ -14,6 +14,8 @@ from patchrl.rewards.alignment import Anchor, alignment
 from patchrl.rewards.consistency import consistency
 from patchrl.rewards.diversity import Scale, diversity
 
+LARGEST = 1e100  # of any number given; beyond it sums of squares overflow
+
 
 @dataclass(frozen=True)
 class GroupRewards:
@@ -76,7 +78,7 @@ def group_rewards(
     shape (K, D). Only feasible members' ℓ and embeddings are read.
     Raises ValueError on unequal lengths, what is no number, or NaN or infinity in a feasible member.
     """
-    if not np.iterable(passed) or not hasattr(passed, "__len__"):
+    if not np.iterable(passed) or not hasattr(passed, "__len__") or isinstance(passed, (set, frozenset, dict)):
         raise ValueError(f"group_rewards: passed must be K verdicts (found {passed!r:.40}).")
     count = len(passed)
     nll_K = _numbers("nll", nll, "K numbers")
@@ -88,8 +90,8 @@ def group_rewards(
             f"{embeddings_KD.shape}; give K values, K values and K vectors."
         )
     for name, weight in (("lambda_dist", lambda_dist), ("lambda_div", lambda_div)):
-        if not _is_number(weight) or weight < 0:
-            raise ValueError(f"group_rewards: {name} must be a number from 0 on (found {weight!r:.40}).")
+        if not _is_number(weight) or not 0 <= float(weight) <= LARGEST:
+            raise ValueError(f"group_rewards: {name} must be a number from 0 to {LARGEST:g} (found {weight!r:.40}).")
     odd = [p for p in passed if p is not None and (np.ndim(p) or p not in (False, True))]
     if odd:
         raise ValueError(f"group_rewards: a verdict is True, False or None (found {odd[0]!r:.40}).")
@@ -101,7 +103,7 @@ def group_rewards(
         raise ValueError(f"group_rewards: diversity_scale is {diversity_scale!r}; use 'paper' or 'group'.")
     feasible = np.array([p is True or (p is not None and bool(p)) for p in passed], dtype=bool)
     for name, values in (("nll", nll_K), ("embeddings", embeddings_KD)):
-        if not np.isfinite(values[feasible]).all():
+        if not (np.abs(values[feasible]) <= LARGEST).all():
             raise ValueError(
                 f"group_rewards: {name} of a feasible rewrite must be finite (found NaN, None or infinity)."
             )

@@ -18,20 +18,25 @@ SMALL = [
 WHOLE = turn_dial.config_of
 
 
-def small(cell, model, seed):
-    return resolve(apply_overrides(WHOLE(cell, model, seed).model_dump(mode="json"), SMALL))
+def small(cell, model, seed, arms):
+    return resolve(apply_overrides(WHOLE(cell, model, seed, arms).model_dump(mode="json"), SMALL))
 
 
 def test_cells_are_run_once_and_share_what_does_not_depend_on_the_instruction(tmp_path, capsys):
     cells = [(dial.Cell("nano", "mild", *at), "nano", 3) for at in (("polish", 0.5), ("clarify",))]
     runs, into = tmp_path / "runs", tmp_path / "dial.jsonl"
     with mock.patch.object(turn_dial, "config_of", small):
-        turn_dial.run_missing(cells, runs, into)
+        turn_dial.run_missing(cells, [dial.ARMS], runs, into)
         lines = dial.read(into)
-        turn_dial.run_missing(cells, runs, into)  # nothing is left to do
-    assert dial.read(into) == lines and len(list(api.list_runs(runs))) == 2
+        turn_dial.run_missing(cells, [dial.ARMS], runs, into)  # nothing is left to do
+        assert dial.read(into) == lines and len(list(api.list_runs(runs))) == 2
+        turn_dial.run_missing(cells[:1], [("best-of-4",), dial.MORE], runs, into)
+    added = dial.read(into)[len(lines) :]
+    assert [line["arm"] for line in added] == [arm for arm in ("best-of-4", *dial.MORE) for _ in dial.RATES]
+    trained = [e for e in api.list_runs(runs)[0].events()[0] if e["kind"] == "train"]
+    assert not trained  # the rewriter was there
     assert len(lines) == 2 * (1 + len(dial.ARMS) * len(dial.RATES))
-    first, second = (api.list_runs(runs)[i] for i in (1, 0))
+    first, second = (api.list_runs(runs)[i] for i in (3, 2))
     tuned = [
         e["arm"]
         for e in second.events()[0]
