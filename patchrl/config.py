@@ -181,7 +181,13 @@ class RewriterSection(Section):
         4, "Own answers per question", "Sampled for the warm start; those that pass the gate serve.", ge=1, le=64
     )
     beta: float = setting(0.0, "KL coefficient β", "Weight of the KL penalty to the backbone.", ge=0)
-    temperature: float = setting(1.0, "Temperature", "Sampling temperature of rollouts.", gt=0, le=4)
+    temperature: float = setting(
+        1.0,
+        "Temperature",
+        "Sampling temperature of rollouts. Below 1, what is rare is hardly sampled at all.",
+        gt=0,
+        le=4,
+    )
     microbatch_size: int | None = setting(
         None,
         "Microbatch",

@@ -46,9 +46,9 @@ class Cell:
 
     @property
     def setting(self) -> str:
-        """The dial's setting as it is told, such as `3 %` or `3 %, T 0.5`."""
+        """The dial's setting as it is told, such as `3 %` or `3 % at T 0.5`."""
         share = f"{OWN_SHARE[self.instruction]:.0%}".replace("%", " %")
-        return share if self.temperature == 1.0 else f"{share}, T {self.temperature:g}"
+        return share if self.temperature == 1.0 else f"{share} at T {self.temperature:g}"
 
     @property
     def order(self) -> tuple[str, int, float, float]:

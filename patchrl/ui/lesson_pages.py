@@ -253,7 +253,8 @@ def the_trap(points: Sequence[dict[str, Any]]) -> str:
     prompting hardly ever brings the backbone's own style, no group holds it, nothing reinforces it, and the rewriter is talked
     into whatever template comes nearest, or takes long to leave it: gate and reward rise, and the texts stay mannered.</p>
     <p>The lab has a dial for it: four rewriting instructions, behind which the own style was planted in
-    {escape(", ".join(f"{100 * share:.0f}" for share in sorted({p["share"] for p in points})))} % of rewrites. What mends it is to <b>show the
+    {escape(", ".join(f"{100 * share:.0f}" for share in sorted({p["share"] for p in points})))} % of rewrites, and the temperature at which the rewriter samples while it trains (T; 1 where none is named): below 1, what is
+    rare gets rarer. What mends it is to <b>show the
     rewriter the backbone's own answers first</b>: those of its attempts at the questions that pass the gate, forty supervised
     steps on them, then the same reward.</p><ul>{sentences}</ul>
     <p><b>Read with care.</b> Every arm stands at its own best of two learning rates, chosen for the target on held-out examples that are
@@ -268,7 +269,7 @@ def _at_the_rare_end(expert: str, by: dict[tuple[str, str], dict[str, Any]]) -> 
 
     ours, published = by[expert, "rl"], by[expert, "rl-paper"]
     return (
-        f"{expert.capitalize()} expert, {ours['setting']} planted: trained as published, {percent(published['own'], 0)} of "
+        f"{expert.capitalize()} expert, {ours['setting']}: trained as published, {percent(published['own'], 0)} of "
         f"accepted rewrites end in the own style and the tuned model has {told('rl-paper')}; started warm, "
         f"{percent(ours['own'], 0)}, {told('rl')}. Best-of-8: {told('best-of-k')}; plain SFT: {told('expert')}."
     )

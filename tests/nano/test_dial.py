@@ -52,7 +52,7 @@ def test_cells_are_run_once_and_share_what_does_not_depend_on_the_instruction(tm
                 assert macro(scores, "target") == pytest.approx(point["target"]["mean"])
         assert by["rl", dial.RATES[0]]["own"] <= by["rl", dial.RATES[0]]["accepted"] <= 16
     told = list(dial.table(dial.found_of(lines)))
-    assert len(told) == 4 and "3 %, T 0.5 `polish` | 1 |" in told[2] and "8 % `clarify` | 1 |" in told[3]
+    assert len(told) == 4 and "3 % at T 0.5 `polish` | 1 |" in told[2] and "8 % `clarify` | 1 |" in told[3]
 
 
 def test_the_table_has_each_arm_at_its_own_best_and_says_what_was_avoided():
