@@ -41,11 +41,11 @@ _UNSURE = re.compile(
     r"|rather than|instead of|dark|light|pale|east|west|north|south|(?:cannot|cant|could never) (?:possibly )?be)$"
     r"|\b(?:neither|wrong to|no way|aint|isnt|impossible)\b"
 )
-_REMARK = re.compile(
+_APPOSITION = re.compile(
     r"\s*\([^()]*\)$|, (?:which|where|who|because|since|as|at|from|followed by|an?|the) .*| (?:around|about|in) \d+$"
 )
 _BRACKETED = re.compile(r"\s\([^()]*\)$")
-_CONTRAST = re.compile(r", (?:not|nicht|pas) [^,.;]{1,40}$")
+_NOT_ANOTHER = re.compile(r", (?:not|nicht|pas) [^,.;]{1,40}$")
 _YES_NO = {"yes", "no", "true", "false"}
 _SUBSCRIPT = re.compile(r"\d_\{?(\d+)")
 _FIRST = re.compile(rf"(?<![\d.,:/])[-−]?[$€£]?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?%?(?:\s?{SCALE_WORD})?(?![:,/.]?\d)")
@@ -167,7 +167,7 @@ class Verifier:
     @staticmethod
     def _same_text(reference: str, extracted: str) -> bool:
         expected, sentences = _without_stops(normalize(reference)), extracted
-        extracted = _without_stops(_CONTRAST.sub("", _BRACKETED.sub("", extracted)))
+        extracted = _without_stops(_NOT_ANOTHER.sub("", _BRACKETED.sub("", extracted)))
         if expected in _YES_NO and re.match(rf"{expected}\s?(?:[,;.–—-]\s|$)", sentences):
             return True
         if _NEGATION.search(extracted) and not _NEGATION.search(expected):
@@ -178,7 +178,7 @@ class Verifier:
             return got is not None and got.value == number.value and (names <= (said := _words(extracted)) or not said)
         # A sentence may carry its answer at its end ("The opposite of hot is cold."); the tail of a longer
         # list is not that list.
-        for ending in (extracted, _REMARK.sub("", extracted)):  # "Paris (France)", "Paris, which lies on the Seine"
+        for ending in (extracted, _APPOSITION.sub("", extracted)):  # "Paris (France)", "Paris, which lies on the Seine"
             if ending == expected:
                 return True
             before = ending.removesuffix(expected)
