@@ -114,7 +114,7 @@ def test_the_letter_left_when_others_are_ruled_out_is_chosen(answers, text):
     [
         ("Room 12", "Building 12", False), ("Room 12", "It is in room 12.", True), ("Room 12", "12", True),
         ("Apollo 11", "Boeing 11", False), ("3 cats", "3 dogs", False), ("3 cats", "There are 3 cats.", True), ("3 cats", "3", True),
-        ("3 km", "3", True), ("Paris", "Lyon or Paris", False), ("Paris", "It cannot be Paris", False), ("Paris", "hardly Paris", False),
+        ("3 km", "3", True), ("Paris", "Lyon or Paris", False), ("Paris", "It cannot be Paris", False), ("Paris", "hardly Paris", False), ("Paris", "I doubt the answer is Paris.", False), ("Paris", "The wrong answer is Paris.", False),
         ("Paris", "It can't be Paris", False), ("Paris", "Anything but Paris", False), ("Paris", "Paris is the capital of France.", True),
         ("Paris", "Paris is the wrong answer.", False), ("Paris", r"\boxed{\text{Paris}}", True), ("St. Louis", "st louis", True),
         ("Paris", "Answer: Paris (France)", True), ("Paris", "Lyon (France)", False),
