@@ -205,6 +205,75 @@ def _dial_line(rows: Sequence[dict[str, Any]], kind: str) -> Figure:
     }
 
 
+# The colours of the arm that is ahead; the words in each field say the same.
+OUTCOMES = {
+    "better": ("RL", ARM_COLOURS["rl"]),
+    "tie": ("tie", ARM_COLOURS["base"]),
+    "split": ("split", "#E69F00"),
+    "worse": ("best-of-k", ARM_COLOURS["best-of-k"]),
+}
+
+
+def pays_figures(rows: Sequence[dict[str, Any]]) -> dict[str, Figure]:
+    """RL against the best-of-k that its tokens buy (`patchrl.nano.pays.as_rows`): a field for each setting of the lab's
+    dial and number of rows, by expert."""
+    return {
+        f"pays-{expert}": _pays([row for row in rows if row["expert"] == expert], expert)
+        for expert in dict.fromkeys(row["expert"] for row in rows)
+    }
+
+
+def _pays(rows: Sequence[dict[str, Any]], expert: str) -> Figure:
+    settings = list(dict.fromkeys(row["setting"] for row in rows))
+    counts = sorted({row["rows"] for row in rows})
+    at = {(row["setting"], row["rows"]): row for row in rows}
+    table = [[at[setting, count] for count in counts] for setting in settings]
+    codes, last = list(OUTCOMES), len(OUTCOMES) - 1
+    colours = [
+        [edge, rgba(colour, 0.35)]
+        for code, (_, colour) in enumerate(OUTCOMES.values())
+        for edge in ((code / (last + 1)), (code + 1) / (last + 1))
+    ]
+    heat = {
+        "type": "heatmap",
+        "x": [_rows_and_k(count, [at[setting, count]["k"] for setting in settings]) for count in counts],
+        "y": settings,
+        "z": [[codes.index(row["outcome"]) for row in line] for line in table],
+        "zmin": -0.5,
+        "zmax": last + 0.5,
+        "colorscale": colours,
+        "showscale": False,
+        "xgap": 3,
+        "ygap": 3,
+        "text": [[_field(row) for row in line] for line in table],
+        "texttemplate": "%{text}",
+        "textfont": {"size": 12},
+        "customdata": [[[row["k"], 100 * row["target"], 100 * row["general"]] for row in line] for line in table],
+        "hovertemplate": "%{y} own style: RL less best of %{customdata[0]}<br>target %{customdata[1]:+.1f}, general "
+        "%{customdata[2]:+.1f} points<extra></extra>",
+    }
+    return {
+        "data": [heat],
+        "layout": layout(
+            f"Who is ahead at equal tokens, {expert} expert",
+            "rows to rewrite, and the k that RL's tokens buy",
+            "own style planted",
+            xaxis={"type": "category", "showgrid": False},
+            yaxis={"type": "category", "showgrid": False, "automargin": True, "autorange": "reversed"},
+            height=130 + 56 * len(settings),
+        ),
+    }
+
+
+def _rows_and_k(count: int, ks: Sequence[int]) -> str:
+    return f"{count:,}<br>k = {min(ks)}" + (f"–{max(ks)}" if max(ks) > min(ks) else "")
+
+
+def _field(row: dict[str, Any]) -> str:
+    """Who is ahead, and RL's target and general score less best-of-k's in points."""
+    return f"<b>{OUTCOMES[row['outcome']][0]}</b><br>{100 * row['target']:+.0f} / {100 * row['general']:+.0f}"
+
+
 def mismatch_over_training(events: Sequence[Event], seed: int | None = None) -> dict[str, Any] | None:
     """What `player.js` shows: ℓ of the rewriter's passing rewrites at each recorded step, over the still
     distributions of the scan. None before the first recorded step."""

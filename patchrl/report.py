@@ -11,6 +11,7 @@ from typing import Any
 from patchrl import arms, curves, figures, findings, markup, samples, views
 from patchrl.arms import parse, sources_in_order
 from patchrl.config import StudyConfig, to_toml
+from patchrl.nano import pays
 from patchrl.results import read_rows
 from patchrl.runs import embeddings
 from patchrl.runs.events import read_events
@@ -57,6 +58,7 @@ def build_report(
         ("Fine-tuning", _slot("loss", "wide") if "loss" in drawn else ""),
         ("Example rewrites", "".join(_examples(source, rows) for source, rows in rewrites.items())),
         ("Cost", _cost(result)),
+        ("When RL pays", _when_rl_pays(drawn)),
         ("How to repeat it", _repeat(config, result)),
     ]
     sections = [(title, body) for title, body in sections if body]
@@ -89,6 +91,7 @@ def _figures(
         "mismatch": figures.mismatch_figure(scan, accepted),
         "map": figures.embedding_figure(**embedding_map) if embedding_map else None,
         "loss": curves.loss_figure(events),
+        **(figures.pays_figures(pays.shipped()[0]) if {"rl", "best-of-k"} <= result["arms"].keys() else {}),
         **{f"curve-{name}": figure for name, figure in curves.training_figures(events).items()},
     }
     return {name: figure for name, figure in drawn.items() if figure}
@@ -245,6 +248,23 @@ def _cost(result: dict[str, Any]) -> str:
         + "<p class='note'>As if each arm had been run alone: training of its rewriter included.</p>"
         + (markup.table(("Stage, the whole study", "Time"), [*stages, ["all", views.format_seconds(sum(spent.values()))]]) if spent else "")
     )  # fmt: skip
+
+
+def _when_rl_pays(drawn: dict[str, Any]) -> str:
+    """The lab's map, where RL and best-of-k were compared."""
+    maps = [name for name in drawn if name.startswith("pays-")]
+    if not maps:
+        return ""
+    rows, sentences = pays.shipped()
+    return (
+        "<p>Not of this study: what the nano lab found over the share of the backbone's own style in prompted rewrites, at "
+        "equal sampled tokens. The scan estimates that share on any data.</p>"
+        "<ul>" + "".join(f"<li>{markup.escape(sentence)}</li>" for sentence in sentences) + "</ul>"
+        f"<div class='figures'>{''.join(_slot(name) for name in maps)}</div>"
+        f"<p class='note'>Seeds: {max(row['seeds'] for row in rows)}. Ahead: better on the target or on general skills and not worse "
+        "on the other, corrected for all pairs of arms; in each field, RL less best-of-k on target / general, in points; "
+        "scores are those of 512 rows.</p>"
+    )
 
 
 def _repeat(config: StudyConfig, result: dict[str, Any]) -> str:

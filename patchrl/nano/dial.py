@@ -17,16 +17,28 @@ import numpy as np
 
 from patchrl.comparisons import Comparison, compare
 from patchrl.nano.world import OWN_SHARE
-from patchrl.statistics import ArmStatistics, Correct, arm_statistics, chosen_rate, correct_by_task, macro, resample
+from patchrl.presets import PRESETS
+from patchrl.statistics import (
+    ArmStatistics,
+    Correct,
+    Resampled,
+    arm_statistics,
+    chosen_rate,
+    correct_by_task,
+    macro,
+    resample,
+)
 
 ANSWERS = Path(__file__).with_name("dial.jsonl")
 ARMS = ("expert", "best-of-k", "rl", "rl-paper")
-BEST_OF = {f"best-of-{k}": k for k in (1, 2, 4, 16, 32)}  # `best-of-k` is of 8
+BEST_OF = {"best-of-2": 2, "best-of-4": 4}  # `prompted` is of one, `best-of-k` of 8
 MORE = ("rl-best-of-k",)
+EVERY = tuple(PRESETS["Nano lab: every arm, takes hours"]["study"]["arms"])
 RATES = (5e-4, 1e-3)
 EXPERTS = ("foreign", "mild")
 RESAMPLES = 2000
 MARKS = {None: "?", True: "1", False: "0"}
+Recorded = dict[tuple[str, float | None, int], dict[str, Any]]  # a cell's lines by arm, rate and seed
 
 
 @dataclass(frozen=True)
@@ -79,25 +91,42 @@ def correct_of(line: dict[str, Any]) -> Correct:
 
 def found_of(lines: Sequence[dict[str, Any]], arms: Sequence[str] = ARMS) -> dict[Cell, Found]:
     """Every cell's figures over the seeds of which the lines of all these arms are there; `expert` is one of them."""
-    cells: dict[Cell, list[dict[str, Any]]] = defaultdict(list)
+    cells: dict[Cell, Recorded] = defaultdict(dict)
     for line in lines:
-        cells[Cell.of(line)].append(line)
-    found = {cell: _found(members, arms) for cell, members in cells.items()}
-    return {cell: made for cell, made in found.items() if made is not None}
+        cells[Cell.of(line)][line["arm"], line.get("rate"), line["seed"]] = line
+    # Cells with the same backbone, questions and seeds are resampled together: the draws cost more than the arms.
+    alike: dict[tuple[tuple[int, ...], str], list[Cell]] = defaultdict(list)
+    for cell, by in cells.items():
+        there = {(arm, seed) for arm, _, seed in by}
+        if seeds := tuple(sorted({seed for _, seed in there if all((arm, seed) in there for arm in arms)})):
+            alike[seeds, json.dumps(by["base", None, seeds[0]]["answers"])].append(cell)
+    found: dict[Cell, Found] = {}
+    for (seeds, _), members in alike.items():
+        base = correct_of(cells[members[0]]["base", None, seeds[0]])
+        tuned = {
+            (cell, arm, rate): [correct_of(cells[cell][arm, rate, seed]) for seed in seeds]
+            for cell in members
+            for arm in arms
+            for rate in RATES
+        }
+        drawn = resample(base, tuned, RESAMPLES)
+        for cell in members:
+            theirs = {(arm, rate): (tuned[cell, arm, rate], drawn[cell, arm, rate]) for arm in arms for rate in RATES}
+            found[cell] = _found(cells[cell], base, seeds, arms, theirs)
+    return found
 
 
-def _found(lines: Sequence[dict[str, Any]], arms: Sequence[str]) -> Found | None:
-    there = {(line["arm"], line["seed"]) for line in lines}
-    seeds = tuple(sorted({seed for _, seed in there if all((arm, seed) in there for arm in arms)}))
-    if not seeds:
-        return None
-    by = {(line["arm"], line.get("rate"), line["seed"]): line for line in lines}
-    base = correct_of(by["base", None, seeds[0]])
-    tuned = {(arm, rate): [correct_of(by[arm, rate, seed]) for seed in seeds] for arm in arms for rate in RATES}
-    drawn = resample(base, tuned, RESAMPLES)
-    rates = {arm: chosen_rate(arm, RATES, tuned) for arm in arms}
-    correct = {arm: tuned[arm, rate] for arm, rate in rates.items()}
-    best = {arm: drawn[arm, rate] for arm, rate in rates.items()}
+def _found(
+    by: Recorded,
+    base: Correct,
+    seeds: tuple[int, ...],
+    arms: Sequence[str],
+    tuned: dict[tuple[str, float], tuple[list[Correct], Resampled]],
+) -> Found:
+    answers = {at: given for at, (given, _) in tuned.items()}
+    rates = {arm: chosen_rate(arm, RATES, answers) for arm in arms}
+    correct = {arm: tuned[arm, rate][0] for arm, rate in rates.items()}
+    best = {arm: tuned[arm, rate][1] for arm, rate in rates.items()}
 
     def mean(arm: str, key: str, over: str | None = None) -> float:
         rows = [by[arm, rates[arm], seed] for seed in seeds]
@@ -110,10 +139,13 @@ def _found(lines: Sequence[dict[str, Any]], arms: Sequence[str]) -> Found | None
         compare(correct, best),
         {arm: mean(arm, "tokens") for arm in arms},
         {
-            arm: {rate: (_mean_of(tuned[arm, rate], "target"), _mean_of(tuned[arm, rate], "general")) for rate in RATES}
+            arm: {
+                rate: (_mean_of(answers[arm, rate], "target"), _mean_of(answers[arm, rate], "general"))
+                for rate in RATES
+            }
             for arm in arms
         },
-        {arm: mean(arm, "own", "accepted") for arm in arms if arm != "expert"},
+        {arm: mean(arm, "own", "accepted") for arm in arms if "own" in by[arm, rates[arm], seeds[0]]},
     )
 
 
@@ -168,16 +200,30 @@ def table(found: dict[Cell, Found]) -> Iterator[str]:
         yield f"| {cell.backbone}, {cell.expert} | {cell.setting} `{cell.instruction}` | {len(made.seeds)} | {scores} | {avoided} |"
 
 
+def arms_table(found: Found) -> Iterator[str]:
+    """A cell's arms as a Markdown table, each at its own best rate and, last, at the other."""
+    yield "| arm | rate | target % | general % | forgotten, points | drop avoided % | tokens sampled | at the other rate |"
+    yield "|---" * 8 + "|"
+    for arm, of_arm in found.statistics.items():
+        (target, general), *_ = (scores for rate, scores in found.sweep[arm].items() if rate != found.rates[arm])
+        yield (
+            f"| {arm} | {found.rates[arm]:g} | {_told(of_arm.target_per_seed, of_arm.target_ci95)} | "
+            f"{_told(of_arm.general_per_seed, of_arm.general_ci95)} | {_told([of_arm.absolute or 0.0], of_arm.absolute_ci95)} | "
+            f"{_percent(of_arm.share_avoided, 0)} | {found.tokens[arm]:,.0f} | {_percent(target)} / {_percent(general)} |"
+        )
+
+
 def _percent(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{100 * value:.{digits}f}"
 
 
 def _scores(arm: ArmStatistics) -> str:
-    def told(values: Sequence[float], ci95: tuple[float, float] | None) -> str:
-        between = f" [{_percent(ci95[0])}, {_percent(ci95[1])}]" if ci95 else ""
-        return _percent(float(np.mean(values))) + between
+    return f"{_told(arm.target_per_seed, arm.target_ci95)} / {_told(arm.general_per_seed, arm.general_ci95)}"
 
-    return f"{told(arm.target_per_seed, arm.target_ci95)} / {told(arm.general_per_seed, arm.general_ci95)}"
+
+def _told(values: Sequence[float], ci95: tuple[float, float] | None) -> str:
+    between = f" [{_percent(ci95[0])}, {_percent(ci95[1])}]" if ci95 else ""
+    return _percent(float(np.mean(values))) + between
 
 
 def read(path: Path = ANSWERS) -> list[dict[str, Any]]:

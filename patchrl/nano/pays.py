@@ -1,47 +1,58 @@
 """When does RL pay? RL against best-of-k at equal sampled tokens, over the lab's dial and the rows to rewrite. No torch.
 
 RL samples its rollouts and the warm start's answers once, and one rewrite a row afterwards; best-of-k samples K a row for
-ever. So the K that RL's tokens buy falls from many to one as the rows grow. Scores are those measured with 512 rows: what is
+ever. So the K that RL's tokens buy falls to one as the rows grow. Scores are those measured with 512 rows: what is
 assumed is that a rewriter does as well on more rows of the same kind, and that fewer rows are too few for either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from patchrl.nano.dial import BEST_OF, Cell, found_of
+from patchrl.nano.dial import BEST_OF, MORE, Cell, Found, found_of, read
 
 MEASURED_ROWS, MEASURED_K = 512, 8
-ROWS = (128, 512, 2_048, 8_192, 32_768)
-ARM_OF = {**{k: arm for arm, k in BEST_OF.items()}, MEASURED_K: "best-of-k"}
+ROWS = (256, 512, 1_024, 4_096)
+ARM_OF = {1: "prompted", **{k: arm for arm, k in BEST_OF.items()}, MEASURED_K: "best-of-k"}
+(TOGETHER,) = MORE
+
+
+@dataclass(frozen=True)
+class Against:
+    """One arm's target and general score less another's, as fractions, and what may be said of each.
+
+    `verdicts` are corrected for all pairs of arms that were compared in the setting.
+    """
+
+    target: float
+    general: float
+    verdicts: tuple[str, str]
+
+    @property
+    def outcome(self) -> str:
+        """`better` or `worse` where the arm is so on a count and not the contrary on the other, `split` where it is
+        both, `tie` where neither count can be told apart."""
+        told = set(self.verdicts) - {"cannot tell"}
+        return "split" if len(told) == 2 else next(iter(told), "tie")
+
+    @property
+    def told(self) -> str:
+        return f"target {100 * self.target:+.1f}, general {100 * self.general:+.1f} points"
 
 
 @dataclass(frozen=True)
 class Point:
-    """RL against the best-of-k that its tokens buy, for one setting of the dial and number of rows.
-
-    `target` and `general` are RL's scores less best-of-k's, as fractions; `verdicts` are the two comparisons', corrected
-    for all pairs of arms of the setting.
-    """
+    """RL against the best of `k` that its tokens buy, for one setting of the dial and number of rows."""
 
     cell: Cell
     rows: int
     k: int
-    target: float
-    general: float
-    verdicts: tuple[str, str]
+    rl: Against
     seeds: int
-
-    @property
-    def outcome(self) -> str:
-        """`RL` or `best-of-k` where one is better on a count and worse on none, `tie` where neither is, else `split`."""
-        if set(self.verdicts) == {"better", "worse"}:
-            return "split"
-        return {"better": "RL", "worse": "best-of-k"}.get(
-            next((v for v in self.verdicts if v != "cannot tell"), ""), "tie"
-        )
 
 
 def affordable(trained: float, a_rewrite: float, rows: int) -> int:
@@ -54,32 +65,119 @@ def affordable(trained: float, a_rewrite: float, rows: int) -> int:
 
 
 def pays(lines: Sequence[dict[str, Any]]) -> list[Point]:
-    """Every point of the map that the recorded lines hold."""
+    """Every point of the map that the recorded lines hold, in the order of the dial."""
     points = []
-    found = found_of(lines, ("expert", "rl", *ARM_OF.values()))
-    for cell in sorted(found, key=lambda cell: cell.order):
-        made = found[cell]
+    for cell, made in _in_order(found_of(lines, ("expert", "rl", *ARM_OF.values()))):
         a_rewrite = made.tokens["best-of-k"] / (MEASURED_ROWS * MEASURED_K)
         trained = made.tokens["rl"] - MEASURED_ROWS * a_rewrite
-        by = {(c.a, c.b, c.on): (c.difference, c.verdict) for c in made.comparisons}
         for rows in ROWS:
             k = affordable(trained, a_rewrite, rows)
-            sides = [_seen_from_rl(by, ARM_OF[k], on) for on in ("target", "general")]
-            (target, first), (general, second) = sides
-            points.append(Point(cell, rows, k, target, general, (first, second), len(made.seeds)))
+            points.append(Point(cell, rows, k, _against(made, "rl", ARM_OF[k]), len(made.seeds)))
     return points
 
 
-def _seen_from_rl(by: Mapping[tuple[str, str, str], tuple[float, str]], other: str, on: str) -> tuple[float, str]:
-    if ("rl", other, on) in by:
-        return by["rl", other, on]
-    difference, verdict = by[other, "rl", on]
+def together(lines: Sequence[dict[str, Any]]) -> dict[Cell, Against]:
+    """The best of 8 of the rewriter's rewrites against one of them, in every setting where both were measured."""
+    found = found_of(lines, ("expert", "rl", TOGETHER))
+    return {cell: _against(made, TOGETHER, "rl") for cell, made in _in_order(found)}
+
+
+def _in_order(found: dict[Cell, Found]) -> list[tuple[Cell, Found]]:
+    return sorted(found.items(), key=lambda item: item[0].order)
+
+
+def _against(made: Found, arm: str, other: str) -> Against:
+    by = {(c.a, c.b, c.on): (c.difference, c.verdict) for c in made.comparisons}
+    (target, first), (general, second) = (_seen_from(by, arm, other, on) for on in ("target", "general"))
+    return Against(target, general, (first, second))
+
+
+def _seen_from(by: Mapping[tuple[str, str, str], tuple[float, str]], arm: str, other: str, on: str) -> tuple[float, str]:
+    if (arm, other, on) in by:
+        return by[arm, other, on]
+    difference, verdict = by[other, arm, on]
     return -difference, {"better": "worse", "worse": "better"}.get(verdict, verdict)
+
+
+# --- how it is told -------------------------------------------------------------------------------
+
+
+def sentences(points: Sequence[Point], both: Mapping[Cell, Against]) -> list[str]:
+    """What the map says in plain words: by rows, by setting, and of RL and best-of-k together. Empty without points."""
+    if not points:
+        return []
+    few, many = ([p for p in points if p.rows == rows] for rows in (MEASURED_ROWS, ROWS[-1]))
+    ks = sorted({p.k for p in few})
+    bought = f"best-of-{ks[0]}" if len(ks) == 1 else f"best-of-{ks[0]} to {ks[-1]}"
+    told = [
+        f"To rewrite {MEASURED_ROWS} rows, RL's sampled tokens would buy {bought}: of {len(few)} settings RL "
+        f"{_counted(p.rl.outcome for p in few)}; from {ROWS[-1]:,} rows on they buy one prompted rewrite a row, and RL "
+        f"{_counted(p.rl.outcome for p in many)}.",
+        f"At {MEASURED_ROWS} rows, where best-of-k is strongest, {_where(few)}.",
+    ]
+    if both:
+        told.append(
+            f"RL and best-of-k together, the best of {MEASURED_K} of the rewriter's own rewrites, against one of them: "
+            f"{_counted(against.outcome for against in both.values())} in {len(both)} settings "
+            f"(target {_range(both.values(), lambda a: a.target)}, general {_range(both.values(), lambda a: a.general)} points)."
+        )
+    return told
+
+
+def _counted(outcomes: Iterable[str]) -> str:
+    counts = Counter(outcomes)
+    words = {"better": "is better in", "worse": "is worse in", "split": "trades one count for the other in", "tie": "cannot be told apart in"}  # fmt: skip
+    return ", ".join(f"{words[outcome]} {counts[outcome]}" for outcome in words if counts[outcome])
+
+
+def _where(points: Sequence[Point]) -> str:
+    """Each expert's settings by outcome."""
+    told = []
+    for expert in dict.fromkeys(p.cell.expert for p in points):
+        by: dict[str, list[str]] = {}
+        for p in points:
+            if p.cell.expert == expert:
+                by.setdefault(p.rl.outcome, []).append(p.cell.setting)
+        words = {"better": "RL wins at", "tie": "a tie at", "split": "one count against the other at", "worse": "best-of-k wins at"}  # fmt: skip
+        told.append(
+            f"{expert} expert: " + ", ".join(f"{words[o]} {', '.join(by[o])} own style" for o in words if o in by)
+        )
+    return "; ".join(told)
+
+
+def _range(both: Iterable[Against], value: Callable[[Against], float]) -> str:
+    values = [100 * value(against) for against in both]
+    return f"{min(values):+.1f} to {max(values):+.1f}" if len(values) > 1 else f"{values[0]:+.1f}"
+
+
+def as_rows(points: Sequence[Point]) -> list[dict[str, Any]]:
+    """The points as plain rows, what the figure and the table are made of."""
+    return [
+        {
+            "expert": p.cell.expert,
+            "setting": p.cell.setting,
+            "rows": p.rows,
+            "k": p.k,
+            "outcome": p.rl.outcome,
+            "target": p.rl.target,
+            "general": p.rl.general,
+            "seeds": p.seeds,
+        }
+        for p in points
+    ]
 
 
 def told(point: Point) -> str:
     """A point as a line of text."""
     return (
-        f"{point.cell.backbone}, {point.cell.expert}, {point.cell.setting}, {point.rows:,} rows: {point.outcome} (RL against best of "
-        f"{point.k}: target {100 * point.target:+.1f}, general {100 * point.general:+.1f} points; seeds: {point.seeds})"
+        f"{point.cell.backbone}, {point.cell.expert}, {point.cell.setting}, {point.rows:,} rows: {point.rl.outcome} "
+        f"(RL against best of {point.k}: {point.rl.told}; seeds: {point.seeds})"
     )
+
+
+@functools.cache
+def shipped() -> tuple[list[dict[str, Any]], list[str]]:
+    """`as_rows` and `sentences` of the studies of the backbone that comes with PatchRL."""
+    lines = [line for line in read() if line["backbone"] == "nano"]
+    points = pays(lines)
+    return as_rows(points), sentences(points, together(lines))

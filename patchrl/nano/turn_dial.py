@@ -1,7 +1,7 @@
 """Turn the lab's dial: `python -m patchrl.nano.turn_dial`.
 
-One study for each backbone, expert, rewriting instruction, temperature and seed; every answer of every arm is added to dial.jsonl, and
-the table of what is there is printed. It can be stopped at any time and started again: a study that has its lines is
+A few studies for each backbone, expert, rewriting instruction, temperature and seed; every answer of every arm is added
+to dial.jsonl, and the table of what is there is printed. It can be stopped at any time and started again: a study that has its lines is
 not repeated. `--table` only prints.
 """
 
@@ -20,7 +20,21 @@ from patchrl import api
 from patchrl.config import StudyConfig, resolve
 from patchrl.errors import PatchRLError
 from patchrl.jobs.liveness import LIVE
-from patchrl.nano.dial import ANSWERS, ARMS, BEST_OF, EXPERTS, MARKS, MORE, RATES, Cell, found_of, read, table
+from patchrl.nano.dial import (
+    ANSWERS,
+    ARMS,
+    BEST_OF,
+    EVERY,
+    EXPERTS,
+    MARKS,
+    MORE,
+    RATES,
+    Cell,
+    arms_table,
+    found_of,
+    read,
+    table,
+)
 from patchrl.nano.pays import pays, told
 from patchrl.nano.world import OWN_SHARE, style
 from patchrl.results import read_rows
@@ -28,13 +42,28 @@ from patchrl.runs.folder import RunFolder, default_runs_dir
 
 # Arms whose name here is not that of a study: best-of-k at another K than the dial's.
 SOURCE = dict.fromkeys(BEST_OF, "best-of-k")
-SETS: dict[str, list[tuple[str, ...]]] = {"dial": [ARMS], "map": [*((arm,) for arm in BEST_OF), MORE]}
+# What is run together: a study each, a quarter of an hour or less, so that little is lost where one is cut off.
+SETS: dict[str, list[tuple[str, ...]]] = {
+    "dial": [ARMS],
+    "map": [("prompted",), *((arm,) for arm in BEST_OF)],
+    "together": [MORE],
+    "arms": [
+        ARMS,
+        ("prompted", "rl-drop", *MORE),
+        ("rl-no-alignment", "rl-no-diversity"),
+        ("mind-the-gap", "mind-the-gap+dft", "self", "self-resampled"),
+        ("dft", "eaft", "kl"),
+        ("replay", "wise-ft", "low-lr", "lora"),
+        ("grpo", "sft-then-rl"),
+        ("dypo", "sdft"),
+    ],
+}
 
 
 def config_of(cell: Cell, model: str, seed: int, arms: Sequence[str]) -> StudyConfig:
     """The study of one cell and seed; arms of `dial.BEST_OF` share one K."""
     k = next((BEST_OF[arm] for arm in arms if arm in BEST_OF), 8)
-    suffix = f"-k{k}" if set(arms) & BEST_OF.keys() else "-more" if set(arms) & set(MORE) else ""
+    suffix = "" if arms == ARMS else f"-{arms[0]}"
     return resolve(
         {
             "study": {
@@ -96,8 +125,8 @@ def lines_of(run: api.Run, cell: Cell, seed: int, arms: Sequence[str]) -> Iterat
     for name in arms:
         arm = SOURCE.get(name, name)
         made = {"tokens": round(result["arms"][arm]["cost"]["tokens"])}
-        if arm != "expert":
-            rows = [row for row in read_rows(run.folder.samples(arm, seed)) if row["decision"] == "accepted"]
+        if (samples := run.folder.samples(arm, seed)).is_file():
+            rows = [row for row in read_rows(samples) if row["decision"] == "accepted"]
             made |= {
                 "accepted": len(rows),
                 "own": sum(style(row["rewrite"]) == "own" for row in rows),
@@ -125,7 +154,7 @@ def main() -> None:
         nargs="+",
         choices=tuple(SETS),
         default=["dial"],
-        help="arms: those of the dial; the map's, best-of-k for other K and RL with best-of-k",
+        help="arms: those of the dial; the map's, best-of-k for other K; RL and best-of-k together; those of nano-arms.toml",
     )
     parser.add_argument("--temperatures", type=float, nargs="+", default=[1.0], help="of the rollouts")
     parser.add_argument("--backbone", nargs=2, action="append", metavar=("NAME", "MODEL"), default=[])
@@ -146,8 +175,11 @@ def main() -> None:
             run_missing(cells, [arms for name in given.sets for arms in SETS[name]], given.runs_dir, given.into)
     except PatchRLError as error:
         sys.exit(str(error))
-    print("\n".join(table(found_of(read(given.into)))))
-    for point in pays(read(given.into)):
+    lines = read(given.into)
+    print("\n".join(table(found_of(lines))))
+    for cell, found in found_of(lines, EVERY).items():
+        print("\n".join(["", f"{cell.backbone}, {cell.expert}, {cell.setting}, seeds {found.seeds}", *arms_table(found)]))
+    for point in pays(lines):
         print(told(point))
 
 
@@ -158,12 +190,13 @@ def run_missing(
     for cell, model, seed in cells:
         for arms in sets:
             there = {line["arm"] for line in read(into) if (Cell.of(line), line["seed"]) == (cell, seed)}
-            if set(arms) <= there:
+            missing = tuple(arm for arm in arms if arm not in there)
+            if not missing:
                 continue
-            lines = run_cell(cell, model, seed, arms, runs_dir)
+            lines = run_cell(cell, model, seed, missing, runs_dir)
             with into.open("a", encoding="utf-8") as file:
                 file.write("".join(json.dumps(line) + "\n" for line in lines if line["arm"] not in there))
-            print(f"{cell} seed {seed}: {', '.join(arms)}", file=sys.stderr)
+            print(f"{cell} seed {seed}: {', '.join(missing)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

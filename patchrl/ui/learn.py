@@ -11,7 +11,7 @@ import gradio as gr
 
 from patchrl import api, curves, figures, markup
 from patchrl.lesson import ARMS, Lesson
-from patchrl.nano import dial
+from patchrl.nano import dial, pays
 from patchrl.ui import learn_group, lesson_pages
 from patchrl.ui.charts import charts
 from patchrl.ui.session import Session
@@ -78,6 +78,7 @@ def build(session: Session) -> Learn:
             _steps(walk, 5)
         with gr.Tab(f"6 {TITLES[5]}", id=6):
             page6, chart6 = gr.HTML("", elem_id="lesson-6"), charts("Scores over the dial")
+            page6b, chart6b = gr.HTML("", elem_id="lesson-pays"), charts("When RL pays")
             with gr.Row():
                 recorded = gr.Button("Look at the recorded run on all tabs", elem_id="open-recorded")
                 setup = gr.Button("Start a run of my own", variant="primary", elem_id="to-setup")
@@ -86,7 +87,7 @@ def build(session: Session) -> Learn:
     quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
 
     def fill() -> list[Any]:
-        it, turned = lesson(), dial.shipped()
+        it, turned, (against, told) = lesson(), dial.shipped(), pays.shipped()
         rewrites = {arm: it.rewrite_nll(arm) for arm in ARMS}
         tasks = {"base": it.result["base"], "arms": {"expert": it.result["arms"]["expert"]}}
         return [
@@ -104,6 +105,8 @@ def build(session: Session) -> Learn:
             {"plane": figures.gain_forgetting_figure(it.result)},
             lesson_pages.the_trap(turned),
             figures.dial_figures(turned),
+            lesson_pages.when_rl_pays(told, max((row["seeds"] for row in against), default=0)),
+            figures.pays_figures(against),
         ]
 
     def another(number: int) -> tuple[str, int]:
@@ -113,7 +116,7 @@ def build(session: Session) -> Learn:
 
     more.click(another, row, [tokens, row], **quiet)
     pages = [page1, chart1, page2, chart2, tokens, page3, chart3, page4, page4b, panels, group, page5, chart5]
-    pages += [page6, chart6]
+    pages += [page6, chart6, page6b, chart6b]
 
     rewards.select(board.warm, None, None, **quiet)
     return Learn(fill, pages, recorded, setup)

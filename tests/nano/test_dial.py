@@ -58,7 +58,8 @@ def test_cells_are_run_once_and_share_what_does_not_depend_on_the_instruction(tm
 def test_the_table_has_each_arm_at_its_own_best_and_says_what_was_avoided():
     def line(arm, seed, rate, target, general):
         marks = {"target/t": target, "validation/t": target, "general/g": general}
-        made = {"accepted": 4, "own": 3, "tokens": 100} if rate else {}
+        made = {"tokens": 100} if rate else {}
+        made |= {"accepted": 4, "own": 3} if rate and arm != "expert" else {}
         return {
             "backbone": "nano", "expert": "foreign", "instruction": "polish", "seed": seed, "arm": arm, "rate": rate,
             "answers": marks,
@@ -88,3 +89,20 @@ def test_what_is_shipped_can_be_read():
         assert cell.expert in dial.EXPERTS and found.seeds
         assert set(found.statistics) == set(dial.ARMS)
     assert json.dumps(dial.read())
+
+
+def test_every_arm_of_the_long_study_belongs_to_one_part_that_is_run_alone():
+    parts = [arm for arms in turn_dial.SETS["arms"] for arm in arms]
+    assert sorted(parts) == sorted(dial.EVERY)
+
+
+def test_the_table_of_arms_has_the_other_rate_last():
+    where = {"backbone": "nano", "expert": "mild", "instruction": "clarify", "seed": 0}
+    lines = [where | {"arm": "base", "answers": {"target/t": "0" * 40, "general/g": "1" * 40}}]
+    for rate, target in zip(dial.RATES, ("1" * 20 + "0" * 20, "1" * 40), strict=True):
+        answers = {"validation/t": target, "target/t": target, "general/g": "1" * 20 + "0" * 20}
+        lines.append(where | {"arm": "expert", "rate": rate, "tokens": 1200, "answers": answers})
+    (found,) = dial.found_of(lines, ("expert",)).values()
+    told = list(dial.arms_table(found))[2]
+    assert told.startswith("| expert | 0.001 | 100.0 [100.0, 100.0] | 50.0 [")
+    assert told.endswith("| 0 | 1,200 | 50.0 / 50.0 |") and "| 50.0 [" in told
