@@ -1,7 +1,7 @@
 """Take the README's pictures from the running app.
 
-`python examples/take_pictures.py RUN` takes those of a finished run; `--live` follows a run that is going on
-and makes `curves.webp`, an animation of its curves as they grow.
+`python examples/take_pictures.py RUN` takes those of a finished run, and `--lab` those of the lab's studies, which need
+no run; `--live` follows a run that is going on and makes `curves.webp`, an animation of its curves as they grow.
 """
 
 import argparse
@@ -14,13 +14,19 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 FOLDER = Path(__file__).parent / "pictures"
-# file -> (tab, what must be there, what is shown)
+# file -> (tab, in it what must be there, what is shown)
 PICTURES = {
     "training": ("Train rewriter", "[data-chart=reward] .main-svg", ".patchrl-figure:visible"),
     "compare": ("Compare", "#samples tr[data-index='5']", "#samples"),
     "spread": ("Compare", "#player .main-svg", "#player"),
     "map": ("Compare", "[data-chart=map] .main-svg", "[data-chart=map]"),
     "forgetting": ("Fine-tune", "[data-chart=plane] .main-svg", "[data-chart=plane]"),
+}
+# The same of the lesson's last step, which is of no run.
+LESSON = ("Learn", "The trap")
+OF_THE_LAB = {
+    "dial": ("[data-chart=dial-general-foreign] .main-svg", ".patchrl-figure:has([data-chart=dial-target-foreign])"),
+    "pays": ("[data-chart=pays-foreign] .main-svg", ".patchrl-figure:has([data-chart=pays-foreign])"),
 }
 SETTLE_MS = 1000
 FRAME_SECONDS = 2.0  # between two frames of the animation
@@ -38,8 +44,21 @@ def take_pictures(page: Page) -> None:
         if name == "compare":
             page.locator(ready).first.click()
             page.locator("#detail .tok").first.wait_for()
-        page.wait_for_timeout(SETTLE_MS)
-        page.locator(shown).first.screenshot(path=FOLDER / f"{name}.png")
+        shoot(page, name, shown)
+
+
+def take_the_labs(page: Page) -> None:
+    """Those of the lab's studies."""
+    for tab in LESSON:
+        page.get_by_role("tab", name=tab).click()
+    for name, (ready, shown) in OF_THE_LAB.items():
+        page.locator(ready).first.wait_for()
+        shoot(page, name, shown)
+
+
+def shoot(page: Page, name: str, shown: str) -> None:
+    page.wait_for_timeout(SETTLE_MS)
+    page.locator(shown).first.screenshot(path=FOLDER / f"{name}.png")
 
 
 def follow(page: Page) -> list[Image.Image]:
@@ -82,7 +101,10 @@ def save_animation(frames: list[Image.Image], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", help="id of a run: finished, or with --live going on")
+    parser.add_argument(
+        "run", nargs="?", default="recorded-nano", help="id of a run: finished, or with --live going on"
+    )
+    parser.add_argument("--lab", action="store_true", help="only the pictures of the lab's studies")
     parser.add_argument("--live", action="store_true", help="make the animation of a run while its rewriter trains")
     parser.add_argument("--url", default="http://127.0.0.1:7860", help="where the app runs")
     parser.add_argument("--into", type=Path, default=FOLDER, help="folder of the animation")
@@ -98,6 +120,8 @@ def main() -> None:
             if not frames:
                 raise SystemExit(f"{options.run} is not training its rewriter; start --live while it does.")
             save_animation(frames, options.into / "curves.webp")
+        elif options.lab:
+            take_the_labs(page)
         else:
             take_pictures(page)
         browser.close()

@@ -92,7 +92,9 @@ def _against(made: Found, arm: str, other: str) -> Against:
     return Against(target, general, (first, second))
 
 
-def _seen_from(by: Mapping[tuple[str, str, str], tuple[float, str]], arm: str, other: str, on: str) -> tuple[float, str]:
+def _seen_from(
+    by: Mapping[tuple[str, str, str], tuple[float, str]], arm: str, other: str, on: str
+) -> tuple[float, str]:
     if (arm, other, on) in by:
         return by[arm, other, on]
     difference, verdict = by[other, arm, on]

@@ -178,7 +178,9 @@ def main() -> None:
     lines = read(given.into)
     print("\n".join(table(found_of(lines))))
     for cell, found in found_of(lines, EVERY).items():
-        print("\n".join(["", f"{cell.backbone}, {cell.expert}, {cell.setting}, seeds {found.seeds}", *arms_table(found)]))
+        print(
+            "\n".join(["", f"{cell.backbone}, {cell.expert}, {cell.setting}, seeds {found.seeds}", *arms_table(found)])
+        )
     for point in pays(lines):
         print(told(point))
 
