@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from patchrl.backbone import Score, pick_device
+from patchrl.backbone import pick_device
 from patchrl.errors import BackboneError
+from patchrl.scoring import Score
 
 BACKBONE = "backbone"
 

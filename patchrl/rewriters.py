@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from patchrl.backbone import Backbone, Score
+from patchrl.backbone import Backbone
 from patchrl.config import StudyConfig
 from patchrl.gate import Gate
 from patchrl.instructions import rewrite_prompt
 from patchrl.rewards import group_rewards
+from patchrl.scoring import Score
 from patchrl.types import Decision, Example, Generation, Rewrite, Verdict
 
 Progress = Callable[[int], None] | None

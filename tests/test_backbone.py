@@ -9,6 +9,7 @@ import torch
 from patchrl.backbone import Backbone, resolve_source
 from patchrl.config import BackboneSection
 from patchrl.errors import BackboneError
+from patchrl.scoring import Scorer, left_padded
 
 QUESTIONS = ["Ana has 3 apples.", "What is the answer to this rather longer question about apples?", "12?", "So?"]
 COMPLETIONS = ["It is 7.", "3 + 4 = 7 apples, and so the answer is 7, as one sees.", "x", "So Ana has 12 more."]
@@ -58,7 +59,7 @@ def test_nll_does_not_depend_on_how_rows_are_batched(kind, monkeypatch):
     questions, completions = [q for q in QUESTIONS for _ in COMPLETIONS], COMPLETIONS * len(QUESTIONS)
     whole = [s.nll for s in backbone.score(questions, completions)]
     for rows in (1, 3, 5, 100):
-        monkeypatch.setattr(Backbone, "_scoring_rows", rows)
+        monkeypatch.setattr(Scorer, "_scoring_rows", rows)
         assert [s.nll for s in backbone.score(questions, completions)] == pytest.approx(whole, abs=1e-5)
 
 
@@ -174,7 +175,7 @@ def test_samples_are_those_of_transformers_own_generation(kind, temperature):
     words = tiny.tokenizer()
     backbone = Backbone(tiny.model(kind, len(words)), words)
     prompts = [backbone.prompt_ids(q) for q in QUESTIONS]
-    tokens_BT, mask_BT = backbone._left_padded(prompts)
+    tokens_BT, mask_BT = left_padded(prompts, words.pad_token_id, backbone.device)
     sampling = {"do_sample": True, "top_k": 0, "top_p": 1.0} if temperature else {"do_sample": False}
     order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
     torch.manual_seed(5)

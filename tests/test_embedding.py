@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tiny
 
-from patchrl.backbone import Score
 from patchrl.embedding import Embedder
 from patchrl.errors import BackboneError
+from patchrl.scoring import Score
 
 SCORES = [Score(1.0, np.array([1.0, 0.0])), Score(2.0, np.array([0.0, 1.0]))]
 

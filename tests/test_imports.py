@@ -19,7 +19,7 @@ LAYERS = [
     {"mismatch"},
     {"advice"},
     {"nano", "verify", "data"},
-    {"estimate", "formatted"},
+    {"estimate", "formatted", "scoring"},
     {"backbone", "views", "runs", "hub"},
     {"harness"},
     {"preflight"},

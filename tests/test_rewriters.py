@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from patchrl.backbone import Score
 from patchrl.config import resolve
 from patchrl.rewriters import SOURCES, best_feasible, first_passing, resample_own
+from patchrl.scoring import Score
 from patchrl.stages.rewrite import drop_fallbacks
 from patchrl.types import Example, Generation, Verdict
 

@@ -108,28 +108,31 @@ def sentences(points: Sequence[Point], both: Mapping[Cell, Against]) -> list[str
     """What the map says in plain words: by rows, by setting, and of RL and best-of-k together. Empty without points."""
     if not points:
         return []
-    few, many = ([p for p in points if p.rows == rows] for rows in (MEASURED_ROWS, ROWS[-1]))
-    ks = sorted({p.k for p in few})
-    bought = f"best-of-{ks[0]}" if len(ks) == 1 else f"best-of-{ks[0]} to {ks[-1]}"
+    fewest, few, many = ([p for p in points if p.rows == rows] for rows in (ROWS[0], MEASURED_ROWS, ROWS[-1]))
     told = [
-        f"To rewrite {MEASURED_ROWS} rows, RL's sampled tokens would buy {bought}: of {len(few)} settings RL "
-        f"{_counted(p.rl.outcome for p in few)}; from {ROWS[-1]:,} rows on they buy one prompted rewrite a row, and RL "
+        f"To rewrite {MEASURED_ROWS} rows, RL's sampled tokens would buy {_bought(few)}: of {len(few)} settings RL "
+        f"{_counted(p.rl.outcome for p in few)}; to rewrite {ROWS[-1]:,} they buy {_bought(many)}, and RL "
         f"{_counted(p.rl.outcome for p in many)}.",
-        f"At {MEASURED_ROWS} rows, where best-of-k is strongest, {_where(few)}.",
+        f"Of {ROWS[0]} rows, for which they would buy {_bought(fewest)} or more, {_where(fewest)}.",
     ]
     if both:
         told.append(
             f"RL and best-of-k together, the best of {MEASURED_K} of the rewriter's own rewrites, against one of them: "
-            f"{_counted(against.outcome for against in both.values())} in {len(both)} settings "
+            f"of {len(both)} settings it {_counted(against.outcome for against in both.values())} "
             f"(target {_range(both.values(), lambda a: a.target)}, general {_range(both.values(), lambda a: a.general)} points)."
         )
     return told
 
 
+def _bought(points: Sequence[Point]) -> str:
+    ks = sorted({p.k for p in points})
+    return "one prompted rewrite a row" if ks == [1] else f"best-of-{ks[0]}" + (f" to {ks[-1]}" if ks[1:] else "")
+
+
 def _counted(outcomes: Iterable[str]) -> str:
     counts = Counter(outcomes)
     words = {"better": "is better in", "worse": "is worse in", "split": "trades one count for the other in", "tie": "cannot be told apart in"}  # fmt: skip
-    return ", ".join(f"{words[outcome]} {counts[outcome]}" for outcome in words if counts[outcome])
+    return " and ".join(f"{words[outcome]} {counts[outcome]}" for outcome in words if counts[outcome])
 
 
 def _where(points: Sequence[Point]) -> str:

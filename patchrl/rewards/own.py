@@ -12,11 +12,12 @@ from functools import cached_property
 
 import numpy as np
 
-from patchrl.backbone import Backbone, Score
+from patchrl.backbone import Backbone
 from patchrl.rewards.alarms import Variety
 from patchrl.rewards.alignment import Anchor
 from patchrl.rewards.measures import MEASURES, total
 from patchrl.rewards.variety import energy_distance
+from patchrl.scoring import Score
 
 LIKELIEST = 0.975  # share of own answers that are at most as surprising as what counts as in their style
 

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from patchrl.backbone import Backbone, Score
+from patchrl.backbone import Backbone
 from patchrl.config import StudyConfig
 from patchrl.errors import BackboneError, ConfigError, StopRequested
 from patchrl.gate import Gate
 from patchrl.instructions import rewrite_prompt
 from patchrl.rewards import group_rewards
+from patchrl.scoring import Score
 from patchrl.stages.rewrite import TOP_ALTERNATIVES, tokens_of
 from patchrl.types import Example, Verdict, Writer
 

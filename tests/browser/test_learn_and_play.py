@@ -4,7 +4,7 @@ import pytest
 from serve import Server
 
 from patchrl import api
-from patchrl.nano import dial
+from patchrl.nano import dial, pays
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe_tool = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
@@ -69,7 +69,10 @@ def test_the_walkthrough_needs_no_run_and_says_the_recorded_numbers(learn):
         3: [percent(result["arms"]["prompted"]["target"]["mean"]), "copied from the expert", "mismatch"],
         4: ["Rewrite", "Right answer", "reward"],
         5: [f"{100 * ours['general']['mean']:.1f}", "Read with care", "plane"],
-        6: ["The template trap", f"{100 * rare['target']['mean']:.1f} % of the target", "dial-general-foreign"],
+        6: [
+            *("The template trap", f"{100 * rare['target']['mean']:.1f} % of the target", *pays.shipped()[1]),
+            "pays-foreign",
+        ],
     }
     for number, (*texts, chart) in told.items():
         panel = learn.locator("#lesson").get_by_role("tabpanel").filter(visible=True).first

@@ -10,7 +10,7 @@ import tiny
 import torch
 from peft import LoraConfig, get_peft_model
 
-from patchrl.backbone import Backbone, Score
+from patchrl.backbone import Backbone
 from patchrl.config import RewardSection
 from patchrl.instructions import rewrite_prompt
 from patchrl.report import ALIGNMENTS
@@ -18,6 +18,7 @@ from patchrl.rewards import measures
 from patchrl.rewards.alignment import alignment
 from patchrl.rewards.gated import group_rewards
 from patchrl.rewards.own import OwnAnswers
+from patchrl.scoring import Score
 from patchrl.types import Example
 
 EXAMPLES = [Example("a", "What is 3 + 1?", "3 + 1 = 4.", "4"), Example("b", "12?", "It is 12.", "12")]

@@ -1,0 +1,225 @@
+"""ℓ, embeddings and next-token probabilities of rows of token ids under a causal LM, in few forwards."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from transformers import DynamicCache
+
+from patchrl.types import TokenSurprisal
+
+ROWS_ON_GPU = 32  # in one forward
+ROWS_ON_CPU = 5  # there, in float32: they keep a CPU busy and take little memory beside the weights
+WIDTH_IN_BF16 = 5120  # rows × hidden size there under bfloat16, whose faster products want more
+# 64 MB of float32: glibc maps blocks over 32 MiB and gives them back; just below, its heap kept every chunk (9 GB).
+LOGITS_PER_CHUNK = 16_000_000
+END = -1  # stands for the end of the turn among token ids
+
+T = TypeVar("T")
+Row = tuple[tuple[int, ...], tuple[int, ...]]  # token ids of a prompt and of a completion
+
+
+@dataclass(frozen=True)
+class Score:
+    """ℓ of one completion in nats per token (NaN when it has no tokens), its embedding of shape (D,), the surprisal
+    of each of its T tokens and of the end of the turn after them in nats, shape (T + 1,), the entropy of the
+    distribution each was drawn from, of the same shape (empty unless asked for), and its tokens when asked for."""
+
+    nll: float
+    embedding: np.ndarray
+    surprisal: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    entropy: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    tokens: tuple[TokenSurprisal, ...] = ()
+
+
+class _SharedPrompts(DynamicCache):
+    """Keys and values of a few prompts, each read by many rows: lent to a layer while it works, never grown."""
+
+    def __init__(self, read: DynamicCache, of_row: torch.Tensor) -> None:
+        super().__init__()
+        self.layers, self.of_row = read.layers, of_row
+
+    def update(self, key_states, value_states, layer_idx: int, *args, **kwargs) -> tuple[torch.Tensor, torch.Tensor]:
+        layer: Any = self.layers[layer_idx]
+        return (
+            torch.cat([layer.keys[self.of_row], key_states], dim=-2),
+            torch.cat([layer.values[self.of_row], value_states], dim=-2),
+        )
+
+
+def core_of(model: Any) -> Any:
+    """The causal LM itself, under whatever adapter is in it."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def reads_ahead(core: Any) -> bool:
+    """Whether completions can continue a prompt's cache at given positions (not so in recurrent models)."""
+    takes = inspect.signature(core.base_model.forward).parameters
+    return not core._is_stateful and {"position_ids", "past_key_values", "attention_mask"} <= set(takes)
+
+
+def left_padded(rows: Sequence[Sequence[int]], pad: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and attention mask, each of shape (B, T)."""
+    width = max(len(row) for row in rows)
+    tokens = torch.tensor([[*[pad] * (width - len(row)), *row] for row in rows], device=device)
+    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=device)
+    return tokens, mask
+
+
+def in_batches(items: Sequence[T], size: int) -> Iterator[list[T]]:
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])
+
+
+class Scorer:
+    """Reads rows with `model`, its adapter as it is found; `tokenizer` pads and spells tokens, `stop_ids` end a turn."""
+
+    def __init__(self, model: Any, tokenizer: Any, stop_ids: set[int]) -> None:
+        self.core, self.stop_ids = core_of(model), stop_ids
+        self.pad, self.decode = tokenizer.pad_token_id, tokenizer.decode
+        self.device = next(model.parameters()).device
+
+    def scores(self, rows: list[Row], top: int, entropy: bool) -> dict[Row, Score]:
+        """The score of each distinct row; a prompt with several completions is read once."""
+        shared = 2 * len({prompt for prompt, _ in rows}) <= len(rows) and reads_ahead(self.core)
+        read = self._read_prompts_once if shared else self._read_whole_rows
+        scores: dict[Row, Score] = {}
+        for batch, states in read(rows):
+            scores |= zip(batch, self._score_batch(states, batch, top, entropy), strict=True)
+        return scores
+
+    def next_token(
+        self, prompts: list[tuple[int, ...]], choices: Sequence[Sequence[int]]
+    ) -> dict[tuple[int, ...], tuple[float, ...]]:
+        """Of each distinct prompt the probability that one of the ids of each choice comes next."""
+        found: dict[tuple[int, ...], tuple[float, ...]] = {}
+        for batch, states in self._read_whole_rows([(prompt, ()) for prompt in prompts]):
+            probabilities_BV = self._logits(torch.cat(states)).softmax(-1)
+            sums = [probabilities_BV[:, list(ids)].sum(-1).tolist() for ids in choices]
+            found |= zip((prompt for prompt, _ in batch), zip(*sums, strict=True), strict=True)
+        return found
+
+    def _read_whole_rows(self, rows: list[Row]) -> Iterator[tuple[list[Row], list[torch.Tensor]]]:
+        """Batches of rows with each row's last hidden states from its last prompt token on, shape (T + 1, D)."""
+        for batch in in_batches(sorted(rows, key=lambda row: len(row[0]) + len(row[1])), self._scoring_rows):
+            # Padding stands on the right of causal rows, where no real token can see it: no mask is needed.
+            tokens_BT = self._right_padded([prompt + target for prompt, target in batch])
+            hidden_BTD = self.core.base_model(input_ids=tokens_BT, use_cache=False).last_hidden_state
+            yield (
+                batch,
+                [
+                    hidden_TD[len(prompt) - 1 : len(prompt) + len(target)]
+                    for hidden_TD, (prompt, target) in zip(hidden_BTD, batch, strict=True)
+                ],
+            )
+
+    def _read_prompts_once(self, rows: list[Row]) -> Iterator[tuple[list[Row], list[torch.Tensor]]]:
+        """The same; the keys and values of each distinct prompt serve all its completions."""
+        for prompts in in_batches(sorted({prompt for prompt, _ in rows}, key=len), self._scoring_rows):
+            place = {prompt: i for i, prompt in enumerate(prompts)}
+            # Left padding leaves no gap between prompt and completion, so sliding windows stay exact.
+            tokens_PT, mask_PT = left_padded(prompts, self.pad, self.device)
+            read = self.core.base_model(
+                input_ids=tokens_PT,
+                attention_mask=mask_PT,
+                position_ids=(mask_PT.cumsum(-1) - 1).clamp(min=0),
+                use_cache=True,
+            )
+            theirs = sorted((row for row in rows if row[0] in place), key=lambda row: len(row[1]))
+            for batch in in_batches(theirs, self._scoring_rows):
+                of_row = torch.tensor([place[prompt] for prompt, _ in batch], device=self.device)
+                last_B1D = read.last_hidden_state[of_row, -1:]
+                width = max(len(target) for _, target in batch)
+                if width == 0:
+                    yield batch, list(last_B1D)
+                    continue
+                start_B1 = torch.tensor([[len(prompt)] for prompt, _ in batch], device=self.device)
+                hidden_BTD = self.core.base_model(
+                    input_ids=self._right_padded([target for _, target in batch]),
+                    attention_mask=torch.cat([mask_PT[of_row], mask_PT.new_ones(len(batch), width)], dim=1),
+                    position_ids=start_B1 + torch.arange(width, device=self.device),
+                    past_key_values=_SharedPrompts(read.past_key_values, of_row),
+                    use_cache=True,
+                ).last_hidden_state
+                hidden_BTD = torch.cat([last_B1D, hidden_BTD], dim=1)
+                yield (
+                    batch,
+                    [hidden_TD[: 1 + len(target)] for hidden_TD, (_, target) in zip(hidden_BTD, batch, strict=True)],
+                )
+
+    @property
+    def _scoring_rows(self) -> int:
+        """Rows of one scoring forward."""
+        if self.device.type != "cpu":
+            return ROWS_ON_GPU
+        if not torch.is_autocast_enabled("cpu"):
+            return ROWS_ON_CPU
+        return max(ROWS_ON_CPU, WIDTH_IN_BF16 // self.core.config.get_text_config().hidden_size)
+
+    def _right_padded(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+        width = max(map(len, rows))
+        return torch.tensor([[*row, *[self.pad] * (width - len(row))] for row in rows], device=self.device)
+
+    def _score_batch(self, states: list[torch.Tensor], rows: list[Row], top: int, entropy: bool) -> list[Score]:
+        lengths = [len(target) + 1 for _, target in rows]
+        ids = [i for _, target in rows for i in (*target, END)]
+        surprisal_N, entropy_N, tokens = self._surprisal(torch.cat(states), ids, top, entropy)
+        scores, end = [], 0
+        split = zip(states, lengths, surprisal_N.split(lengths), strict=True)
+        for hidden_TD, length, nll_T in split:
+            start, end = end, end + length
+            read = nll_T.cpu().numpy(), entropy_N[start:end].cpu().numpy()
+            if length == 1:
+                scores.append(Score(float("nan"), np.zeros(hidden_TD.shape[-1]), *read))
+                continue
+            embedding = hidden_TD[1:].float().mean(0).cpu().numpy()
+            scores.append(Score(float(nll_T[:-1].mean()), embedding, *read, tuple(tokens[start : end - 1])))
+        return scores
+
+    def _logits(self, hidden_TD: torch.Tensor) -> torch.Tensor:
+        """What the model's own forward makes of its last hidden state, as float32 of shape (T, V)."""
+        logits = self.core.get_output_embeddings()(hidden_TD).float()
+        text = self.core.config.get_text_config()
+        if scale := getattr(text, "logit_scale", None):  # Cohere
+            logits = logits * scale
+        if scale := getattr(text, "logits_scaling", None):  # Granite
+            logits = logits / scale
+        if cap := getattr(text, "final_logit_softcapping", None):  # Gemma 2
+            logits = torch.tanh(logits / cap) * cap
+        return logits
+
+    def _surprisal(
+        self, hidden_TD: torch.Tensor, ids: list[int], top: int, entropy: bool
+    ) -> tuple[torch.Tensor, torch.Tensor, list[TokenSurprisal]]:
+        """−log p of each id after its hidden state and, when asked for, the entropy there, each of shape (T,), and
+        the tokens with `top` alternatives. The id END is any token that ends the turn."""
+        ids_T = torch.tensor(ids, dtype=torch.long, device=hidden_TD.device)
+        step = max(1, LOGITS_PER_CHUNK // self.core.config.get_text_config().vocab_size)
+        stops = [i for i in self.stop_ids if i < self.core.config.get_text_config().vocab_size]
+        surprisal, entropies = [], [hidden_TD.new_zeros(0, dtype=torch.float32)]
+        tokens: list[TokenSurprisal] = []
+        for start in range(0, len(ids), step):
+            logits_TV = self._logits(hidden_TD[start : start + step])
+            ends, chunk = ids_T[start : start + step] == END, ids_T[start : start + step].clamp(min=0)
+            nll = torch.nn.functional.cross_entropy(logits_TV, chunk, reduction="none")
+            nll[ends] = logits_TV[ends].logsumexp(-1) - logits_TV[ends][:, stops].logsumexp(-1)
+            surprisal.append(nll)
+            if entropy:
+                logp_TV = logits_TV.log_softmax(-1)
+                entropies.append(-(logp_TV.exp() * logp_TV).sum(-1))
+            if top:
+                tokens += self._alternatives(chunk.tolist(), nll.tolist(), logits_TV.softmax(-1).topk(top, dim=-1))
+        return torch.cat(surprisal), torch.cat(entropies), tokens
+
+    def _alternatives(self, ids: list[int], surprisal: list[float], best) -> list[TokenSurprisal]:
+        return [
+            TokenSurprisal(
+                self.decode([i]), nll, tuple((self.decode([a]), p) for a, p in zip(others, probs, strict=True))
+            )
+            for i, nll, others, probs in zip(ids, surprisal, best.indices.tolist(), best.values.tolist(), strict=True)
+        ]
