@@ -177,6 +177,12 @@ class RewriterSection(Section):
         "steps",
         ge=0,
     )
+    warm_start_rate: float | None = setting(
+        None,
+        "Warm start's learning rate",
+        "Of those supervised steps; empty means the rewriter's. Where GRPO takes a small one (1e-5), ten times it.",
+        gt=0,
+    )
     warm_start_samples: int = setting(
         4, "Own answers per question", "Sampled for the warm start; those that pass the gate serve.", ge=1, le=64
     )

@@ -228,12 +228,12 @@ def train_rewriter(
     checkpoints = folder / "checkpoints"
     last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
     sampled = (RunFolder.read_json(checkpoints / SAMPLED) or {}).get("tokens", 0) if last else 0
-    if rewriter.warm_start_steps and not last:
-        sampled = warm_start(config, gate, examples, seed, folder, recorder)
     instructions = (rewriter.instruction, *rewriter.more_instructions)
     asked = [
         rewrite_prompt(instructions[i % len(instructions)], e.question, e.solution) for i, e in enumerate(examples)
     ]
+    if rewriter.warm_start_steps and not last:
+        sampled = warm_start(config, gate, examples, asked, seed, folder, recorder)
     rows = Dataset.from_list(
         [{"prompt": prompt(backbone, user), ASKED: user, **asdict(e)} for user, e in zip(asked, examples, strict=True)]
     )

@@ -10,7 +10,6 @@ from pathlib import Path
 from patchrl.config import StudyConfig
 from patchrl.errors import StopRequested
 from patchrl.gate import Gate
-from patchrl.instructions import rewrite_prompt
 from patchrl.rewriters import judged_answers
 from patchrl.stages.supervised import Pair, supervised
 from patchrl.stages.watcher import Watcher
@@ -18,11 +17,11 @@ from patchrl.types import Example, Recorder
 
 
 def own_pairs(
-    config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, recorder: Recorder
+    config: StudyConfig, gate: Gate, examples: Sequence[Example], asked: Sequence[str], seed: int, recorder: Recorder
 ) -> tuple[list[Pair], int]:
     """(rewriting prompt, own answer) of every example that the backbone can solve itself, and the tokens sampled.
 
-    `rewriter.warm_start_samples` answers to the bare question each, at temperature 1, so that they vary as the
+    `asked` are the examples' rewriting prompts. `rewriter.warm_start_samples` answers to the bare question each, at temperature 1, so that they vary as the
     backbone varies; of those that pass the gate one is drawn.
     """
     groups, tokens = judged_answers(
@@ -34,21 +33,26 @@ def own_pairs(
         samples=config.rewriter.warm_start_samples,
     )
     draw, pairs = random.Random(seed), []
-    for example, group in zip(examples, groups, strict=True):
+    for user, group in zip(asked, groups, strict=True):
         if passing := [c.generation.text for c in group if c.verdict.passed]:
-            asked = rewrite_prompt(config.rewriter.instruction, example.question, example.solution)
-            pairs.append((asked, draw.choice(passing)))
+            pairs.append((user, draw.choice(passing)))
     return pairs, tokens
 
 
 def warm_start(
-    config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, folder: Path, recorder: Recorder
+    config: StudyConfig,
+    gate: Gate,
+    examples: Sequence[Example],
+    asked: Sequence[str],
+    seed: int,
+    folder: Path,
+    recorder: Recorder,
 ) -> int:
     """Supervised steps of the rewriter on verified own answers; returns the completion tokens sampled for them.
 
-    Raises StopRequested when asked to stop: it is short, and starts over.
+    `asked` are the examples' rewriting prompts, those that GRPO will sample from. Raises StopRequested when asked to stop: it is short, and starts over.
     """
-    pairs, tokens = own_pairs(config, gate, examples, seed, recorder)
+    pairs, tokens = own_pairs(config, gate, examples, asked, seed, recorder)
     solved = f"The backbone solves {len(pairs)} of {len(examples)} examples itself"
     if not pairs:
         recorder.event("message", level="warning", text=f"{solved}: there is no warm start, GRPO begins cold.")
@@ -65,7 +69,7 @@ def warm_start(
         seed,
         folder,
         watcher,
-        rate=rewriter.learning_rate,
+        rate=rewriter.warm_start_rate or rewriter.learning_rate,
     )
     shutil.rmtree(folder / "trainer", ignore_errors=True)
     if watcher.stopped:

@@ -82,6 +82,7 @@ def test_the_walkthrough_needs_no_run_and_says_the_recorded_numbers(learn):
         assert not serious(learn, "#lesson"), number
         if number < 6:
             learn.locator(f"#next-{number}").click()
+    learn.locator("[data-chart=dial-general-foreign] .main-svg").first.wait_for()
     assert not learn.problems, learn.problems
 
 
