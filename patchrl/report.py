@@ -261,9 +261,7 @@ def _when_rl_pays(drawn: dict[str, Any]) -> str:
         "equal sampled tokens. The scan estimates that share on any data.</p>"
         "<ul>" + "".join(f"<li>{markup.escape(sentence)}</li>" for sentence in sentences) + "</ul>"
         f"<div class='figures'>{''.join(_slot(name) for name in maps)}</div>"
-        f"<p class='note'>Seeds: {max(row['seeds'] for row in rows)}. Ahead: better on the target or on general skills and not worse "
-        "on the other, corrected for all pairs of arms; in each field, RL less best-of-k on target / general, in points; "
-        "scores are those of 512 rows.</p>"
+        f"<p class='note'>{markup.escape(pays.note(rows))}</p>"
     )
 
 

@@ -110,7 +110,8 @@ def sentences(points: Sequence[Point], both: Mapping[Cell, Against]) -> list[str
         return []
     fewest, few, many = ([p for p in points if p.rows == rows] for rows in (ROWS[0], MEASURED_ROWS, ROWS[-1]))
     told = [
-        f"To rewrite {MEASURED_ROWS} rows, RL's sampled tokens would buy {_bought(few)}: of {len(few)} settings RL "
+        f"To rewrite {MEASURED_ROWS} rows, RL's sampled tokens would buy {_bought(few)}: of {len(few)} settings, "
+        f"{_seeds(points)}, RL "
         f"{_counted(p.rl.outcome for p in few)}; to rewrite {ROWS[-1]:,} they buy {_bought(many)}, and RL "
         f"{_counted(p.rl.outcome for p in many)}.",
         f"Of {ROWS[0]} rows, for which they would buy {_bought(fewest)} or more, {_where(fewest)}.",
@@ -122,6 +123,13 @@ def sentences(points: Sequence[Point], both: Mapping[Cell, Against]) -> list[str
             f"(target {_range(both.values(), lambda a: a.target)}, general {_range(both.values(), lambda a: a.general)} points)."
         )
     return told
+
+
+def _seeds(points: Sequence[Point]) -> str:
+    fewest, most = min(p.seeds for p in points), max(p.seeds for p in points)
+    return (
+        "one seed each" if most == 1 else f"{fewest} seeds each" if fewest == most else f"{fewest} to {most} seeds each"
+    )
 
 
 def _bought(points: Sequence[Point]) -> str:
@@ -153,6 +161,17 @@ def _where(points: Sequence[Point]) -> str:
 def _range(both: Iterable[Against], value: Callable[[Against], float]) -> str:
     values = [100 * value(against) for against in both]
     return f"{min(values):+.1f} to {max(values):+.1f}" if len(values) > 1 else f"{values[0]:+.1f}"
+
+
+def note(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How the map (`as_rows`) is to be read."""
+    alone = all(row["seeds"] == 1 for row in rows)
+    return (
+        ("One seed: the luck of single fine-tunes is in it. " if alone else "")
+        + "Ahead: better on the target or on general skills and not worse on the other, corrected for all pairs of arms; in each "
+        f"field, RL less best-of-k on target / general, in points. Scores were measured with {MEASURED_ROWS} rows; for more it is "
+        "assumed that a rewriter does as well."
+    )
 
 
 def as_rows(points: Sequence[Point]) -> list[dict[str, Any]]:

@@ -105,7 +105,7 @@ def build(session: Session) -> Learn:
             {"plane": figures.gain_forgetting_figure(it.result)},
             lesson_pages.the_trap(turned),
             figures.dial_figures(turned),
-            lesson_pages.when_rl_pays(told, max((row["seeds"] for row in against), default=0)),
+            lesson_pages.when_rl_pays(told, pays.note(against)),
             figures.pays_figures(against),
         ]
 

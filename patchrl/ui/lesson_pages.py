@@ -262,16 +262,14 @@ def the_trap(points: Sequence[dict[str, Any]]) -> str:
     <details><summary>Every setting</summary>{markup.table(headers, rows)}</details></div>"""
 
 
-def when_rl_pays(sentences: Sequence[str], seeds: int) -> str:
+def when_rl_pays(sentences: Sequence[str], note: str) -> str:
     """The map of `patchrl.nano.pays` in words; nothing where it has not been measured."""
     if not sentences:
         return ""
     told = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
     return f"""<div class="lesson"><h3>When does RL pay?</h3><p class="lead">RL costs its training once and one rewrite a row afterwards;
     best-of-k costs k rewrites a row, for ever. So compare them at equal sampled tokens.</p><ul>{told}</ul>
-    <p class="note">{seeds} seed{"s" if seeds > 1 else ""}: differences are of the questions alone. Ahead: better on the target or on general skills and not
-    worse on the other, corrected for all pairs of arms; in each field, RL less best-of-k on target / general, in points. Scores were measured with 512 rows; for more it is assumed that a
-    rewriter does as well.</p></div>"""
+    <p class="note">{escape(note)}</p></div>"""
 
 
 def _at_the_rare_end(expert: str, by: dict[tuple[str, str], dict[str, Any]]) -> str:

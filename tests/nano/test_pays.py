@@ -46,7 +46,7 @@ def test_an_outcome_is_what_both_counts_say_together(rl, best, outcome, words):
     assert points[0].k > points[-1].k == 1 and points[0].seeds == 2
     assert f"3 %, 512 rows: {outcome}" in pays.told(points[1])
     first, second = pays.sentences(points, {})
-    assert "of 1 settings RL" in first and f"mild expert: {words}" in second
+    assert "of 1 settings, 2 seeds each, RL" in first and f"mild expert: {words}" in second
     assert [row["outcome"] for row in pays.as_rows(points)] == [outcome] * len(pays.ROWS)
 
 
