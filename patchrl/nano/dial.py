@@ -57,6 +57,12 @@ class Cell:
         return cls(line["backbone"], line["expert"], line["instruction"], line.get("temperature", 1.0))
 
     @property
+    def line(self) -> dict[str, Any]:
+        """What its lines say of it."""
+        cooler = {"temperature": self.temperature} if self.temperature != 1.0 else {}
+        return {"backbone": self.backbone, "expert": self.expert, "instruction": self.instruction} | cooler
+
+    @property
     def setting(self) -> str:
         """The dial's setting as it is told, such as `3 %` or `3 % at T 0.5`."""
         share = f"{OWN_SHARE[self.instruction]:.0%}".replace("%", " %")
@@ -185,8 +191,13 @@ def points(found: dict[Cell, Found]) -> list[dict[str, Any]]:
 
 @functools.cache
 def shipped() -> list[dict[str, Any]]:
-    """`points` of the studies of the backbone that comes with PatchRL."""
-    return points({cell: found for cell, found in found_of(read()).items() if cell.backbone == "nano"})
+    """`points` of the lab's own studies."""
+    return points(found_of(of_the_lab(read())))
+
+
+def of_the_lab(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines of the backbone that comes with PatchRL."""
+    return [line for line in lines if line["backbone"] == "nano"]
 
 
 def table(found: dict[Cell, Found]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from patchrl.nano.dial import BEST_OF, MORE, Cell, Found, found_of, read
+from patchrl.nano.dial import BEST_OF, MORE, Cell, Found, found_of, of_the_lab, read
 
 MEASURED_ROWS, MEASURED_K = 512, 8
 ROWS = (256, 512, 1_024, 4_096)
@@ -201,7 +201,7 @@ def told(point: Point) -> str:
 
 @functools.cache
 def shipped() -> tuple[list[dict[str, Any]], list[str]]:
-    """`as_rows` and `sentences` of the studies of the backbone that comes with PatchRL."""
-    lines = [line for line in read() if line["backbone"] == "nano"]
+    """`as_rows` and `sentences` of the lab's own studies."""
+    lines = of_the_lab(read())
     points = pays(lines)
     return as_rows(points), sentences(points, together(lines))

@@ -104,10 +104,12 @@ def _take_over(folder: RunFolder, config: StudyConfig, runs_dir: Path) -> None:
     for run in api.list_runs(runs_dir):
         theirs = run.config
         same = (theirs.study.seeds, theirs.backbone, theirs.data) == (config.study.seeds, config.backbone, config.data)
-        if run.id == folder.id or not same or theirs.finetune != config.finetune or not run.result():
+        if run.id == folder.id or not same or not run.result():
             continue
-        taken = [Path("arms", "base"), Path("arms", "expert")]
-        if theirs.rewriter == config.rewriter and theirs.reward == config.reward:
+        taken = [Path("arms", "base")]
+        if theirs.finetune == config.finetune:
+            taken.append(Path("arms", "expert"))
+        if (theirs.rewriter, theirs.reward) == (config.rewriter, config.reward):
             taken.append(Path("adapter"))
         for made in taken:
             if (run.path / made).is_dir() and not (folder.path / made).exists():
@@ -116,8 +118,7 @@ def _take_over(folder: RunFolder, config: StudyConfig, runs_dir: Path) -> None:
 
 def lines_of(run: api.Run, cell: Cell, seed: int, arms: Sequence[str]) -> Iterator[dict[str, Any]]:
     """One line for the backbone and one for each arm and rate of a finished study: its score marks by task."""
-    where = {"backbone": cell.backbone, "expert": cell.expert, "instruction": cell.instruction, "seed": seed}
-    where |= {"temperature": cell.temperature} if cell.temperature != 1.0 else {}
+    where = cell.line | {"seed": seed}
     if "expert" in arms:
         yield where | {"arm": "base", "answers": _marks(run.folder.base() / "predictions.jsonl")}
     result = run.result()

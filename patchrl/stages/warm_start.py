@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from patchrl.config import StudyConfig
+from patchrl.config import FinetuneSection, StudyConfig
 from patchrl.errors import StopRequested
 from patchrl.gate import Gate
 from patchrl.rewriters import judged_answers
@@ -59,7 +59,8 @@ def warm_start(
         return tokens
     recorder.event("message", level="info", text=f"{solved}; the rewriter starts warm, from those answers.")
     rewriter = config.rewriter
-    section = config.finetune.model_copy(update={"max_length": 1 << 20})  # a rewriting prompt is never cut
+    # A rewriting prompt is never cut, and how arms are fine-tuned is none of the rewriter's business.
+    section = FinetuneSection(max_length=1 << 20, batch_size=config.finetune.batch_size)
     watcher = Watcher(recorder, {"seed": seed}, rewriter.warm_start_steps, kind="warm")
     supervised(
         section,
