@@ -208,15 +208,15 @@ def _dial_line(rows: Sequence[dict[str, Any]], kind: str) -> Figure:
 # The colours of the arm that is ahead; the words in each field say the same.
 OUTCOMES = {
     "better": ("RL", ARM_COLOURS["rl"]),
-    "tie": ("tie", ARM_COLOURS["base"]),
+    "cannot tell": ("cannot tell", ARM_COLOURS["base"]),
     "split": ("split", "#E69F00"),
     "worse": ("best-of-k", ARM_COLOURS["best-of-k"]),
 }
 
 
 def pays_figures(rows: Sequence[dict[str, Any]]) -> dict[str, Figure]:
-    """RL against the best-of-k that its tokens buy (`patchrl.nano.pays.as_rows`): a field for each setting of the lab's
-    dial and number of rows, by expert."""
+    """RL against best-of-k with as many tokens or more (`patchrl.nano.pays.as_rows`): a field for each setting of the
+    lab's dial and number of rows, by expert."""
     return {
         f"pays-{expert}": _pays([row for row in rows if row["expert"] == expert], expert)
         for expert in dict.fromkeys(row["expert"] for row in rows)
@@ -249,14 +249,14 @@ def _pays(rows: Sequence[dict[str, Any]], expert: str) -> Figure:
         "texttemplate": "%{text}",
         "textfont": {"size": 12},
         "customdata": [[[row["k"], 100 * row["target"], 100 * row["general"]] for row in line] for line in table],
-        "hovertemplate": "%{y} own style: RL less best of %{customdata[0]}<br>target %{customdata[1]:+.1f}, general "
+        "hovertemplate": "%{y} own style: RL less best-of-%{customdata[0]}<br>target %{customdata[1]:+.1f}, general "
         "%{customdata[2]:+.1f} points<extra></extra>",
     }
     return {
         "data": [heat],
         "layout": layout(
             f"Who is ahead at equal tokens, {expert} expert",
-            "rows to rewrite, and the k that RL's tokens buy",
+            "rows to rewrite, and k",
             "own style planted",
             xaxis={"type": "category", "showgrid": False},
             yaxis={"type": "category", "showgrid": False, "automargin": True, "autorange": "reversed"},

@@ -1,23 +1,24 @@
 """When does RL pay? RL against best-of-k at equal sampled tokens, over the lab's dial and the rows to rewrite. No torch.
 
 RL samples its rollouts and the warm start's answers once, and one rewrite a row afterwards; best-of-k samples K a row for
-ever. So the K that RL's tokens buy falls to one as the rows grow. Scores are those measured with 512 rows: what is
-assumed is that a rewriter does as well on more rows of the same kind, and that fewer rows are too few for either.
+ever. So the K that RL's tokens buy falls towards one as the rows grow. RL is held against the next measured K, which costs as
+much as RL or more. Scores are those measured with 512 rows: what is assumed is that a rewriter does as well on more rows of
+the same kind.
 """
 
 from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from patchrl.nano.dial import BEST_OF, MORE, Cell, Found, found_of, of_the_lab, read
 
 MEASURED_ROWS, MEASURED_K = 512, 8
-ROWS = (256, 512, 1_024, 4_096)
-ARM_OF = {1: "prompted", **{k: arm for arm, k in BEST_OF.items()}, MEASURED_K: "best-of-k"}
+ROWS = (MEASURED_ROWS, 1_024, 4_096)
+ARM_OF = {**{k: arm for arm, k in BEST_OF.items()}, MEASURED_K: "best-of-k"}
 (TOGETHER,) = MORE
 
 
@@ -35,9 +36,9 @@ class Against:
     @property
     def outcome(self) -> str:
         """`better` or `worse` where the arm is so on a count and not the contrary on the other, `split` where it is
-        both, `tie` where neither count can be told apart."""
+        both, `cannot tell` where that holds for both counts."""
         told = set(self.verdicts) - {"cannot tell"}
-        return "split" if len(told) == 2 else next(iter(told), "tie")
+        return "split" if len(told) == 2 else next(iter(told), "cannot tell")
 
     @property
     def told(self) -> str:
@@ -46,22 +47,28 @@ class Against:
 
 @dataclass(frozen=True)
 class Point:
-    """RL against the best of `k` that its tokens buy, for one setting of the dial and number of rows."""
+    """RL against the best of `k`, for one setting of the dial and number of rows; `buys` is the K that its tokens buy."""
 
     cell: Cell
     rows: int
+    buys: float
     k: int
     rl: Against
     seeds: int
 
 
-def affordable(trained: float, a_rewrite: float, rows: int) -> int:
-    """The largest measured K whose samples for `rows` cost no more than RL's training and one rewrite a row.
+def bought(rl: float, a_rewrite: float, rows: int) -> float:
+    """The K whose samples for `rows` cost what RL costs there.
 
-    `trained`: tokens sampled to train the rewriter; `a_rewrite`: tokens of one rewrite.
+    `rl`: tokens RL sampled in all for MEASURED_ROWS rows; `a_rewrite`: tokens of a prompted rewrite. One of the rewriter's is
+    counted at no less, though its are shorter.
     """
-    each = 1 + trained / (a_rewrite * rows)
-    return max(k for k in ARM_OF if k <= each)
+    return (rl + (rows - MEASURED_ROWS) * a_rewrite) / (rows * a_rewrite)
+
+
+def next_measured(k: float) -> int:
+    """The smallest measured K that is no less, or the largest there is."""
+    return min((measured for measured in ARM_OF if measured >= k), default=MEASURED_K)
 
 
 def pays(lines: Sequence[dict[str, Any]]) -> list[Point]:
@@ -69,10 +76,10 @@ def pays(lines: Sequence[dict[str, Any]]) -> list[Point]:
     points = []
     for cell, made in _in_order(found_of(lines, ("expert", "rl", *ARM_OF.values()))):
         a_rewrite = made.tokens["best-of-k"] / (MEASURED_ROWS * MEASURED_K)
-        trained = made.tokens["rl"] - MEASURED_ROWS * a_rewrite
         for rows in ROWS:
-            k = affordable(trained, a_rewrite, rows)
-            points.append(Point(cell, rows, k, _against(made, "rl", ARM_OF[k]), len(made.seeds)))
+            buys = bought(made.tokens["rl"], a_rewrite, rows)
+            k = next_measured(buys)
+            points.append(Point(cell, rows, buys, k, _against(made, "rl", ARM_OF[k]), len(made.seeds)))
     return points
 
 
@@ -108,21 +115,34 @@ def sentences(points: Sequence[Point], both: Mapping[Cell, Against]) -> list[str
     """What the map says in plain words: by rows, by setting, and of RL and best-of-k together. Empty without points."""
     if not points:
         return []
-    fewest, few, many = ([p for p in points if p.rows == rows] for rows in (ROWS[0], MEASURED_ROWS, ROWS[-1]))
+    few, many = ([p for p in points if p.rows == rows] for rows in (ROWS[0], ROWS[-1]))
     told = [
-        f"To rewrite {MEASURED_ROWS} rows, RL's sampled tokens would buy {_bought(few)}: of {len(few)} settings, "
-        f"{_seeds(points)}, RL "
-        f"{_counted(p.rl.outcome for p in few)}; to rewrite {ROWS[-1]:,} they buy {_bought(many)}, and RL "
-        f"{_counted(p.rl.outcome for p in many)}.",
-        f"Of {ROWS[0]} rows, for which they would buy {_bought(fewest)} or more, {_where(fewest)}.",
+        f"To rewrite {ROWS[0]} rows RL's sampled tokens would buy best-of-{_between([p.buys for p in few])}, to rewrite "
+        f"{ROWS[-1]:,} best-of-{_between([p.buys for p in many])}: against the next k measured, {_ks(few)}, RL {_counted(few)} of "
+        f"{len(few)} settings ({_seeds(points)}); against {_ks(many)} it {_counted(many)}.",
+        f"Setting by setting, {ROWS[0]} rows: {_where(few)}.",
     ]
     if both:
+        target, general = (_between([100 * value for value in values], "+") for values in _columns(both.values()))
         told.append(
-            f"RL and best-of-k together, the best of {MEASURED_K} of the rewriter's own rewrites, against one of them: "
-            f"of {len(both)} settings it {_counted(against.outcome for against in both.values())} "
-            f"(target {_range(both.values(), lambda a: a.target)}, general {_range(both.values(), lambda a: a.general)} points)."
+            f"Selecting among {MEASURED_K} of the rewriter's own rewrites by ℓ, RL and best-of-k together, changes the target by {target} and "
+            f"general skills by {general} points against taking one ({_settings(len(both))})."
         )
     return told
+
+
+def _columns(both: Iterable[Against]) -> tuple[list[float], list[float]]:
+    found = list(both)
+    return [against.target for against in found], [against.general for against in found]
+
+
+def _between(values: Sequence[float], sign: str = "") -> str:
+    low, high = (f"{value:{sign}.1f}" for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
+def _settings(count: int) -> str:
+    return "one setting" if count == 1 else f"{count} settings"
 
 
 def _seeds(points: Sequence[Point]) -> str:
@@ -132,35 +152,31 @@ def _seeds(points: Sequence[Point]) -> str:
     )
 
 
-def _bought(points: Sequence[Point]) -> str:
-    ks = sorted({p.k for p in points})
-    return "one prompted rewrite a row" if ks == [1] else f"best-of-{ks[0]}" + (f" to {ks[-1]}" if ks[1:] else "")
+def _ks(points: Sequence[Point]) -> str:
+    return " or ".join(f"best-of-{k}" for k in sorted({p.k for p in points}))
 
 
-def _counted(outcomes: Iterable[str]) -> str:
-    counts = Counter(outcomes)
-    words = {"better": "is better in", "worse": "is worse in", "split": "trades one count for the other in", "tie": "cannot be told apart in"}  # fmt: skip
-    return " and ".join(f"{words[outcome]} {counts[outcome]}" for outcome in words if counts[outcome])
+WORDS = {"better": "is ahead in", "worse": "is behind in", "split": "trades one count for the other in", "cannot tell": "cannot be told apart in"}  # fmt: skip
+
+
+def _counted(points: Sequence[Point]) -> str:
+    counts = Counter(p.rl.outcome for p in points)
+    return _listed([f"{words} {counts[outcome]}" for outcome, words in WORDS.items() if counts[outcome]])
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
 
 
 def _where(points: Sequence[Point]) -> str:
     """Each expert's settings by outcome."""
     told = []
     for expert in dict.fromkeys(p.cell.expert for p in points):
-        by: dict[str, list[str]] = {}
-        for p in points:
-            if p.cell.expert == expert:
-                by.setdefault(p.rl.outcome, []).append(p.cell.setting)
-        words = {"better": "RL wins at", "tie": "a tie at", "split": "one count against the other at", "worse": "best-of-k wins at"}  # fmt: skip
-        told.append(
-            f"{expert} expert: " + ", ".join(f"{words[o]} {', '.join(by[o])} own style" for o in words if o in by)
-        )
+        theirs = [p for p in points if p.cell.expert == expert]
+        at = {outcome: [p.cell.setting for p in theirs if p.rl.outcome == outcome] for outcome in WORDS}
+        parts = [f"{WORDS[outcome][:-2]}at {_listed(settings)}" for outcome, settings in at.items() if settings]
+        told.append(f"on the {expert} expert RL {_listed(parts)} own style")
     return "; ".join(told)
-
-
-def _range(both: Iterable[Against], value: Callable[[Against], float]) -> str:
-    values = [100 * value(against) for against in both]
-    return f"{min(values):+.1f} to {max(values):+.1f}" if len(values) > 1 else f"{values[0]:+.1f}"
 
 
 def note(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -169,8 +185,8 @@ def note(rows: Sequence[Mapping[str, Any]]) -> str:
     return (
         ("One seed: the luck of single fine-tunes is in it. " if alone else "")
         + "Ahead: better on the target or on general skills and not worse on the other, corrected for all pairs of arms; in each "
-        f"field, RL less best-of-k on target / general, in points. Scores were measured with {MEASURED_ROWS} rows; for more it is "
-        "assumed that a rewriter does as well."
+        "field, RL less best-of-k on target / general, in points. k is the next one measured, so that best-of-k has as many tokens as "
+        f"RL or more. Scores were measured with {MEASURED_ROWS} rows; for more it is assumed that a rewriter does as well."
     )
 
 
@@ -181,6 +197,7 @@ def as_rows(points: Sequence[Point]) -> list[dict[str, Any]]:
             "expert": p.cell.expert,
             "setting": p.cell.setting,
             "rows": p.rows,
+            "buys": p.buys,
             "k": p.k,
             "outcome": p.rl.outcome,
             "target": p.rl.target,
@@ -195,7 +212,7 @@ def told(point: Point) -> str:
     """A point as a line of text."""
     return (
         f"{point.cell.backbone}, {point.cell.expert}, {point.cell.setting}, {point.rows:,} rows: {point.rl.outcome} "
-        f"(RL against best of {point.k}: {point.rl.told}; seeds: {point.seeds})"
+        f"(RL's tokens buy best-of-{point.buys:.1f}; RL against best-of-{point.k}: {point.rl.told}; seeds: {point.seeds})"
     )
 
 

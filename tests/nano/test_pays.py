@@ -25,18 +25,21 @@ def lines(rl, best, tokens_rl=160_000.0, both=None):
                 yield where | {"arm": arm, "rate": rate, "tokens": tokens, "accepted": 4, "own": 2, "answers": answers}
 
 
-def test_the_k_that_rl_can_pay_for_falls_to_one_as_rows_grow():
-    # 100,000 tokens of training at 50 a rewrite are 2,000 rewrites.
-    assert [pays.affordable(100_000, 50, rows) for rows in (64, 256, 512, 2_000, 2_001, 10**6)] == [8, 8, 4, 2, 1, 1]
+def test_the_k_that_rls_tokens_buy_falls_towards_one_as_rows_grow_and_the_next_measured_is_taken():
+    # 160,000 tokens for 512 rows, a rewrite of 50: 6.25 of each row; every further row costs one.
+    assert pays.bought(160_000, 50, 512) == pytest.approx(6.25)
+    assert pays.bought(160_000, 50, 5_120) == pytest.approx((6.25 + 9) / 10)
+    assert pays.bought(160_000, 50, 10**9) == pytest.approx(1, abs=1e-4)
+    assert [pays.next_measured(k) for k in (1.0, 2.0, 2.1, 6.25, 8.0, 30.0)] == [2, 2, 4, 8, 8, 8]
 
 
 @pytest.mark.parametrize(
     ("rl", "best", "outcome", "words"),
     [
-        ((0.95, 0.98), (0.60, 0.98), "better", "RL wins at 3 % own style"),
-        ((0.60, 0.98), (0.95, 0.98), "worse", "best-of-k wins at 3 %"),
-        ((0.95, 0.98), (0.95, 0.98), "tie", "a tie at 3 %"),
-        ((0.95, 0.60), (0.60, 0.98), "split", "one count against the other at 3 %"),
+        ((0.95, 0.98), (0.60, 0.98), "better", "RL is ahead at 3 % own style"),
+        ((0.60, 0.98), (0.95, 0.98), "worse", "RL is behind at 3 %"),
+        ((0.95, 0.98), (0.95, 0.98), "cannot tell", "cannot be told apart at 3 %"),
+        ((0.95, 0.60), (0.60, 0.98), "split", "trades one count for the other at 3 %"),
     ],
 )
 def test_an_outcome_is_what_both_counts_say_together(rl, best, outcome, words):
@@ -45,10 +48,10 @@ def test_an_outcome_is_what_both_counts_say_together(rl, best, outcome, words):
     assert {point.rl.outcome for point in points} == {outcome}
     assert points[0].rl.target == pytest.approx(rl[0] - best[0])
     assert points[0].rl.general == pytest.approx(rl[1] - best[1])
-    assert points[0].k > points[-1].k == 1 and points[0].seeds == 2
-    assert f"3 %, 512 rows: {outcome}" in pays.told(points[1])
+    assert [point.k for point in points] == [8, 4, 2] and points[0].seeds == 2
+    assert f"3 %, 512 rows: {outcome} (RL's tokens buy best-of-6.2" in pays.told(points[0])
     first, second = pays.sentences(points, {})
-    assert "of 1 settings, 2 seeds each, RL" in first and f"mild expert: {words}" in second
+    assert "best-of-6.2" in first and "1 of 1 settings (2 seeds each)" in first and words in second
     assert [row["outcome"] for row in pays.as_rows(points)] == [outcome] * len(pays.ROWS)
 
 
@@ -56,7 +59,10 @@ def test_rl_and_best_of_k_together_are_told_from_rl_alone():
     both = pays.together(list(lines((0.90, 0.98), (0.6, 0.98), both=(0.60, 0.98))))
     (against,) = both.values()
     assert against.outcome == "worse" and against.target == pytest.approx(-0.3)
-    assert "is worse in 1" in pays.sentences(pays.pays(list(lines((0.90, 0.98), (0.6, 0.98)))), both)[2]
+    assert (
+        "changes the target by -30.0 and general skills by +0.0"
+        in pays.sentences(pays.pays(list(lines((0.90, 0.98), (0.6, 0.98)))), both)[2]
+    )
 
 
 def test_a_setting_without_all_its_arms_is_left_out():
