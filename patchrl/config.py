@@ -180,7 +180,7 @@ class RewriterSection(Section):
     warm_start_rate: float | None = setting(
         None,
         "Warm start's learning rate",
-        "Of those supervised steps; empty means the rewriter's. Where GRPO takes a small one (1e-5), ten times it.",
+        "Of those supervised steps; empty means the rewriter's own. Where that is small (1e-5), ten times as much serves.",
         gt=0,
     )
     warm_start_samples: int = setting(

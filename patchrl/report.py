@@ -16,6 +16,7 @@ from patchrl.results import read_rows
 from patchrl.runs import embeddings
 from patchrl.runs.events import read_events
 from patchrl.runs.folder import RunFolder
+from patchrl.wording import listed
 
 SHOWN = 3  # examples of each kind
 STYLE, DRAW = (Path(__file__).with_name(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
@@ -104,7 +105,7 @@ def _question(config: StudyConfig, result: dict[str, Any]) -> str:
     others = [views.ARM_NAMES.get(arm, arm) for arm in result["arms"] if arm != "expert"]
     asked = (
         f"Fine-tuned on {result['dataset']}, how much of its general skill does {result['backbone']} lose, and do "
-        f"{_listed(others)} keep more of it at the same gain than plain SFT on the expert's text?"
+        f"{listed(others)} keep more of it at the same gain than plain SFT on the expert's text?"
         if others
         else f"Fine-tuned on {result['dataset']}, how much of its general skill does {result['backbone']} lose?"
     )
@@ -160,8 +161,8 @@ def _data(config: StudyConfig, scan: dict[str, Any] | None) -> str:
         "Dataset": config.data.dataset + (f", {config.data.config}" if config.data.config else ""),
         "Task": config.data.task or "detected from the data",
         "Trained on": f"up to {config.data.train_size} examples",
-        "Target": _listed([measured.get(name, name) for name in config.evaluate.target]),
-        "General": _listed([measured.get(name, name) for name in config.evaluate.general]) or "not measured",
+        "Target": listed([measured.get(name, name) for name in config.evaluate.target]),
+        "General": listed([measured.get(name, name) for name in config.evaluate.general]) or "not measured",
     }
     if kept is not None:
         lost = ", ".join(f"{n} {why}" for why, n in dropped.items()) or "none"
@@ -318,7 +319,3 @@ def _anchor(title: str) -> str:
 def _facts(facts: dict[str, str]) -> str:
     listed = "".join(f"<dt>{markup.escape(name)}</dt><dd>{markup.escape(told)}</dd>" for name, told in facts.items())
     return f"<dl class='facts'>{listed}</dl>"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "patchrl"
 # From the bottom up; a module may import from its own layer and from those below.
 LAYERS = [
-    {"errors", "types", "math_worker", "cache"},
+    {"errors", "types", "math_worker", "cache", "wording"},
     {"arms", "config", "instructions", "presets", "tasknames"},
     {"quantities", "statements"},
     {"hedges", "equations"},

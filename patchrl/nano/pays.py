@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from patchrl.nano.dial import BEST_OF, MORE, Cell, Found, found_of, of_the_lab, read
+from patchrl.wording import listed
 
 MEASURED_ROWS, MEASURED_K = 512, 8
 ROWS = (MEASURED_ROWS, 1_024, 4_096)
@@ -161,11 +162,7 @@ WORDS = {"better": "is ahead in", "worse": "is behind in", "split": "trades one 
 
 def _counted(points: Sequence[Point]) -> str:
     counts = Counter(p.rl.outcome for p in points)
-    return _listed([f"{words} {counts[outcome]}" for outcome, words in WORDS.items() if counts[outcome]])
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
+    return listed([f"{words} {counts[outcome]}" for outcome, words in WORDS.items() if counts[outcome]])
 
 
 def _where(points: Sequence[Point]) -> str:
@@ -174,8 +171,8 @@ def _where(points: Sequence[Point]) -> str:
     for expert in dict.fromkeys(p.cell.expert for p in points):
         theirs = [p for p in points if p.cell.expert == expert]
         at = {outcome: [p.cell.setting for p in theirs if p.rl.outcome == outcome] for outcome in WORDS}
-        parts = [f"{WORDS[outcome][:-2]}at {_listed(settings)}" for outcome, settings in at.items() if settings]
-        told.append(f"on the {expert} expert RL {_listed(parts)} own style")
+        parts = [f"{WORDS[outcome][:-2]}at {listed(settings)}" for outcome, settings in at.items() if settings]
+        told.append(f"on the {expert} expert RL {listed(parts)} own style")
     return "; ".join(told)
 
 

@@ -35,7 +35,7 @@ from patchrl.nano.dial import (
     read,
     table,
 )
-from patchrl.nano.pays import pays, told
+from patchrl.nano.pays import pays, sentences, together, told
 from patchrl.nano.world import OWN_SHARE, style
 from patchrl.results import read_rows
 from patchrl.runs.folder import RunFolder, default_runs_dir
@@ -147,43 +147,68 @@ def _marks(predictions: Path) -> dict[str, str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--experts", nargs="+", choices=EXPERTS, default=EXPERTS)
-    parser.add_argument("--instructions", nargs="+", choices=tuple(OWN_SHARE), default=tuple(OWN_SHARE))
+    parser.add_argument("--seeds", type=int, nargs="+", help="0 to 4 unless given")
+    parser.add_argument("--experts", nargs="+", choices=EXPERTS, help="both unless given")
+    parser.add_argument("--instructions", nargs="+", choices=tuple(OWN_SHARE), help="all four unless given")
+    parser.add_argument("--temperatures", type=float, nargs="+", help="of the rollouts; 1 unless given")
     parser.add_argument(
         "--sets",
         nargs="+",
         choices=tuple(SETS),
         default=["dial"],
-        help="arms: those of the dial; the map's, best-of-k for other K; RL and best-of-k together; those of nano-arms.toml",
+        help="which arms are run: `dial` those of the README's first table, `map` best-of-k for other k, `together` the best of "
+        "the rewriter's own rewrites, `arms` those of nano-arms.toml",
     )
-    parser.add_argument("--temperatures", type=float, nargs="+", default=[1.0], help="of the rollouts")
-    parser.add_argument("--backbone", nargs=2, action="append", metavar=("NAME", "MODEL"), default=[])
-    parser.add_argument("--runs-dir", type=Path, default=default_runs_dir())
+    parser.add_argument(
+        "--backbone",
+        nargs=2,
+        action="append",
+        metavar=("NAME", "MODEL"),
+        help="a name and its folder; nano unless given",
+    )
+    parser.add_argument("--runs-dir", type=Path, default=default_runs_dir(), help="where the studies are kept")
     parser.add_argument("--into", type=Path, default=ANSWERS, help="where lines are added")
-    parser.add_argument("--table", action="store_true", help="only print what is there")
+    parser.add_argument("--table", action="store_true", help="only print what is there, of what is named")
     given = parser.parse_args()
     cells = (
         (Cell(name, expert, instruction, temperature), model, seed)
         for name, model in given.backbone or [("nano", "nano")]
-        for seed in given.seeds
-        for expert in given.experts
-        for instruction in given.instructions
-        for temperature in given.temperatures
+        for seed in given.seeds or range(5)
+        for expert in given.experts or EXPERTS
+        for instruction in given.instructions or OWN_SHARE
+        for temperature in given.temperatures or [1.0]
     )
     try:
         if not given.table:
             run_missing(cells, [arms for name in given.sets for arms in SETS[name]], given.runs_dir, given.into)
     except PatchRLError as error:
         sys.exit(str(error))
-    lines = read(given.into)
+    named = {
+        "seed": given.seeds,
+        "expert": given.experts,
+        "instruction": given.instructions,
+        "temperature": given.temperatures,
+        "backbone": [name for name, _ in given.backbone or ()],
+    }
+    lines = [
+        line
+        for line in read(given.into)
+        if all(not wanted or ({"temperature": 1.0} | line)[key] in wanted for key, wanted in named.items())
+    ]
+    if not lines:
+        sys.exit(f"{given.into} has no answers of what is named.")
+    show(lines)
+
+
+def show(lines: Sequence[dict[str, Any]]) -> None:
+    """Print the tables of these lines, and the map."""
     print("\n".join(table(found_of(lines))))
     for cell, found in found_of(lines, EVERY).items():
         print(
             "\n".join(["", f"{cell.backbone}, {cell.expert}, {cell.setting}, seeds {found.seeds}", *arms_table(found)])
         )
-    for point in pays(lines):
-        print(told(point))
+    points = pays(lines)
+    print("", *(told(point) for point in points), "", *sentences(points, together(lines)), sep="\n")
 
 
 def run_missing(

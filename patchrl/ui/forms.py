@@ -61,7 +61,7 @@ class Form:
             widget = gr.Dropdown((["detect"] if optional else []) + names, value=value or "detect", **common)
         elif kind is bool:
             widget = gr.Checkbox(value=value, **common)
-        elif kind in (int, float):
+        elif kind in (int, float) and value is not None:  # a number field without one shows 0, and then is 0
             widget = gr.Number(
                 value=value, precision=0 if kind is int else None, step=1 if kind is int else 1e-4, **common
             )
@@ -95,8 +95,6 @@ class Form:
                 result.append(list(value))
             elif (section, key) == ("data", "task"):
                 result.append(value or "detect")
-            elif isinstance(self.widgets[section, key], gr.Number):
-                result.append(value)  # an empty number is None, not an empty text
             else:
                 result.append(shown(value))
         return result

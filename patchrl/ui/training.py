@@ -23,8 +23,14 @@ def build(session: Session, form: Form) -> gr.Button:
         form.fields("reward", "lambda_dist", "lambda_div")
     with gr.Accordion("More settings of the rewriter", open=False):
         with gr.Row():
+            form.fields("rewriter", "instruction", "more_instructions")
+        with gr.Row():
             form.fields("reward")
-            form.fields("rewriter", "instruction")
+        with gr.Row():
+            form.fields("rewriter", "warm_start_steps", "warm_start_rate", "warm_start_samples")
+            form.fields("rewriter", "temperature", "max_new_tokens")
+        with gr.Row():
+            form.fields("rewriter", "warmup_steps", "beta", "updates_per_rollout", "ess_scaling")
         with gr.Row():
             form.fields("rewriter")
         with gr.Row():

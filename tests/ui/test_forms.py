@@ -37,6 +37,17 @@ def test_composed_arms_and_several_rates_go_through_the_form(form):
     assert form.config(form.values(config)) == config
 
 
+def test_a_number_that_may_be_left_out_is_read_from_text_and_is_no_zero(form):
+    settings = [("rewriter", "microbatch_size"), ("rewriter", "warm_start_rate")]
+    for values, wanted in ((("", " "), (None, None)), (("16", "1e-4"), (16, 1e-4))):
+        given = dict(zip(form.widgets, form.values(resolve({})), strict=True)) | dict(
+            zip(settings, values, strict=True)
+        )
+        made = form.config(list(given.values())).rewriter
+        assert (made.microbatch_size, made.warm_start_rate) == wanted
+    assert all(isinstance(form.widgets[name], gr.Textbox) for name in settings)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
@@ -47,6 +58,8 @@ def test_composed_arms_and_several_rates_go_through_the_form(form):
         (("finetune", "learning_rate"), -1, "finetune.learning_rate"),
         (("finetune", "learning_rate"), "1e-3, fast", "finetune.learning_rate"),
         (("study", "arms"), ["expert", "expert+sgd"], "study.arms"),
+        (("rewriter", "microbatch_size"), "0", "rewriter.microbatch_size: it must be at least 1"),
+        (("rewriter", "warm_start_rate"), "fast", "rewriter.warm_start_rate: a number is needed"),
     ],
 )
 def test_a_wrong_field_is_named(form, name, value, words):
