@@ -391,6 +391,8 @@ def resolve(values: dict[str, Any]) -> StudyConfig:
 
 
 def _parse_value(text: str) -> Any:
+    if text == "null":  # which TOML lacks: a setting that may be empty, emptied
+        return None
     try:
         return tomllib.loads(f"v = {text}")["v"]
     except tomllib.TOMLDecodeError:
@@ -398,7 +400,7 @@ def _parse_value(text: str) -> Any:
 
 
 def apply_overrides(values: dict[str, Any], overrides: list[str] | tuple[str, ...]) -> dict[str, Any]:
-    """`values` with `section.key=value` settings put in; the value is TOML, or else plain text."""
+    """`values` with `section.key=value` settings put in; the value is TOML, `null`, or else plain text."""
     merged = {section: dict(fields) for section, fields in values.items()}
     for override in overrides:
         path, separator, text = override.partition("=")

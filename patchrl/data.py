@@ -126,7 +126,9 @@ def _read_rows(section: DataSection) -> list[dict[str, Any]]:
         loaded = datasets.load_dataset(section.dataset, name=section.config, split=section.split)
     except Exception as error:  # the hub client raises a dozen unrelated types
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(f"data.dataset: {section.dataset!r} could not be loaded from the Hub: {first}") from error
+        raise DataError(
+            f"data.dataset: {section.dataset!r} could not be loaded from the Hub: {first}; check its name and the connection, or name a file."
+        ) from error
     return [dict(row) for row in loaded.select(range(min(len(loaded), MAX_ROWS)))]
 
 

@@ -62,3 +62,8 @@ def test_differences_name_every_setting_that_differs():
 def test_seeds_that_repeat_or_that_no_generator_takes_are_refused(seeds, said):
     with pytest.raises(ConfigError, match=said):
         resolve({"study": {"seeds": seeds}})
+
+
+def test_a_setting_that_may_be_empty_can_be_emptied():
+    values = {"rewriter": {"warm_start_rate": 1e-4}}
+    assert resolve(apply_overrides(values, ["rewriter.warm_start_rate=null"])).rewriter.warm_start_rate is None
