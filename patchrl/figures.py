@@ -228,11 +228,11 @@ def _pays(rows: Sequence[dict[str, Any]], expert: str) -> Figure:
     counts = sorted({row["rows"] for row in rows})
     at = {(row["setting"], row["rows"]): row for row in rows}
     table = [[at[setting, count] for count in counts] for setting in settings]
-    codes, last = list(OUTCOMES), len(OUTCOMES) - 1
+    codes = list(OUTCOMES)
     colours = [
         [edge, rgba(colour, 0.35)]
         for code, (_, colour) in enumerate(OUTCOMES.values())
-        for edge in ((code / (last + 1)), (code + 1) / (last + 1))
+        for edge in (code / len(codes), (code + 1) / len(codes))
     ]
     heat = {
         "type": "heatmap",
@@ -240,7 +240,7 @@ def _pays(rows: Sequence[dict[str, Any]], expert: str) -> Figure:
         "y": settings,
         "z": [[codes.index(row["outcome"]) for row in line] for line in table],
         "zmin": -0.5,
-        "zmax": last + 0.5,
+        "zmax": len(codes) - 0.5,
         "colorscale": colours,
         "showscale": False,
         "xgap": 3,
@@ -248,8 +248,10 @@ def _pays(rows: Sequence[dict[str, Any]], expert: str) -> Figure:
         "text": [[_field(row) for row in line] for line in table],
         "texttemplate": "%{text}",
         "textfont": {"size": 12},
-        "customdata": [[[row["k"], 100 * row["target"], 100 * row["general"]] for row in line] for line in table],
-        "hovertemplate": "%{y} own style: RL less best-of-%{customdata[0]}<br>target %{customdata[1]:+.1f}, general "
+        "customdata": [
+            [[row["k"], 100 * row["target"], 100 * row["general"], row["buys"]] for row in line] for line in table
+        ],
+        "hovertemplate": "%{y} own style: RL, whose tokens buy best-of-%{customdata[3]:.1f}, less best-of-%{customdata[0]}<br>target %{customdata[1]:+.1f}, general "
         "%{customdata[2]:+.1f} points<extra></extra>",
     }
     return {

@@ -31,7 +31,7 @@ from patchrl.statistics import (
 
 ANSWERS = Path(__file__).with_name("dial.jsonl")
 ARMS = ("expert", "best-of-k", "rl", "rl-paper")
-BEST_OF = {"best-of-2": 2, "best-of-4": 4}  # `prompted` is of one, `best-of-k` of 8
+BEST_OF = {"best-of-2": 2, "best-of-4": 4}  # `best-of-k` is of 8
 MORE = ("rl-best-of-k",)
 EVERY = tuple(PRESETS["Nano lab: every arm, takes hours"]["study"]["arms"])
 RATES = (5e-4, 1e-3)

@@ -119,22 +119,17 @@ def sentences(points: Sequence[Point], both: Mapping[Cell, Against]) -> list[str
     few, many = ([p for p in points if p.rows == rows] for rows in (ROWS[0], ROWS[-1]))
     told = [
         f"To rewrite {ROWS[0]} rows RL's sampled tokens would buy best-of-{_between([p.buys for p in few])}, to rewrite "
-        f"{ROWS[-1]:,} best-of-{_between([p.buys for p in many])}: against the next k measured, {_ks(few)}, RL {_counted(few)} of "
-        f"{len(few)} settings ({_seeds(points)}); against {_ks(many)} it {_counted(many)}.",
+        f"{ROWS[-1]:,} best-of-{_between([p.buys for p in many])}: against the next k measured, {_ks(few)}, RL {_counted(p.rl for p in few)} of "
+        f"{len(few)} settings ({_seeds(points)}); against {_ks(many)} it {_counted(p.rl for p in many)}.",
         f"Setting by setting, {ROWS[0]} rows: {_where(few)}.",
     ]
     if both:
-        target, general = (_between([100 * value for value in values], "+") for values in _columns(both.values()))
+        target, general = (_between([100 * getattr(a, on) for a in both.values()], "+") for on in ("target", "general"))
         told.append(
             f"Selecting among {MEASURED_K} of the rewriter's own rewrites by ℓ, RL and best-of-k together, changes the target by {target} and "
-            f"general skills by {general} points against taking one ({_settings(len(both))})."
+            f"general skills by {general} points against taking one: of {_settings(len(both))} it {_counted(both.values())}."
         )
     return told
-
-
-def _columns(both: Iterable[Against]) -> tuple[list[float], list[float]]:
-    found = list(both)
-    return [against.target for against in found], [against.general for against in found]
 
 
 def _between(values: Sequence[float], sign: str = "") -> str:
@@ -160,8 +155,8 @@ def _ks(points: Sequence[Point]) -> str:
 WORDS = {"better": "is ahead in", "worse": "is behind in", "split": "trades one count for the other in", "cannot tell": "cannot be told apart in"}  # fmt: skip
 
 
-def _counted(points: Sequence[Point]) -> str:
-    counts = Counter(p.rl.outcome for p in points)
+def _counted(found: Iterable[Against]) -> str:
+    counts = Counter(against.outcome for against in found)
     return listed([f"{words} {counts[outcome]}" for outcome, words in WORDS.items() if counts[outcome]])
 
 
@@ -188,7 +183,7 @@ def note(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def as_rows(points: Sequence[Point]) -> list[dict[str, Any]]:
-    """The points as plain rows, what the figure and the table are made of."""
+    """The points as plain rows, what the figure is made of."""
     return [
         {
             "expert": p.cell.expert,

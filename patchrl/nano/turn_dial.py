@@ -45,7 +45,7 @@ SOURCE = dict.fromkeys(BEST_OF, "best-of-k")
 # What is run together: a study each, a quarter of an hour or less, so that little is lost where one is cut off.
 SETS: dict[str, list[tuple[str, ...]]] = {
     "dial": [ARMS],
-    "map": [("prompted",), *((arm,) for arm in BEST_OF)],
+    "map": [(arm,) for arm in BEST_OF],
     "together": [MORE],
     "arms": [
         ARMS,

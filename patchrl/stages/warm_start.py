@@ -21,8 +21,8 @@ def own_pairs(
 ) -> tuple[list[Pair], int]:
     """(rewriting prompt, own answer) of every example that the backbone can solve itself, and the tokens sampled.
 
-    `asked` are the examples' rewriting prompts. `rewriter.warm_start_samples` answers to the bare question each, at temperature 1, so that they vary as the
-    backbone varies; of those that pass the gate one is drawn.
+    `asked` are the examples' rewriting prompts. `rewriter.warm_start_samples` answers to the bare question each, at
+    temperature 1, so that they vary as the backbone varies; of those that pass the gate one is drawn.
     """
     groups, tokens = judged_answers(
         config,
@@ -50,7 +50,8 @@ def warm_start(
 ) -> int:
     """Supervised steps of the rewriter on verified own answers; returns the completion tokens sampled for them.
 
-    `asked` are the examples' rewriting prompts, those that GRPO will sample from. Raises StopRequested when asked to stop: it is short, and starts over.
+    `asked` are the examples' rewriting prompts, those that GRPO will sample from. Raises StopRequested when asked to
+    stop: it is short, and starts over.
     """
     pairs, tokens = own_pairs(config, gate, examples, asked, seed, recorder)
     solved = f"The backbone solves {len(pairs)} of {len(examples)} examples itself"
