@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from patchrl import arms, curves, figures, findings, markup, samples, views
+from patchrl import arms, curves, figures, findings, lab_figures, markup, samples, views
 from patchrl.arms import parse, sources_in_order
 from patchrl.config import StudyConfig, to_toml
 from patchrl.nano import pays
@@ -92,7 +92,7 @@ def _figures(
         "mismatch": figures.mismatch_figure(scan, accepted),
         "map": figures.embedding_figure(**embedding_map) if embedding_map else None,
         "loss": curves.loss_figure(events),
-        **(figures.pays_figures(pays.shipped()[0]) if {"rl", "best-of-k"} <= result["arms"].keys() else {}),
+        **(lab_figures.pays_figures(pays.shipped()[0]) if {"rl", "best-of-k"} <= result["arms"].keys() else {}),
         **{f"curve-{name}": figure for name, figure in curves.training_figures(events).items()},
     }
     return {name: figure for name, figure in drawn.items() if figure}

@@ -3,7 +3,7 @@ import test_views
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchrl import figures
+from patchrl import figures, lab_figures
 
 
 def test_a_sweep_is_a_line_through_its_points_in_the_order_of_the_rates():
@@ -66,8 +66,8 @@ def test_the_map_of_when_rl_pays_has_a_field_for_each_setting_and_number_of_rows
         for setting, outcome in (("3 %", "better"), ("30 %", "worse"))
         for count, k in ((512, 4 if setting == "3 %" else 2), (4096, 1))
     ]
-    foreign, mild = figures.pays_figures(rows).values()
+    foreign, mild = lab_figures.pays_figures(rows).values()
     (heat,) = foreign["data"]
     assert heat["y"] == ["3 %", "30 %"] and heat["x"] == ["512<br>k = 2–4", "4,096<br>k = 1"]
     assert heat["z"] == [[0, 0], [3, 3]] and heat["text"][0][0] == "<b>RL</b><br>+12 / -5"
-    assert "mild" in mild["layout"]["title"]["text"] and figures.pays_figures([]) == {}
+    assert "mild" in mild["layout"]["title"]["text"] and lab_figures.pays_figures([]) == {}

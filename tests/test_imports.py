@@ -27,7 +27,7 @@ LAYERS = [
     {"gate"},
     {"rewards"},
     {"rewriters", "figures", "markup", "samples", "lesson", "tables", "cards"},
-    {"curves", "findings"},
+    {"curves", "findings", "lab_figures"},
     {"stages", "report", "results"},
     {"study", "exports"},
     {"jobs"},

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import api, curves, figures, markup
+from patchrl import api, curves, figures, lab_figures, markup
 from patchrl.lesson import ARMS, Lesson
 from patchrl.nano import dial, pays
 from patchrl.ui import learn_group, lesson_pages
@@ -104,9 +104,9 @@ def build(session: Session) -> Learn:
             lesson_pages.what_is_forgotten(it),
             {"plane": figures.gain_forgetting_figure(it.result)},
             lesson_pages.the_trap(turned),
-            figures.dial_figures(turned),
+            lab_figures.dial_figures(turned),
             lesson_pages.when_rl_pays(told, pays.note(against)),
-            figures.pays_figures(against),
+            lab_figures.pays_figures(against),
         ]
 
     def another(number: int) -> tuple[str, int]:
