@@ -21,6 +21,7 @@ from pydantic import (
 
 from patchrl import arms
 from patchrl.errors import ConfigError
+from patchrl.instructions import check_instruction
 from patchrl.tasknames import names_a_file
 from patchrl.types import Task
 
@@ -227,6 +228,13 @@ class RewriterSection(Section):
                 f"(prompts_per_step × group_size, on each process), which would split a group; use one of {whole}."
             )
         return rollouts
+
+    @field_validator("instruction", "more_instructions")
+    @classmethod
+    def _instructions_can_be_followed(cls, given: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for instruction in (given,) if isinstance(given, str) else given:
+            check_instruction(instruction)
+        return given
 
     @model_validator(mode="after")
     def _no_group_is_split(self) -> RewriterSection:

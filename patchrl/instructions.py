@@ -11,6 +11,14 @@ INSTRUCTIONS = {
 }
 
 
+def check_instruction(instruction: str) -> None:
+    """Raises ValueError where `instruction` is no name and no more than one Latin word: a name misspelled."""
+    if instruction not in INSTRUCTIONS and len(instruction.split()) < 2 and instruction.strip().isascii():
+        raise ValueError(
+            f"{instruction!r} is no named instruction ({', '.join(INSTRUCTIONS)}); use one of them or write a sentence"
+        )
+
+
 def rewrite_prompt(instruction: str, question: str, solution: str) -> str:
     """The user turn that asks for a rewrite; `instruction` is a name in INSTRUCTIONS or free text."""
     text = INSTRUCTIONS.get(instruction, instruction)

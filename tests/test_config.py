@@ -29,6 +29,14 @@ def test_toml_round_trip_keeps_every_setting(tmp_path):
         ({"finetune": {"keep_weights": "perhaps"}}, "true or false is needed"),
         ({"rewriter": {"group_size": 1}}, "rewriter.group_size"),
         ({"study": {"arms": ["rl"]}}, "must contain 'expert'"),
+        (
+            {"rewriter": {"instruction": "own-word"}},
+            r"rewriter\.instruction: 'own-word' is no named instruction \(polish, ",
+        ),
+        (
+            {"rewriter": {"more_instructions": ["polish", ""]}},
+            r"rewriter\.more_instructions: '' is no named instruction",
+        ),
         ({"study": {"name": "../up"}}, "study.name: use letters, digits"),
         ({"reward": {"lambda_dist": "much"}}, "reward.lambda_dist: a number is needed"),
     ],
@@ -36,6 +44,11 @@ def test_toml_round_trip_keeps_every_setting(tmp_path):
 def test_a_wrong_setting_is_named(values, words):
     with pytest.raises(ConfigError, match=words):
         resolve(values)
+
+
+def test_an_instruction_is_a_name_or_a_sentence_in_any_script():
+    for instruction in ("polish", "Say it anew.", "用你自己的话改写这个解答"):
+        assert resolve({"rewriter": {"instruction": instruction}}).rewriter.instruction == instruction
 
 
 def test_overrides_take_toml_values_or_plain_text():
