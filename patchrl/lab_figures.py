@@ -123,4 +123,4 @@ def _rows_and_k(count: int, ks: Sequence[int]) -> str:
 
 def _field(row: dict[str, Any]) -> str:
     """Who is ahead, and RL's target and general score less best-of-k's in points."""
-    return f"<b>{OUTCOMES[row['outcome']][0]}</b><br>{100 * row['target']:+.0f} / {100 * row['general']:+.0f}"
+    return f"<b>{OUTCOMES[row['outcome']][0]}</b><br>{100 * row['target']:+z.0f} / {100 * row['general']:+z.0f}"

@@ -133,7 +133,7 @@ class Lesson:
         tasks = sorted(base, key=lambda task: (not task.startswith("target/"), task))
         rows = [
             [task.split("/", 1)[1] + (" (target)" if task.startswith("target/") else ""), f"{100 * base[task]:.0f} %"]
-            + [f"{100 * (values['by_task'][task] - base[task]):+.0f}" for values in arms.values()]
+            + [f"{100 * (values['by_task'][task] - base[task]):+z.0f}" for values in arms.values()]
             for task in tasks
         ]
         return ["Task", f"{ARM_NAMES['base']}, %", *(f"{ARM_NAMES[arm]}, points" for arm in arms)], rows

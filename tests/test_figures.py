@@ -59,7 +59,7 @@ def test_the_map_of_when_rl_pays_has_a_field_for_each_setting_and_number_of_rows
             "k": k,
             "buys": k - 0.4,
             "outcome": outcome,
-            "target": 0.124,
+            "target": 0.124 if expert == "foreign" else -0.001,
             "general": -0.05,
         }
         for expert in ("foreign", "mild")
@@ -70,4 +70,5 @@ def test_the_map_of_when_rl_pays_has_a_field_for_each_setting_and_number_of_rows
     (heat,) = foreign["data"]
     assert heat["y"] == ["3 %", "30 %"] and heat["x"] == ["512<br>k = 2–4", "4,096<br>k = 1"]
     assert heat["z"] == [[0, 0], [3, 3]] and heat["text"][0][0] == "<b>RL</b><br>+12 / -5"
+    assert mild["data"][0]["text"][0][0] == "<b>RL</b><br>+0 / -5"
     assert "mild" in mild["layout"]["title"]["text"] and lab_figures.pays_figures([]) == {}

@@ -43,7 +43,7 @@ class Against:
 
     @property
     def told(self) -> str:
-        return f"target {100 * self.target:+.1f}, general {100 * self.general:+.1f} points"
+        return f"target {100 * self.target:+z.1f}, general {100 * self.general:+z.1f} points"
 
 
 @dataclass(frozen=True)
