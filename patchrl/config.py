@@ -21,7 +21,7 @@ from pydantic import (
 
 from patchrl import arms
 from patchrl.errors import ConfigError
-from patchrl.instructions import check_instruction
+from patchrl.instructions import INSTRUCTIONS, check_instruction
 from patchrl.tasknames import names_a_file
 from patchrl.types import Task
 
@@ -150,7 +150,7 @@ class RewriterSection(Section):
     instruction: str = setting(
         "own-words",
         "Rewriting instruction",
-        "A named instruction (see `patchrl.rewriters.INSTRUCTIONS`) or your own text.",
+        f"{', '.join(INSTRUCTIONS)}, or a sentence of your own.",
     )
     more_instructions: tuple[str, ...] = setting(
         (),

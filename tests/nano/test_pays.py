@@ -55,6 +55,10 @@ def test_an_outcome_is_what_both_counts_say_together(rl, best, outcome, words):
     assert [row["outcome"] for row in pays.as_rows(points)] == [outcome] * len(pays.ROWS)
 
 
+def test_a_difference_that_rounds_to_nothing_has_no_minus():
+    assert pays.Against(-0.0001, -0.0, ("cannot tell",) * 2).told == "target +0.0, general +0.0 points"
+
+
 def test_rl_and_best_of_k_together_are_told_from_rl_alone():
     both = pays.together(list(lines((0.90, 0.98), (0.6, 0.98), both=(0.60, 0.98))))
     (against,) = both.values()
