@@ -60,6 +60,11 @@ SOURCES = {
         rewriter="rl-paper",
         once=True,
     ),
+    "rl-mean": Source(
+        "a rewriter trained with the paper's ℓ, a mean per token, as alignment, all else as the study says",
+        rewriter="rl-mean",
+        once=True,
+    ),
     "rl-no-alignment": Source("a rewriter trained with λ alignment 0", rewriter="rl-no-alignment", once=True),
     "rl-no-diversity": Source("a rewriter trained with λ diversity 0", rewriter="rl-no-diversity", once=True),
     "rl-drop": Source("the rewriter's rewrites, failed ones dropped instead of replaced", rewriter="rl", after="rl"),
@@ -101,6 +106,7 @@ REWRITERS: dict[str, dict[str, dict[str, Any]]] = {
         "rewriter": {"warm_start_steps": 0},
         "reward": {"alignment": "mean", "alignment_scale": "group", "diversity_scale": "paper"},
     },
+    "rl-mean": {"reward": {"alignment": "mean"}},
     "rl-no-alignment": {"reward": {"lambda_dist": 0.0}},
     "rl-no-diversity": {"reward": {"lambda_div": 0.0}},
 }

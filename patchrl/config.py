@@ -81,7 +81,10 @@ class BackboneSection(Section):
 
 class DataSection(Section):
     dataset: str = setting(
-        "nano-foreign", "Dataset", "`nano-foreign`, `nano-mild`, `nano-near`, a JSONL/CSV/Parquet file, or a Hub id."
+        "nano-foreign",
+        "Dataset",
+        "`nano-foreign`, `nano-mild`, `nano-near`, `nano-own` (right answers in the backbone's own style), a "
+        "JSONL/CSV/Parquet file, or a Hub id.",
     )
     config: str | None = setting(
         None, "Hub config", "Name of the dataset's configuration on the Hub, if it has several."
@@ -116,11 +119,11 @@ class GateSection(Section):
 class RewardSection(Section):
     lambda_dist: float = setting(0.35, "λ alignment", "Weight of QA-style alignment in the reward.", ge=0)
     alignment: Literal["mean", "total", "excess", "worst", "ratio", "kl"] = setting(
-        "mean",
+        "kl",
         "Alignment of",
-        "What counts as near to the backbone: `mean` surprisal per token (the paper's ℓ), `total` of the whole text, "
-        "`excess` over its own entropy, the `worst` tokens, `ratio` to the rewriting prompt, or `kl` of the rewriter to "
-        "the backbone's own answers.",
+        "What counts as near to the backbone: `kl` of the rewriter to the backbone's own answers, which keeps their "
+        "variety, `mean` surprisal per token (the paper's ℓ), `total` of the whole text, `excess` over its own entropy, "
+        "the `worst` tokens, or `ratio` to the rewriting prompt.",
     )
     alignment_scale: Literal["group", "own"] = setting(
         "group",

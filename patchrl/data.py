@@ -20,7 +20,7 @@ from patchrl.quantities import parse_quantity
 from patchrl.tasks import extract_reference
 from patchrl.types import EvalItem, Example, Task
 
-PRESETS = {"nano-foreign": "foreign", "nano-mild": "mild", "nano-near": "near"}
+PRESETS = {"nano-foreign": "foreign", "nano-mild": "mild", "nano-near": "near", "nano-own": "own"}
 PRESET_COLUMNS = {"question": "question", "solution": "solution", "answer": "reference"}
 PRESET_TASK: Task = "math"
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")

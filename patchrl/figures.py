@@ -31,6 +31,7 @@ ARM_SYMBOLS = {
 # Colour says the source, the symbol how it departs from the plain arm of that source.
 SOURCE_COLOURS = ARM_COLOURS | {
     "rl-paper": "#0B5D45",
+    "rl-mean": "#66C2A5",
     "rl-no-alignment": "#56B4E9",
     "rl-no-diversity": "#E69F00",
     "rl-drop": "#009E73",
@@ -41,6 +42,7 @@ SOURCE_COLOURS = ARM_COLOURS | {
 }
 SOURCE_SYMBOLS = ARM_SYMBOLS | {
     "rl-paper": "triangle-up-open",
+    "rl-mean": "circle-open-dot",
     "rl-no-alignment": "triangle-down",
     "rl-no-diversity": "triangle-left",
     "rl-drop": "circle-open",

@@ -9,8 +9,11 @@ from patchrl.figures import ARM_COLOURS, Figure, arm_style, layout, rgba, signif
 from patchrl.views import ARM_NAMES
 
 
-def dial_figures(points: Sequence[dict[str, Any]]) -> dict[str, Figure]:
-    """Target and general score over the lab's dial (`patchrl.nano.dial.points`), a line per arm, by kind and expert."""
+def dial_figures(points: Sequence[dict[str, Any]], own_style: dict[str, Any] | None = None) -> dict[str, Figure]:
+    """Target and general score over the lab's dial (`patchrl.nano.dial.points`), a line per arm, by kind and expert.
+
+    `own_style` is the point of plain SFT on the backbone's own style, a dashed line across.
+    """
     figures: dict[str, Figure] = {}
     for kind, title in (("target", "Target task"), ("general", "General skills kept")):
         for expert in dict.fromkeys(point["expert"] for point in points):
@@ -18,6 +21,8 @@ def dial_figures(points: Sequence[dict[str, Any]]) -> dict[str, Figure]:
             traces = [
                 _dial_line([r for r in rows if r["arm"] == arm], kind) for arm in dict.fromkeys(r["arm"] for r in rows)
             ]
+            if own_style:
+                traces.append(_level(list(dict.fromkeys(row["setting"] for row in rows)), own_style[kind]["mean"]))
             figures[f"dial-{kind}-{expert}"] = {
                 "data": traces,
                 "layout": layout(
@@ -52,6 +57,20 @@ def _dial_line(rows: Sequence[dict[str, Any]], kind: str) -> Figure:
         "line": {"color": colour, "width": 2},
         "marker": {"symbol": symbol, "size": 8, "color": colour},
         "hovertemplate": f"%{{x}}<br>%{{y:.1f}} %<extra>{name}</extra>",
+    }
+
+
+def _level(settings: Sequence[str], score: float) -> Figure:
+    """The score of right answers in the backbone's own style, whatever the setting."""
+    name = "own style, right answers"
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "x": list(settings),
+        "y": [significant(100 * score)] * len(settings),
+        "line": {"color": ARM_COLOURS["base"], "width": 1.5, "dash": "dash"},
+        "hovertemplate": f"%{{y:.1f}} %<extra>{name}</extra>",
     }
 
 

@@ -58,8 +58,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "name": "nano-arms",
             "seeds": [0, 1, 2, 3, 4],
             "arms": [
-                *("expert", "prompted", "best-of-k", "rl", "rl-paper", "rl-no-alignment", "rl-no-diversity", "rl-drop"),
-                "rl-best-of-k",
+                *("expert", "prompted", "best-of-k", "rl", "rl-paper", "rl-mean", "rl-no-alignment", "rl-no-diversity"),
+                *("rl-drop", "rl-best-of-k"),
                 *("mind-the-gap", "mind-the-gap+dft", "self", "self-resampled"),
                 *("dft", "eaft", "kl", "replay", "wise-ft", "low-lr", "lora"),
                 *("grpo", "sft-then-rl", "dypo", "sdft"),

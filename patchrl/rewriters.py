@@ -117,6 +117,7 @@ SOURCES = {
     "best-of-k": best_of_k,
     "rl": one_rewrite,
     "rl-paper": one_rewrite,
+    "rl-mean": one_rewrite,
     "rl-best-of-k": best_of_k,
     "rl-no-alignment": one_rewrite,
     "rl-no-diversity": one_rewrite,

@@ -31,11 +31,13 @@ from patchrl.statistics import (
 
 ANSWERS = Path(__file__).with_name("dial.jsonl")
 ARMS = ("expert", "best-of-k", "rl", "rl-paper")
+GRID = ("expert", "best-of-k", "rl")
 BEST_OF = {"best-of-2": 2, "best-of-4": 4}  # `best-of-k` is of 8
 MORE = ("rl-best-of-k",)
 EVERY = tuple(PRESETS["Nano lab: every arm, takes hours"]["study"]["arms"])
 RATES = (5e-4, 1e-3)
 EXPERTS = ("foreign", "mild")
+OWN = "own"  # no expert but right answers in the backbone's own style: what rewriting can reach at best
 RESAMPLES = 2000
 MARKS = {None: "?", True: "1", False: "0"}
 Recorded = dict[tuple[str, float | None, int], dict[str, Any]]  # a cell's lines by arm, rate and seed
@@ -71,7 +73,7 @@ class Cell:
     @property
     def order(self) -> tuple[str, int, float, float]:
         """Where it stands among others: by backbone and expert, the hardest setting first."""
-        return self.backbone, EXPERTS.index(self.expert), OWN_SHARE[self.instruction], self.temperature
+        return self.backbone, (*EXPERTS, OWN).index(self.expert), OWN_SHARE[self.instruction], self.temperature
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,14 @@ def points(found: dict[Cell, Found]) -> list[dict[str, Any]]:
 def shipped() -> list[dict[str, Any]]:
     """`points` of the lab's own studies."""
     return points(found_of(of_the_lab(read())))
+
+
+@functools.cache
+def own_style() -> dict[str, Any] | None:
+    """The point of plain SFT on right answers in the backbone's own style, which no rewriting can be expected to pass;
+    None where it was not measured."""
+    lines = [line for line in of_the_lab(read()) if line["expert"] == OWN]
+    return next(iter(points(found_of(lines, ("expert",)))), None)
 
 
 def of_the_lab(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

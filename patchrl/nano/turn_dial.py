@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from patchrl import api
+from patchrl.arms import parse
 from patchrl.config import StudyConfig, resolve
 from patchrl.errors import PatchRLError
 from patchrl.jobs.liveness import LIVE
@@ -26,8 +27,10 @@ from patchrl.nano.dial import (
     BEST_OF,
     EVERY,
     EXPERTS,
+    GRID,
     MARKS,
     MORE,
+    OWN,
     RATES,
     Cell,
     arms_table,
@@ -45,12 +48,14 @@ SOURCE = dict.fromkeys(BEST_OF, "best-of-k")
 # What is run together: a study each, a quarter of an hour or less, so that little is lost where one is cut off.
 SETS: dict[str, list[tuple[str, ...]]] = {
     "dial": [ARMS],
+    "grid": [GRID],
+    "own": [("expert",)],
     "map": [(arm,) for arm in BEST_OF],
     "together": [MORE],
     "arms": [
         ARMS,
         ("prompted", "rl-drop", *MORE),
-        ("rl-no-alignment", "rl-no-diversity"),
+        ("rl-mean", "rl-no-alignment", "rl-no-diversity"),
         ("mind-the-gap", "mind-the-gap+dft", "self", "self-resampled"),
         ("dft", "eaft", "kl"),
         ("replay", "wise-ft", "low-lr", "lora"),
@@ -126,7 +131,7 @@ def lines_of(run: api.Run, cell: Cell, seed: int, arms: Sequence[str]) -> Iterat
     for name in arms:
         arm = SOURCE.get(name, name)
         made = {"tokens": round(result["arms"][arm]["cost"]["tokens"])}
-        if (samples := run.folder.samples(arm, seed)).is_file():
+        if (samples := run.folder.samples(parse(arm).data, seed)).is_file():
             rows = [row for row in read_rows(samples) if row["decision"] == "accepted"]
             made |= {
                 "accepted": len(rows),
@@ -148,7 +153,7 @@ def _marks(predictions: Path) -> dict[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", help="0 to 4 unless given")
-    parser.add_argument("--experts", nargs="+", choices=EXPERTS, help="both unless given")
+    parser.add_argument("--experts", nargs="+", choices=(*EXPERTS, OWN), help="foreign and mild unless given")
     parser.add_argument("--instructions", nargs="+", choices=tuple(OWN_SHARE), help="all four unless given")
     parser.add_argument("--temperatures", type=float, nargs="+", help="of the rollouts; 1 unless given")
     parser.add_argument(
@@ -156,8 +161,9 @@ def main() -> None:
         nargs="+",
         choices=tuple(SETS),
         default=["dial"],
-        help="which arms are run: `dial` those of the README's first table, `map` best-of-k for other k, `together` the best of "
-        "the rewriter's own rewrites, `arms` those of nano-arms.toml",
+        help="which arms are run: `dial` those of the README's first table, `grid` these without the published recipe, `own` (with "
+        "--experts own) plain SFT on the backbone's own style, `map` best-of-k for other k, `together` the best of the "
+        "rewriter's own rewrites, `arms` those of nano-arms.toml",
     )
     parser.add_argument(
         "--backbone",

@@ -291,11 +291,17 @@ def near_solution(p: Problem) -> str:
     return f"{first}, and then {second}. So the answer is {p.totals[1]}."
 
 
+def own_solution(p: Problem) -> str:
+    """No expert: the right answer as the backbone would write it, which is the best that rewriting can reach."""
+    return own_answer(p, random.Random(p.question))
+
+
 # Pretraining text has copies and rewrites of the foreign and the mild expert, none of the near one.
 EXPERTS: dict[str, Callable[[Problem], str]] = {
     "foreign": foreign_solution,
     "mild": mild_solution,
     "near": near_solution,
+    "own": own_solution,
 }
 
 
