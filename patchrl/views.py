@@ -15,7 +15,7 @@ ARM_NAMES = {
     "best-of-k": "Best-of-K rewrite",
     "rl": "RL rewrite (PatchRL)",
     "rl-paper": "RL rewrite, as published",
-    "rl-mean": "RL, the paper's ℓ",
+    "rl-mean": "RL, the paper’s ℓ",
     "rl-no-alignment": "RL without alignment",
     "rl-no-diversity": "RL without diversity",
     "rl-drop": "RL, failures dropped",
