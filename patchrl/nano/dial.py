@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,8 @@ from patchrl.statistics import (
 )
 
 ANSWERS = Path(__file__).with_name("dial.jsonl")
-ARMS = ("expert", "best-of-k", "rl", "rl-paper")
-GRID = ("expert", "best-of-k", "rl")
+GRID = ("expert", "best-of-k", "rl")  # measured over the whole dial
+ABLATIONS = ("rl-mean", "rl-paper")  # the recipe less kl, and less the warm start as well
 BEST_OF = {"best-of-2": 2, "best-of-4": 4}  # `best-of-k` is of 8
 MORE = ("rl-best-of-k",)
 EVERY = tuple(PRESETS["Nano lab: every arm, takes hours"]["study"]["arms"])
@@ -97,7 +97,7 @@ def correct_of(line: dict[str, Any]) -> Correct:
     )
 
 
-def found_of(lines: Sequence[dict[str, Any]], arms: Sequence[str] = ARMS) -> dict[Cell, Found]:
+def found_of(lines: Sequence[dict[str, Any]], arms: Sequence[str] = GRID) -> dict[Cell, Found]:
     """Every cell's figures over the seeds of which the lines of all these arms are there; `expert` is one of them."""
     cells: dict[Cell, Recorded] = defaultdict(dict)
     for line in lines:
@@ -161,6 +161,22 @@ def _mean_of(seeds: Sequence[Correct], kind: str) -> float:
     return float(np.mean([macro(correct, kind) for correct in seeds]))
 
 
+TARGET_SLACK, AVOIDED = 0.02, 0.95  # the aim of a recipe: the expert's target score, less this; this share of its drop
+
+
+def shortfalls(found: Found, arm: str) -> list[str]:
+    """Where an arm falls short of the aim: `target`, `drop`, `best-of-k` (worse than it on a count, corrected)."""
+    statistics = found.statistics[arm]
+    expert = float(np.mean(found.statistics["expert"].target_per_seed))
+    avoided = statistics.share_avoided
+    worse = [{"better": (c.b, c.a), "worse": (c.a, c.b)}.get(c.verdict) for c in found.comparisons]
+    return [
+        *(["target"] if np.mean(statistics.target_per_seed) < expert - TARGET_SLACK else []),
+        *(["drop"] if avoided is not None and avoided < AVOIDED else []),
+        *(["best-of-k"] if (arm, "best-of-k") in worse else []),
+    ]
+
+
 def points(found: dict[Cell, Found]) -> list[dict[str, Any]]:
     """One row for each cell and arm, in the order of the dial: what figures and sentences are made of."""
     rows = []
@@ -183,7 +199,8 @@ def points(found: dict[Cell, Found]) -> list[dict[str, Any]]:
                         {"rate": rate, "target": target, "general": general}
                         for rate, (target, general) in made.sweep[arm].items()
                     ],
-                    "avoided": statistics.share_avoided,
+                    "avoided": {"mean": statistics.share_avoided, "ci95": statistics.share_avoided_ci95},
+                    "short": shortfalls(made, arm),
                     "own": made.own.get(arm),
                     "tokens": made.tokens[arm],
                 }
@@ -191,10 +208,20 @@ def points(found: dict[Cell, Found]) -> list[dict[str, Any]]:
     return rows
 
 
+def dialled(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """`points` of the grid's arms and, each over the seeds it has, of the ablations, in the order of the dial."""
+    rows = points(found_of(lines))
+    settings = {(row["backbone"], row["expert"], row["setting"]): at for at, row in reversed(list(enumerate(rows)))}
+    for arm in ABLATIONS:
+        rows += [row for row in points(found_of(lines, ("expert", arm))) if row["arm"] == arm]
+    kept = [row for row in rows if (row["backbone"], row["expert"], row["setting"]) in settings]
+    return sorted(kept, key=lambda row: settings[row["backbone"], row["expert"], row["setting"]])
+
+
 @functools.cache
 def shipped() -> list[dict[str, Any]]:
-    """`points` of the lab's own studies."""
-    return points(found_of(of_the_lab(read())))
+    """`dialled` of the lab's own studies."""
+    return dialled(of_the_lab(read()))
 
 
 @functools.cache
@@ -208,43 +235,6 @@ def own_style() -> dict[str, Any] | None:
 def of_the_lab(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The lines of the backbone that comes with PatchRL."""
     return [line for line in lines if line["backbone"] == "nano"]
-
-
-def table(found: dict[Cell, Found]) -> Iterator[str]:
-    """The cells as a Markdown table: target and general in per cent with 95 % intervals, and the share of the drop avoided."""
-    yield "| backbone, expert | dial | seeds | " + " | ".join(ARMS) + " | drop avoided %: " + ", ".join(ARMS[1:]) + " |"
-    yield "|---" * (4 + len(ARMS)) + "|"
-    for cell in sorted(found, key=lambda cell: cell.order):
-        made = found[cell]
-        scores = " | ".join(_scores(made.statistics[arm]) for arm in ARMS)
-        avoided = ", ".join(_percent(made.statistics[arm].share_avoided, 0) for arm in ARMS[1:])
-        yield f"| {cell.backbone}, {cell.expert} | {cell.setting} `{cell.instruction}` | {len(made.seeds)} | {scores} | {avoided} |"
-
-
-def arms_table(found: Found) -> Iterator[str]:
-    """A cell's arms as a Markdown table, each at its own best rate and, last, at the other."""
-    yield "| arm | rate | target % | general % | forgotten, points | drop avoided % | tokens sampled | at the other rate |"
-    yield "|---" * 8 + "|"
-    for arm, of_arm in found.statistics.items():
-        (target, general), *_ = (scores for rate, scores in found.sweep[arm].items() if rate != found.rates[arm])
-        yield (
-            f"| {arm} | {found.rates[arm]:g} | {_told(of_arm.target_per_seed, of_arm.target_ci95)} | "
-            f"{_told(of_arm.general_per_seed, of_arm.general_ci95)} | {_told([of_arm.absolute or 0.0], of_arm.absolute_ci95)} | "
-            f"{_percent(of_arm.share_avoided, 0)} | {found.tokens[arm]:,.0f} | {_percent(target)} / {_percent(general)} |"
-        )
-
-
-def _percent(value: float | None, digits: int = 1) -> str:
-    return "–" if value is None else f"{100 * value:.{digits}f}"
-
-
-def _scores(arm: ArmStatistics) -> str:
-    return f"{_told(arm.target_per_seed, arm.target_ci95)} / {_told(arm.general_per_seed, arm.general_ci95)}"
-
-
-def _told(values: Sequence[float], ci95: tuple[float, float] | None) -> str:
-    between = f" [{_percent(ci95[0])}, {_percent(ci95[1])}]" if ci95 else ""
-    return _percent(float(np.mean(values))) + between
 
 
 def read(path: Path = ANSWERS) -> list[dict[str, Any]]:

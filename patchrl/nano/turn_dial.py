@@ -22,8 +22,8 @@ from patchrl.config import StudyConfig, resolve
 from patchrl.errors import PatchRLError
 from patchrl.jobs.liveness import LIVE
 from patchrl.nano.dial import (
+    ABLATIONS,
     ANSWERS,
-    ARMS,
     BEST_OF,
     EVERY,
     EXPERTS,
@@ -33,11 +33,11 @@ from patchrl.nano.dial import (
     OWN,
     RATES,
     Cell,
-    arms_table,
+    dialled,
     found_of,
     read,
-    table,
 )
+from patchrl.nano.dial_tables import arms_table, brief_table, dial_table
 from patchrl.nano.pays import pays, sentences, together, told
 from patchrl.nano.world import OWN_SHARE, style
 from patchrl.results import read_rows
@@ -47,15 +47,16 @@ from patchrl.runs.folder import RunFolder, default_runs_dir
 SOURCE = dict.fromkeys(BEST_OF, "best-of-k")
 # What is run together: a study each, a quarter of an hour or less, so that little is lost where one is cut off.
 SETS: dict[str, list[tuple[str, ...]]] = {
-    "dial": [ARMS],
+    "dial": [GRID, ABLATIONS],
     "grid": [GRID],
     "own": [("expert",)],
     "map": [(arm,) for arm in BEST_OF],
     "together": [MORE],
     "arms": [
-        ARMS,
+        GRID,
+        ABLATIONS,
         ("prompted", "rl-drop", *MORE),
-        ("rl-mean", "rl-no-alignment", "rl-no-diversity"),
+        ("rl-no-alignment", "rl-no-diversity"),
         ("mind-the-gap", "mind-the-gap+dft", "self", "self-resampled"),
         ("dft", "eaft", "kl"),
         ("replay", "wise-ft", "low-lr", "lora"),
@@ -68,7 +69,7 @@ SETS: dict[str, list[tuple[str, ...]]] = {
 def config_of(cell: Cell, model: str, seed: int, arms: Sequence[str]) -> StudyConfig:
     """The study of one cell and seed; arms of `dial.BEST_OF` share one K."""
     k = next((BEST_OF[arm] for arm in arms if arm in BEST_OF), 8)
-    suffix = "" if arms == ARMS else f"-{arms[0]}"
+    suffix = "" if arms == GRID else f"-{arms[0]}"
     return resolve(
         {
             "study": {
@@ -208,7 +209,8 @@ def main() -> None:
 
 def show(lines: Sequence[dict[str, Any]]) -> None:
     """Print the tables of these lines, and the map."""
-    print("\n".join(table(found_of(lines))))
+    rows = dialled(lines)
+    print("\n".join([*dial_table(rows), "", *brief_table(rows)]))
     for cell, found in found_of(lines, EVERY).items():
         print(
             "\n".join(["", f"{cell.backbone}, {cell.expert}, {cell.setting}, seeds {found.seeds}", *arms_table(found)])

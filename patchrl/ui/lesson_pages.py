@@ -244,7 +244,7 @@ def the_trap(points: Sequence[dict[str, Any]]) -> str:
             "–" if p["own"] is None else f"{100 * p['own']:.0f} %",
             f"{100 * p['target']['mean']:.1f}",
             f"{100 * p['general']['mean']:.1f}",
-            "–" if p["avoided"] is None else f"{100 * p['avoided']:.0f}",
+            "–" if p["avoided"]["mean"] is None else f"{100 * p['avoided']['mean']:.0f}",
             str(p["seeds"]),
         ]
         for p in points

@@ -8,6 +8,7 @@ import pytest
 from patchrl import api
 from patchrl.config import apply_overrides, resolve
 from patchrl.nano import dial, turn_dial
+from patchrl.nano.dial_tables import arms_table, brief_table, dial_table
 from patchrl.statistics import macro
 
 SMALL = [
@@ -16,6 +17,7 @@ SMALL = [
     "rewrite.best_of_k=2",
 ]  # fmt: skip
 WHOLE = turn_dial.config_of
+ARMS = (*dial.GRID, "rl-paper")
 
 
 def small(cell, model, seed, arms):
@@ -26,17 +28,18 @@ def test_cells_are_run_once_and_share_what_does_not_depend_on_the_instruction(tm
     cells = [(dial.Cell("nano", "mild", *at), "nano", 3) for at in (("polish", 0.5), ("clarify",))]
     runs, into = tmp_path / "runs", tmp_path / "dial.jsonl"
     with mock.patch.object(turn_dial, "config_of", small):
-        turn_dial.run_missing(cells, [dial.ARMS], runs, into)
+        turn_dial.run_missing(cells, [ARMS], runs, into)
         lines = dial.read(into)
-        turn_dial.run_missing(cells, [dial.ARMS], runs, into)  # nothing is left to do
+        turn_dial.run_missing(cells, [ARMS], runs, into)  # nothing is left to do
         assert dial.read(into) == lines and len(list(api.list_runs(runs))) == 2
-        turn_dial.run_missing(cells[:1], [("best-of-4",), dial.MORE], runs, into)
+        turn_dial.run_missing(cells[:1], [("best-of-4",), dial.MORE, ("replay",)], runs, into)
     added = dial.read(into)[len(lines) :]
-    assert [line["arm"] for line in added] == [arm for arm in ("best-of-4", *dial.MORE) for _ in dial.RATES]
-    trained = [e for e in api.list_runs(runs)[0].events()[0] if e["kind"] == "train"]
+    assert [line["arm"] for line in added] == [arm for arm in ("best-of-4", *dial.MORE, "replay") for _ in dial.RATES]
+    assert "accepted" in added[0] and "accepted" not in added[-1]  # replay rewrites nothing
+    trained = [e for e in api.list_runs(runs)[1].events()[0] if e["kind"] == "train"]
     assert not trained  # the rewriter was there
-    assert len(lines) == 2 * (1 + len(dial.ARMS) * len(dial.RATES))
-    first, second = (api.list_runs(runs)[i] for i in (3, 2))
+    assert len(lines) == 2 * (1 + len(ARMS) * len(dial.RATES))
+    first, second = (api.list_runs(runs)[i] for i in (4, 3))
     tuned = [
         e["arm"]
         for e in second.events()[0]
@@ -45,14 +48,14 @@ def test_cells_are_run_once_and_share_what_does_not_depend_on_the_instruction(tm
     assert "expert" not in tuned and tuned.count("rl-paper") == len(dial.RATES)
     for run, cell in ((first, cells[0][0]), (second, cells[1][0])):
         by = {(line["arm"], line.get("rate")): line for line in lines if line["instruction"] == cell.instruction}
-        for arm in dial.ARMS:
+        for arm in ARMS:
             for point in run.result()["arms"][arm]["sweep"]:
                 scores = dial.correct_of(by[arm, point["rate"]])
                 assert macro(scores, "general") == pytest.approx(point["general"]["mean"])
                 assert macro(scores, "target") == pytest.approx(point["target"]["mean"])
         assert by["rl", dial.RATES[0]]["own"] <= by["rl", dial.RATES[0]]["accepted"] <= 16
-    told = list(dial.table(dial.found_of(lines)))
-    assert len(told) == 4 and "3 % at T 0.5 `polish` | 1 |" in told[2] and "8 % `clarify` | 1 |" in told[3]
+    told = list(dial_table(dial.dialled(lines)))
+    assert len(told) == 4 and "3 % at T 0.5 `polish`, 1 seed |" in told[2] and "8 % `clarify`, 1 seed |" in told[3]
 
 
 def test_the_table_has_each_arm_at_its_own_best_and_says_what_was_avoided():
@@ -70,24 +73,63 @@ def test_the_table_has_each_arm_at_its_own_best_and_says_what_was_avoided():
     lines = []
     for seed in (0, 1):
         lines.append(line("base", seed, None, none, full))
-        for arm in dial.ARMS:
+        for arm in ARMS:
             plain = arm in ("expert", "best-of-k")
             lines.append(line(arm, seed, low, half if plain else full, full))
             lines.append(line(arm, seed, high, full, half if plain else none))
-    (found,) = dial.found_of(lines).values()
+    (found,) = dial.found_of(lines, ARMS).values()
     assert found.seeds == (0, 1)
     assert found.rates == {"expert": high, "best-of-k": high, "rl": low, "rl-paper": low}
     assert found.statistics["rl"].share_avoided == 1.0 and found.statistics["best-of-k"].share_avoided == 0.0
     assert found.own == {"best-of-k": 0.75, "rl": 0.75, "rl-paper": 0.75} and found.tokens["rl"] == 100
     verdicts = {(c.a, c.b, c.on): c.verdict for c in found.comparisons}
     assert verdicts["rl", "expert", "general"] == "better" and verdicts["rl", "expert", "target"] == "cannot tell"
-    assert "100.0 [100.0, 100.0] / 50.0" in list(dial.table({dial.Cell("nano", "foreign", "polish"): found}))[2]
+    assert "100.0 [100.0, 100.0] / 50.0" in list(dial_table(dial.dialled(lines)))[2]
+
+
+def setting(rl, best=(0.9, 0.9), ablation=None):
+    """Two seeds of a setting, plain SFT at 90 / 50 of 100 items; an ablation has the first alone."""
+    arms = {"expert": (0.9, 0.5), "best-of-k": best, "rl": rl} | ({"rl-mean": ablation} if ablation else {})
+    for seed in (0, 1):
+        where = {"backbone": "nano", "expert": "mild", "instruction": "polish", "seed": seed}
+        yield where | {"arm": "base", "answers": {"target/t": "0" * 100, "general/g": "1" * 100}}
+        for arm, (target, general) in arms.items():
+            if arm == "rl-mean" and seed:
+                continue
+            marks = ["1" * round(100 * share) + "0" * round(100 - 100 * share) for share in (target, general)]
+            answers = {"validation/t": marks[0], "target/t": marks[0], "general/g": marks[1]}
+            for rate in dial.RATES:
+                yield where | {"arm": arm, "rate": rate, "tokens": 9, "accepted": 4, "own": 1, "answers": answers}
+
+
+@pytest.mark.parametrize(
+    ("rl", "short"),
+    [
+        ((0.89, 0.98), []),
+        ((0.87, 0.98), ["target"]),
+        ((0.95, 0.97), ["drop"]),
+        ((0.5, 0.6), ["target", "drop", "best-of-k"]),
+    ],
+)
+def test_where_rl_falls_short_of_the_aim_is_said(rl, short):
+    by = {row["arm"]: row for row in dial.dialled(list(setting(rl)))}
+    assert by["rl"]["short"] == short and "rl-mean" not in by
+    for table in (dial_table, brief_table):
+        line = list(table(by.values()))[2]
+        assert line.endswith("| no |" if not short else f"{'behind best-of-8' if 'best-of-k' in short else short[0]} |")
+        assert "2 seeds" in line and "| – |" in line
+
+
+def test_an_ablation_stands_over_the_seeds_it_has():
+    rows = dial.dialled(list(setting((0.9, 0.9), ablation=(0.8, 0.7))))
+    assert [(row["arm"], row["seeds"]) for row in rows] == [("expert", 2), ("best-of-k", 2), ("rl", 2), ("rl-mean", 1)]
+    assert "80.0 / 70.0 (1 seed)" in list(brief_table(rows))[2]
 
 
 def test_what_is_shipped_can_be_read():
     for cell, found in dial.found_of(dial.read()).items():
         assert cell.expert in dial.EXPERTS and found.seeds
-        assert set(found.statistics) == set(dial.ARMS)
+        assert set(found.statistics) == set(dial.GRID)
     assert json.dumps(dial.read())
 
 
@@ -103,6 +145,6 @@ def test_the_table_of_arms_has_the_other_rate_last():
         answers = {"validation/t": target, "target/t": target, "general/g": "1" * 20 + "0" * 20}
         lines.append(where | {"arm": "expert", "rate": rate, "tokens": 1200, "answers": answers})
     (found,) = dial.found_of(lines, ("expert",)).values()
-    told = list(dial.arms_table(found))[2]
+    told = list(arms_table(found))[2]
     assert told.startswith("| expert | 0.001 | 100.0 [100.0, 100.0] | 50.0 [")
     assert told.endswith("| 0 | 1,200 | 50.0 / 50.0 |") and "| 50.0 [" in told

@@ -1,0 +1,99 @@
+"""The dial's figures (`patchrl.nano.dial`) as Markdown tables. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from patchrl.nano.dial import ABLATIONS, GRID, Found
+
+ARMS = (*GRID, *ABLATIONS)
+SHORT = {"target": "target", "drop": "drop", "best-of-k": "behind best-of-8"}
+
+
+def dial_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each setting (`dial.dialled`): every arm's target and general score in per cent with 95 % intervals, the
+    share of the drop that RL avoided with its own, and where RL falls short of the aim."""
+    yield "| backbone, expert | dial | " + " | ".join(ARMS) + " | drop avoided by rl, % | falls short |"
+    yield "|---" * (4 + len(ARMS)) + "|"
+    for (backbone, expert, setting), by in _settings(rows):
+        cells = [_scores(by.get(arm), by["rl"]["seeds"]) for arm in ARMS]
+        avoided = by["rl"]["avoided"]
+        yield (
+            f"| {backbone}, {expert} | {setting} `{by['rl']['instruction']}`, {_seeds(by['rl'])} | {' | '.join(cells)} | "
+            f"{told(avoided['mean'], avoided['ci95'], 0)} | {_short(by['rl'])} |"
+        )
+
+
+def brief_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The same without intervals, with the share of accepted rewrites in the own style and of the drop that was avoided."""
+    yield (
+        "| expert | own style planted | plain SFT | best-of-8 | RL | the same with the paper's ℓ | as published | "
+        "own style: published → RL, % | drop avoided %: best-of-8, RL | falls short |"
+    )
+    yield "|---" * 10 + "|"
+    for (_, expert, setting), by in _settings(rows):
+        seeds = by["rl"]["seeds"]
+        scores = " | ".join(_short_scores(by.get(arm), seeds) for arm in ARMS)
+        styles = " → ".join(f"{100 * by[arm]['own']:.0f}" if arm in by else "–" for arm in ("rl-paper", "rl"))
+        avoided = ", ".join(percent(by[arm]["avoided"]["mean"], 0) for arm in ("best-of-k", "rl"))
+        yield f"| {expert} | {setting}, {_seeds(by['rl'])} | {scores} | {styles} | {avoided} | {_short(by['rl'])} |"
+
+
+def arms_table(found: Found) -> Iterator[str]:
+    """A setting's arms, each at its own best rate and, last, at the other."""
+    yield "| arm | rate | target % | general % | forgotten, points | drop avoided % | tokens sampled | at the other rate |"
+    yield "|---" * 8 + "|"
+    for arm, of_arm in found.statistics.items():
+        (target, general), *_ = (scores for rate, scores in found.sweep[arm].items() if rate != found.rates[arm])
+        yield (
+            f"| {arm} | {found.rates[arm]:g} | {told(float(np.mean(of_arm.target_per_seed)), of_arm.target_ci95)} | "
+            f"{told(float(np.mean(of_arm.general_per_seed)), of_arm.general_ci95)} | {told(of_arm.absolute or 0.0, of_arm.absolute_ci95)} | "
+            f"{percent(of_arm.share_avoided, 0)} | {found.tokens[arm]:,.0f} | {percent(target)} / {percent(general)} |"
+        )
+
+
+def _settings(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[tuple[str, str, str], dict[str, Mapping[str, Any]]]]:
+    """Each setting's rows by arm, in the order given."""
+    by: dict[tuple[str, str, str], dict[str, Mapping[str, Any]]] = {}
+    for row in rows:
+        by.setdefault((row["backbone"], row["expert"], row["setting"]), {})[row["arm"]] = row
+    yield from by.items()
+
+
+def _seeds(row: Mapping[str, Any]) -> str:
+    return "1 seed" if row["seeds"] == 1 else f"{row['seeds']} seeds"
+
+
+def _own_seeds(row: Mapping[str, Any], seeds: int) -> str:
+    """Said where an arm has fewer seeds than the setting."""
+    return "" if row["seeds"] == seeds else f" ({_seeds(row)})"
+
+
+def _scores(row: Mapping[str, Any] | None, seeds: int) -> str:
+    if row is None:
+        return "–"
+    both = " / ".join(told(row[kind]["mean"], row[kind]["ci95"]) for kind in ("target", "general"))
+    return both + _own_seeds(row, seeds)
+
+
+def _short_scores(row: Mapping[str, Any] | None, seeds: int) -> str:
+    if row is None:
+        return "–"
+    return " / ".join(percent(row[kind]["mean"]) for kind in ("target", "general")) + _own_seeds(row, seeds)
+
+
+def _short(row: Mapping[str, Any]) -> str:
+    return ", ".join(SHORT[reason] for reason in row["short"]) or "no"
+
+
+def told(value: float | None, ci95: tuple[float, float] | None, digits: int = 1) -> str:
+    """A share in per cent with its interval in brackets."""
+    return percent(value, digits) + (f" [{percent(ci95[0], digits)}, {percent(ci95[1], digits)}]" if ci95 else "")
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share in per cent, a dash where there is none."""
+    return "–" if value is None else f"{100 * value:.{digits}f}"
