@@ -38,25 +38,28 @@ def dial_figures(points: Sequence[dict[str, Any]], own_style: dict[str, Any] | N
 
 def _dial_line(rows: Sequence[dict[str, Any]], kind: str) -> Figure:
     colour, symbol = arm_style(rows[0]["arm"])
-    means = [100 * row[kind]["mean"] for row in rows]
-    bounds = [row[kind]["ci95"] or (row[kind]["mean"],) * 2 for row in rows]
     name = ARM_NAMES[rows[0]["arm"]]
+    at, score, above, below, seeds = [], [], [], [], []
+    for row, following in zip(rows, [*rows[1:], rows[-1]], strict=True):
+        mean, (low, high) = row[kind]["mean"], row[kind]["ci95"] or (row[kind]["mean"],) * 2
+        # Another temperature is another dial: a gap stands between them.
+        for value in (mean, None) if row["temperature"] != following["temperature"] else (mean,):
+            at.append(row["setting"])
+            score.append(None if value is None else significant(100 * value))
+            above.append(None if value is None else significant(100 * (high - value)))
+            below.append(None if value is None else significant(100 * (value - low)))
+            seeds.append(row["seeds"])
     return {
         "type": "scatter",
         "mode": "lines+markers",
         "name": name,
-        "x": [row["setting"] for row in rows],
-        "y": [significant(mean) for mean in means],
-        "error_y": {
-            "type": "data",
-            "symmetric": False,
-            "array": [significant(100 * high - mean) for (_, high), mean in zip(bounds, means, strict=True)],
-            "arrayminus": [significant(mean - 100 * low) for (low, _), mean in zip(bounds, means, strict=True)],
-            "thickness": 1,
-        },
+        "x": at,
+        "y": score,
+        "error_y": {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1},
         "line": {"color": colour, "width": 2},
         "marker": {"symbol": symbol, "size": 8, "color": colour},
-        "hovertemplate": f"%{{x}}<br>%{{y:.1f}} %<extra>{name}</extra>",
+        "customdata": seeds,
+        "hovertemplate": f"%{{x}}<br>%{{y:.1f}} %, seeds: %{{customdata}}<extra>{name}</extra>",
     }
 
 
@@ -118,10 +121,14 @@ def _pays(rows: Sequence[dict[str, Any]], expert: str) -> Figure:
         "texttemplate": "%{text}",
         "textfont": {"size": 12},
         "customdata": [
-            [[row["k"], 100 * row["target"], 100 * row["general"], row["buys"]] for row in line] for line in table
+            [
+                [row["k"], f"{row['buys']:.1f}", f"{100 * row['target']:+z.1f}", f"{100 * row['general']:+z.1f}"]
+                for row in line
+            ]
+            for line in table
         ],
-        "hovertemplate": "%{y} own style: RL, whose tokens buy best-of-%{customdata[3]:.1f}, less best-of-%{customdata[0]}<br>target %{customdata[1]:+.1f}, general "
-        "%{customdata[2]:+.1f} points<extra></extra>",
+        "hovertemplate": "%{y} own style: RL, whose tokens buy best-of-%{customdata[1]}, less best-of-%{customdata[0]}<br>target %{customdata[2]}, "
+        "general %{customdata[3]} points<extra></extra>",
     }
     return {
         "data": [heat],

@@ -71,4 +71,5 @@ def test_the_map_of_when_rl_pays_has_a_field_for_each_setting_and_number_of_rows
     assert heat["y"] == ["3 %", "30 %"] and heat["x"] == ["512<br>k = 2–4", "4,096<br>k = 1"]
     assert heat["z"] == [[0, 0], [3, 3]] and heat["text"][0][0] == "<b>RL</b><br>+12 / -5"
     assert mild["data"][0]["text"][0][0] == "<b>RL</b><br>+0 / -5"
+    assert mild["data"][0]["customdata"][0][0][2:] == ["+0.0", "-5.0"]
     assert "mild" in mild["layout"]["title"]["text"] and lab_figures.pays_figures([]) == {}

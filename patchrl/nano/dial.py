@@ -190,6 +190,7 @@ def points(found: dict[Cell, Found]) -> list[dict[str, Any]]:
                     "instruction": cell.instruction,
                     "share": OWN_SHARE[cell.instruction],
                     "setting": cell.setting,
+                    "temperature": cell.temperature,
                     "arm": arm,
                     "seeds": len(made.seeds),
                     "rate": made.rates[arm],

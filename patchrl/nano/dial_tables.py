@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from patchrl.nano.dial import ABLATIONS, GRID, Found
+from patchrl.nano.dial import ABLATIONS, GRID, Found, correct_of
+from patchrl.statistics import Correct, macro
 
 ARMS = (*GRID, *ABLATIONS)
+NAMES = {"target": "the target", "general": "general skills"}
 SHORT = {"target": "target", "drop": "drop", "best-of-k": "behind best-of-8"}
 
 
@@ -53,6 +55,37 @@ def arms_table(found: Found) -> Iterator[str]:
             f"{told(float(np.mean(of_arm.general_per_seed)), of_arm.general_ci95)} | {told(of_arm.absolute or 0.0, of_arm.absolute_ci95)} | "
             f"{percent(of_arm.share_avoided, 0)} | {found.tokens[arm]:,.0f} | {percent(target)} / {percent(general)} |"
         )
+
+
+def seeds_table(lines: Sequence[dict[str, Any]], found: Found) -> Iterator[str]:
+    """Target / general score in per cent of a setting's arms (`lines` are its own), each rate and seed by itself."""
+    by = {(line["arm"], line.get("rate"), line["seed"]): correct_of(line) for line in lines}
+    yield "| target % / general %, by seed | " + " | ".join(str(seed) for seed in found.seeds) + " |"
+    yield "|---" * (1 + len(found.seeds)) + "|"
+    before = _of_seeds(by["base", None, seed] for seed in found.seeds[:1])
+    yield f"| backbone, before | {before} |" + " |" * (len(found.seeds) - 1)
+    for arm in found.statistics:
+        for rate in found.sweep[arm]:
+            yield f"| {arm} at {rate:g} | {_of_seeds(by[arm, rate, seed] for seed in found.seeds)} |"
+
+
+def _of_seeds(answers: Iterable[Correct]) -> str:
+    return " | ".join(f"{percent(macro(a, 'target'))} / {percent(macro(a, 'general'))}" for a in answers)
+
+
+def against(found: Found, arm: str, other: str) -> str:
+    """One arm less another on both counts in points, with intervals and verdicts corrected for all pairs."""
+    told = []
+    for c in found.comparisons:
+        if {c.a, c.b} == {arm, other}:
+            sign = 1 if c.a == arm else -1
+            low, high = sorted(100 * sign * bound for bound in c.ci95)
+            verdict = c.verdict if sign == 1 else {"better": "worse", "worse": "better"}.get(c.verdict, c.verdict)
+            told.append(
+                f"{100 * sign * c.difference:+z.1f} [{low:.1f}, {high:.1f}] points of {NAMES[c.on]} ({verdict})"
+            )
+    tokens = found.tokens[arm] / found.tokens[other]
+    return f"`{arm}` against `{other}`: {', '.join(told)}, with {percent(tokens, 0)} % of its sampled tokens."
 
 
 def _settings(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[tuple[str, str, str], dict[str, Mapping[str, Any]]]]:

@@ -38,6 +38,7 @@ from patchrl.nano.dial import (
     read,
 )
 from patchrl.nano.dial_tables import arms_table, brief_table, dial_table
+from patchrl.nano.marked import blocks, filled
 from patchrl.nano.pays import pays, sentences, together, told
 from patchrl.nano.world import OWN_SHARE, style
 from patchrl.results import read_rows
@@ -176,7 +177,16 @@ def main() -> None:
     parser.add_argument("--runs-dir", type=Path, default=default_runs_dir(), help="where the studies are kept")
     parser.add_argument("--into", type=Path, default=ANSWERS, help="where lines are added")
     parser.add_argument("--table", action="store_true", help="only print what is there, of what is named")
+    parser.add_argument(
+        "--fill",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="only renew the tables and sentences of these Markdown files, from the answers that come with PatchRL",
+    )
     given = parser.parse_args()
+    if given.fill:
+        sys.exit(fill(given.fill))
     cells = (
         (Cell(name, expert, instruction, temperature), model, seed)
         for name, model in given.backbone or [("nano", "nano")]
@@ -205,6 +215,17 @@ def main() -> None:
     if not lines:
         sys.exit(f"{given.into} has no answers of what is named.")
     show(lines)
+
+
+def fill(files: Sequence[Path]) -> str | None:
+    """Renew what is between the marks of Markdown files; returns what is wrong, None where nothing is."""
+    try:
+        made = blocks()
+        for path, text in [(path, filled(path.read_text(encoding="utf-8"), made)) for path in files]:
+            path.write_text(text, encoding="utf-8")
+    except (PatchRLError, OSError) as error:
+        return str(error)
+    return None
 
 
 def show(lines: Sequence[dict[str, Any]]) -> None:

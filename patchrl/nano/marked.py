@@ -1,0 +1,49 @@
+"""The tables and sentences of the lab's studies in Markdown files, between marks that name them, so that no figure is typed.
+
+`<!-- dial -->` and `<!-- /dial -->` each stand on a line of their own; `turn_dial --fill FILE` renews what is between.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+
+from patchrl.errors import DataError
+from patchrl.nano import pays
+from patchrl.nano.dial import ABLATIONS, EVERY, Cell, found_of, of_the_lab, read, shipped
+from patchrl.nano.dial_tables import ARMS, against, arms_table, brief_table, dial_table, seeds_table
+
+WIDTH = 128
+MAIN = Cell("nano", "foreign", "own-words")  # what README tells first
+MARKED = re.compile(r"(?P<begin><!-- (?P<name>[\w-]+) -->\n).*?(?P<end><!-- /(?P=name) -->)", re.DOTALL)
+
+
+def blocks() -> dict[str, str]:
+    """What stands between the marks of each name, from the answers that come with PatchRL."""
+    lines = of_the_lab(read())
+    tables = ("\n".join(arms_table(found)) for found in found_of(lines, EVERY).values())
+    theirs = [line for line in lines if Cell.of(line) == MAIN]
+    found = found_of(theirs, ARMS)[MAIN]
+    against_others = ["- " + against(found, "rl", other) for other in ("best-of-k", *ABLATIONS)]
+    return {
+        "main": "\n".join([*arms_table(found), "", *against_others, "", *seeds_table(theirs, found)]),
+        "dial": "\n".join(brief_table(shipped())),
+        "dial-intervals": "\n".join(dial_table(shipped())),
+        "pays": "\n".join(_bullet(sentence) for sentence in pays.shipped()[1]),
+        "arms": next(tables, "No seed has every arm yet."),
+    }
+
+
+def filled(text: str, made: dict[str, str]) -> str:
+    """`text` with what is between marks made new; raises DataError for a name that is not in `made`."""
+
+    def renewed(match: re.Match[str]) -> str:
+        if match["name"] not in made:
+            raise DataError(f"<!-- {match['name']} --> is no mark; use one of {', '.join(made)}.")
+        return f"{match['begin']}\n{made[match['name']]}\n\n{match['end']}"
+
+    return MARKED.sub(renewed, text)
+
+
+def _bullet(sentence: str) -> str:
+    return textwrap.fill(sentence, WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)

@@ -1,0 +1,39 @@
+"""Tables and sentences between the marks of the READMEs."""
+
+from pathlib import Path
+
+import pytest
+
+from patchrl.errors import DataError
+from patchrl.nano.marked import blocks, filled
+from patchrl.nano.turn_dial import fill
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "marks"), [("README.md", ["main", "dial", "pays"]), ("patchrl/nano/README.md", ["arms", "dial-intervals"])]
+)
+def test_the_readmes_say_what_the_lab_measured(name, marks):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert filled(text, blocks()) == text, f"renew it: python -m patchrl.nano.turn_dial --fill {name}"
+    for mark in marks:
+        assert f"<!-- {mark} -->" in text and f"<!-- /{mark} -->" in text
+
+
+def test_only_what_is_between_marks_changes():
+    text = "before\n<!-- one -->\nold\n\nold\n<!-- /one -->\nafter <!-- /two -->"
+    made = {"one": "| new |"}
+    assert filled(text, made) == "before\n<!-- one -->\n\n| new |\n\n<!-- /one -->\nafter <!-- /two -->"
+    assert filled(filled(text, made), made) == filled(text, made)
+
+
+def test_a_mark_that_nothing_fills_is_named_and_no_file_is_touched(tmp_path):
+    good, bad = tmp_path / "good.md", tmp_path / "bad.md"
+    good.write_text("<!-- pays -->\n<!-- /pays -->")
+    bad.write_text("<!-- pay -->\n<!-- /pay -->")
+    assert fill([good, bad]) == "<!-- pay --> is no mark; use one of main, dial, dial-intervals, pays, arms."
+    assert good.read_text() == "<!-- pays -->\n<!-- /pays -->"
+    with pytest.raises(DataError):
+        filled(bad.read_text(), {})
+    assert fill([tmp_path / "none.md"])
