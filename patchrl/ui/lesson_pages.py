@@ -215,8 +215,11 @@ STYLE = """
 """
 
 
-def the_trap(points: Sequence[dict[str, Any]]) -> str:
-    """Where the published reward is slow or fails, and what mends it: the studies of `patchrl.nano.dial`."""
+def the_trap(points: Sequence[dict[str, Any]], own_style: dict[str, Any] | None = None) -> str:
+    """Where the published reward is slow or fails, and what mends it: the studies of `patchrl.nano.dial`.
+
+    `own_style` is the point of plain SFT on the backbone's own style.
+    """
     by: dict[tuple[str, str], dict[str, Any]] = {}
     for point in points:  # the hardest setting of each expert comes first
         by.setdefault((point["expert"], point["arm"]), point)
@@ -256,9 +259,11 @@ def the_trap(points: Sequence[dict[str, Any]]) -> str:
     {escape(", ".join(f"{100 * share:.0f}" for share in sorted({p["share"] for p in points})))} % of rewrites, and the temperature at which the rewriter samples while it trains (T; 1 where none is named): below 1, what is
     rare gets rarer. What mends it is to <b>show the
     rewriter the backbone's own answers first</b>: those of its attempts at the questions that pass the gate, forty supervised
-    steps on them, then the same reward.</p><ul>{sentences}</ul>
+    steps on them. And so that the own style does not shrink to one phrasing of it, alignment then asks how much likelier a
+    rewrite is as the backbone's own answer than as the rewriter's (<b>kl</b>): a favourite costs as much as it is
+    favoured.</p><ul>{sentences}</ul>
     <p><b>Read with care.</b> Every arm stands at its own best of two learning rates, chosen for the target on held-out examples that are
-    not reported. {escape(gentler)} A low learning rate protects by itself; rewrites protect where the task is to be learned in full.</p>
+    not reported. {escape(gentler)} A low learning rate protects by itself; rewrites protect where the task is to be learned in full.{_bound(own_style)}</p>
     <details><summary>Every setting</summary>{markup.table(headers, rows)}</details></div>"""
 
 
@@ -278,10 +283,21 @@ def _at_the_rare_end(expert: str, by: dict[tuple[str, str], dict[str, Any]]) -> 
         return f"{100 * point['target']['mean']:.1f} % of the target and {100 * point['general']['mean']:.1f} % of general skills"
 
     ours, published = by[expert, "rl"], by[expert, "rl-paper"]
+    fewer = f" (seeds: {published['seeds']} instead of {ours['seeds']})" if published["seeds"] != ours["seeds"] else ""
     return (
-        f"{expert.capitalize()} expert, {ours['setting']}: trained as published, {percent(published['own'], 0)} of "
-        f"accepted rewrites end in the own style and the tuned model has {told('rl-paper')}; started warm, "
+        f"{expert.capitalize()} expert, {ours['setting']}: trained as published{fewer}, {percent(published['own'], 0)} of "
+        f"accepted rewrites end in the own style and the tuned model has {told('rl-paper')}; ours, "
         f"{percent(ours['own'], 0)}, {told('rl')}. Best-of-8: {told('best-of-k')}; plain SFT: {told('expert')}."
+    )
+
+
+def _bound(own_style: dict[str, Any] | None) -> str:
+    if own_style is None:
+        return ""
+    target, general = (f"{100 * own_style[kind]['mean']:.1f} %" for kind in ("target", "general"))
+    return (
+        f" The dashed line is plain SFT on right answers in the backbone's own style, {target} of the target and {general} of "
+        f"general skills (seeds: {own_style['seeds']}): what rewriting can be expected to reach."
     )
 
 
