@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from patchrl.nano.dial import ABLATIONS, GRID, Found, correct_of
+from patchrl.nano.dial import ABLATIONS, AVOIDED, GRID, TARGET_SLACK, Found, correct_of
 from patchrl.statistics import Correct, macro
+from patchrl.wording import listed
 
 ARMS = (*GRID, *ABLATIONS)
 NAMES = {"target": "the target", "general": "general skills"}
@@ -42,6 +43,31 @@ def brief_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         styles = " → ".join(f"{100 * by[arm]['own']:.0f}" if arm in by else "–" for arm in ("rl-paper", "rl"))
         avoided = ", ".join(percent(by[arm]["avoided"]["mean"], 0) for arm in ("best-of-k", "rl"))
         yield f"| {expert} | {setting}, {_seeds(by['rl'])} | {scores} | {styles} | {avoided} | {_short(by['rl'])} |"
+
+
+def aim_told(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any] | None = None) -> str:
+    """In how many settings RL meets the aim, where it does not, and what no rewriting can be expected to pass."""
+    settings = list(_settings(rows))
+    short = [
+        f"{expert} at {setting} ({_short(by['rl'])})" for (_, expert, setting), by in settings if by["rl"]["short"]
+    ]
+    shares = {arm: [by[arm]["avoided"]["mean"] or 0.0 for _, by in settings] for arm in ("rl", "best-of-k")}
+    ranges = {
+        arm: " to ".join(dict.fromkeys(percent(share, 0) for share in (min(of), max(of)))) + " %"
+        for arm, of in shares.items()
+    }
+    bound = (
+        f" Plain SFT on right answers in the backbone's own style, what rewriting can be expected to reach, has "
+        f"{percent(own_style['target']['mean'])} / {percent(own_style['general']['mean'])} ({_seeds(own_style)})."
+        if own_style
+        else ""
+    )
+    return (
+        f"The aim is the expert's target within {100 * TARGET_SLACK:.0f} points, {percent(AVOIDED, 0)} % of its drop avoided, and behind best-of-8, "
+        f"with more sampled tokens, on neither count. RL meets it in {len(settings) - len(short)} of {len(settings)} settings"
+        + (f"; it falls short on {listed(short)}" if short else "")
+        + f". It avoids {ranges['rl']} of the drop, best-of-8 {ranges['best-of-k']}.{bound}"
+    )
 
 
 def arms_table(found: Found) -> Iterator[str]:

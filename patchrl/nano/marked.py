@@ -10,8 +10,8 @@ import textwrap
 
 from patchrl.errors import DataError
 from patchrl.nano import pays
-from patchrl.nano.dial import ABLATIONS, EVERY, Cell, found_of, of_the_lab, read, shipped
-from patchrl.nano.dial_tables import ARMS, against, arms_table, brief_table, dial_table, seeds_table
+from patchrl.nano.dial import ABLATIONS, EVERY, Cell, found_of, of_the_lab, own_style, read, shipped
+from patchrl.nano.dial_tables import ARMS, against, aim_told, arms_table, brief_table, dial_table, seeds_table
 
 WIDTH = 128
 MAIN = Cell("nano", "foreign", "own-words")  # what README tells first
@@ -27,7 +27,7 @@ def blocks() -> dict[str, str]:
     against_others = ["- " + against(found, "rl", other) for other in ("best-of-k", *ABLATIONS)]
     return {
         "main": "\n".join([*arms_table(found), "", *against_others, "", *seeds_table(theirs, found)]),
-        "dial": "\n".join(brief_table(shipped())),
+        "dial": "\n".join([*brief_table(shipped()), "", textwrap.fill(aim_told(shipped(), own_style()), WIDTH)]),
         "dial-intervals": "\n".join(dial_table(shipped())),
         "pays": "\n".join(_bullet(sentence) for sentence in pays.shipped()[1]),
         "arms": next(tables, "No seed has every arm yet."),
