@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -11,7 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteria, StoppingCriteriaList
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 
 import patchrl.nano
 from patchrl.cache import roomy_cache
@@ -24,6 +32,7 @@ NANO = Path(patchrl.nano.__file__).parent / "backbone"
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
 TOKENS_PER_BATCH = 32_768  # padded tokens in one generation batch
 ROWS_PER_BATCH = 256
+Sample = tuple[list[int], float]  # ids of a completion and their −log p in nats
 Watch = Callable[[torch.Tensor], bool]  # sees a batch's completions so far, shape (B, T); True ends the batch
 
 
@@ -62,6 +71,39 @@ class _Watched(StoppingCriteria):
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
         ended = self.watch(input_ids[:, self.prompt_width :])
         return torch.full((len(input_ids),), ended, dtype=torch.bool, device=input_ids.device)
+
+
+class _Noted(LogitsProcessor):
+    """Adds up −log p of what is sampled, from the logits as the model gave them: no further forward is needed."""
+
+    def __init__(self, stop_ids: set[int]) -> None:
+        self.stop_ids = sorted(stop_ids)
+        self._last_BV: torch.Tensor | None = None
+        self._nll_B = self._open_B = torch.zeros(0)
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        self._add(input_ids)
+        self._last_BV = scores.float().log_softmax(-1)
+        return scores
+
+    def _add(self, ids_BT: torch.Tensor) -> None:
+        """Count the last token of rows that have not ended."""
+        if self._last_BV is None:
+            self._nll_B = torch.zeros(len(ids_BT), device=ids_BT.device)
+            self._open_B = torch.ones_like(self._nll_B, dtype=torch.bool)
+            return
+        token_B = ids_BT[:, -1]
+        stops = torch.tensor([i for i in self.stop_ids if i < self._last_BV.shape[-1]], device=ids_BT.device)
+        ends_B = torch.isin(token_B, stops)
+        chosen_B = self._last_BV.gather(1, token_B[:, None])[:, 0]
+        chosen_B = torch.where(ends_B, self._last_BV[:, stops].logsumexp(-1), chosen_B)
+        self._nll_B -= torch.where(self._open_B, chosen_B, 0.0)
+        self._open_B &= ~ends_B
+
+    def of(self, out_BT: torch.Tensor) -> list[float]:
+        """−log p of every row of what was generated; NaN where it did not end."""
+        self._add(out_BT)
+        return self._nll_B.masked_fill(self._open_B, math.nan).tolist()
 
 
 def _check_weights(model: Any, tokenizer: Any, name: str) -> None:
@@ -192,24 +234,31 @@ class Backbone:
         kept = self.completion_ids(ids)
         return Generation(self.decode(kept), tuple(kept), clipped=len(kept) == len(ids))
 
-    def sample(
+    def sample(self, prompts: Sequence[list[int]], **options: Any) -> list[list[list[int]]]:
+        """Ids of completions of each prompt's ids, with whatever adapter is on; options as in `sample_noted`."""
+        return [[ids for ids, _ in group] for group in self.sample_noted(prompts, note=False, **options)]
+
+    def sample_noted(
         self,
         prompts: Sequence[list[int]],
         *,
+        note: bool = True,
         samples: int = 1,
         temperature: float = 0.0,
         max_new_tokens: int = 96,
         seed: int = 0,
         on_progress: Callable[[int], None] | None = None,
         watch: Watch | None = None,
-    ) -> list[list[list[int]]]:
-        """Ids of `samples` completions of each prompt's ids (greedy at temperature 0), with whatever adapter is on.
+    ) -> list[list[Sample]]:
+        """`samples` completions of each prompt's ids (greedy at temperature 0) with their −log p, whatever adapter is on.
 
-        A completion ends with the token that ended its turn, unless it was cut off by the limit. Rows are batched by
-        length; `on_progress` gets the number of prompts done; `watch` sees every batch grow and can end it.
+        A completion ends with the token that ended its turn, unless it was cut off by the limit. Its −log p, in nats, is that
+        of all its tokens under the model at temperature 1, the end of the turn being any token that ends it; NaN where
+        it was cut off or not to be noted. Rows are batched by length; `on_progress` gets the number of prompts done; `watch` sees every batch
+        grow and can end it.
         """
         order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
-        answers: list[list[list[int]]] = [[] for _ in prompts]
+        answers: list[list[Sample]] = [[] for _ in prompts]
         training = self.model.training
         self.model.eval()
         done = 0
@@ -219,7 +268,7 @@ class Backbone:
                 rows = max(1, min(ROWS_PER_BATCH, TOKENS_PER_BATCH // width) // samples)
                 chunk = order[done : done + rows]
                 groups = self._sample_batch(
-                    [prompts[i] for i in chunk], samples, temperature, max_new_tokens, seed + done, watch
+                    [prompts[i] for i in chunk], samples, temperature, max_new_tokens, seed + done, watch, note
                 )
                 for i, group in zip(chunk, groups, strict=True):
                     answers[i] = group
@@ -238,9 +287,11 @@ class Backbone:
         max_new_tokens: int,
         seed: int,
         watch: Watch | None,
-    ) -> list[list[list[int]]]:
+        note: bool,
+    ) -> list[list[Sample]]:
         tokens_BT, mask_BT = left_padded(prompts, self.tokenizer.pad_token_id, self.device)
         watched = StoppingCriteriaList([_Watched(watch, tokens_BT.shape[1])] if watch else [])
+        noted = [_Noted(self.stop_ids)] if note else []
         # The model's own generation defaults (top-k 50 and the like) would bend the distribution.
         sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
         with torch.random.fork_rng(enabled=True), torch.no_grad():
@@ -252,14 +303,15 @@ class Backbone:
                 pad_token_id=self.tokenizer.pad_token_id,
                 eos_token_id=sorted(self.stop_ids),
                 stopping_criteria=watched,
+                logits_processor=LogitsProcessorList(noted),
                 **self._read_ahead(tokens_BT, mask_BT, samples),
                 **(sampling if temperature > 0 else {"do_sample": False}),
             )
-        stops = self.stop_ids
-        groups: list[list[list[int]]] = [[] for _ in prompts]
+        stops, nll = self.stop_ids, noted[0].of(out) if noted else [math.nan] * len(out)
+        groups: list[list[Sample]] = [[] for _ in prompts]
         for row, ids in enumerate(out[:, tokens_BT.shape[1] :].tolist()):
             end = next((i for i, token in enumerate(ids) if token in stops), len(ids))
-            groups[row // samples].append(ids[: end + 1])
+            groups[row // samples].append((ids[: end + 1], nll[row]))
         return groups
 
     def _read_ahead(self, tokens_BT: torch.Tensor, mask_BT: torch.Tensor, samples: int) -> dict[str, Any]:

@@ -49,8 +49,10 @@ def surprise(
     completions: Sequence[Sequence[int]],
     scores: Sequence[Score],
     bf16: bool = False,
+    sampled: Sequence[float] | None = None,
 ) -> list[float]:
-    """The measure `name` of each completion; NaN where it has no tokens. `scores` are theirs under q(x).
+    """The measure `name` of each completion; NaN where it has no tokens. `scores` are theirs under q(x), `sampled`
+    −log π_φ(y | r) of each as noted while it was sampled, NaN where it was not: what is known needs no forward.
 
     Beside MEASURES there are two against the rewriting prompt r(x, y*), one of `prompts` each, of the whole text:
 
@@ -63,6 +65,10 @@ def surprise(
     if name in MEASURES:
         values = [MEASURES[name](score) if ok else math.nan for score, ok in zip(scores, known, strict=True)]
     else:
-        theirs = backbone.score(prompts, completions, adapted=name == "kl", bf16=bf16)
-        values = [total(score) - total(other) for score, other in zip(scores, theirs, strict=True)]
+        noted = sampled if name == "kl" and sampled is not None else [math.nan] * len(completions)
+        unknown = [i for i, nll in enumerate(noted) if math.isnan(nll)]
+        asked, texts = [prompts[i] for i in unknown], [completions[i] for i in unknown]
+        theirs = backbone.score(asked, texts, adapted=name == "kl", bf16=bf16) if unknown else []
+        known_of = dict(zip(unknown, map(total, theirs), strict=True))
+        values = [total(score) - known_of.get(i, nll) for i, (score, nll) in enumerate(zip(scores, noted, strict=True))]
     return [value if ok else math.nan for value, ok in zip(values, known, strict=True)]

@@ -20,6 +20,7 @@ from patchrl.types import Example, Recorder, Verdict
 
 COLUMNS = tuple(f.name for f in fields(Example))  # what the trainer's dataset must hold beside the prompt
 ASKED = "asked"  # and the rewriting prompt as text, for the measures that are held against it
+SAMPLED = "sampled_nll"  # −log p of the rollout under the policy that sampled it, where that was noted
 
 
 @dataclass
@@ -104,7 +105,7 @@ class GatedReward:
         texts = [backbone.decode(c) for c in ids]
         measure, bf16 = self.section.alignment, self.section.bf16_scoring
         scores = backbone.score(questions, ids, entropy=measure == "excess", bf16=bf16)
-        far = surprise(measure, backbone, columns[ASKED], ids, scores, bf16)
+        far = surprise(measure, backbone, columns[ASKED], ids, scores, bf16, columns.get(SAMPLED))
         embeddings_ND = self.gate.embedder.embed(texts, scores)
         verdicts = self.gate.check(examples, texts, embeddings_ND)
         parts: dict[str, list[float | None]] = {"consistency": [], "alignment": [], "diversity": []}

@@ -7,26 +7,32 @@ from typing import Any
 import torch
 
 from patchrl.backbone import Backbone
+from patchrl.rewards.trl import SAMPLED
 
 
-def roll_out(backbone: Backbone):
-    """A `rollout_func` for TRL's GRPO trainers; TRL repeats each prompt as often as it wants completions of it."""
+def roll_out(backbone: Backbone, note: bool = False):
+    """A `rollout_func` for TRL's GRPO trainers; TRL repeats each prompt as often as it wants completions of it.
+
+    With `note` the reward gets every completion's −log p under the policy that sampled it, as its column SAMPLED.
+    """
 
     def rolled(prompts: list[Any], trainer: Any) -> dict[str, Any]:
         samples = trainer.num_generations if trainer.model.training else trainer.num_generations_eval
         asked = [_prompt_ids(backbone, prompt) for prompt in prompts[::samples]]
-        groups = backbone.sample(
+        groups = backbone.sample_noted(
             asked,
+            note=note,
             samples=samples,
             temperature=trainer.args.temperature,
             max_new_tokens=trainer.args.max_completion_length,
             seed=int(torch.randint(2**62, ())),  # of the trainer's own generator, which a checkpoint keeps
         )
-        return {
+        made: dict[str, Any] = {
             "prompt_ids": [ids for ids in asked for _ in range(samples)],
-            "completion_ids": [ids for group in groups for ids in group],
+            "completion_ids": [ids for group in groups for ids, _ in group],
             "logprobs": None,  # the policy's own: TRL computes what it needs
         }
+        return made | ({SAMPLED: [nll for group in groups for _, nll in group]} if note else {})
 
     return rolled
 

@@ -249,7 +249,7 @@ def train_rewriter(
         args=trainer_config(config, seed, folder / "checkpoints", on_cpu),
         train_dataset=rows,
         processing_class=backbone.tokenizer,
-        rollout_func=roll_out(backbone),
+        rollout_func=roll_out(backbone, note=config.reward.alignment == "kl"),
         callbacks=[watcher, stale] if stale else [watcher],
     )
     if stale:

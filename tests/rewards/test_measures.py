@@ -3,6 +3,7 @@
 import contextlib
 import math
 from typing import get_args
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -76,6 +77,23 @@ def test_measures_against_the_rewriting_prompt_are_differences_of_whole_log_like
         with backbone.model.disable_adapter() if name == "ratio" else contextlib.nullcontext():
             shown = whole(backbone.model, backbone, asked, text)
         assert value == pytest.approx(shown - alone, abs=1e-3)
+
+
+def test_what_was_noted_while_sampling_is_not_read_again():
+    backbone = adapted()
+    ids = [backbone.completion_ids(text) for text in TEXTS]
+    scores = backbone.score([e.question for e in EXAMPLES], ids)
+    found = measures.surprise("kl", backbone, TEXTS, ids, scores)
+    noted = [measures.total(s) for s in backbone.score(TEXTS, ids, adapted=True)]
+    with mock.patch.object(backbone, "score", side_effect=AssertionError):
+        assert measures.surprise("kl", backbone, TEXTS, ids, scores, sampled=noted) == pytest.approx(found)
+    with mock.patch.object(backbone, "score", wraps=backbone.score) as read:
+        assert measures.surprise("kl", backbone, TEXTS, ids, scores, sampled=[math.nan, noted[1]]) == pytest.approx(
+            found
+        )
+        assert read.call_args.args == (TEXTS[:1], ids[:1])
+        ratio = measures.surprise("ratio", backbone, TEXTS, ids, scores)
+        assert measures.surprise("ratio", backbone, TEXTS, ids, scores, sampled=[0.0, 0.0]) == ratio
 
 
 def test_an_empty_text_has_no_surprise():

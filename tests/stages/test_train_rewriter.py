@@ -1,5 +1,9 @@
 """The frozen reference stays frozen, or training stops."""
 
+import math
+from unittest import mock
+
+import answering
 import pytest
 import rollouts
 import tiny
@@ -7,8 +11,12 @@ import torch
 from trl import GRPOTrainer
 
 from patchrl.backbone import Backbone
+from patchrl.config import apply_overrides, resolve
 from patchrl.errors import BackboneError
-from patchrl.stages.train_rewriter import FrozenProbe
+from patchrl.gate import Gate
+from patchrl.nano import world
+from patchrl.rewards.measures import surprise
+from patchrl.stages.train_rewriter import FrozenProbe, train_rewriter
 from patchrl.types import Example
 
 EXAMPLES = [Example(str(n), f"What is {n} + 1?", f"It is {n + 1}.", str(n + 1)) for n in range(4)]
@@ -48,6 +56,26 @@ def test_merging_the_adapter_in_bfloat16_moves_the_backbone_and_stops_training(t
         rollouts.train(tmp_path / "merging", *rate, dtype=torch.bfloat16)
     with rollouts.fixed_rollouts():
         rollouts.train(tmp_path / "plain", *rate, dtype=torch.bfloat16)
+
+
+@pytest.mark.parametrize("more", [[], ["rewriter.temperature=0.7", "rewriter.updates_per_rollout=2"]])
+def test_kl_knows_the_rewriters_likelihoods_from_the_rollouts(tmp_path, more):
+    """Of real rollouts, after updates: what was noted while sampling is what reading them again would find."""
+    seen = []
+
+    def told(name, backbone, prompts, completions, scores, bf16, sampled):
+        found = surprise(name, backbone, prompts, completions, scores, bf16, sampled)
+        again = surprise(name, backbone, prompts, completions, scores, bf16)
+        seen.append((found, again, sampled))
+        return found
+
+    sizes = ["rewriter.steps=3", "rewriter.prompts_per_step=2", "rewriter.group_size=4", "rewriter.warm_start_steps=2"]
+    config = resolve(apply_overrides({}, [*sizes, *more]))
+    with Gate(config, Backbone.load(config.backbone)) as gate, mock.patch("patchrl.rewards.trl.surprise", told):
+        train_rewriter(config, gate, world.downstream_examples("foreign", 16), 0, tmp_path, answering.Recorder())
+    assert len(seen) == (3 if not more else 2)
+    for found, again, sampled in seen:
+        assert found == pytest.approx(again, abs=2e-3) and not all(map(math.isnan, sampled))
 
 
 def test_an_alarm_is_said_once_after_three_steps_in_a_row(tmp_path):
