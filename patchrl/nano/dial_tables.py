@@ -26,7 +26,7 @@ def dial_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         avoided = by["rl"]["avoided"]
         yield (
             f"| {backbone}, {expert} | {setting} `{by['rl']['instruction']}`, {_seeds(by['rl'])} | {' | '.join(cells)} | "
-            f"{told(avoided['mean'], avoided['ci95'], 0)} | {_short(by['rl'])} |"
+            f"{told(avoided['mean'], avoided['ci95'])} | {_short(by['rl'])} |"
         )
 
 
@@ -41,7 +41,7 @@ def brief_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         seeds = by["rl"]["seeds"]
         scores = " | ".join(_short_scores(by.get(arm), seeds) for arm in ARMS)
         styles = " → ".join(f"{100 * by[arm]['own']:.0f}" if arm in by else "–" for arm in ("rl-paper", "rl"))
-        avoided = ", ".join(percent(by[arm]["avoided"]["mean"], 0) for arm in ("best-of-k", "rl"))
+        avoided = ", ".join(percent(by[arm]["avoided"]["mean"]) for arm in ("best-of-k", "rl"))
         yield f"| {expert} | {setting}, {_seeds(by['rl'])} | {scores} | {styles} | {avoided} | {_short(by['rl'])} |"
 
 
@@ -53,7 +53,7 @@ def aim_told(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any] | N
     ]
     shares = {arm: [by[arm]["avoided"]["mean"] or 0.0 for _, by in settings] for arm in ("rl", "best-of-k")}
     ranges = {
-        arm: " to ".join(dict.fromkeys(percent(share, 0) for share in (min(of), max(of)))) + " %"
+        arm: " to ".join(dict.fromkeys(percent(share) for share in (min(of), max(of)))) + " %"
         for arm, of in shares.items()
     }
     bound = (
@@ -79,7 +79,7 @@ def arms_table(found: Found) -> Iterator[str]:
         yield (
             f"| {arm} | {found.rates[arm]:g} | {told(float(np.mean(of_arm.target_per_seed)), of_arm.target_ci95)} | "
             f"{told(float(np.mean(of_arm.general_per_seed)), of_arm.general_ci95)} | {told(of_arm.absolute or 0.0, of_arm.absolute_ci95)} | "
-            f"{percent(of_arm.share_avoided, 0)} | {found.tokens[arm]:,.0f} | {percent(target)} / {percent(general)} |"
+            f"{percent(of_arm.share_avoided, 0)} | {round(found.tokens[arm], -3):,.0f} | {percent(target)} / {percent(general)} |"
         )
 
 
@@ -155,4 +155,4 @@ def told(value: float | None, ci95: tuple[float, float] | None, digits: int = 1)
 
 def percent(value: float | None, digits: int = 1) -> str:
     """A share in per cent, a dash where there is none."""
-    return "–" if value is None else f"{100 * value:.{digits}f}"
+    return "–" if value is None else f"{100 * value:z.{digits}f}"
