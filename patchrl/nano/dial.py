@@ -37,7 +37,7 @@ MORE = ("rl-best-of-k",)
 EVERY = tuple(PRESETS["Nano lab: every arm, takes hours"]["study"]["arms"])
 RATES = (5e-4, 1e-3)
 EXPERTS = ("foreign", "mild")
-OWN = "own"  # no expert but right answers in the backbone's own style: what rewriting can reach at best
+OWN = "own"  # no expert but right answers in the backbone's own style
 RESAMPLES = 2000
 MARKS = {None: "?", True: "1", False: "0"}
 Recorded = dict[tuple[str, float | None, int], dict[str, Any]]  # a cell's lines by arm, rate and seed
@@ -227,8 +227,8 @@ def shipped() -> list[dict[str, Any]]:
 
 @functools.cache
 def own_style() -> dict[str, Any] | None:
-    """The point of plain SFT on right answers in the backbone's own style, which no rewriting can be expected to pass;
-    None where it was not measured."""
+    """The point of plain SFT on right answers in the backbone's own style, as if every rewrite had succeeded; None where
+    it was not measured."""
     lines = [line for line in of_the_lab(read()) if line["expert"] == OWN]
     return next(iter(points(found_of(lines, ("expert",)))), None)
 

@@ -46,7 +46,7 @@ def brief_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def aim_told(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any] | None = None) -> str:
-    """In how many settings RL meets the aim, where it does not, and what no rewriting can be expected to pass."""
+    """In how many settings RL meets the aim, where it does not, and what the backbone's own style alone would bring."""
     settings = list(_settings(rows))
     short = [
         f"{expert} at {setting} ({_short(by['rl'])})" for (_, expert, setting), by in settings if by["rl"]["short"]
@@ -57,8 +57,8 @@ def aim_told(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any] | N
         for arm, of in shares.items()
     }
     bound = (
-        f" Plain SFT on right answers in the backbone's own style, what rewriting can be expected to reach, has "
-        f"{percent(own_style['target']['mean'])} / {percent(own_style['general']['mean'])} ({_seeds(own_style)})."
+        f" Plain SFT on right answers in the backbone's own style, as if every rewrite had succeeded, has "
+        f"{percent(own_style['target']['mean'])} / {percent(own_style['general']['mean'])} ({_seeds(own_style)}): fine-tunes on it can spread by themselves."
         if own_style
         else ""
     )

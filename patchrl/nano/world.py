@@ -292,7 +292,7 @@ def near_solution(p: Problem) -> str:
 
 
 def own_solution(p: Problem) -> str:
-    """No expert: the right answer as the backbone would write it, which is the best that rewriting can reach."""
+    """No expert: the right answer as the backbone would write it, its three phrasings drawn evenly."""
     return own_answer(p, random.Random(p.question))
 
 

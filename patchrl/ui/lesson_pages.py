@@ -297,7 +297,7 @@ def _bound(own_style: dict[str, Any] | None) -> str:
     target, general = (f"{100 * own_style[kind]['mean']:.1f} %" for kind in ("target", "general"))
     return (
         f" The dashed line is plain SFT on right answers in the backbone's own style, {target} of the target and {general} of "
-        f"general skills (seeds: {own_style['seeds']}): what rewriting can be expected to reach."
+        f"general skills (seeds: {own_style['seeds']}): as if every rewrite had succeeded. Text in the own style can spread too."
     )
 
 

@@ -130,7 +130,7 @@ def test_the_aim_is_told_with_where_it_is_missed_and_what_can_be_reached():
         "RL meets it in 1 of 2 settings; it falls short on mild at 3 % (drop). It avoids 94.0 to 96.0 % of the drop"
         in told
     )
-    assert "best-of-8 80.0 %." in told and told.endswith("has 97.0 / 95.9 (5 seeds).")
+    assert "best-of-8 80.0 %." in told and "has 97.0 / 95.9 (5 seeds): fine-tunes" in told
     assert aim_told(dial.dialled(foreign)).endswith(
         "in 1 of 1 settings. It avoids 96.0 % of the drop, best-of-8 80.0 %."
     )
