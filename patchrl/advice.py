@@ -73,7 +73,7 @@ def k_for(hit: float) -> int:
 
 
 def _choose_warm(hit: float | None, ways: list[dict[str, Any]]) -> tuple[str | None, str]:
-    """With a warm start RL does not depend on the hit rate. In the lab it was behind best-of-8 at no setting of the dial, with
+    """With a warm start RL does not depend on the hit rate. In the lab it was measurably behind best-of-8 at no setting of the dial, with
     some 70 % of its sampled tokens (patchrl/nano/README.md)."""
     if hit is None or (hit and k_for(hit) == 1):
         return _choose(hit, ways)

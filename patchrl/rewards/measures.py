@@ -65,10 +65,10 @@ def surprise(
     if name in MEASURES:
         values = [MEASURES[name](score) if ok else math.nan for score, ok in zip(scores, known, strict=True)]
     else:
-        noted = sampled if name == "kl" and sampled is not None else [math.nan] * len(completions)
-        unknown = [i for i, nll in enumerate(noted) if math.isnan(nll)]
-        asked, texts = [prompts[i] for i in unknown], [completions[i] for i in unknown]
-        theirs = backbone.score(asked, texts, adapted=name == "kl", bf16=bf16) if unknown else []
-        known_of = dict(zip(unknown, map(total, theirs), strict=True))
-        values = [total(score) - known_of.get(i, nll) for i, (score, nll) in enumerate(zip(scores, noted, strict=True))]
+        theirs = list(sampled) if name == "kl" and sampled is not None else [math.nan] * len(completions)
+        if unread := [i for i, nll in enumerate(theirs) if math.isnan(nll)]:
+            asked, texts = [prompts[i] for i in unread], [completions[i] for i in unread]
+            for i, score in zip(unread, backbone.score(asked, texts, adapted=name == "kl", bf16=bf16), strict=True):
+                theirs[i] = total(score)
+        values = [total(score) - nll for score, nll in zip(scores, theirs, strict=True)]
     return [value if ok else math.nan for value, ok in zip(values, known, strict=True)]

@@ -263,7 +263,7 @@ def the_trap(points: Sequence[dict[str, Any]], own_style: dict[str, Any] | None 
     rewrite is as the backbone's own answer than as the rewriter's (<b>kl</b>): a favourite costs as much as it is
     favoured.</p><ul>{sentences}</ul>
     <p><b>Read with care.</b> Every arm stands at its own best of two learning rates, chosen for the target on held-out examples that are
-    not reported. {escape(gentler)} A low learning rate protects by itself; rewrites protect where the task is to be learned in full.{_bound(own_style)}</p>
+    not reported. {escape(gentler)} A low learning rate protects by itself; rewrites protect where the task is to be learned in full.{_as_if_every_rewrite_succeeded(own_style)}</p>
     <details><summary>Every setting</summary>{markup.table(headers, rows)}</details></div>"""
 
 
@@ -291,7 +291,7 @@ def _at_the_rare_end(expert: str, by: dict[tuple[str, str], dict[str, Any]]) -> 
     )
 
 
-def _bound(own_style: dict[str, Any] | None) -> str:
+def _as_if_every_rewrite_succeeded(own_style: dict[str, Any] | None) -> str:
     if own_style is None:
         return ""
     target, general = (f"{100 * own_style[kind]['mean']:.1f} %" for kind in ("target", "general"))

@@ -63,6 +63,7 @@ def test_the_walkthrough_needs_no_run_and_says_the_recorded_numbers(learn):
     result = api.open_run(api.RECORDED_ID).result()
     expert, ours = result["arms"]["expert"], result["arms"]["rl"]
     rare = next(point for point in dial.shipped() if (point["expert"], point["arm"]) == ("foreign", "rl"))
+    own = dial.own_style()
     told = {
         1: [percent(result["base"]["general"]), percent(expert["general"]["mean"]), "tasks"],
         2: ["off-distribution", "The backbone expected", "mismatch"],
@@ -71,6 +72,7 @@ def test_the_walkthrough_needs_no_run_and_says_the_recorded_numbers(learn):
         5: [f"{100 * ours['general']['mean']:.1f}", "Read with care", "plane"],
         6: [
             *("The template trap", f"{100 * rare['target']['mean']:.1f} % of the target", *pays.shipped()[1]),
+            f"dashed line is plain SFT on right answers in the backbone's own style, {100 * own['target']['mean']:.1f} %",
             "pays-foreign",
         ],
     }

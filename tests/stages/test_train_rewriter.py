@@ -1,4 +1,4 @@
-"""The frozen reference stays frozen, or training stops."""
+"""The frozen reference stays frozen, or training stops; kl reads nothing twice; alarms are said once."""
 
 import math
 from unittest import mock
