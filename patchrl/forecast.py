@@ -1,9 +1,10 @@
 """Does ℓ foretell forgetting? What the lab measured (`forecast.csv`), a line through it, and how far that is off.
 
 `forecast.csv` holds one row per fine-tuned arm and seed of the nano lab's runs of November 2026 on examples/nano.toml,
-nano-mild.toml, nano-near.toml and their variants (README, "What comes out" and "Where it does not hold"): mean ℓ of its targets and of
-the backbone's own answers in nats per token, general score before, and the points lost, as fractions; `nano-1` and
-`nano-2` are other backbones (`pretrain --seed 1`, `--seed 2`). All at one recipe: 512 examples, 256 steps, learning rate 1e-3, full fine-tuning.
+nano-mild.toml, nano-near.toml and their variants (patchrl/nano/README.md, "At one rate, as published"): mean ℓ of its
+targets and of the backbone's own answers in nats per token, general score before, and the points lost, as fractions;
+`nano-1` and `nano-2` are other backbones (`pretrain --seed 1`, `--seed 2`). All at one recipe: 512 examples, 256 steps,
+learning rate 1e-3, full fine-tuning.
 """
 
 from __future__ import annotations
