@@ -57,9 +57,10 @@ def surprise(
     Beside MEASURES there are two against the rewriting prompt r(x, y*), one of `prompts` each, of the whole text:
 
     - `ratio`: log π0(y | r) − log π0(y | q(x)), what the instruction to rewrite alone brings in.
-    - `kl`: log π_φ(y | r) − log π0(y | q(x)), π_φ the rewriter as it now is. Its mean over the rewriter's own samples
-      is KL(π_φ ‖ π0(·|q(x))): a template costs as much as it is preferred to the backbone's own answers, and where the
-      gate holds the best rewriter is π0(·|q(x)) restricted to what passes, variety included.
+    - `kl`: log π_φ(y | r) − log π0(y | q(x)), π_φ the rewriter as it now is. Its mean over the rewriter's samples at
+      temperature 1 is KL(π_φ ‖ π0(·|q(x))): a template costs as much as it is preferred to the backbone's own answers, and
+      where the gate holds the best rewriter is π0(·|q(x)) restricted to what passes, variety included. Likelihoods are those
+      of temperature 1 whatever rollouts are sampled at, because the dataset is rewritten at 1.
     """
     known = [not math.isnan(score.nll) for score in scores]
     if name in MEASURES:
