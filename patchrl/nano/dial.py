@@ -37,6 +37,8 @@ MORE = ("rl-best-of-k",)
 EVERY = tuple(PRESETS["Nano lab: every arm, takes hours"]["study"]["arms"])
 RATES = (5e-4, 1e-3)
 EXPERTS = ("foreign", "mild")
+SHIPPED = "nano"  # the backbone that comes with PatchRL, as lines name it
+SECOND = "seed-2"  # one of `patchrl.nano.pretrain --seed 2`
 OWN = "own"  # no expert but right answers in the backbone's own style
 RESAMPLES = 2000
 MARKS = {None: "?", True: "1", False: "0"}
@@ -220,22 +222,22 @@ def dialled(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @functools.cache
-def shipped() -> list[dict[str, Any]]:
-    """`dialled` of the lab's own studies."""
-    return dialled(of_the_lab(read()))
+def shipped(backbone: str = SHIPPED) -> list[dict[str, Any]]:
+    """`dialled` of the lab's own studies with one backbone."""
+    return dialled(of_backbone(read(), backbone))
 
 
 @functools.cache
 def own_style() -> dict[str, Any] | None:
     """The point of plain SFT on right answers in the backbone's own style, as if every rewrite had succeeded; None where
     it was not measured."""
-    lines = [line for line in of_the_lab(read()) if line["expert"] == OWN]
+    lines = [line for line in of_backbone(read()) if line["expert"] == OWN]
     return next(iter(points(found_of(lines, ("expert",)))), None)
 
 
-def of_the_lab(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The lines of the backbone that comes with PatchRL."""
-    return [line for line in lines if line["backbone"] == "nano"]
+def of_backbone(lines: Sequence[dict[str, Any]], name: str = SHIPPED) -> list[dict[str, Any]]:
+    """The lines of one backbone."""
+    return [line for line in lines if line["backbone"] == name]
 
 
 def read(path: Path = ANSWERS) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from patchrl.comparisons import Comparison
 from patchrl.nano.dial import ABLATIONS, AVOIDED, GRID, TARGET_SLACK, Found, correct_of
 from patchrl.statistics import Correct, macro
 from patchrl.wording import listed
@@ -70,17 +71,28 @@ def aim_told(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any] | N
     )
 
 
-def arms_table(found: Found) -> Iterator[str]:
-    """A setting's arms, each at its own best rate and, last, at the other."""
-    yield "| arm | rate | target % | general % | forgotten, points | drop avoided % | tokens sampled | at the other rate |"
-    yield "|---" * 8 + "|"
+def arms_table(found: Found, against_all: str | None = None) -> Iterator[str]:
+    """A setting's arms, each at its own best rate and at the other; with `against_all` what that arm is, seen from each,
+    on the target and on general skills."""
+    more = [f"`{against_all}` against it: target, general"] if against_all else []
+    headers = ["arm", "rate", "target %", "general %", "forgotten, points", "drop avoided %", "tokens sampled"]
+    yield f"| {' | '.join([*headers, 'at the other rate', *more])} |"
+    yield "|---" * (8 + len(more)) + "|"
     for arm, of_arm in found.statistics.items():
         (target, general), *_ = (scores for rate, scores in found.sweep[arm].items() if rate != found.rates[arm])
-        yield (
-            f"| {arm} | {found.rates[arm]:g} | {told(float(np.mean(of_arm.target_per_seed)), of_arm.target_ci95)} | "
-            f"{told(float(np.mean(of_arm.general_per_seed)), of_arm.general_ci95)} | {told(of_arm.absolute or 0.0, of_arm.absolute_ci95)} | "
-            f"{percent(of_arm.share_avoided, 0)} | {round(found.tokens[arm], -3):,.0f} | {percent(target)} / {percent(general)} |"
-        )
+        cells = [
+            arm,
+            f"{found.rates[arm]:g}",
+            told(float(np.mean(of_arm.target_per_seed)), of_arm.target_ci95),
+            told(float(np.mean(of_arm.general_per_seed)), of_arm.general_ci95),
+            told(of_arm.absolute or 0.0, of_arm.absolute_ci95),
+            percent(of_arm.share_avoided, 0),
+            f"{round(found.tokens[arm], -3):,.0f}",
+            f"{percent(target)} / {percent(general)}",
+        ]
+        if against_all:
+            cells.append(", ".join(verdict for _, _, verdict in _seen_from(found, against_all, arm)) or "–")
+        yield f"| {' | '.join(cells)} |"
 
 
 def seeds_table(lines: Sequence[dict[str, Any]], found: Found) -> Iterator[str]:
@@ -101,17 +113,21 @@ def _of_seeds(answers: Iterable[Correct]) -> str:
 
 def against(found: Found, arm: str, other: str) -> str:
     """One arm less another on both counts in points, with intervals and verdicts corrected for all pairs."""
-    told = []
+    sentences = []
+    for c, sign, verdict in _seen_from(found, arm, other):
+        low, high = sorted(100 * sign * bound for bound in c.ci95)
+        points = f"{100 * sign * c.difference:+z.1f} [{low:.1f}, {high:.1f}]"
+        sentences.append(f"{points} points of {NAMES[c.on]} ({verdict})")
+    tokens = found.tokens[arm] / found.tokens[other]
+    return f"`{arm}` against `{other}`: {', '.join(sentences)}, with {percent(tokens, 0)} % of its sampled tokens."
+
+
+def _seen_from(found: Found, arm: str, other: str) -> Iterator[tuple[Comparison, int, str]]:
+    """The comparisons of two arms, target first: each with the sign of arm − other, and what `arm` is."""
+    turned = {"better": "worse", "worse": "better"}
     for c in found.comparisons:
         if {c.a, c.b} == {arm, other}:
-            sign = 1 if c.a == arm else -1
-            low, high = sorted(100 * sign * bound for bound in c.ci95)
-            verdict = c.verdict if sign == 1 else {"better": "worse", "worse": "better"}.get(c.verdict, c.verdict)
-            told.append(
-                f"{100 * sign * c.difference:+z.1f} [{low:.1f}, {high:.1f}] points of {NAMES[c.on]} ({verdict})"
-            )
-    tokens = found.tokens[arm] / found.tokens[other]
-    return f"`{arm}` against `{other}`: {', '.join(told)}, with {percent(tokens, 0)} % of its sampled tokens."
+            yield (c, 1, c.verdict) if c.a == arm else (c, -1, turned.get(c.verdict, c.verdict))
 
 
 def _settings(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[tuple[str, str, str], dict[str, Mapping[str, Any]]]]:

@@ -7,28 +7,31 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from patchrl.errors import DataError
 from patchrl.nano import pays
-from patchrl.nano.dial import ABLATIONS, EVERY, Cell, found_of, of_the_lab, own_style, read, shipped
+from patchrl.nano.dial import ABLATIONS, EVERY, SECOND, SHIPPED, Cell, found_of, of_backbone, own_style, read, shipped
 from patchrl.nano.dial_tables import ARMS, against, aim_told, arms_table, brief_table, dial_table, seeds_table
 
 WIDTH = 128
-MAIN = Cell("nano", "foreign", "own-words")  # what README tells first
+MAIN = Cell(SHIPPED, "foreign", "own-words")  # what README tells first
 MARKED = re.compile(r"(?P<begin><!-- (?P<name>[\w-]+) -->\n).*?(?P<end><!-- /(?P=name) -->)", re.DOTALL)
 
 
 def blocks() -> dict[str, str]:
     """What stands between the marks of each name, from the answers that come with PatchRL."""
-    lines = of_the_lab(read())
-    tables = ("\n".join(arms_table(found)) for found in found_of(lines, EVERY).values())
+    lines = of_backbone(read())
+    tables = ("\n".join(arms_table(found, "rl")) for found in found_of(lines, EVERY).values())
     theirs = [line for line in lines if Cell.of(line) == MAIN]
     found = found_of(theirs, ARMS)[MAIN]
     against_others = ["- " + against(found, "rl", other) for other in ("best-of-k", *ABLATIONS)]
     return {
         "main": "\n".join([*arms_table(found), "", *against_others, "", *seeds_table(theirs, found)]),
-        "dial": "\n".join([*brief_table(shipped()), "", textwrap.fill(aim_told(shipped(), own_style()), WIDTH)]),
-        "dial-intervals": "\n".join(dial_table(shipped())),
+        "dial": _dial(shipped(), own_style()),
+        "dial-second": _dial(shipped(SECOND)),
+        "dial-intervals": "\n".join(dial_table([*shipped(), *shipped(SECOND)])),
         "pays": "\n".join(_bullet(sentence) for sentence in pays.shipped()[1]),
         "arms": next(tables, "No seed has every arm yet."),
     }
@@ -43,6 +46,12 @@ def filled(text: str, made: dict[str, str]) -> str:
         return f"{match['begin']}\n{made[match['name']]}\n\n{match['end']}"
 
     return MARKED.sub(renewed, text)
+
+
+def _dial(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any] | None = None) -> str:
+    if not rows:
+        return "Not measured yet."
+    return "\n".join([*brief_table(rows), "", textwrap.fill(aim_told(rows, own_style), WIDTH)])
 
 
 def _bullet(sentence: str) -> str:

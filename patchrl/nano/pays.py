@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from patchrl.nano.dial import BEST_OF, MORE, Cell, Found, found_of, of_the_lab, read
+from patchrl.nano.dial import BEST_OF, MORE, Cell, Found, found_of, of_backbone, read
 from patchrl.wording import listed
 
 MEASURED_ROWS, MEASURED_K = 512, 8
@@ -211,6 +211,6 @@ def told(point: Point) -> str:
 @functools.cache
 def shipped() -> tuple[list[dict[str, Any]], list[str]]:
     """`as_rows` and `sentences` of the lab's own studies."""
-    lines = of_the_lab(read())
+    lines = of_backbone(read())
     points = pays(lines)
     return as_rows(points), sentences(points, together(lines))

@@ -32,6 +32,7 @@ from patchrl.nano.dial import (
     MORE,
     OWN,
     RATES,
+    SHIPPED,
     Cell,
     dialled,
     found_of,
@@ -189,7 +190,7 @@ def main() -> None:
         sys.exit(fill(given.fill))
     cells = (
         (Cell(name, expert, instruction, temperature), model, seed)
-        for name, model in given.backbone or [("nano", "nano")]
+        for name, model in given.backbone or [(SHIPPED, "nano")]
         for seed in given.seeds or range(5)
         for expert in given.experts or EXPERTS
         for instruction in given.instructions or OWN_SHARE

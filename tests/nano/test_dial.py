@@ -166,6 +166,21 @@ def test_the_table_of_arms_has_the_other_rate_last():
     assert told.endswith("| 0 | 1,000 | 50.0 / 50.0 |") and "| 50.0 [" in told
 
 
+@pytest.mark.parametrize(
+    ("arm", "verdicts"),
+    [
+        ("rl", {"expert": "worse, better", "best-of-k": "worse, better", "rl": "–"}),
+        ("expert", {"expert": "–", "best-of-k": "cannot tell, worse", "rl": "better, worse"}),
+    ],
+)
+def test_the_table_of_arms_tells_one_arm_from_every_other(arm, verdicts):
+    (found,) = dial.found_of(list(setting((0.5, 0.99), best=(0.9, 0.7)))).values()
+    header, _, *rows = arms_table(found, arm)
+    assert header.endswith(f"| `{arm}` against it: target, general |")
+    cells = [row.strip("| ").split(" | ") for row in rows]
+    assert {row[0]: row[-1] for row in cells} == verdicts
+
+
 def test_the_dials_figure_has_a_gap_between_temperatures_and_the_own_style_across():
     lines = list(setting((0.9, 0.97)))
     cooler = [line | {"temperature": 0.5} for line in lines]

@@ -32,7 +32,9 @@ def test_a_mark_that_nothing_fills_is_named_and_no_file_is_touched(tmp_path):
     good, bad = tmp_path / "good.md", tmp_path / "bad.md"
     good.write_text("<!-- pays -->\n<!-- /pays -->")
     bad.write_text("<!-- pay -->\n<!-- /pay -->")
-    assert fill([good, bad]) == "<!-- pay --> is no mark; use one of main, dial, dial-intervals, pays, arms."
+    assert (
+        fill([good, bad]) == "<!-- pay --> is no mark; use one of main, dial, dial-second, dial-intervals, pays, arms."
+    )
     assert good.read_text() == "<!-- pays -->\n<!-- /pays -->"
     with pytest.raises(DataError):
         filled(bad.read_text(), {})
