@@ -20,7 +20,12 @@ ROLLOUT_COST = 3.0  # time of a rollout that is trained on, in sampled rewrites;
 
 
 def advise(
-    config: StudyConfig, found: dict[str, Any], rows: int, tokens_per_rewrite: float, tokens_per_second: float
+    config: StudyConfig,
+    found: dict[str, Any],
+    rows: int,
+    tokens_per_rewrite: float,
+    tokens_per_second: float,
+    own_right: bool = True,
 ) -> dict[str, Any]:
     """Which way to take for `rows` examples, and what each costs.
 
@@ -31,7 +36,7 @@ def advise(
 
     With hit rate q, the best of k is in own style in at most 1 − (1 − q)^k of rows: at most, because rows differ.
     For RL the same number is the share of groups that show the rewriter what to aim for; a warm start shows it first,
-    at the cost of its own answers. `found` is `mismatch.own_style`.
+    at the cost of its own answers, where any of these is right (`own_right`). `found` is `mismatch.own_style`.
     """
     hits, scorable = found["own"], found["scorable"]
     hit, ends = (hits / scorable if scorable else None), wilson(hits, scorable)
@@ -56,8 +61,10 @@ def advise(
         shown = None if hit is None else at_least_one(hit, config.rewriter.group_size)
         return [way("prompted", rows, hit), *best, way("rl", warm + rollouts + rows, None, rollouts, shown=shown)]
 
-    choose = _choose_warm if warm else _choose
+    choose = _choose_warm if warm and own_right else _choose
     choice, why = choose(hit, ways_at(hit))
+    if warm and not own_right and hit is not None:
+        why = f"None of the backbone's own answers passes the gate, so a warm start has nothing to show. {why}"
     at_ends = [choose(end, ways_at(end))[0] for end in ends or ()]
     return {"choice": choice, "why": why, "hit": hit, "hit_ci95": ends, "at_ends": at_ends, "ways": ways_at(hit)}
 

@@ -8,13 +8,14 @@ an on-policy method in the loss's place (`grpo`, `rl+sdft`). A part that has a n
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 MAX_NAME = 60
-NUMBER = re.compile(r"\d{1,6}(\.\d{1,6})?")
+NUMBER = re.compile(r"\d+(\.\d+)?([eE]-?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ TUNINGS = {
     "low-lr": Part("the learning rate times a factor", "factor", 0.1, high=1.0),
     "replay": Part("a share of the trained rows are the backbone's own answers to general questions", "share", 0.25, high=1.0),
     "wise-ft": Part("weights (1 − α)·backbone + α·tuned (arXiv 2109.01903)", "α", 0.5, high=1.0),
-    "lora": Part("a LoRA adapter on all linear layers, merged afterwards (arXiv 2106.09685)", "rank", 16, whole=True),
+    "lora": Part("a LoRA adapter on all linear layers, merged afterwards (arXiv 2106.09685)", "rank", 16, high=1025, whole=True),
 }  # fmt: skip
 # What each trained rewriter changes in the study's settings, by section.
 REWRITERS: dict[str, dict[str, dict[str, Any]]] = {
@@ -110,6 +111,7 @@ REWRITERS: dict[str, dict[str, dict[str, Any]]] = {
     "rl-no-alignment": {"reward": {"lambda_dist": 0.0}},
     "rl-no-diversity": {"reward": {"lambda_div": 0.0}},
 }
+NUMBER_OF = {"best-of-k": " (its K is rewrite.best_of_k)"}  # where a source's number is set
 DEFAULT = ("expert", "prompted", "best-of-k", "rl")
 OFFERED = (*SOURCES, *(loss for loss in LOSSES if loss != "nll"), *ON_POLICY, *TUNINGS)
 
@@ -167,7 +169,11 @@ def parse(name: str) -> Arm:
     tunings: dict[str, float | None] = {}
     for text in name.split("+"):
         part, equals, number = text.partition("=")
-        if part in SOURCES and not equals:
+        if part in SOURCES:
+            if equals:
+                raise ValueError(
+                    f"arm {name!r:.80}: {part} takes no number{NUMBER_OF.get(part, '')}; write {part} alone"
+                )
             if source:
                 raise ValueError(f"arm {name!r} has two sources, {source} and {part}; keep one")
             source = part
@@ -181,8 +187,10 @@ def parse(name: str) -> Arm:
                 raise ValueError(f"arm {name!r} has {part} twice; keep one")
             tunings[part] = _number(name, part, TUNINGS[part], number if equals else None)
         else:
-            parts = ", ".join((*SOURCES, *LOSSES, *ON_POLICY, *TUNINGS))
-            raise ValueError(f"arm {name!r:.80}: {text!r:.40} is no source, loss or tuning; join some of {parts} by +")
+            known_parts = (*SOURCES, *LOSSES, *ON_POLICY, *TUNINGS)
+            near = difflib.get_close_matches(part.strip().lower(), known_parts, n=1)
+            meant = f"perhaps {near[0]} is meant" if near else f"join some of {', '.join(known_parts)} by +"
+            raise ValueError(f"arm {name!r:.80}: {text!r:.40} is no source, loss or tuning; {meant}")
     if len(name) > MAX_NAME:
         raise ValueError(f"arm {name!r:.80} is longer than {MAX_NAME} characters; leave out what is default")
     arm = Arm(name, source or "expert", loss or "nll", loss_number, {t: tunings[t] for t in TUNINGS if t in tunings})

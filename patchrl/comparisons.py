@@ -15,9 +15,10 @@ from patchrl.statistics import KINDS, Correct, Resampled, macro
 LEVEL = 0.05  # of all comparisons of a study together
 POWER = 0.8  # of the minimum detectable difference
 METHOD = (
-    "Two-sided test of each difference: bootstrap standard error, the same items and seeds drawn for both arms, and "
-    "Student's t with Satterthwaite's degrees of freedom; p-values by Holm over all comparisons of the study, 5 % "
-    "in all. Intervals are 95 % for one comparison. Detectable: the difference found with 80 % power at Bonferroni's level."
+    "Two-sided test of each difference: bootstrap standard error, the same items and seeds drawn for both arms, with "
+    "the variance between seeds that drawing S of S seeds leaves out (1/S of that of their mean) added, and Student's t "
+    "with Satterthwaite's degrees of freedom; no p is below that of the exact sign test of the items that differ. "
+    "p-values by Holm over all comparisons of the study, 5 % in all. Intervals are 95 % for one comparison. Detectable: the difference found with 80 % power at Bonferroni's level."
 )
 Verdict = Literal["better", "worse", "cannot tell"]
 

@@ -25,6 +25,8 @@ from patchrl.instructions import INSTRUCTIONS, check_instruction
 from patchrl.tasknames import names_a_file
 from patchrl.types import Task
 
+MAX_ROWS = 2_000_000  # of a dataset
+
 
 def setting(default: Any, title: str, help: str, unit: str = "", **bounds: Any) -> Any:
     """A config field with its label, one-line help and unit."""
@@ -97,9 +99,16 @@ class DataSection(Section):
         None, "Answer column", "Reference answers; empty means detect it or read them out of the solution."
     )
     choices_column: str | None = setting(None, "Choices column", "Answer options of multiple-choice data.")
-    train_size: int = setting(512, "Training examples", "Examples to rewrite and fine-tune on.", "examples", ge=8)
+    train_size: int = setting(
+        512, "Training examples", "Examples to rewrite and fine-tune on.", "examples", ge=8, le=MAX_ROWS
+    )
     eval_size: int = setting(
-        300, "Held-out examples", "Examples kept out of training to measure the target task.", "examples", ge=8
+        300,
+        "Held-out examples",
+        "Examples kept out of training to measure the target task.",
+        "examples",
+        ge=8,
+        le=100_000,
     )
 
 
@@ -164,7 +173,7 @@ class RewriterSection(Section):
     steps: int = setting(40, "Steps", "GRPO updates.", "steps", ge=1)
     prompts_per_step: int = setting(8, "Prompts per step", "Questions sampled for each update.", ge=1)
     group_size: int = setting(8, "Group size K", "Rewrites sampled for each question.", ge=2, le=64)
-    learning_rate: float = setting(1e-3, "Learning rate", "Constant after warm-up.", gt=0)
+    learning_rate: float = setting(1e-3, "Learning rate", "Constant after warm-up.", gt=0, le=1)
     warmup_steps: int = setting(2, "Warm-up", "Steps of linear warm-up.", "steps", ge=0)
     updates_per_rollout: int = setting(
         1, "Updates per rollout", "GRPO updates on the same rollouts; from the second on they are stale.", ge=1, le=16
@@ -186,6 +195,7 @@ class RewriterSection(Section):
         "Warm start's learning rate",
         "Of those supervised steps; empty means the rewriter's own. Where that is small (1e-5), ten times as much serves.",
         gt=0,
+        le=1,
     )
     warm_start_samples: int = setting(
         4, "Own answers per question", "Sampled for the warm start; those that pass the gate serve.", ge=1, le=64
@@ -255,12 +265,14 @@ class RewriteSection(Section):
 
 
 class FinetuneSection(Section):
-    learning_rate: Annotated[tuple[Annotated[float, Field(gt=0)], ...], BeforeValidator(_one_or_several)] = setting(
-        (1e-3,),
-        "Learning rate",
-        "Peak, with warm-up and linear decay; the same for every arm. Several (3e-4, 1e-3): each arm at its own best.",
-        min_length=1,
-        max_length=8,
+    learning_rate: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], BeforeValidator(_one_or_several)] = (
+        setting(
+            (1e-3,),
+            "Learning rate",
+            "Peak, with warm-up and linear decay; the same for every arm. Several (3e-4, 1e-3): each arm at its own best.",
+            min_length=1,
+            max_length=8,
+        )
     )
     epochs: int = setting(8, "Epochs", "Passes over the training examples.", ge=1, le=1000)
     batch_size: int = setting(16, "Batch size", "Examples per update.", ge=1)
@@ -272,6 +284,13 @@ class FinetuneSection(Section):
         "answers them itself.",
     )
     keep_weights: bool = setting(True, "Keep weights", "Keep every tuned model in the run's folder.")
+
+    @field_validator("learning_rate")
+    @classmethod
+    def _rates_are_distinct(cls, rates: tuple[float, ...]) -> tuple[float, ...]:
+        if twice := [rate for rate in dict.fromkeys(rates) if rates.count(rate) > 1]:
+            raise ValueError(f"{twice[0]:g} is named twice; name each rate once")
+        return rates
 
     @property
     def sweeps(self) -> bool:
@@ -315,7 +334,7 @@ class EvaluateSection(Section):
     tasks_folder: str = setting(
         "", "Own harness tasks", "A folder with task files (YAML) of your own; trusted as code."
     )
-    general_size: int = setting(600, "General items", "Items over all general tasks.", "items", ge=10)
+    general_size: int = setting(600, "General items", "Items over the lab's general tasks.", "items", ge=10, le=20_000)
     max_new_tokens: int = setting(
         96,
         "Answer length limit",
@@ -354,7 +373,7 @@ WANTED = {
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number is needed"),
     **dict.fromkeys(("float_type", "float_parsing"), "a number is needed"),
     **dict.fromkeys(("bool_type", "bool_parsing"), "true or false is needed"),
-    **dict.fromkeys(("tuple_type", "list_type"), "a list is needed, such as [0, 1]"),
+    **dict.fromkeys(("tuple_type", "list_type"), "a list is needed: [ … ] with commas between its values"),
     **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "a section of settings is needed"),
     "string_type": "a text is needed",
 }
@@ -367,7 +386,7 @@ def _problems(error: ValidationError) -> str:
         # A list is also called too short where one of its values is wrong: that value says it all.
         if any(len(place) > len(item["loc"]) and place[: len(item["loc"])] == item["loc"] for place in places):
             continue
-        where = ".".join(str(p) for p in item["loc"]) or "config"
+        where = ".".join(str(p) for p in item["loc"] if not isinstance(p, int)) or "config"
         told = item["type"] in ("missing", "extra_forbidden", "value_error")
         found = "" if told else f" (found {item['input']!r:.60})"
         what = _unknown(item["loc"]) if item["type"] == "extra_forbidden" else _wanted(item)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from patchrl.config import DataSection
+from patchrl.config import MAX_ROWS, DataSection
 from patchrl.errors import DataError
 from patchrl.quantities import parse_quantity
 from patchrl.tasks import extract_reference
@@ -24,7 +24,8 @@ PRESETS = {"nano-foreign": "foreign", "nano-mild": "mild", "nano-near": "near", 
 PRESET_COLUMNS = {"question": "question", "solution": "solution", "answer": "reference"}
 PRESET_TASK: Task = "math"
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
-MAX_BYTES, MAX_ROWS, MAX_CELL = 200 * 2**20, 2_000_000, 100_000
+MAX_BYTES, MAX_CELL = 200 * 2**20, 100_000
+MOST_OF_THE_LAB = {"train_size": 100_000, "eval_size": 10_000}  # made in seconds
 MIN_ROWS = 16
 QUESTIONS = ("question", "problem", "prompt", "instruction", "query", "input", "Question")
 SOLUTIONS = ("solution", "response", "output", "completion", "rationale", "answer", "Answer")
@@ -57,6 +58,9 @@ def load_examples(section: DataSection) -> LoadedData:
         for name, value in fixed.items():
             if getattr(section, name) not in (None, value):
                 raise DataError(f"data.{name}: of {section.dataset} it is always {value!r}; leave the setting empty.")
+        for name, most in MOST_OF_THE_LAB.items():
+            if getattr(section, name) > most:
+                raise DataError(f"data.{name}: the lab makes at most {most:,} examples; ask for fewer.")
         train = world.downstream_examples(PRESETS[section.dataset], section.train_size)
         items = world.downstream_eval(section.eval_size)
         return LoadedData(train, items, len(train) + len(items), {}, PRESET_COLUMNS, PRESET_TASK)
@@ -156,6 +160,8 @@ def _read_file(path: Path) -> list[dict[str, Any]]:
             )
     except pd.errors.ParserError as error:
         raise DataError(f"{path.name}: {_csv_problem(str(error))}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path.name}: it is not text in UTF-8; save it again with that encoding.") from None
     except (ValueError, OSError) as error:
         raise DataError(f"{path.name}: cannot be read as {kind[1:].upper()}: {str(error).splitlines()[0]}") from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):

@@ -38,6 +38,13 @@ def planned(config: StudyConfig) -> Iterator[Planned]:
     yield "report", None, None
 
 
+def sized(config: StudyConfig, train: int, held_out: int) -> StudyConfig:
+    """The config with as many examples as there are: its times are those of the work, not of what was asked for."""
+    return config.model_copy(
+        update={"data": config.data.model_copy(update={"train_size": train, "eval_size": held_out})}
+    )
+
+
 def step_seconds(config: StudyConfig, stage: str, name: str | None) -> float:
     """Expected seconds of one step of the nano lab on two CPU cores; within a factor of two."""
     size, k = config.data.train_size, config.rewrite.best_of_k

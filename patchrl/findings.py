@@ -41,6 +41,10 @@ def sentences(scan: Scan) -> list[str]:
         )
     if "open_gate" in scan:
         told.append(describe_calibration(scan["open_gate"]))
+    if "own_right" in scan:
+        told.append(
+            "{passed} of {scorable} of its own answers that could be checked pass the gate.".format(**scan["own_right"])
+        )
     if "own_style" in scan:
         told.append(own_style_sentence(scan["own_style"]))
     if "repetition" in scan:

@@ -9,7 +9,7 @@ from typing import Any
 
 import patchrl.nano
 
-FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "config.json")
 
 
 def formatted_example(model: str, revision: str | None, question: str, solution: str) -> dict[str, list[str]] | None:
@@ -48,6 +48,16 @@ def formatted_example(model: str, revision: str | None, question: str, solution:
         return [tokenizer.decode([token], skip_special_tokens=False) for token in ids]
 
     return {"prompt": cut(prompt), "completion": cut(solution)}
+
+
+def context_of(model: str, revision: str | None) -> int | None:
+    """The most tokens a backbone reads; None where its config.json is not on this machine or does not tell."""
+    try:
+        config = _json(_files(model, revision).get("config.json"))
+    except ValueError:
+        return None
+    most = config.get("text_config", config).get("max_position_embeddings")
+    return most if isinstance(most, int) else None
 
 
 def _files(model: str, revision: str | None) -> dict[str, Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ from patchrl.arms import parse, rewriters_of
 from patchrl.config import StudyConfig
 from patchrl.data import HUB_ID, load_eval_items, load_examples, load_questions
 from patchrl.errors import PatchRLError
-from patchrl.estimate import study_minutes
-from patchrl.formatted import formatted_example
+from patchrl.estimate import sized, study_minutes
+from patchrl.formatted import context_of, formatted_example
 from patchrl.harness.names import name_problems
 from patchrl.tasknames import OWN, expand, names_a_file
+from patchrl.types import Example
 
 NANO_MB = 8.0
 # A worker with torch, TRL and the nano lab at its defaults peaks here; measured on examples/nano.toml.
@@ -27,6 +29,7 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
     `ok` without problems; minutes and RAM are None where nothing is known about the backbone.
     """
     problems, warnings = [*backbone_problems(config.backbone.model)], rate_warnings(config)
+    there = config
     found: dict[str, Any] = {
         "rows": None,
         "kept": 0,
@@ -52,8 +55,10 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
         }
         backbone = config.backbone
         found["tokens"] = formatted_example(backbone.model, backbone.revision, first.question, first.solution)
+        there = sized(config, len(data.train), len(data.eval))
         problems += size_problems(config, len(data.train), len(data.eval))
         warnings += short_warnings(config, len(data.train), len(data.eval))
+        warnings += length_warnings(config, data.train)
     problems += replay_problems(config)
     problems += name_problems(config)
     items = {}
@@ -68,7 +73,7 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
         "problems": problems,
         "warnings": warnings,
         "general_items": items.get("general", 0),
-        "minutes": study_minutes(config) if nano else None,
+        "minutes": study_minutes(there) if nano else None,
         "disk_mb": estimated_megabytes(config),
         "ram_mb": estimated_ram(config),
     }
@@ -106,9 +111,12 @@ def size_problems(config: StudyConfig, train: int, held_out: int) -> list[str]:
             f"examples, there are {train}; lower it or give more data."
         )
     if config.finetune.sweeps and held_out < MIN_SWEEP_ITEMS:
+        # Where fewer are held out than asked for, the data has no more: a quarter of it is.
+        short = held_out < config.data.eval_size
+        more = f"give {4 * MIN_SWEEP_ITEMS} rows or more" if short else "raise data.eval_size"
         problems.append(
             f"finetune.learning_rate: several rates need {MIN_SWEEP_ITEMS} held-out examples, a third of them to choose "
-            f"by; there are {held_out}. Raise data.eval_size or give one rate."
+            f"by; there are {held_out}. Give one rate, or {more}."
         )
     if held_out == 0:
         problems.append("data: no held-out row has a reference answer, so the target task cannot be measured.")
@@ -144,6 +152,27 @@ def short_warnings(config: StudyConfig, train: int, held_out: int) -> list[str]:
         for name, there, wanted, so in asked
         if there < wanted
     ]
+
+
+def length_warnings(config: StudyConfig, examples: Sequence[Example]) -> list[str]:
+    """Examples longer than the backbone or the fine-tuning reads, told by the longest one."""
+    longest = max(examples, key=lambda e: len(e.question) + len(e.solution))
+    backbone, section = config.backbone, config.finetune
+    tokens = formatted_example(backbone.model, backbone.revision, longest.question, longest.solution)
+    if tokens is None:
+        return []
+    count, most = sum(map(len, tokens.values())), context_of(backbone.model, backbone.revision)
+    if most is not None and count > most:
+        return [
+            f"data.dataset: the longest example takes {count:,} tokens, this backbone reads {most:,}: past that its ℓ means "
+            f"little, and it takes long. Leave such rows out. ({longest.question[:60]!r})"
+        ]
+    if count > section.max_length:
+        return [
+            f"finetune.max_length: the longest example takes {count:,} tokens and is cut off at {section.max_length:,}, "
+            "its answer with it; raise the limit or leave such rows out."
+        ]
+    return []
 
 
 def rate_warnings(config: StudyConfig) -> list[str]:

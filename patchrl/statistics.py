@@ -212,9 +212,11 @@ def arm_statistics(
 ) -> dict[str, ArmStatistics]:
     """Statistics of every arm from its per-seed answers and their bootstrap (`resample`).
 
-    The share avoided is measured against the arm named `expert`, and is None without it.
+    The share avoided is measured against the arm named `expert`: None without it, and where its own drop cannot be told
+    from none.
     """
     drops = {arm: _mean([absolute_forgetting(base, s) for s in seeds]) for arm, seeds in arms.items()}
+    shares = {arm: _share_interval(drawn[arm], drawn[REFERENCE]) for arm in arms} if REFERENCE in arms else {}
     return {
         arm: ArmStatistics(
             target_per_seed=[m for s in seeds if (m := macro(s, "target")) is not None],
@@ -225,8 +227,8 @@ def arm_statistics(
             absolute_ci95=interval(drawn[arm].lost),
             relative=_mean([relative_forgetting(base, s) for s in seeds]),
             relative_ci95=interval(drawn[arm].relative),
-            share_avoided=(share := share_avoided(drops[arm], drops.get(REFERENCE))),
-            share_avoided_ci95=None if share is None else _share_interval(drawn[arm], drawn[REFERENCE]),
+            share_avoided=share_avoided(drops[arm], drops.get(REFERENCE)) if shares.get(arm) else None,
+            share_avoided_ci95=shares.get(arm),
         )
         for arm, seeds in arms.items()
     }

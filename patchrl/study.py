@@ -16,7 +16,7 @@ from patchrl.arms import REWRITERS, SOURCES, Arm, parse, rewriters_of, sources_i
 from patchrl.config import StudyConfig
 from patchrl.data import LoadedData, load_eval_items, load_examples, load_questions
 from patchrl.errors import RunError, StopRequested
-from patchrl.estimate import step_seconds
+from patchrl.estimate import sized, step_seconds
 from patchrl.results import collect, read_rows
 from patchrl.runs.evaluations import Evaluations
 from patchrl.runs.folder import RunFolder
@@ -98,7 +98,8 @@ class Study:
         missing = [step for step in self.steps() if step.stage in wanted and not step.proof.exists()]
         if any(step.stage == "evaluate" for step in missing):
             _ = self.benchmarks  # what cannot be fetched or measured is told before anything is trained
-        expected = [step_seconds(self.config, step.stage, step.arm) for step in missing]
+        there = sized(self.config, len(self.data.train), len(self.data.eval))
+        expected = [step_seconds(there, step.stage, step.arm) for step in missing]
         for number, step in enumerate(missing):
             if self.recorder.stop_requested():
                 raise StopRequested(f"Stopped before {step.stage}; resume continues there.")

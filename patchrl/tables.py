@@ -139,9 +139,9 @@ def _number(value: float | None, ci95: Sequence[float] | None, digits: int = 1) 
     if value is None:
         return "--"
     if not ci95 or ci95[0] == ci95[1]:  # plain SFT's share of its own loss
-        return f"${100 * value:.{digits}f}$"
+        return f"${100 * value:z.{digits}f}$"
     low, high = (f"{100 * abs(end - value):.{digits}f}" for end in ci95)
-    return f"${100 * value:.{digits}f}_{{-{low}}}^{{+{high}}}$"
+    return f"${100 * value:z.{digits}f}_{{-{low}}}^{{+{high}}}$"
 
 
 def _latex_row(name: str, cells: Sequence[str]) -> str:

@@ -51,7 +51,7 @@ RESULT_HEADERS = (
 
 
 def _percent(value: float | None, digits: int = 1) -> str:
-    return "–" if value is None else f"{100 * value:.{digits}f}"
+    return "–" if value is None else f"{100 * value:z.{digits}f}"
 
 
 def _with_interval(value: dict[str, Any]) -> str:
@@ -122,9 +122,16 @@ def headline(result: dict[str, Any]) -> str:
             f"On PatchRL's rewrites the target reaches {_percent(ours['target']['mean'])} % "
             f"with general skills at {_percent(ours['general']['mean'])} %."
         )
+        lost = expert["forgetting"]
         if ours["forgetting"]["share_avoided"] is not None:
-            drop = _percent(expert["forgetting"]["absolute"])
-            told.append(f"That avoids {_share(ours['forgetting'])} % of the {drop} points that plain SFT forgot.")
+            told.append(
+                f"That avoids {_share(ours['forgetting'])} % of the {_percent(lost['absolute'])} points that plain SFT forgot."
+            )
+        elif base["general"] == 0:
+            told.append("The backbone had nothing of these skills to forget, so this says nothing of forgetting.")
+        else:
+            points = _with_interval({"mean": lost["absolute"], "ci95": lost["ci95"]})
+            told.append(f"Plain SFT forgot {points} points, which may be nothing: there is no share of it to avoid.")
     return " ".join(told)
 
 

@@ -8,8 +8,8 @@ CONFIG = resolve({"rewriter": COLD})  # 40 steps of 8 prompts × 8 rewrites, bes
 WARM = resolve({})
 
 
-def asked(own, scorable=100, rows=512, config=CONFIG):
-    return advise(config, {"own": own, "scorable": scorable}, rows, 50.0, 1000.0)
+def asked(own, scorable=100, rows=512, config=CONFIG, **more):
+    return advise(config, {"own": own, "scorable": scorable}, rows, 50.0, 1000.0, **more)
 
 
 def test_draws_needed_are_the_fewest_that_hit_nine_times_in_ten():
@@ -70,3 +70,10 @@ def test_with_a_warm_start_rl_need_not_sample_the_own_style_first(own, rows, cho
     assert asked(own, rows=rows, config=WARM)["choice"] == choice
     rl = asked(own, rows=rows, config=WARM)["ways"][-1]
     assert rl["rewrites"] == 40 * 64 + 512 + 4 * 512
+
+
+@pytest.mark.parametrize("own", [0, 12, 95])
+def test_a_warm_start_without_a_right_answer_counts_for_nothing(own):
+    cold, warm = asked(own), asked(own, config=WARM, own_right=False)
+    assert warm["choice"] == cold["choice"] and warm["why"].startswith("None of the backbone's own answers passes")
+    assert warm["why"].endswith(cold["why"]) and asked(0, scorable=0, config=WARM, own_right=False)["choice"] is None

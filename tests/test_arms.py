@@ -22,6 +22,7 @@ def test_left_out_parts_are_expert_nll_and_full():
 def test_parts_have_default_numbers_and_take_others():
     assert parse("wise-ft").tunings == {"wise-ft": 0.5} and parse("rl+wise-ft=0.3").tunings == {"wise-ft": 0.3}
     assert parse("kl=2").loss_number == 2.0 and parse("lora=4").tunings == {"lora": 4.0}
+    assert parse("kl=1e-9").loss_number == 1e-9 and parse("kl=1e3").loss_number == 1000.0
     assert list(parse("lora+replay+low-lr").tunings) == ["low-lr", "replay", "lora"]
 
 
@@ -50,7 +51,12 @@ def test_arms_share_rows_and_rewriters():
         (["expert", "rl+self"], "two sources, rl and self"),
         (["expert", "dft+eaft"], "two losses, dft and eaft"),
         (["expert", "lora+lora"], "lora twice"),
+        (["expert", "exprt"], "'exprt' is no source, loss or tuning; perhaps expert is meant"),
+        (["expert", "RL"], "perhaps rl is meant"),
         (["expert", "dft=2"], "dft takes no number"),
+        (["expert", "rl=0.3"], "rl takes no number; write rl alone"),
+        (["expert", "best-of-k=4"], "takes no number (its K is rewrite.best_of_k)"),
+        (["expert", "lora=100000"], "a whole number above 0 and below 1025"),
         (["expert", "wise-ft=1"], "give a number above 0 and below 1"),
         (["expert", "lora=1.5"], "a whole number above 0"),
         (["expert", "kl=nan"], "is no β"),

@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 from patchrl.config import resolve
 from patchrl.preflight import preflight
 
@@ -41,6 +43,7 @@ def test_nano_learning_rates_on_another_backbone_are_warned_about():
 def test_a_sweep_needs_examples_to_choose_by():
     found = preflight(resolve({"data": {"eval_size": 20}, "finetune": {"learning_rate": [1e-4, 1e-3]}}))
     assert "finetune.learning_rate: several rates need 30" in found["problems"][0]
+    assert found["problems"][0].endswith("there are 20. Give one rate, or raise data.eval_size.")
 
 
 def test_replay_on_another_backbone_needs_questions_of_its_own(tmp_path):
@@ -63,14 +66,36 @@ def test_more_arms_and_more_rates_take_more_time_but_shared_rows_are_counted_onc
     assert minutes("grpo") > minutes("sft-then-rl") > minutes("sdft") > minutes("dft")
 
 
-def test_fewer_rows_than_asked_for_are_said(tmp_path):
+def sums(path, solution="{} + 1 = {}"):
     rows = [
-        {"question": f"What is {n} + 1?", "solution": f"{n} + 1 = {n + 1}", "answer": str(n + 1)} for n in range(40)
+        {"question": f"What is {n} + 1?", "solution": solution.format(n, n + 1), "answer": str(n + 1)}
+        for n in range(40)
     ]
-    (tmp_path / "short.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    found = preflight(
-        resolve({"data": {"dataset": str(tmp_path / "short.jsonl"), "train_size": 512, "eval_size": 300}})
-    )
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def test_fewer_rows_than_asked_for_are_said_and_take_less_time(tmp_path):
+    data = {"dataset": sums(tmp_path / "short.jsonl"), "train_size": 512, "eval_size": 300}
+    found = preflight(resolve({"data": data}))
     assert found["ok"]
     assert "data.train_size: 512 rows are asked for and 30 are there" in found["warnings"][0]
     assert "intervals will be wide" in found["warnings"][1]
+    assert found["minutes"] == preflight(resolve({"data": data | {"train_size": 30, "eval_size": 10}}))["minutes"]
+    swept = preflight(resolve({"data": data, "finetune": {"learning_rate": [1e-4, 1e-3]}}))
+    assert swept["problems"][0].endswith("there are 10. Give one rate, or give 120 rows or more.")
+
+
+@pytest.mark.parametrize(
+    ("times", "said"), [(1, ""), (150, "finetune.max_length: the longest"), (300, "this backbone reads 1,024")]
+)
+def test_examples_longer_than_can_be_read_are_told(tmp_path, times, said):
+    dataset = sums(tmp_path / "long.jsonl", "{} + 1 = {}" + " and so it is." * times)
+    found = preflight(resolve({"data": {"dataset": dataset, "train_size": 30, "eval_size": 10}}))
+    assert (said in " ".join(found["warnings"])) if said else not found["warnings"]
+
+
+def test_more_than_the_lab_can_make_is_refused_before_it_is_made():
+    for name in ("train_size", "eval_size"):
+        found = preflight(resolve({"data": {name: 100_000 if name == "eval_size" else 2_000_000}}))
+        assert f"data.{name}: the lab makes at most" in found["problems"][0]

@@ -91,10 +91,10 @@ def test_share_avoided_resamples_arm_and_expert_together():
     assert high - low < (1 - drop[0] / alone.absolute_ci95[1]) - (1 - drop[1] / alone.absolute_ci95[0])
 
 
-def test_share_avoided_has_no_interval_where_the_experts_own_drop_may_be_nothing():
+def test_no_share_is_avoided_of_a_drop_that_may_be_nothing():
     base = tasks([1], a=[1, 1, 0, 1])
     got = statistics(base, 1000, expert=[tasks([1], a=[1, 0, 1, 0])], rl=[base])["rl"]
-    assert got.share_avoided == pytest.approx(1.0) and got.share_avoided_ci95 is None
+    assert got.absolute == 0.0 and got.share_avoided is None and got.share_avoided_ci95 is None
 
 
 def test_unscorable_predictions_become_nan_and_leave_the_score():

@@ -26,6 +26,18 @@ def test_headline_says_what_was_lost_and_what_was_avoided():
     assert "avoids 88 % of the 40.0 points" in text
 
 
+def test_headline_speaks_of_no_share_where_plain_sft_may_have_lost_nothing():
+    made = result()
+    made["arms"]["rl"]["forgetting"]["share_avoided"] = None
+    made["arms"]["expert"]["forgetting"] |= {"absolute": 0.015, "ci95": [-0.0001, 0.04]}
+    assert views.headline(made).endswith(
+        "Plain SFT forgot 1.5 [0.0, 4.0] points, which may be nothing: there is no share of it to avoid."
+    )
+    assert views.result_rows(made)[2][5] == "–"
+    made["base"]["general"] = 0.0
+    assert "had nothing of these skills to forget" in views.headline(made)
+
+
 def test_headline_does_not_credit_rewrites_of_which_none_was_accepted():
     made = result()
     made["arms"]["rl"]["data"]["accepted"] = 0.0

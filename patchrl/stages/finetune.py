@@ -48,7 +48,8 @@ def finetune(
     """
     if not examples:
         raise DataError(
-            f"Arm {arm.name}: no example is left to fine-tune on; leave the arm out, or use rewrite.fallback = 'expert'."
+            f"Arm {arm.name}: no example is left to fine-tune on, as nothing of {arm.data} passed the gate and its failures are "
+            "dropped; leave the arm out."
         )
     set_seed(seed)
     pairs = [(e.question, e.solution) for e in examples]
@@ -74,6 +75,13 @@ def finetune(
             loss=arm.loss,
             number=arm.loss_number,
             resample=resample,
+        )
+    if not watcher.stopped and watcher.diverged:
+        whose = ", ".join(
+            f"{name} {value:g}" if name == "rate" else f"{name} {value}" for name, value in watcher.where.items()
+        )
+        recorder.event(
+            "message", level="warning", text=f"Fine-tuning, {whose}: {watcher.diverged}. Lower its learning rate."
         )
     if watcher.stopped:
         raise StopRequested(f"Stopped while fine-tuning {arm.name}; resume starts this arm again.")

@@ -39,7 +39,8 @@ def scan(
     Returns plain data: `expert_nll`, `own_nll`, `prompted_nll` (nats per token), their `quantiles`, the means of
     the first two, the standardised `gap` with `gap_ci95`; `divergences` (see mismatch.divergences); the most
     off-distribution `rows` and `tokens` of the expert; `clipped`, the share of own answers cut off by the length
-    limit; `own_style` (mismatch.own_style) and `advice` (advice.advise); `repetition` of all examples
+    limit; `own_right`, how many of those `passed` the gate and how many were `scorable`; `own_style`
+    (mismatch.own_style) and `advice` (advice.advise); `repetition` of all examples
     (templates.repetition); `forecast` (forecast.forecast). For open data `open_gate` holds the gate's
     calibration on the same examples. The embeddings of all three sources go to `embeddings_out`.
     """
@@ -88,12 +89,16 @@ def scan(
         calibration = calibrate_meaning(gate, sample, read["prompted"])
         gate.threshold = calibration.threshold
         result["open_gate"] = calibration.summary()
-    verdicts = gate.check(sample, read["prompted"], vectors["prompted"])
-    found = mismatch.own_style([v.passed for v in verdicts], surprise["prompted"].nll_N, surprise["own"].nll_N)
+    passed = {name: [v.passed for v in gate.check(sample, read[name], vectors[name])] for name in ("prompted", "own")}
+    right = {"passed": passed["own"].count(True), "scorable": len(sample) - passed["own"].count(None)}
+    found = mismatch.own_style(passed["prompted"], surprise["prompted"].nll_N, surprise["own"].nll_N)
     tokens = sum(lengths["prompted"]) + len(sample)  # each rewrite's end-of-turn token counts, as in the arms' costs
     result |= {
+        "own_right": right,
         "own_style": found,
-        "advice": advise(config, found, len(examples), tokens / len(sample), tokens / max(seconds, 1e-6)),
+        "advice": advise(
+            config, found, len(examples), tokens / len(sample), tokens / max(seconds, 1e-6), right["passed"] > 0
+        ),
     }
     if not nll["expert"] or not nll["own"]:
         return result | {"gap": None}

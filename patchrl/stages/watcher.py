@@ -25,12 +25,22 @@ class Watcher(TrainerCallback):
         """`where` goes into every event, which is of a `kind`; `steps` are those of all trainers together."""
         self.recorder, self.where, self.steps, self.kind = recorder, where, steps, kind
         self.before = 0  # steps of the trainers that are done
+        self.losses: list[float] = []  # those logged that are cross entropies
         self.stopped = False
+
+    @property
+    def diverged(self) -> str:
+        """That an SFT loss ended no lower than it began, in words; empty where it fell."""
+        if len(self.losses) < 2 or self.losses[-1] < self.losses[0]:  # not so for NaN
+            return ""
+        return f"the loss went from {self.losses[0]:.3g} to {self.losses[-1]:.3g}: it diverged, or learned nothing"
 
     def on_log(self, args, state, control, logs: dict[str, Any] | None = None, **_: Any) -> None:
         if not logs or "loss" not in logs:
             return
         names = ON_POLICY if ON_POLICY["length"] in logs else {"loss": "loss"}
+        if names is not ON_POLICY:
+            self.losses.append(float(logs["loss"]))
         found = {name: logs.get(key) for name, key in names.items()}
         known = {name: round(float(v), 6) for name, v in found.items() if v is not None and not math.isnan(float(v))}
         step = self.before + state.global_step

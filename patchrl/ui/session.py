@@ -12,6 +12,7 @@ import gradio as gr
 
 from patchrl import api, markup
 from patchrl.config import StudyConfig
+from patchrl.data import PRESETS
 from patchrl.errors import ConfigError
 from patchrl.estimate import study_minutes
 from patchrl.ui.reader import Reader, Snapshot
@@ -125,7 +126,8 @@ class Session:
         self.begun[key] = run = api.start(config, runs_dir=self.runs_dir, upto=upto, queue=True)
         if before:
             return run, self.behind(before)
-        known = upto == "report" and config.backbone.model == "nano"
+        # Of data of one's own only its reading tells how much there is; the run says so by itself.
+        known = upto == "report" and config.backbone.model == "nano" and config.data.dataset in PRESETS
         takes = f" It takes {about_minutes(study_minutes(config))} on two CPU cores." if known else ""
         return run, STARTED[upto] + takes
 

@@ -75,6 +75,12 @@ def test_a_scan_is_json_and_its_findings_are_told(nano):
         assert {len(row) for row in rows} == {len(headers)}
 
 
+def test_own_answers_that_pass_are_counted(nano):
+    right = nano["own_right"]
+    assert 5 <= right["passed"] < 30 and right["scorable"] == 48  # it has to guess what half of the verbs do
+    assert f"{right['passed']} of 48 of its own answers" in " ".join(findings.sentences(nano))
+
+
 def test_another_temperature_leaves_out_the_kl_that_would_not_be_one(tmp_path):
     found = scanned({"data": {"train_size": 8}, "rewrite": {"temperature": 0.7}})
     assert set(found["divergences"]) == {"expert", "own", "excess"}

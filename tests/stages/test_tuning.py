@@ -17,8 +17,12 @@ PAIRS = [(e.question, e.solution) for e in EXAMPLES]
 
 
 class Silent:
+    def __init__(self):
+        self.said = []
+
     def event(self, kind, **fields):
-        pass
+        if kind == "message":
+            self.said.append(fields["text"])
 
     def progress(self, done, total, note=""):
         pass
@@ -36,10 +40,10 @@ def weights(model):
     return {name: weight.detach().clone() for name, weight in model.named_parameters()}
 
 
-def tune(name, folder, *, steps=3, epochs=1, rate=1e-2, examples=EXAMPLES, **extra):
+def tune(name, folder, *, steps=3, epochs=1, rate=1e-2, examples=EXAMPLES, recorder=None, **extra):
     backbone = small()
     config = resolve({"finetune": {"epochs": epochs, "batch_size": 4, "max_length": 64}})
-    finetune(config, backbone, examples, steps, parse(name), 0, folder, Silent(), rate=rate, **extra)
+    finetune(config, backbone, examples, steps, parse(name), 0, folder, recorder or Silent(), rate=rate, **extra)
     return backbone.model
 
 
@@ -138,3 +142,13 @@ def test_resampling_the_same_rows_trains_the_same_as_keeping_them(tmp_path):
 def test_an_arm_without_rows_is_one_sentence(tmp_path):
     with pytest.raises(DataError, match="Arm self: no example is left"):
         tune("self", tmp_path, examples=[])
+
+
+@pytest.mark.parametrize(
+    ("rate", "steps", "diverges"), [(1e-2, 8, False), (1.0, 8, True), (1.0, 4, False)]
+)  # one figure tells nothing
+def test_a_fine_tune_that_diverges_is_told(tmp_path, rate, steps, diverges):
+    recorder = Silent()
+    tune("low-lr=0.9999", tmp_path, rate=rate, steps=steps, recorder=recorder)
+    said = " ".join(recorder.said)
+    assert ("Fine-tuning, seed 0, arm low-lr=0.9999: the loss went from " in said) == diverges
