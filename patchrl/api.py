@@ -193,11 +193,18 @@ class Run:
         """Write one file a person takes home into a folder, and return its path.
 
         `kind`: report, json, csv or latex (the results, see `table`), jsonl or parquet (the rewritten dataset in TRL's conversational format), or
-        adapter (zip). Raises RunError when the run has not made it yet.
+        adapter (zip). Raises RunError when the run has not made it yet, or the folder cannot be written.
         """
-        into, seed = Path(into), self.config.study.seeds[0] if seed is None else seed
         if kind not in EXPORTS:
             raise RunError(f"Export {kind!r}: choose one of {', '.join(EXPORTS)}.")
+        try:
+            return self._export(kind, Path(into), arm, self.config.study.seeds[0] if seed is None else seed)
+        except OSError as error:
+            raise RunError(
+                f"{error.filename or into}: {error.strerror or error}. Name a folder that can be written."
+            ) from None
+
+    def _export(self, kind: str, into: Path, arm: str, seed: int) -> Path:
         into.mkdir(parents=True, exist_ok=True)
         if kind == "report":
             return exports.write_report(self.config, self.folder, into / f"{self.id}.html")
@@ -240,6 +247,8 @@ class Run:
 
     def _targets(self, arm: str, seed: int) -> list[dict[str, Any]]:
         """An arm's rewritten rows; RunError where there are none to take home."""
+        if self._data(arm, seed) == "expert":
+            raise RunError(f"Arm {arm!r} learns from the expert's text as it is; there are no rewrites to take home.")
         rows = self.samples(arm, seed)
         if all(row["target"] is None for row in rows):
             raise RunError(f"{self.id} has no rewrites of arm {arm!r}, seed {seed} yet.")

@@ -205,23 +205,20 @@ def _tuning_figure(events: Sequence[Event], value: str, title: str, unit: str) -
     traces = []
     named: set[str] = set()
     for (arm, seed, rate), rows in lines.items():
-        rows = thin(rows)
+        rows, (colour, symbol) = thin(rows), arm_style(arm)
+        whose = f"{arm}, seed {seed}" + ("" if rate is None else f", {rate:g}")
         traces.append(
             {
                 "type": "scatter",
-                "mode": "lines",
-                "name": ARM_NAMES.get(arm, arm)
-                if arm not in named
-                else f"{arm}, seed {seed}" + ("" if rate is None else f", {rate:g}"),
+                "mode": "lines+markers",
+                "name": ARM_NAMES.get(arm, arm),
+                "hovertemplate": f"step %{{x}}: %{{y:.3g}}<extra>{whose}</extra>",
                 "legendgroup": arm,
                 "showlegend": arm not in named,
                 "x": [row["step"] for row in rows],
                 "y": [row[value] for row in rows],
-                "line": {
-                    "color": arm_style(arm)[0],
-                    "width": 2,
-                    "dash": SEED_DASHES[seeds.index(seed) % len(SEED_DASHES)],
-                },
+                "marker": {"symbol": symbol, "size": 6, "maxdisplayed": 5},
+                "line": {"color": colour, "width": 2, "dash": SEED_DASHES[seeds.index(seed) % len(SEED_DASHES)]},
             }
         )
         named.add(arm)

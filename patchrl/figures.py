@@ -34,11 +34,11 @@ SOURCE_COLOURS = ARM_COLOURS | {
     "rl-mean": "#66C2A5",
     "rl-no-alignment": "#56B4E9",
     "rl-no-diversity": "#E69F00",
-    "rl-drop": "#009E73",
-    "rl-best-of-k": "#009E73",
+    "rl-drop": "#44BB99",
+    "rl-best-of-k": "#117733",
     "mind-the-gap": "#8C6D31",
     "self": "#444444",
-    "self-resampled": "#444444",
+    "self-resampled": "#222255",
 }
 SOURCE_SYMBOLS = ARM_SYMBOLS | {
     "rl-paper": "triangle-up-open",
@@ -65,6 +65,16 @@ PART_SYMBOLS = {
     "replay": "bowtie",
     "wise-ft": "hourglass",
     "lora": "diamond-tall",
+}
+# The same for bars, which have no symbol.
+PART_PATTERNS = {
+    "dft": "/",
+    "eaft": "\\",
+    "kl": "x",
+    "low-lr": "-",
+    "replay": "|",
+    "wise-ft": "+",
+    "lora": ".",
 }
 # Where a text comes from, as against the arm it is a target of.
 SOURCE_NAMES = {
@@ -106,8 +116,18 @@ def arm_style(name: str) -> tuple[str, str]:
     if name in SOURCE_COLOURS:
         return SOURCE_COLOURS[name], SOURCE_SYMBOLS.get(name, "circle")
     arm = parse(name)
-    part = next((p for p in (*arm.tunings, arm.loss) if p in PART_SYMBOLS), "")
-    return ON_POLICY_COLOURS.get(arm.loss, SOURCE_COLOURS[arm.source]), PART_SYMBOLS.get(part, "circle")
+    return ON_POLICY_COLOURS.get(arm.loss, SOURCE_COLOURS[arm.source]), PART_SYMBOLS.get(_part(name), "circle")
+
+
+def arm_pattern(name: str) -> str:
+    """What fills the bars of an arm, in Plotly's words; nothing for a plain arm."""
+    return PART_PATTERNS.get("" if name in SOURCE_COLOURS else _part(name), "")
+
+
+def _part(name: str) -> str:
+    """The part by which an arm departs from the plain one of its source; empty for that one."""
+    arm = parse(name)
+    return next((part for part in (*arm.tunings, arm.loss) if part in PART_SYMBOLS), "")
 
 
 def rgba(colour: str, alpha: float) -> str:
@@ -363,7 +383,7 @@ def task_figure(result: dict[str, Any]) -> Figure:
             "x": labels,
             "y": [None if values["by_task"].get(task) is None else 100 * values["by_task"][task] for task in tasks],
             "error_y": _task_errors(values, tasks),
-            "marker": {"color": arm_style(arm)[0]},
+            "marker": {"color": arm_style(arm)[0], "pattern": {"shape": arm_pattern(arm), "size": 5}},
             "hovertemplate": "%{x}: %{y:.1f} %<extra>%{fullData.name}</extra>",
         }
         for arm, values in bars.items()

@@ -46,6 +46,7 @@ def test_losses_at_two_rates_are_two_lines():
     ]
     lines = curves.loss_figure(events)["data"]
     assert len(lines) == 2 and [line["showlegend"] for line in lines] == [True, False]
+    assert "rl, seed 0, 0.0001" in lines[0]["hovertemplate"] and "rl, seed 0, 0.001" in lines[1]["hovertemplate"]
 
 
 def test_answers_and_objectives_of_on_policy_arms_have_figures_of_their_own():

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchrl import figures, lab_figures
+from patchrl.arms import OFFERED
 
 
 def test_a_sweep_is_a_line_through_its_points_in_the_order_of_the_rates():
@@ -16,6 +17,15 @@ def test_a_sweep_is_a_line_through_its_points_in_the_order_of_the_rates():
     made["arms"]["rl"]["sweep"] = points
     (front,) = [t for t in figures.gain_forgetting_figure(made)["data"] if t["mode"] == "lines+markers"]
     assert front["x"] == [50.0, 60.0] and front["text"] == ["learning rate 0.0001", "learning rate 0.001"]
+
+
+def test_arms_that_depart_by_one_part_look_different_as_points_and_as_bars():
+    arms = ["base", *OFFERED, "expert+dft", "rl+kl", "rl+lora", "rl+wise-ft=0.3"]
+    arms.remove("dft")  # as expert+dft is written too
+    points = {arm: figures.arm_style(arm) for arm in arms}
+    bars = {arm: (figures.arm_style(arm)[0], figures.arm_pattern(arm)) for arm in arms}
+    for look in (points, bars):
+        assert len(set(look.values())) == len(arms), [a for a in arms if list(look.values()).count(look[a]) > 1]
 
 
 SPREADS = [

@@ -34,6 +34,7 @@ GRID = ("expert", "best-of-k", "rl")  # measured over the whole dial
 ABLATIONS = ("rl-mean", "rl-paper")  # the recipe less kl, and less the warm start as well
 BEST_OF = {"best-of-2": 2, "best-of-4": 4}  # `best-of-k` is of 8
 MORE = ("rl-best-of-k",)
+WITH_KL = ("rl+kl", "best-of-k+kl")  # fine-tuned with a KL to the backbone
 EVERY = tuple(PRESETS["Nano lab: every arm, takes hours"]["study"]["arms"])
 RATES = (5e-4, 1e-3)
 EXPERTS = ("foreign", "mild")

@@ -33,6 +33,7 @@ from patchrl.nano.dial import (
     OWN,
     RATES,
     SHIPPED,
+    WITH_KL,
     Cell,
     dialled,
     found_of,
@@ -54,6 +55,7 @@ SETS: dict[str, list[tuple[str, ...]]] = {
     "own": [("expert",)],
     "map": [(arm,) for arm in BEST_OF],
     "together": [MORE],
+    "kl": [WITH_KL],
     "arms": [
         GRID,
         ABLATIONS,
@@ -71,7 +73,7 @@ SETS: dict[str, list[tuple[str, ...]]] = {
 def config_of(cell: Cell, model: str, seed: int, arms: Sequence[str]) -> StudyConfig:
     """The study of one cell and seed; arms of `dial.BEST_OF` share one K."""
     k = next((BEST_OF[arm] for arm in arms if arm in BEST_OF), 8)
-    suffix = "" if arms == GRID else f"-{arms[0]}"
+    suffix = "" if arms == GRID else f"-{arms[0]}".replace("+", "-")
     return resolve(
         {
             "study": {
