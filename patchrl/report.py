@@ -153,8 +153,9 @@ def _sweep(result: dict[str, Any]) -> Section:
 
 def _data(config: StudyConfig, scan: dict[str, Any] | None) -> str:
     kept, dropped = (scan or {}).get("kept"), (scan or {}).get("dropped") or {}
+    chooses = ", of which a third only chooses the learning rate" if config.finetune.sweeps else ""
     measured = {
-        "held-out": f"up to {config.data.eval_size} held-out examples of the same data",
+        "held-out": f"up to {config.data.eval_size} held-out examples of the same data{chooses}",
         "nano": f"the lab's ten skills, {config.evaluate.general_size} items",
     }
     facts = {

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -47,7 +48,8 @@ def name_problems(config: StudyConfig) -> list[str]:
     for kind, names in asked.items():
         for name in names:
             if name in unknown:
-                near = f"near names are {', '.join(unknown[name])}" if unknown[name] else "no name is near"
+                nearest = [*get_close_matches(name, PRESETS, 1), *unknown[name]]
+                near = f"near names are {', '.join(nearest)}" if nearest else "no name is near"
                 problems.append(
                     f"evaluate.{kind}: there is no harness task {name!r}; {near}. Presets are {', '.join(PRESETS)}; "
                     "a data file must end in .jsonl, .csv or .parquet."

@@ -27,11 +27,13 @@ def test_every_preset_exists_and_a_slip_of_the_pen_is_told_with_near_names():
 
 def test_an_unknown_name_is_a_problem_of_the_preflight_with_its_setting(monkeypatch):
     pytest.importorskip("lm_eval")
-    monkeypatch.setattr(names, "unknown_names", lambda asked, folder: {"gsm9k": ["gsm8k", "gsm_plus"]})
-    found = preflight(resolve({"evaluate": {"target": ["patchrl_gsm8k"], "general": ["gsm9k", "nano"]}}))
+    near = {"gsm9k": ["gsm8k", "gsm_plus"], "general-lit": ["winogender_all"]}
+    monkeypatch.setattr(names, "unknown_names", lambda asked, folder: near)
+    found = preflight(resolve({"evaluate": {"target": ["patchrl_gsm8k"], "general": ["gsm9k", "general-lit", "nano"]}}))
     assert not found["ok"]
-    (told,) = found["problems"]
+    told, preset = found["problems"]
     assert told.startswith("evaluate.general: there is no harness task 'gsm9k'; near names are gsm8k, gsm_plus.")
+    assert "near names are general-lite, winogender_all" in preset
 
 
 def test_names_of_a_folder_of_ones_own_are_known(tmp_path):
