@@ -48,7 +48,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "finetune": RATES,
     },
     "Nano lab: the template trap, reward as published": {
-        "study": {"name": "nano-trap", "seeds": [0], "arms": ["expert", "best-of-k", "rl-paper", "rl"]},
+        "study": {"name": "nano-trap", "seeds": [0], "arms": ["expert", "best-of-k", "rl-paper", "rl", "rl+kl"]},
         "data": {"dataset": "nano-foreign"},
         "rewriter": {"instruction": "polish", "temperature": 0.5},
         "finetune": RATES,
@@ -58,8 +58,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "name": "nano-arms",
             "seeds": [0, 1, 2, 3, 4],
             "arms": [
-                *("expert", "prompted", "best-of-k", "rl", "rl-paper", "rl-mean", "rl-no-alignment", "rl-no-diversity"),
-                *("rl-drop", "rl-best-of-k"),
+                *("expert", "prompted", "best-of-k", "best-of-k+kl", "rl", "rl+kl"),
+                *("rl-paper", "rl-mean", "rl-no-alignment", "rl-no-diversity", "rl-drop", "rl-best-of-k"),
                 *("mind-the-gap", "mind-the-gap+dft", "self", "self-resampled"),
                 *("dft", "eaft", "kl", "replay", "wise-ft", "low-lr", "lora"),
                 *("grpo", "sft-then-rl", "dypo", "sdft"),
@@ -75,10 +75,9 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "finetune": {"epochs": 2},
         "evaluate": {"general_size": 100},
     },
-    "Real backbone on GSM8K: needs a GPU, settings not measured": GSM8K
-    | {"study": {"name": "gsm8k", "seeds": [0], "arms": ["expert", "prompted", "best-of-k", "rl"]}},
+    "Real backbone on GSM8K: needs a GPU, settings not measured": GSM8K | {"study": {"name": "gsm8k", "seeds": [0]}},
     "Real backbone, the template trap: needs a GPU, settings not measured": GSM8K
-    | {"study": {"name": "gsm8k-trap", "seeds": [0], "arms": ["expert", "best-of-k", "rl-paper", "rl"]}},
+    | {"study": {"name": "gsm8k-trap", "seeds": [0], "arms": ["expert", "best-of-k", "rl-paper", "rl", "rl+kl"]}},
 }
 EXAMPLE_FILES = {
     "nano-arms.toml": "Nano lab: every arm, takes hours",

@@ -300,7 +300,7 @@ def test_results_are_not_exported_before_they_are_there(runs_dir):
 def test_an_export_that_cannot_be_written_or_has_nothing_to_write_is_one_sentence(tmp_path):
     run = api.open_run(api.RECORDED_ID)
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="file.*Name a folder that can be written"):
+    with pytest.raises(RunError, match=r"file.*Name a folder that can be written"):
         run.export("jsonl", tmp_path / "file" / "deeper")
     with pytest.raises(RunError, match="learns from the expert's text as it is"):
         run.export("jsonl", tmp_path, arm="expert")

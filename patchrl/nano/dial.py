@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from patchrl.arms import OURS
 from patchrl.comparisons import Comparison, compare
 from patchrl.nano.world import OWN_SHARE
 from patchrl.presets import PRESETS
@@ -30,11 +31,11 @@ from patchrl.statistics import (
 )
 
 ANSWERS = Path(__file__).with_name("dial.jsonl")
-GRID = ("expert", "best-of-k", "rl")  # measured over the whole dial
-ABLATIONS = ("rl-mean", "rl-paper")  # the recipe less kl, and less the warm start as well
+GRID = ("expert", "best-of-k", "rl", OURS)  # measured over the whole dial
+# The KL without the rewriter; without the KL, the rewriter without its own kl, and without the warm start as well.
+ABLATIONS = ("best-of-k+kl", "rl-mean", "rl-paper")
 BEST_OF = {"best-of-2": 2, "best-of-4": 4}  # `best-of-k` is of 8
 MORE = ("rl-best-of-k",)
-WITH_KL = ("rl+kl", "best-of-k+kl")  # fine-tuned with a KL to the backbone
 EVERY = tuple(PRESETS["Nano lab: every arm, takes hours"]["study"]["arms"])
 RATES = (5e-4, 1e-3)
 EXPERTS = ("foreign", "mild")

@@ -7,52 +7,57 @@ from typing import Any
 
 import numpy as np
 
+from patchrl.arms import OURS
 from patchrl.comparisons import Comparison
 from patchrl.nano.dial import ABLATIONS, AVOIDED, GRID, TARGET_SLACK, Found, correct_of
 from patchrl.statistics import Correct, macro
 from patchrl.wording import listed
 
 ARMS = (*GRID, *ABLATIONS)
+SHOWN = (*GRID, "best-of-k+kl", "rl-paper")  # in the short table
+AVOIDING = ("best-of-k", "rl", OURS)
 NAMES = {"target": "the target", "general": "general skills"}
 SHORT = {"target": "target", "drop": "drop", "best-of-k": "behind best-of-8"}
 
 
 def dial_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A line for each setting (`dial.dialled`): every arm's target and general score in per cent with 95 % intervals, the
-    share of the drop that RL avoided with its own, and where RL falls short of the aim."""
-    yield "| backbone, expert | dial | " + " | ".join(ARMS) + " | drop avoided by rl, % | falls short |"
-    yield "|---" * (4 + len(ARMS)) + "|"
+    share of the drop that three of them avoided with its own, and where the recipe falls short of the aim."""
+    avoiding = [f"drop avoided by {arm}, %" for arm in AVOIDING]
+    yield f"| backbone, expert | dial | {' | '.join((*ARMS, *avoiding))} | falls short |"
+    yield "|---" * (3 + len(ARMS) + len(avoiding)) + "|"
     for (backbone, expert, setting), by in _settings(rows):
-        cells = [_scores(by.get(arm), by["rl"]["seeds"]) for arm in ARMS]
-        avoided = by["rl"]["avoided"]
-        yield (
-            f"| {backbone}, {expert} | {setting} `{by['rl']['instruction']}`, {_seeds(by['rl'])} | {' | '.join(cells)} | "
-            f"{told(avoided['mean'], avoided['ci95'])} | {_short(by['rl'])} |"
-        )
+        ours = by[OURS]
+        cells = [_scores(by.get(arm), ours["seeds"]) for arm in ARMS]
+        cells += [told(by[arm]["avoided"]["mean"], by[arm]["avoided"]["ci95"]) for arm in AVOIDING]
+        where = f"{backbone}, {expert} | {setting} `{ours['instruction']}`, {_seeds(ours)}"
+        yield f"| {where} | {' | '.join(cells)} | {_short(ours)} |"
 
 
 def brief_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """The same without intervals, with the share of accepted rewrites in the own style and of the drop that was avoided."""
     yield (
-        "| expert | own style planted | plain SFT | best-of-8 | RL | the same with the paper's ℓ | as published | "
-        "own style: published → RL, % | drop avoided %: best-of-8, RL | falls short |"
+        "| expert | own style planted | plain SFT | best-of-8 | RL | RL + KL | best-of-8 + KL | RL as published | "
+        "own style: published → RL, % | drop avoided %: best-of-8, RL, RL + KL | RL + KL falls short |"
     )
-    yield "|---" * 10 + "|"
+    yield "|---" * 11 + "|"
     for (_, expert, setting), by in _settings(rows):
-        seeds = by["rl"]["seeds"]
-        scores = " | ".join(_short_scores(by.get(arm), seeds) for arm in ARMS)
+        ours = by[OURS]
+        scores = " | ".join(_short_scores(by.get(arm), ours["seeds"]) for arm in SHOWN)
         styles = " → ".join(f"{100 * by[arm]['own']:.0f}" if arm in by else "–" for arm in ("rl-paper", "rl"))
-        avoided = ", ".join(percent(by[arm]["avoided"]["mean"]) for arm in ("best-of-k", "rl"))
-        yield f"| {expert} | {setting}, {_seeds(by['rl'])} | {scores} | {styles} | {avoided} | {_short(by['rl'])} |"
+        avoided = ", ".join(percent(by[arm]["avoided"]["mean"]) for arm in AVOIDING)
+        yield f"| {expert} | {setting}, {_seeds(ours)} | {scores} | {styles} | {avoided} | {_short(ours)} |"
 
 
 def aim_told(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any] | None = None) -> str:
-    """In how many settings RL meets the aim, where it does not, and what the backbone's own style alone would bring."""
+    """In how many settings the recipe meets the aim, where it does not, how often it does without its KL, and what the
+    backbone's own style alone would bring."""
     settings = list(_settings(rows))
     short = [
-        f"{expert} at {setting} ({_short(by['rl'])})" for (_, expert, setting), by in settings if by["rl"]["short"]
+        f"{expert} at {setting} ({_short(by[OURS])})" for (_, expert, setting), by in settings if by[OURS]["short"]
     ]
-    shares = {arm: [by[arm]["avoided"]["mean"] or 0.0 for _, by in settings] for arm in ("rl", "best-of-k")}
+    alone = sum(not by["rl"]["short"] for _, by in settings)
+    shares = {arm: [by[arm]["avoided"]["mean"] or 0.0 for _, by in settings] for arm in AVOIDING}
     ranges = {
         arm: " to ".join(dict.fromkeys(percent(share) for share in (min(of), max(of)))) + " %"
         for arm, of in shares.items()
@@ -65,9 +70,11 @@ def aim_told(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any] | N
     )
     return (
         f"The aim is the expert's target within {100 * TARGET_SLACK:.0f} points, {percent(AVOIDED, 0)} % of its drop avoided, and behind best-of-8, "
-        f"with more sampled tokens, on neither count. RL meets it in {len(settings) - len(short)} of {len(settings)} settings"
+        f"with more sampled tokens, on neither count. RL with the KL meets it in {len(settings) - len(short)} of {len(settings)} "
+        + "settings"
         + (f"; it falls short on {listed(short)}" if short else "")
-        + f". It avoids {ranges['rl']} of the drop, best-of-8 {ranges['best-of-k']}.{bound}"
+        + f". RL without it meets it in {alone}. They avoid {ranges[OURS]} and {ranges['rl']} of the drop, best-of-8 "
+        + f"{ranges['best-of-k']}.{bound}"
     )
 
 

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from patchrl.arms import OURS
 from patchrl.errors import DataError
 from patchrl.nano import pays
 from patchrl.nano.dial import ABLATIONS, EVERY, SECOND, SHIPPED, Cell, found_of, of_backbone, own_style, read, shipped
@@ -23,10 +24,10 @@ MARKED = re.compile(r"(?P<begin><!-- (?P<name>[\w-]+) -->\n).*?(?P<end><!-- /(?P
 def blocks() -> dict[str, str]:
     """What stands between the marks of each name, from the answers that come with PatchRL."""
     lines = of_backbone(read())
-    tables = ("\n".join(arms_table(found, "rl")) for found in found_of(lines, EVERY).values())
+    tables = ("\n".join(arms_table(found, OURS)) for found in found_of(lines, EVERY).values())
     theirs = [line for line in lines if Cell.of(line) == MAIN]
     found = found_of(theirs, ARMS)[MAIN]
-    against_others = ["- " + against(found, "rl", other) for other in ("best-of-k", *ABLATIONS)]
+    against_others = ["- " + against(found, OURS, other) for other in ("best-of-k", "rl", *ABLATIONS)]
     return {
         "main": "\n".join([*arms_table(found), "", *against_others, "", *seeds_table(theirs, found)]),
         "dial": _dial(shipped(), own_style()),

@@ -33,7 +33,6 @@ from patchrl.nano.dial import (
     OWN,
     RATES,
     SHIPPED,
-    WITH_KL,
     Cell,
     dialled,
     found_of,
@@ -55,7 +54,6 @@ SETS: dict[str, list[tuple[str, ...]]] = {
     "own": [("expert",)],
     "map": [(arm,) for arm in BEST_OF],
     "together": [MORE],
-    "kl": [WITH_KL],
     "arms": [
         GRID,
         ABLATIONS,
