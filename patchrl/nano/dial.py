@@ -31,7 +31,7 @@ from patchrl.statistics import (
 )
 
 ANSWERS = Path(__file__).with_name("dial.jsonl")
-GRID = ("expert", "best-of-k", "rl", OURS)  # measured over the whole dial
+GRID = ("expert", "best-of-k", "rl")  # measured over the whole dial
 # The KL without the rewriter; without the KL, the rewriter without its own kl, and without the warm start as well.
 ABLATIONS = ("best-of-k+kl", "rl-mean", "rl-paper")
 BEST_OF = {"best-of-2": 2, "best-of-4": 4}  # `best-of-k` is of 8
@@ -214,11 +214,12 @@ def points(found: dict[Cell, Found]) -> list[dict[str, Any]]:
 
 
 def dialled(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """`points` of the grid's arms and, each over the seeds it has, of the ablations, in the order of the dial."""
+    """`points` of the grid's arms and, each over the seeds it has, of the recipe and the ablations, in the order of the
+    dial."""
     rows = points(found_of(lines))
     settings = {(row["backbone"], row["expert"], row["setting"]): at for at, row in reversed(list(enumerate(rows)))}
-    for arm in ABLATIONS:
-        rows += [row for row in points(found_of(lines, ("expert", arm))) if row["arm"] == arm]
+    for arm in (OURS, *ABLATIONS):
+        rows += [row for row in points(found_of(lines, ("expert", "best-of-k", arm))) if row["arm"] == arm]
     kept = [row for row in rows if (row["backbone"], row["expert"], row["setting"]) in settings]
     return sorted(kept, key=lambda row: settings[row["backbone"], row["expert"], row["setting"]])
 

@@ -13,69 +13,76 @@ from patchrl.nano.dial import ABLATIONS, AVOIDED, GRID, TARGET_SLACK, Found, cor
 from patchrl.statistics import Correct, macro
 from patchrl.wording import listed
 
-ARMS = (*GRID, *ABLATIONS)
-SHOWN = (*GRID, "best-of-k+kl", "rl-paper")  # in the short table
-AVOIDING = ("best-of-k", "rl", OURS)
+ARMS = (*GRID, OURS, *ABLATIONS)
+SHOWN = (*GRID, OURS, "best-of-k+kl", "rl-paper")  # in the short table
+JUDGED = {"rl": "RL", OURS: "RL + KL"}  # by the aim
 NAMES = {"target": "the target", "general": "general skills"}
 SHORT = {"target": "target", "drop": "drop", "best-of-k": "behind best-of-8"}
 
 
 def dial_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A line for each setting (`dial.dialled`): every arm's target and general score in per cent with 95 % intervals, the
-    share of the drop that three of them avoided with its own, and where the recipe falls short of the aim."""
-    avoiding = [f"drop avoided by {arm}, %" for arm in AVOIDING]
-    yield f"| backbone, expert | dial | {' | '.join((*ARMS, *avoiding))} | falls short |"
-    yield "|---" * (3 + len(ARMS) + len(avoiding)) + "|"
+    share of the drop that RL avoided, without and with the KL, with its own, and where that falls short of the aim."""
+    heads = [head for name in JUDGED.values() for head in (f"drop avoided by {name}, %", f"{name} falls short")]
+    yield f"| backbone, expert | dial | {' | '.join((*ARMS, *heads))} |"
+    yield "|---" * (2 + len(ARMS) + len(heads)) + "|"
     for (backbone, expert, setting), by in _settings(rows):
-        ours = by[OURS]
-        cells = [_scores(by.get(arm), ours["seeds"]) for arm in ARMS]
-        cells += [told(by[arm]["avoided"]["mean"], by[arm]["avoided"]["ci95"]) for arm in AVOIDING]
-        where = f"{backbone}, {expert} | {setting} `{ours['instruction']}`, {_seeds(ours)}"
-        yield f"| {where} | {' | '.join(cells)} | {_short(ours)} |"
+        seeds = by["rl"]["seeds"]
+        cells = [_scores(by.get(arm), seeds) for arm in ARMS]
+        for arm in JUDGED:
+            avoided = by[arm]["avoided"] if arm in by else {"mean": None, "ci95": None}
+            cells += [told(avoided["mean"], avoided["ci95"]), _short(by.get(arm))]
+        where = f"{backbone}, {expert} | {setting} `{by['rl']['instruction']}`, {_seeds(by['rl'])}"
+        yield f"| {where} | {' | '.join(cells)} |"
 
 
 def brief_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The same without intervals, with the share of accepted rewrites in the own style and of the drop that was avoided."""
+    """The same without intervals, with the share of accepted rewrites in the own style."""
     yield (
         "| expert | own style planted | plain SFT | best-of-8 | RL | RL + KL | best-of-8 + KL | RL as published | "
-        "own style: published → RL, % | drop avoided %: best-of-8, RL, RL + KL | RL + KL falls short |"
+        "own style: published → RL, % | drop avoided %: best-of-8, RL, RL + KL | RL falls short | RL + KL falls short |"
     )
-    yield "|---" * 11 + "|"
+    yield "|---" * 12 + "|"
     for (_, expert, setting), by in _settings(rows):
-        ours = by[OURS]
-        scores = " | ".join(_short_scores(by.get(arm), ours["seeds"]) for arm in SHOWN)
+        seeds = by["rl"]["seeds"]
+        scores = " | ".join(_short_scores(by.get(arm), seeds) for arm in SHOWN)
         styles = " → ".join(f"{100 * by[arm]['own']:.0f}" if arm in by else "–" for arm in ("rl-paper", "rl"))
-        avoided = ", ".join(percent(by[arm]["avoided"]["mean"]) for arm in AVOIDING)
-        yield f"| {expert} | {setting}, {_seeds(ours)} | {scores} | {styles} | {avoided} | {_short(ours)} |"
+        avoided = ", ".join(percent(by[arm]["avoided"]["mean"]) if arm in by else "–" for arm in ("best-of-k", *JUDGED))
+        short = " | ".join(_short(by.get(arm)) for arm in JUDGED)
+        yield f"| {expert} | {setting}, {_seeds(by['rl'])} | {scores} | {styles} | {avoided} | {short} |"
 
 
 def aim_told(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any] | None = None) -> str:
-    """In how many settings the recipe meets the aim, where it does not, how often it does without its KL, and what the
-    backbone's own style alone would bring."""
+    """In how many settings RL, without and with the KL, meets the aim, where it does not, and what the backbone's own
+    style alone would bring."""
     settings = list(_settings(rows))
-    short = [
-        f"{expert} at {setting} ({_short(by[OURS])})" for (_, expert, setting), by in settings if by[OURS]["short"]
+    sentences = [
+        f"The aim is the expert's target within {100 * TARGET_SLACK:.0f} points, {percent(AVOIDED, 0)} % of its drop "
+        "avoided, and behind best-of-8, with more sampled tokens, on neither count."
     ]
-    alone = sum(not by["rl"]["short"] for _, by in settings)
-    shares = {arm: [by[arm]["avoided"]["mean"] or 0.0 for _, by in settings] for arm in AVOIDING}
-    ranges = {
-        arm: " to ".join(dict.fromkeys(percent(share) for share in (min(of), max(of)))) + " %"
-        for arm, of in shares.items()
-    }
-    bound = (
-        f" Plain SFT on right answers in the backbone's own style, as if every rewrite had succeeded, has "
-        f"{percent(own_style['target']['mean'])} / {percent(own_style['general']['mean'])} ({_seeds(own_style)}): fine-tunes on it can spread by themselves."
-        if own_style
-        else ""
-    )
-    return (
-        f"The aim is the expert's target within {100 * TARGET_SLACK:.0f} points, {percent(AVOIDED, 0)} % of its drop avoided, and behind best-of-8, "
-        f"with more sampled tokens, on neither count. RL with the KL meets it in {len(settings) - len(short)} of {len(settings)} "
-        + "settings"
-        + (f"; it falls short on {listed(short)}" if short else "")
-        + f". RL without it meets it in {alone}. They avoid {ranges[OURS]} and {ranges['rl']} of the drop, best-of-8 "
-        + f"{ranges['best-of-k']}.{bound}"
-    )
+    for arm, name in JUDGED.items():
+        measured = [(expert, setting, by[arm]) for (_, expert, setting), by in settings if arm in by]
+        short = [f"{expert} at {setting} ({_short(row)})" for expert, setting, row in measured if row["short"]]
+        if measured:
+            sentences.append(
+                f"{name} meets it in {len(measured) - len(short)} of {len(measured)} settings"
+                + (f"; it falls short on {listed(short)}" if short else "")
+                + f". It avoids {_range([row for *_, row in measured])} of the drop."
+            )
+    sentences.append(f"Best-of-8 avoids {_range([by['best-of-k'] for _, by in settings])}.")
+    if own_style:
+        sentences.append(
+            "Plain SFT on right answers in the backbone's own style, as if every rewrite had succeeded, has "
+            f"{percent(own_style['target']['mean'])} / {percent(own_style['general']['mean'])} ({_seeds(own_style)}): "
+            "fine-tunes on it can spread by themselves."
+        )
+    return " ".join(sentences)
+
+
+def _range(rows: Sequence[Mapping[str, Any]]) -> str:
+    """From the smallest to the largest share of the drop that was avoided."""
+    shares = [row["avoided"]["mean"] or 0.0 for row in rows]
+    return " to ".join(dict.fromkeys(percent(share) for share in (min(shares), max(shares)))) + " %"
 
 
 def arms_table(found: Found, against_all: str | None = None) -> Iterator[str]:
@@ -167,8 +174,8 @@ def _short_scores(row: Mapping[str, Any] | None, seeds: int) -> str:
     return " / ".join(percent(row[kind]["mean"]) for kind in ("target", "general")) + _own_seeds(row, seeds)
 
 
-def _short(row: Mapping[str, Any]) -> str:
-    return ", ".join(SHORT[reason] for reason in row["short"]) or "no"
+def _short(row: Mapping[str, Any] | None) -> str:
+    return "–" if row is None else ", ".join(SHORT[reason] for reason in row["short"]) or "no"
 
 
 def told(value: float | None, ci95: tuple[float, float] | None, digits: int = 1) -> str:

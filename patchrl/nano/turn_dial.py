@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from patchrl import api
-from patchrl.arms import parse
+from patchrl.arms import OURS, parse
 from patchrl.config import StudyConfig, resolve
 from patchrl.errors import PatchRLError
 from patchrl.jobs.liveness import LIVE
@@ -49,13 +49,14 @@ from patchrl.runs.folder import RunFolder, default_runs_dir
 SOURCE = dict.fromkeys(BEST_OF, "best-of-k")
 # What is run together: a study each, a quarter of an hour or less, so that little is lost where one is cut off.
 SETS: dict[str, list[tuple[str, ...]]] = {
-    "dial": [GRID, ABLATIONS],
-    "grid": [GRID],
+    "dial": [GRID, (OURS,), ABLATIONS],
+    "grid": [GRID, (OURS,)],
     "own": [("expert",)],
     "map": [(arm,) for arm in BEST_OF],
     "together": [MORE],
     "arms": [
         GRID,
+        (OURS,),
         ABLATIONS,
         ("prompted", "rl-drop", *MORE),
         ("rl-no-alignment", "rl-no-diversity"),
