@@ -112,9 +112,8 @@ REWRITERS: dict[str, dict[str, dict[str, Any]]] = {
     "rl-no-diversity": {"reward": {"lambda_div": 0.0}},
 }
 NUMBER_OF = {"best-of-k": " (its K is rewrite.best_of_k)"}  # where a source's number is set
-OURS = "rl+kl"  # PatchRL's recipe: the rewriter's rewrites, learned with a KL to the backbone
-DEFAULT = ("expert", "prompted", "best-of-k", "rl", OURS)
-OFFERED = (*SOURCES, *(loss for loss in LOSSES if loss != "nll"), *ON_POLICY, *TUNINGS, OURS)
+DEFAULT = ("expert", "prompted", "best-of-k", "rl")
+OFFERED = (*SOURCES, *(loss for loss in LOSSES if loss != "nll"), *ON_POLICY, *TUNINGS)
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,14 @@ def formatted_example(model: str, revision: str | None, question: str, solution:
     return {"prompt": cut(prompt), "completion": cut(solution)}
 
 
+def known_here(model: str, revision: str | None) -> bool:
+    """Whether a backbone's config.json is on this machine."""
+    try:
+        return "config.json" in _files(model, revision)
+    except ValueError:  # no Hub id
+        return False
+
+
 def context_of(model: str, revision: str | None) -> int | None:
     """The most tokens a backbone reads; None where its config.json is not on this machine or does not tell."""
     try:

@@ -56,7 +56,7 @@ def _dial_line(rows: Sequence[dict[str, Any]], kind: str) -> Figure:
         "x": at,
         "y": score,
         "error_y": {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1},
-        "line": {"color": colour, "width": 2, "dash": "dot" if "+" in rows[0]["arm"] else "solid"},
+        "line": {"color": colour, "width": 2},
         "marker": {"symbol": symbol, "size": 8, "color": colour},
         "customdata": seeds,
         "hovertemplate": f"%{{x}}<br>%{{y:.1f}} %, seeds: %{{customdata}}<extra>{name}</extra>",

@@ -11,7 +11,7 @@ from patchrl.config import StudyConfig
 from patchrl.data import HUB_ID, load_eval_items, load_examples, load_questions
 from patchrl.errors import PatchRLError
 from patchrl.estimate import sized, study_minutes
-from patchrl.formatted import context_of, formatted_example
+from patchrl.formatted import context_of, formatted_example, known_here
 from patchrl.harness.names import name_problems
 from patchrl.tasknames import OWN, expand, names_a_file
 from patchrl.types import Example
@@ -26,9 +26,9 @@ MIN_SWEEP_ITEMS = 30
 def preflight(config: StudyConfig) -> dict[str, Any]:
     """Rows, columns, first example with its tokens, minutes, disk, RAM, `problems` and `warnings` (one sentence each).
 
-    `ok` without problems; minutes and RAM are None where nothing is known about the backbone.
+    `ok` without problems; minutes, disk and RAM are None where nothing is known about the backbone.
     """
-    problems, warnings = [*backbone_problems(config.backbone.model)], rate_warnings(config)
+    problems, warnings = backbone_problems(config.backbone.model), rate_warnings(config) + download_warnings(config)
     there = config
     found: dict[str, Any] = {
         "rows": None,
@@ -99,6 +99,16 @@ def backbone_problems(model: str) -> list[str]:
         return []
     if not HUB_ID.match(model):
         return [f"backbone.model: {model!r} is neither `nano`, an existing folder, nor a Hub id such as org/name."]
+    return []
+
+
+def download_warnings(config: StudyConfig) -> list[str]:
+    """That a backbone is not on this machine, so that only its start tells whether it can be had."""
+    backbone = config.backbone
+    if not backbone_problems(backbone.model) and not known_here(backbone.model, backbone.revision):
+        return [
+            f"backbone.model: {backbone.model} is not on this machine; it is fetched from the Hub when the study starts."
+        ]
     return []
 
 
@@ -194,17 +204,23 @@ def estimated_ram(config: StudyConfig) -> float | None:
     the nano lab takes for itself; activations of large batches come on top. None for weights that are not here."""
     if config.backbone.model == "nano":
         return WORKER_MB
-    path = Path(config.backbone.model)
-    if not path.is_dir():
+    size = _weights_mb(config.backbone.model)
+    return None if size is None else WORKER_MB + 4 * size
+
+
+def _weights_mb(model: str) -> float | None:
+    """What the weights of a backbone take on disk; None for those that are not in a folder here."""
+    if model == "nano":
+        return NANO_MB
+    path = Path(model)
+    return sum(f.stat().st_size for f in path.glob("*.safetensors")) / 2**20 if path.is_dir() else None
+
+
+def estimated_megabytes(config: StudyConfig) -> float | None:
+    """Disk a run takes: tuned weights (if kept) and about 10 MB of samples, events and report per seed. None where
+    weights are kept whose size is not known here."""
+    size = _weights_mb(config.backbone.model) if config.finetune.keep_weights else 0.0
+    if size is None:
         return None
-    return WORKER_MB + 4 * sum(f.stat().st_size for f in path.glob("*.safetensors")) / 2**20
-
-
-def estimated_megabytes(config: StudyConfig) -> float:
-    """Disk a run takes: tuned weights (if kept) and about 10 MB of samples, events and report per seed."""
-    path = Path(config.backbone.model)
-    size = NANO_MB
-    if path.is_dir():
-        size = sum(f.stat().st_size for f in path.glob("*.safetensors")) / 2**20
     seeds, arms = len(config.study.seeds), len(config.study.arms) * len(config.finetune.learning_rate)
-    return seeds * (10 + (size * arms if config.finetune.keep_weights else 0)) + 5
+    return seeds * (10 + size * arms) + 5

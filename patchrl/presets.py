@@ -48,7 +48,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "finetune": RATES,
     },
     "Nano lab: the template trap, reward as published": {
-        "study": {"name": "nano-trap", "seeds": [0], "arms": ["expert", "best-of-k", "rl-paper", "rl", "rl+kl"]},
+        "study": {"name": "nano-trap", "seeds": [0], "arms": ["expert", "best-of-k", "rl-paper", "rl"]},
         "data": {"dataset": "nano-foreign"},
         "rewriter": {"instruction": "polish", "temperature": 0.5},
         "finetune": RATES,
@@ -75,9 +75,10 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "finetune": {"epochs": 2},
         "evaluate": {"general_size": 100},
     },
-    "Real backbone on GSM8K: needs a GPU, settings not measured": GSM8K | {"study": {"name": "gsm8k", "seeds": [0]}},
+    "Real backbone on GSM8K: needs a GPU, settings not measured": GSM8K
+    | {"study": {"name": "gsm8k", "seeds": [0], "arms": ["expert", "prompted", "best-of-k", "rl"]}},
     "Real backbone, the template trap: needs a GPU, settings not measured": GSM8K
-    | {"study": {"name": "gsm8k-trap", "seeds": [0], "arms": ["expert", "best-of-k", "rl-paper", "rl", "rl+kl"]}},
+    | {"study": {"name": "gsm8k-trap", "seeds": [0], "arms": ["expert", "best-of-k", "rl-paper", "rl"]}},
 }
 EXAMPLE_FILES = {
     "nano-arms.toml": "Nano lab: every arm, takes hours",

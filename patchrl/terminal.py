@@ -67,6 +67,7 @@ def describe_check(found: dict[str, Any]) -> str:
         else f"{views.about_minutes(found['minutes'])} on two CPU cores"
     )
     ram = "unknown for this backbone" if found["ram_mb"] is None else f"about {found['ram_mb']:.0f} MB or more"
-    lines += [f"time      {minutes}", f"disk      about {found['disk_mb']:.0f} MB", f"RAM       {ram}"]
+    disk = "unknown for this backbone" if found["disk_mb"] is None else f"about {found['disk_mb']:.0f} MB"
+    lines += [f"time      {minutes}", f"disk      {disk}", f"RAM       {ram}"]
     lines.append("✓ ready to run" if found["ok"] else "✗ this would not work; see above")
     return "\n".join(lines)

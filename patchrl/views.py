@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from patchrl.arms import OURS, parse
+from patchrl.arms import parse
 
 ARM_NAMES = {
     "base": "Backbone",
@@ -15,7 +15,7 @@ ARM_NAMES = {
     "best-of-k": "Best-of-K rewrite",
     "best-of-k+kl": "Best-of-K rewrite + KL",
     "rl": "RL rewrite (PatchRL)",
-    "rl+kl": "RL rewrite + KL (PatchRL)",
+    "rl+kl": "RL rewrite + KL",
     "rl-paper": "RL rewrite, as published",
     "rl-mean": "RL, the paper’s ℓ",
     "rl-no-alignment": "RL without alignment",
@@ -105,11 +105,6 @@ def result_rows(result: dict[str, Any]) -> list[list[str]]:
     return rows
 
 
-def ours_of(result: dict[str, Any]) -> str | None:
-    """The arm that is told as PatchRL's; None in a study without RL rewrites."""
-    return next((arm for arm in (OURS, "rl") if arm in result["arms"]), None)
-
-
 def headline(result: dict[str, Any]) -> str:
     """What the study found, in two or three sentences a reader can check in the table."""
     base, expert = result["base"], result["arms"]["expert"]
@@ -120,13 +115,13 @@ def headline(result: dict[str, Any]) -> str:
     if base["general"] is None:
         return told[0] + ". Forgetting was not measured: no general tasks were named."
     told[0] += f" and general skills from {_percent(base['general'])} % to {_percent(expert['general']['mean'])} %."
-    if arm := ours_of(result):
-        ours = result["arms"][arm]
+    if "rl" in result["arms"]:
+        ours = result["arms"]["rl"]
         if ours["data"]["accepted"] == 0:
             told.append("None of PatchRL's rewrites passed the gate, so RL was trained on the expert's text as it is.")
             return " ".join(told)
         told.append(
-            f"On PatchRL's rewrites{', with a KL to the backbone,' if arm == OURS else ''} the target reaches {_percent(ours['target']['mean'])} % "
+            f"On PatchRL's rewrites the target reaches {_percent(ours['target']['mean'])} % "
             f"with general skills at {_percent(ours['general']['mean'])} %."
         )
         lost = expert["forgetting"]
@@ -151,7 +146,7 @@ MANY_ARMS = 6
 
 def main_arms(result: dict[str, Any]) -> tuple[str, ...]:
     """The arms whose comparisons are told first: plain SFT and RL, of many arms RL alone (plain SFT without it)."""
-    found = tuple(arm for arm in ("expert", ours_of(result)) if arm and arm in result["arms"])
+    found = tuple(arm for arm in ("expert", "rl") if arm in result["arms"])
     return found if len(result["arms"]) <= MANY_ARMS else found[-1:]
 
 

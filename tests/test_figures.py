@@ -20,7 +20,7 @@ def test_a_sweep_is_a_line_through_its_points_in_the_order_of_the_rates():
 
 
 def test_arms_that_depart_by_one_part_look_different_as_points_and_as_bars():
-    arms = ["base", *OFFERED, "expert+dft", "rl+lora", "rl+wise-ft=0.3"]
+    arms = ["base", *OFFERED, "expert+dft", "rl+kl", "rl+lora", "rl+wise-ft=0.3"]
     arms.remove("dft")  # as expert+dft is written too
     points = {arm: figures.arm_style(arm) for arm in arms}
     bars = {arm: (figures.arm_style(arm)[0], figures.arm_pattern(arm)) for arm in arms}

@@ -37,7 +37,10 @@ def test_more_prompts_a_step_than_examples_is_refused():
 def test_nano_learning_rates_on_another_backbone_are_warned_about():
     found = preflight(resolve({"backbone": {"model": "org/model"}}))
     assert found["ok"]
-    assert [w.split(":")[0] for w in found["warnings"]] == ["rewriter.learning_rate", "finetune.learning_rate"]
+    rates = ["rewriter.learning_rate", "finetune.learning_rate"]
+    assert [w.split(":")[0] for w in found["warnings"]] == [*rates, "backbone.model"]
+    assert "org/model is not on this machine" in found["warnings"][-1] and found["disk_mb"] is None
+    assert preflight(resolve({"backbone": {"model": "org/model"}, "finetune": {"keep_weights": False}}))["disk_mb"] > 0
 
 
 def test_a_sweep_needs_examples_to_choose_by():

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from patchrl.arms import OURS
 from patchrl.comparisons import Comparison, compare
 from patchrl.nano.world import OWN_SHARE
 from patchrl.presets import PRESETS
@@ -32,10 +31,10 @@ from patchrl.statistics import (
 
 ANSWERS = Path(__file__).with_name("dial.jsonl")
 GRID = ("expert", "best-of-k", "rl")  # measured over the whole dial
-# The KL without the rewriter; without the KL, the rewriter without its own kl, and without the warm start as well.
-ABLATIONS = ("best-of-k+kl", "rl-mean", "rl-paper")
+ABLATIONS = ("rl-mean", "rl-paper")  # the recipe less kl, and less the warm start as well
 BEST_OF = {"best-of-2": 2, "best-of-4": 4}  # `best-of-k` is of 8
 MORE = ("rl-best-of-k",)
+WITH_KL = ("rl+kl", "best-of-k+kl")  # fine-tuned with a KL to the backbone
 EVERY = tuple(PRESETS["Nano lab: every arm, takes hours"]["study"]["arms"])
 RATES = (5e-4, 1e-3)
 EXPERTS = ("foreign", "mild")
@@ -214,12 +213,11 @@ def points(found: dict[Cell, Found]) -> list[dict[str, Any]]:
 
 
 def dialled(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """`points` of the grid's arms and, each over the seeds it has, of the recipe and the ablations, in the order of the
-    dial."""
+    """`points` of the grid's arms and, each over the seeds it has, of the ablations, in the order of the dial."""
     rows = points(found_of(lines))
     settings = {(row["backbone"], row["expert"], row["setting"]): at for at, row in reversed(list(enumerate(rows)))}
-    for arm in (OURS, *ABLATIONS):
-        rows += [row for row in points(found_of(lines, ("expert", "best-of-k", arm))) if row["arm"] == arm]
+    for arm in ABLATIONS:
+        rows += [row for row in points(found_of(lines, ("expert", arm))) if row["arm"] == arm]
     kept = [row for row in rows if (row["backbone"], row["expert"], row["setting"]) in settings]
     return sorted(kept, key=lambda row: settings[row["backbone"], row["expert"], row["setting"]])
 

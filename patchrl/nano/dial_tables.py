@@ -7,82 +7,82 @@ from typing import Any
 
 import numpy as np
 
-from patchrl.arms import OURS
 from patchrl.comparisons import Comparison
-from patchrl.nano.dial import ABLATIONS, AVOIDED, GRID, TARGET_SLACK, Found, correct_of
+from patchrl.nano.dial import ABLATIONS, AVOIDED, GRID, TARGET_SLACK, Cell, Found, correct_of
 from patchrl.statistics import Correct, macro
 from patchrl.wording import listed
 
-ARMS = (*GRID, OURS, *ABLATIONS)
-SHOWN = (*GRID, OURS, "best-of-k+kl", "rl-paper")  # in the short table
-JUDGED = {"rl": "RL", OURS: "RL + KL"}  # by the aim
+ARMS = (*GRID, *ABLATIONS)
 NAMES = {"target": "the target", "general": "general skills"}
 SHORT = {"target": "target", "drop": "drop", "best-of-k": "behind best-of-8"}
 
 
 def dial_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A line for each setting (`dial.dialled`): every arm's target and general score in per cent with 95 % intervals, the
-    share of the drop that RL avoided, without and with the KL, with its own, and where that falls short of the aim."""
-    heads = [head for name in JUDGED.values() for head in (f"drop avoided by {name}, %", f"{name} falls short")]
-    yield f"| backbone, expert | dial | {' | '.join((*ARMS, *heads))} |"
-    yield "|---" * (2 + len(ARMS) + len(heads)) + "|"
+    share of the drop that RL avoided with its own, and where RL falls short of the aim."""
+    yield "| backbone, expert | dial | " + " | ".join(ARMS) + " | drop avoided by rl, % | falls short |"
+    yield "|---" * (4 + len(ARMS)) + "|"
     for (backbone, expert, setting), by in _settings(rows):
-        seeds = by["rl"]["seeds"]
-        cells = [_scores(by.get(arm), seeds) for arm in ARMS]
-        for arm in JUDGED:
-            avoided = by[arm]["avoided"] if arm in by else {"mean": None, "ci95": None}
-            cells += [told(avoided["mean"], avoided["ci95"]), _short(by.get(arm))]
-        where = f"{backbone}, {expert} | {setting} `{by['rl']['instruction']}`, {_seeds(by['rl'])}"
-        yield f"| {where} | {' | '.join(cells)} |"
+        cells = [_scores(by.get(arm), by["rl"]["seeds"]) for arm in ARMS]
+        avoided = by["rl"]["avoided"]
+        yield (
+            f"| {backbone}, {expert} | {setting} `{by['rl']['instruction']}`, {_seeds(by['rl'])} | {' | '.join(cells)} | "
+            f"{told(avoided['mean'], avoided['ci95'])} | {_short(by['rl'])} |"
+        )
 
 
 def brief_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The same without intervals, with the share of accepted rewrites in the own style."""
+    """The same without intervals, with the share of accepted rewrites in the own style and of the drop that was avoided."""
     yield (
-        "| expert | own style planted | plain SFT | best-of-8 | RL | RL + KL | best-of-8 + KL | RL as published | "
-        "own style: published → RL, % | drop avoided %: best-of-8, RL, RL + KL | RL falls short | RL + KL falls short |"
+        "| expert | own style planted | plain SFT | best-of-8 | RL | the same with the paper's ℓ | as published | "
+        "own style: published → RL, % | drop avoided %: best-of-8, RL | falls short |"
     )
-    yield "|---" * 12 + "|"
+    yield "|---" * 10 + "|"
     for (_, expert, setting), by in _settings(rows):
         seeds = by["rl"]["seeds"]
-        scores = " | ".join(_short_scores(by.get(arm), seeds) for arm in SHOWN)
+        scores = " | ".join(_short_scores(by.get(arm), seeds) for arm in ARMS)
         styles = " → ".join(f"{100 * by[arm]['own']:.0f}" if arm in by else "–" for arm in ("rl-paper", "rl"))
-        avoided = ", ".join(percent(by[arm]["avoided"]["mean"]) if arm in by else "–" for arm in ("best-of-k", *JUDGED))
-        short = " | ".join(_short(by.get(arm)) for arm in JUDGED)
-        yield f"| {expert} | {setting}, {_seeds(by['rl'])} | {scores} | {styles} | {avoided} | {short} |"
+        avoided = ", ".join(percent(by[arm]["avoided"]["mean"]) for arm in ("best-of-k", "rl"))
+        yield f"| {expert} | {setting}, {_seeds(by['rl'])} | {scores} | {styles} | {avoided} | {_short(by['rl'])} |"
+
+
+def kl_table(found: Mapping[Cell, Found]) -> Iterator[str]:
+    """What a KL to the backbone changes: each source learned without and with it, each at its own best rate."""
+    arms = ("best-of-k", "best-of-k+kl", "rl", "rl+kl")
+    yield f"| expert | dial | {' | '.join(arms)} |"
+    yield "|---" * (2 + len(arms)) + "|"
+    for cell, made in sorted(found.items(), key=lambda item: item[0].order):
+        cells = [
+            f"{percent(float(np.mean(of_arm.target_per_seed)))} / {percent(float(np.mean(of_arm.general_per_seed)))}"
+            for of_arm in map(made.statistics.__getitem__, arms)
+        ]
+        seeds = ", ".join(map(str, made.seeds))
+        yield f"| {cell.expert} | {cell.setting}, seed{'s'[: len(made.seeds) > 1]} {seeds} | {' | '.join(cells)} |"
 
 
 def aim_told(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any] | None = None) -> str:
-    """In how many settings RL, without and with the KL, meets the aim, where it does not, and what the backbone's own
-    style alone would bring."""
+    """In how many settings RL meets the aim, where it does not, and what the backbone's own style alone would bring."""
     settings = list(_settings(rows))
-    sentences = [
-        f"The aim is the expert's target within {100 * TARGET_SLACK:.0f} points, {percent(AVOIDED, 0)} % of its drop "
-        "avoided, and behind best-of-8, with more sampled tokens, on neither count."
+    short = [
+        f"{expert} at {setting} ({_short(by['rl'])})" for (_, expert, setting), by in settings if by["rl"]["short"]
     ]
-    for arm, name in JUDGED.items():
-        measured = [(expert, setting, by[arm]) for (_, expert, setting), by in settings if arm in by]
-        short = [f"{expert} at {setting} ({_short(row)})" for expert, setting, row in measured if row["short"]]
-        if measured:
-            sentences.append(
-                f"{name} meets it in {len(measured) - len(short)} of {len(measured)} settings"
-                + (f"; it falls short on {listed(short)}" if short else "")
-                + f". It avoids {_range([row for *_, row in measured])} of the drop."
-            )
-    sentences.append(f"Best-of-8 avoids {_range([by['best-of-k'] for _, by in settings])}.")
-    if own_style:
-        sentences.append(
-            "Plain SFT on right answers in the backbone's own style, as if every rewrite had succeeded, has "
-            f"{percent(own_style['target']['mean'])} / {percent(own_style['general']['mean'])} ({_seeds(own_style)}): "
-            "fine-tunes on it can spread by themselves."
-        )
-    return " ".join(sentences)
-
-
-def _range(rows: Sequence[Mapping[str, Any]]) -> str:
-    """From the smallest to the largest share of the drop that was avoided."""
-    shares = [row["avoided"]["mean"] or 0.0 for row in rows]
-    return " to ".join(dict.fromkeys(percent(share) for share in (min(shares), max(shares)))) + " %"
+    shares = {arm: [by[arm]["avoided"]["mean"] or 0.0 for _, by in settings] for arm in ("rl", "best-of-k")}
+    ranges = {
+        arm: " to ".join(dict.fromkeys(percent(share) for share in (min(of), max(of)))) + " %"
+        for arm, of in shares.items()
+    }
+    bound = (
+        f" Plain SFT on right answers in the backbone's own style, as if every rewrite had succeeded, has "
+        f"{percent(own_style['target']['mean'])} / {percent(own_style['general']['mean'])} ({_seeds(own_style)}): fine-tunes on it can spread by themselves."
+        if own_style
+        else ""
+    )
+    return (
+        f"The aim is the expert's target within {100 * TARGET_SLACK:.0f} points, {percent(AVOIDED, 0)} % of its drop avoided, and behind best-of-8, "
+        f"with more sampled tokens, on neither count. RL meets it in {len(settings) - len(short)} of {len(settings)} settings"
+        + (f"; it falls short on {listed(short)}" if short else "")
+        + f". It avoids {ranges['rl']} of the drop, best-of-8 {ranges['best-of-k']}.{bound}"
+    )
 
 
 def arms_table(found: Found, against_all: str | None = None) -> Iterator[str]:
@@ -174,8 +174,8 @@ def _short_scores(row: Mapping[str, Any] | None, seeds: int) -> str:
     return " / ".join(percent(row[kind]["mean"]) for kind in ("target", "general")) + _own_seeds(row, seeds)
 
 
-def _short(row: Mapping[str, Any] | None) -> str:
-    return "–" if row is None else ", ".join(SHORT[reason] for reason in row["short"]) or "no"
+def _short(row: Mapping[str, Any]) -> str:
+    return ", ".join(SHORT[reason] for reason in row["short"]) or "no"
 
 
 def told(value: float | None, ci95: tuple[float, float] | None, digits: int = 1) -> str:

@@ -10,11 +10,23 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from patchrl.arms import OURS
 from patchrl.errors import DataError
 from patchrl.nano import pays
-from patchrl.nano.dial import ABLATIONS, EVERY, SECOND, SHIPPED, Cell, found_of, of_backbone, own_style, read, shipped
-from patchrl.nano.dial_tables import ARMS, against, aim_told, arms_table, brief_table, dial_table, seeds_table
+from patchrl.nano.dial import (
+    ABLATIONS,
+    EVERY,
+    GRID,
+    SECOND,
+    SHIPPED,
+    WITH_KL,
+    Cell,
+    found_of,
+    of_backbone,
+    own_style,
+    read,
+    shipped,
+)
+from patchrl.nano.dial_tables import ARMS, against, aim_told, arms_table, brief_table, dial_table, kl_table, seeds_table
 
 WIDTH = 128
 MAIN = Cell(SHIPPED, "foreign", "own-words")  # what README tells first
@@ -24,15 +36,16 @@ MARKED = re.compile(r"(?P<begin><!-- (?P<name>[\w-]+) -->\n).*?(?P<end><!-- /(?P
 def blocks() -> dict[str, str]:
     """What stands between the marks of each name, from the answers that come with PatchRL."""
     lines = of_backbone(read())
-    tables = ("\n".join(arms_table(found, OURS)) for found in found_of(lines, EVERY).values())
+    tables = ("\n".join(arms_table(found, "rl")) for found in found_of(lines, EVERY).values())
     theirs = [line for line in lines if Cell.of(line) == MAIN]
     found = found_of(theirs, ARMS)[MAIN]
-    against_others = ["- " + against(found, OURS, other) for other in ("best-of-k", "rl", *ABLATIONS)]
+    against_others = ["- " + against(found, "rl", other) for other in ("best-of-k", *ABLATIONS)]
     return {
         "main": "\n".join([*arms_table(found), "", *against_others, "", *seeds_table(theirs, found)]),
         "dial": _dial(shipped(), own_style()),
         "dial-second": _dial(shipped(SECOND)),
         "dial-intervals": "\n".join(dial_table([*shipped(), *shipped(SECOND)])),
+        "kl": "\n".join(kl_table(found_of(lines, (*GRID, *WITH_KL)))),
         "pays": "\n".join(_bullet(sentence) for sentence in pays.shipped()[1]),
         "arms": next(tables, "No seed has every arm yet."),
     }

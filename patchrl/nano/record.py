@@ -1,6 +1,6 @@
 """Make the recorded run that ships with the app from a finished one: `python -m patchrl.nano.record RUN`.
 
-RUN is a study of the nano lab with one seed and the arms that the walkthrough shows, for example
+RUN is a study of the nano lab with one seed and all four arms, for example
 `python -m patchrl run examples/nano.toml --set study.seeds=[0]`. Weights, logs and reports stay out.
 """
 
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from patchrl import api
+from patchrl.arms import DEFAULT
 from patchrl.errors import PatchRLError, RunError
-from patchrl.lesson import ARMS
 from patchrl.nano import RECORDED
 from patchrl.nano.world import style
 from patchrl.runs.folder import RunFolder
@@ -29,16 +29,16 @@ LEFT_OUT = {"adapter", "log.txt", "lock", "stop", "report.html"}
 def record(run: api.Run, into: Path) -> int:
     """Write the recording of a run to a folder, replacing what is there; returns its size in bytes.
 
-    Raises RunError when the run is not finished, not of the nano lab, or not one seed of the arms that the lesson shows.
+    Raises RunError when the run is not finished, not of the nano lab, or not one seed of every arm.
     """
     config, status = run.config, run.status()
     if status["state"] != "done" or run.result() is None:
         raise RunError(f"{run.id} is {status['state']}; only a finished run can be recorded.")
     if config.backbone.model != "nano" or config.data.dataset != "nano-foreign":
         raise RunError(f"{run.id} is not a run of the nano lab with its foreign expert.")
-    if len(config.study.seeds) != 1 or not {"expert", *ARMS} <= set(config.study.arms):
+    if len(config.study.seeds) != 1 or set(config.study.arms) != set(DEFAULT):
         raise RunError(
-            f"{run.id} must hold one seed and expert, {', '.join(ARMS)}; it has {config.study.seeds} and {config.study.arms}."
+            f"{run.id} must hold one seed and every arm; it has {config.study.seeds} and {config.study.arms}."
         )
     shutil.rmtree(into, ignore_errors=True)
     for source in sorted(p for p in run.path.rglob("*") if p.is_file()):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from patchrl import api
-from patchrl.arms import OURS, parse
+from patchrl.arms import parse
 from patchrl.config import StudyConfig, resolve
 from patchrl.errors import PatchRLError
 from patchrl.jobs.liveness import LIVE
@@ -33,6 +33,7 @@ from patchrl.nano.dial import (
     OWN,
     RATES,
     SHIPPED,
+    WITH_KL,
     Cell,
     dialled,
     found_of,
@@ -49,15 +50,16 @@ from patchrl.runs.folder import RunFolder, default_runs_dir
 SOURCE = dict.fromkeys(BEST_OF, "best-of-k")
 # What is run together: a study each, a quarter of an hour or less, so that little is lost where one is cut off.
 SETS: dict[str, list[tuple[str, ...]]] = {
-    "dial": [GRID, (OURS,), ABLATIONS],
-    "grid": [GRID, (OURS,)],
+    "dial": [GRID, ABLATIONS],
+    "grid": [GRID],
     "own": [("expert",)],
     "map": [(arm,) for arm in BEST_OF],
     "together": [MORE],
+    "kl": [WITH_KL],
     "arms": [
         GRID,
-        (OURS,),
         ABLATIONS,
+        WITH_KL,
         ("prompted", "rl-drop", *MORE),
         ("rl-no-alignment", "rl-no-diversity"),
         ("mind-the-gap", "mind-the-gap+dft", "self", "self-resampled"),
@@ -167,7 +169,7 @@ def main() -> None:
         default=["dial"],
         help="which arms are run: `dial` those of the README's first table, `grid` these without the published recipe, `own` (with "
         "--experts own) plain SFT on the backbone's own style, `map` best-of-k for other k, `together` the best of the "
-        "rewriter's own rewrites, `arms` those of nano-arms.toml",
+        "rewriter's own rewrites, `kl` RL and best-of-8 learned with a KL to the backbone, `arms` those of nano-arms.toml",
     )
     parser.add_argument(
         "--backbone",

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from patchrl import markup, views
-from patchrl.arms import OURS
 from patchrl.lesson import ARMS, STYLES, Lesson
 
 escape = markup.escape
@@ -262,11 +261,7 @@ def the_trap(points: Sequence[dict[str, Any]], own_style: dict[str, Any] | None 
     rewriter the backbone's own answers first</b>: those of its attempts at the questions that pass the gate, forty supervised
     steps on them. And so that the own style does not shrink to one phrasing of it, alignment then asks how much likelier a
     rewrite is as the backbone's own answer than as the rewriter's (<b>kl</b>): a favourite costs as much as it is
-    favoured.</p>
-    <p>One leak is left, and it is no rewriter's: text in the own style is learned long before the steps end, and what goes on
-    being learned then can spread to other answers. A small <b>KL to the backbone</b> while fine-tuning (the arm {escape(OURS)}) stops it. On
-    rewrites it costs nothing, as they are what the backbone would say; on the expert's text it costs a part of the
-    target.</p><ul>{sentences}</ul>
+    favoured.</p><ul>{sentences}</ul>
     <p><b>Read with care.</b> Every arm stands at its own best of two learning rates, chosen for the target on held-out examples that are
     not reported. {escape(gentler)} A low learning rate protects by itself; rewrites protect where the task is to be learned in full.{_as_if_every_rewrite_succeeded(own_style)}</p>
     <details><summary>Every setting</summary>{markup.table(headers, rows)}</details></div>"""
@@ -287,13 +282,12 @@ def _at_the_rare_end(expert: str, by: dict[tuple[str, str], dict[str, Any]]) -> 
         point = by[expert, arm]
         return f"{100 * point['target']['mean']:.1f} % of the target and {100 * point['general']['mean']:.1f} % of general skills"
 
-    ours, published = by[expert, OURS], by[expert, "rl-paper"]
+    ours, published = by[expert, "rl"], by[expert, "rl-paper"]
     fewer = f" (seeds: {published['seeds']} instead of {ours['seeds']})" if published["seeds"] != ours["seeds"] else ""
     return (
         f"{expert.capitalize()} expert, {ours['setting']}: trained as published{fewer}, {percent(published['own'], 0)} of "
         f"accepted rewrites end in the own style and the tuned model has {told('rl-paper')}; ours, "
-        f"{percent(ours['own'], 0)}, {told(OURS)}, without the KL {told('rl')}. Best-of-8: {told('best-of-k')}; plain SFT: "
-        f"{told('expert')}."
+        f"{percent(ours['own'], 0)}, {told('rl')}. Best-of-8: {told('best-of-k')}; plain SFT: {told('expert')}."
     )
 
 

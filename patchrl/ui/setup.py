@@ -164,7 +164,7 @@ def preflight_card(found: dict[str, Any]) -> str:
             ["Columns", ", ".join(f"{role} = {name}" for role, name in found["columns"].items())],
             ["Task", found["task"]],
             ["Time", minutes],
-            ["Disk", f"about {found['disk_mb']:.0f} MB"],
+            ["Disk", "unknown for this backbone" if found["disk_mb"] is None else f"about {found['disk_mb']:.0f} MB"],
             [
                 "RAM",
                 "unknown for this backbone" if found["ram_mb"] is None else f"about {found['ram_mb']:.0f} MB or more",

@@ -6,13 +6,11 @@ from unittest import mock
 import pytest
 
 from patchrl import api
-from patchrl.arms import OURS
 from patchrl.config import apply_overrides, resolve
 from patchrl.lab_figures import dial_figures
 from patchrl.nano import dial, turn_dial
 from patchrl.nano.dial_tables import aim_told, arms_table, brief_table, dial_table
 from patchrl.statistics import macro
-from patchrl.views import ARM_NAMES
 
 SMALL = [
     "data.train_size=16", "data.eval_size=24", "evaluate.general_size=40", "finetune.epochs=1", "evaluate.bootstrap=100",
@@ -20,7 +18,7 @@ SMALL = [
     "rewrite.best_of_k=2",
 ]  # fmt: skip
 WHOLE = turn_dial.config_of
-ARMS = (*dial.GRID, OURS, "rl-paper")
+ARMS = (*dial.GRID, "rl-paper")
 
 
 def small(cell, model, seed, arms):
@@ -82,23 +80,22 @@ def test_the_table_has_each_arm_at_its_own_best_and_says_what_was_avoided():
             lines.append(line(arm, seed, high, full, half if plain else none))
     (found,) = dial.found_of(lines, ARMS).values()
     assert found.seeds == (0, 1)
-    assert found.rates == {"expert": high, "best-of-k": high} | dict.fromkeys(("rl", OURS, "rl-paper"), low)
+    assert found.rates == {"expert": high, "best-of-k": high, "rl": low, "rl-paper": low}
     assert found.statistics["rl"].share_avoided == 1.0 and found.statistics["best-of-k"].share_avoided == 0.0
-    assert found.own == dict.fromkeys(ARMS[1:], 0.75) and found.tokens["rl"] == 100
+    assert found.own == {"best-of-k": 0.75, "rl": 0.75, "rl-paper": 0.75} and found.tokens["rl"] == 100
     verdicts = {(c.a, c.b, c.on): c.verdict for c in found.comparisons}
     assert verdicts["rl", "expert", "general"] == "better" and verdicts["rl", "expert", "target"] == "cannot tell"
     assert "100.0 [100.0, 100.0] / 50.0" in list(dial_table(dial.dialled(lines)))[2]
 
 
-def setting(ours, best=(0.9, 0.9), ablation=None):
+def setting(rl, best=(0.9, 0.9), ablation=None):
     """Two seeds of a setting, plain SFT at 90 / 50 of 100 items; an ablation has the first alone."""
-    arms = {"expert": (0.9, 0.5), "best-of-k": best, "rl": (0.9, 0.7), OURS: ours}
-    arms |= {"rl-paper": ablation} if ablation else {}
+    arms = {"expert": (0.9, 0.5), "best-of-k": best, "rl": rl} | ({"rl-mean": ablation} if ablation else {})
     for seed in (0, 1):
         where = {"backbone": "nano", "expert": "mild", "instruction": "polish", "seed": seed}
         yield where | {"arm": "base", "answers": {"target/t": "0" * 100, "general/g": "1" * 100}}
         for arm, (target, general) in arms.items():
-            if arm == "rl-paper" and seed:
+            if arm == "rl-mean" and seed:
                 continue
             marks = ["1" * round(100 * share) + "0" * round(100 - 100 * share) for share in (target, general)]
             answers = {"validation/t": marks[0], "target/t": marks[0], "general/g": marks[1]}
@@ -107,7 +104,7 @@ def setting(ours, best=(0.9, 0.9), ablation=None):
 
 
 @pytest.mark.parametrize(
-    ("ours", "short"),
+    ("rl", "short"),
     [
         ((0.89, 0.98), []),
         ((0.87, 0.98), ["target"]),
@@ -115,9 +112,9 @@ def setting(ours, best=(0.9, 0.9), ablation=None):
         ((0.5, 0.6), ["target", "drop", "best-of-k"]),
     ],
 )
-def test_where_the_recipe_falls_short_of_the_aim_is_said(ours, short):
-    by = {row["arm"]: row for row in dial.dialled(list(setting(ours)))}
-    assert by[OURS]["short"] == short and by["rl"]["short"] == ["drop", "best-of-k"] and "rl-paper" not in by
+def test_where_rl_falls_short_of_the_aim_is_said(rl, short):
+    by = {row["arm"]: row for row in dial.dialled(list(setting(rl)))}
+    assert by["rl"]["short"] == short and "rl-mean" not in by
     for table in (dial_table, brief_table):
         line = list(table(by.values()))[2]
         assert line.endswith("| no |" if not short else f"{'behind best-of-8' if 'best-of-k' in short else short[0]} |")
@@ -130,17 +127,18 @@ def test_the_aim_is_told_with_where_it_is_missed_and_what_can_be_reached():
     own = {"target": {"mean": 0.97}, "general": {"mean": 0.959}, "seeds": 5}
     told = aim_told(dial.dialled([*mild, *foreign]), own)
     assert (
-        "RL + KL meets it in 1 of 2 settings; it falls short on mild at 3 % (drop). It avoids 94.0 to 96.0 % of the drop."
-    ) in told
-    assert "RL meets it in 0 of 2 settings" in told and "has 97.0 / 95.9 (5 seeds): fine-tunes" in told
-    without = [line for line in foreign if line["arm"] != OURS]
-    assert "RL + KL" not in aim_told(dial.dialled(without))
-    assert aim_told(dial.dialled(without)).endswith("It avoids 40.0 % of the drop. Best-of-8 avoids 80.0 %.")
+        "RL meets it in 1 of 2 settings; it falls short on mild at 3 % (drop). It avoids 94.0 to 96.0 % of the drop"
+        in told
+    )
+    assert "best-of-8 80.0 %." in told and "has 97.0 / 95.9 (5 seeds): fine-tunes" in told
+    assert aim_told(dial.dialled(foreign)).endswith(
+        "in 1 of 1 settings. It avoids 96.0 % of the drop, best-of-8 80.0 %."
+    )
 
 
 def test_an_ablation_stands_over_the_seeds_it_has():
     rows = dial.dialled(list(setting((0.9, 0.9), ablation=(0.8, 0.7))))
-    assert [(row["arm"], row["seeds"]) for row in rows] == [*((arm, 2) for arm in (*dial.GRID, OURS)), ("rl-paper", 1)]
+    assert [(row["arm"], row["seeds"]) for row in rows] == [("expert", 2), ("best-of-k", 2), ("rl", 2), ("rl-mean", 1)]
     assert "80.0 / 70.0 (1 seed)" in list(brief_table(rows))[2]
 
 
@@ -171,15 +169,12 @@ def test_the_table_of_arms_has_the_other_rate_last():
 @pytest.mark.parametrize(
     ("arm", "verdicts"),
     [
-        (OURS, {"expert": "worse, better", "best-of-k": "worse, better", "rl": "worse, better", OURS: "–"}),
-        (
-            "expert",
-            {"expert": "–", "best-of-k": "cannot tell, worse", "rl": "cannot tell, worse", OURS: "better, worse"},
-        ),
+        ("rl", {"expert": "worse, better", "best-of-k": "worse, better", "rl": "–"}),
+        ("expert", {"expert": "–", "best-of-k": "cannot tell, worse", "rl": "better, worse"}),
     ],
 )
 def test_the_table_of_arms_tells_one_arm_from_every_other(arm, verdicts):
-    (found,) = dial.found_of(list(setting((0.5, 0.99), best=(0.9, 0.7))), (*dial.GRID, OURS)).values()
+    (found,) = dial.found_of(list(setting((0.5, 0.99), best=(0.9, 0.7)))).values()
     header, _, *rows = arms_table(found, arm)
     assert header.endswith(f"| `{arm}` against it: target, general |")
     cells = [row.strip("| ").split(" | ") for row in rows]
@@ -194,7 +189,7 @@ def test_the_dials_figure_has_a_gap_between_temperatures_and_the_own_style_acros
     figures = dial_figures(dial.dialled([*lines, *cooler, *gentler]), own)
     assert list(figures) == ["dial-target-mild", "dial-general-mild"]
     *arms, level = figures["dial-general-mild"]["data"]
-    ours = next(line for line in arms if line["name"] == ARM_NAMES[OURS])
+    ours = next(line for line in arms if line["name"] == "RL rewrite (PatchRL)")
     assert ours["x"] == ["3 % at T 0.5", "3 % at T 0.5", "3 %", "8 %"] and ours["y"] == [97, None, 97, 97]
     assert ours["error_y"]["array"][1] is None and ours["customdata"] == [2] * 4
     assert level["x"] == ["3 % at T 0.5", "3 %", "8 %"] and level["y"] == [96] * 3

@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
-    ("name", "marks"), [("README.md", ["main", "dial", "pays"]), ("patchrl/nano/README.md", ["arms", "dial-intervals"])]
+    ("name", "marks"),
+    [("README.md", ["main", "dial", "pays"]), ("patchrl/nano/README.md", ["arms", "dial-intervals", "kl"])],
 )
 def test_the_readmes_say_what_the_lab_measured(name, marks):
     text = (ROOT / name).read_text(encoding="utf-8")
@@ -33,7 +34,8 @@ def test_a_mark_that_nothing_fills_is_named_and_no_file_is_touched(tmp_path):
     good.write_text("<!-- pays -->\n<!-- /pays -->")
     bad.write_text("<!-- pay -->\n<!-- /pay -->")
     assert (
-        fill([good, bad]) == "<!-- pay --> is no mark; use one of main, dial, dial-second, dial-intervals, pays, arms."
+        fill([good, bad])
+        == "<!-- pay --> is no mark; use one of main, dial, dial-second, dial-intervals, kl, pays, arms."
     )
     assert good.read_text() == "<!-- pays -->\n<!-- /pays -->"
     with pytest.raises(DataError):
