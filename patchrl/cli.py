@@ -13,6 +13,7 @@ from typing import Any
 from patchrl import api, arms, hub, views
 from patchrl.config import StudyConfig, apply_overrides, differences, load_config, resolve
 from patchrl.errors import PatchRLError, RunError
+from patchrl.runs.folder import default_runs_dir
 from patchrl.terminal import columns, describe_check, print_result, print_scan
 from patchrl.trying import try_one
 
@@ -307,7 +308,7 @@ def _list(runs_dir: str | None) -> int:
     print(
         columns(("Run", "Started", "State"), rows)
         if rows
-        else "No runs yet; start one with `patchrl run examples/nano.toml`."
+        else f"No runs in {runs_dir or default_runs_dir()} yet; start one with `patchrl run examples/nano.toml`."
     )
     return 0
 

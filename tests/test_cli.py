@@ -220,3 +220,8 @@ def test_queue_is_passed_on(runs_dir, monkeypatch, capsys):
     assert cli.main(["run", QUICK, "--queue", "--detach"]) == 0
     assert cli.main(["run", QUICK, "--detach"]) == 0
     assert asked == [True, False]
+
+
+def test_a_folder_without_runs_is_named(tmp_path, capsys):
+    assert cli.main(["list", "--runs-dir", str(tmp_path)]) == 0
+    assert f"No runs in {tmp_path} yet" in capsys.readouterr().out
