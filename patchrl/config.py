@@ -77,7 +77,11 @@ class StudySection(Section):
 class BackboneSection(Section):
     model: str = setting("nano", "Backbone", "`nano` (ships with PatchRL), a local folder, or a Hugging Face Hub id.")
     revision: str | None = setting(None, "Revision", "Hub branch, tag or commit; empty means the default branch.")
-    dtype: Literal["float32", "bfloat16"] = setting("float32", "Precision", "Number format of the backbone's weights.")
+    dtype: Literal["float32", "bfloat16"] = setting(
+        "float32",
+        "Precision",
+        "Number format of the backbone's weights. They are fine-tuned in float32 and rounded after it.",
+    )
     device: str = setting("auto", "Device", "`auto`, `cpu`, `cuda` or `cuda:0`.")
 
 

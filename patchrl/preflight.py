@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError, safe_open
 
 from patchrl.arms import parse, rewriters_of
 from patchrl.config import StudyConfig
@@ -96,6 +99,10 @@ def backbone_problems(model: str) -> list[str]:
             return [f"backbone.model: {model} has no config.json; give the folder of a saved Transformers model."]
         if not any(path.glob("*.safetensors")):
             return [f"backbone.model: {model} has no .safetensors weights; save the model again with safetensors."]
+        if _weight_count(model) is None:
+            return [
+                f"backbone.model: the .safetensors weights in {model} are damaged or not fetched; fetch them again."
+            ]
         return []
     if not HUB_ID.match(model):
         return [f"backbone.model: {model!r} is neither `nano`, an existing folder, nor a Hub id such as org/name."]
@@ -200,12 +207,27 @@ def rate_warnings(config: StudyConfig) -> list[str]:
 
 
 def estimated_ram(config: StudyConfig) -> float | None:
-    """Peak memory of the worker in MB: weights, gradients and two moments of Adam while fine-tuning, beside what
-    the nano lab takes for itself; activations of large batches come on top. None for weights that are not here."""
+    """Peak memory of the worker in MB: weights, gradients and two moments of Adam while fine-tuning, all in float32,
+    beside what the nano lab takes for itself; activations of large batches come on top. None for weights that are
+    not here."""
     if config.backbone.model == "nano":
         return WORKER_MB
-    size = _weights_mb(config.backbone.model)
-    return None if size is None else WORKER_MB + 4 * size
+    count = _weight_count(config.backbone.model)
+    return None if count is None else WORKER_MB + 4 * 4 * count / 2**20
+
+
+def _weight_count(model: str) -> int | None:
+    """How many weights the files of a backbone hold; None for those that are not in a folder here or cannot be read."""
+    if not Path(model).is_dir():
+        return None
+    count = 0
+    try:
+        for path in Path(model).glob("*.safetensors"):
+            with safe_open(path, "numpy") as file:
+                count += sum(math.prod(file.get_slice(name).get_shape()) for name in list(file.keys()))
+    except (SafetensorError, OSError):
+        return None
+    return count
 
 
 def _weights_mb(model: str) -> float | None:

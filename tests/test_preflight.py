@@ -1,9 +1,11 @@
 import json
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from patchrl.config import resolve
-from patchrl.preflight import preflight
+from patchrl.preflight import WORKER_MB, preflight
 
 
 def test_the_default_study_is_ready():
@@ -102,3 +104,22 @@ def test_more_than_the_lab_can_make_is_refused_before_it_is_made():
     for name in ("train_size", "eval_size"):
         found = preflight(resolve({"data": {name: 100_000 if name == "eval_size" else 2_000_000}}))
         assert f"data.{name}: the lab makes at most" in found["problems"][0]
+
+
+def test_memory_is_that_of_training_in_float32_whatever_the_weights_are_kept_in(tmp_path):
+    there = {}
+    for dtype in (np.float16, np.float32):
+        folder = tmp_path / dtype.__name__
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+        save_file({"a": np.zeros((1024, 512), dtype), "b": np.zeros(512, dtype)}, folder / "model.safetensors")
+        there[dtype] = preflight(resolve({"backbone": {"model": str(folder)}}))["ram_mb"]
+    assert there[np.float16] == there[np.float32] == WORKER_MB + 16 * (1024 * 512 + 512) / 2**20
+
+
+def test_weights_that_cannot_be_read_are_told(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n")
+    found = preflight(resolve({"backbone": {"model": str(tmp_path)}}))
+    assert "fetch them again" in " ".join(found["problems"])
+    assert found["ram_mb"] is None

@@ -43,8 +43,9 @@ def finetune(
     examples were dropped or replayed rows added. `rate` is the study's learning rate. On-policy arms need `gate`,
     which tells right answers from wrong ones, and add what they sample to `sampled`. `replay` are general
     questions with the backbone's own answers, `resample` gives the pairs of every epoch after the first, `where`
-    goes into the events. Raises DataError on an empty set and StopRequested when asked to stop (an unfinished
-    arm starts over: it is short).
+    goes into the events. Weights are trained in float32 and kept in the number format they were loaded in.
+    Raises DataError on an empty set and StopRequested when asked to stop (an unfinished arm starts over: it is
+    short).
     """
     if not examples:
         raise DataError(
@@ -52,6 +53,9 @@ def finetune(
             "dropped; leave the arm out."
         )
     set_seed(seed)
+    loaded = backbone.model.dtype
+    if "lora" not in arm.tunings:  # an adapter has its own weights, in float32
+        backbone.model.float()  # an update is often less than bfloat16 tells apart, and would be rounded away
     pairs = [(e.question, e.solution) for e in examples]
     tunings = tunings_of(arm)
     for tuning in tunings:
@@ -87,4 +91,4 @@ def finetune(
         raise StopRequested(f"Stopped while fine-tuning {arm.name}; resume starts this arm again.")
     for tuning in reversed(tunings):
         backbone.model = tuning.after(backbone.model)
-    backbone.model.eval()
+    backbone.model.to(loaded).eval()

@@ -194,7 +194,11 @@ def sdft(practice: Practice, steps: int, number: float | None = None) -> None:
         distillation_topk=min(100, backbone.model.config.get_text_config().vocab_size),
         teacher_model_kind="ema",
         teacher_update_rate=0.05,
-        model_init_kwargs={"revision": practice.config.backbone.revision, "use_safetensors": True},
+        model_init_kwargs={
+            "revision": practice.config.backbone.revision,
+            "use_safetensors": True,
+            "dtype": backbone.model.dtype,  # a moving average in bfloat16 would round its steps away
+        },
         max_prompt_length=None,
     )
     trainer = SDFTTrainer(

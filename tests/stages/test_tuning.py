@@ -40,8 +40,8 @@ def weights(model):
     return {name: weight.detach().clone() for name, weight in model.named_parameters()}
 
 
-def tune(name, folder, *, steps=3, epochs=1, rate=1e-2, examples=EXAMPLES, recorder=None, **extra):
-    backbone = small()
+def tune(name, folder, *, steps=3, epochs=1, rate=1e-2, examples=EXAMPLES, recorder=None, backbone=None, **extra):
+    backbone = backbone or small()
     config = resolve({"finetune": {"epochs": epochs, "batch_size": 4, "max_length": 64}})
     finetune(config, backbone, examples, steps, parse(name), 0, folder, recorder or Silent(), rate=rate, **extra)
     return backbone.model
@@ -99,6 +99,21 @@ def test_low_rate_is_a_factor_and_moves_the_weights_less(tmp_path):
         return sum((weight - start[key]).abs().sum().item() for key, weight in tune(name, tmp_path).named_parameters())
 
     assert moved("low-lr=0.01") < 0.1 * moved("expert")
+
+
+@pytest.mark.parametrize("name", ["expert", "expert+lora", "expert+wise-ft"])
+def test_bfloat16_weights_move_as_far_as_float32_ones(name, tmp_path):
+    """At a rate at which an update is less than bfloat16 tells apart, and would be rounded away."""
+    moves = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        backbone = small()
+        backbone.model.bfloat16().to(dtype)
+        start = weights(backbone.model)
+        tuned = tune(name, tmp_path, steps=40, rate=1e-4, backbone=backbone)
+        assert {weight.dtype for weight in tuned.parameters()} == {dtype}
+        moves[dtype] = torch.cat([(w.float() - start[n].float()).flatten() for n, w in weights(tuned).items()])
+    exact, coarse = moves.values()
+    assert 0.8 < float(coarse @ exact / (exact @ exact)) < 1.2
 
 
 def test_replayed_rows_are_the_share_they_claim():
