@@ -120,10 +120,14 @@ def _check_weights(model: Any, tokenizer: Any, name: str) -> None:
 
 
 class Backbone:
-    """A causal LM with its tokenizer. `model` may carry a LoRA adapter; scoring always switches it off."""
+    """A causal LM with its tokenizer. `model` may carry a LoRA adapter; scoring always switches it off.
+
+    `dtype` is the number format it was loaded in, and is computed in: training keeps float32 weights beside it.
+    """
 
     def __init__(self, model: torch.nn.Module, tokenizer) -> None:
         self.model: Any = model
+        self.dtype = next(model.parameters()).dtype
         self.tokenizer = tokenizer
         if tokenizer.eos_token_id is None:
             raise BackboneError("backbone.model: its tokenizer has no end-of-sequence token, so answers could not end.")
@@ -148,6 +152,16 @@ class Backbone:
     @property
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
+
+    @property
+    def device_name(self) -> str:
+        """The device as a report tells it: `cpu`, or the GPU's make."""
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
+
+    @property
+    def in_bf16(self) -> bool:
+        """Whether it computes in bfloat16."""
+        return self.dtype == torch.bfloat16
 
     @property
     def stop_ids(self) -> set[int]:

@@ -80,7 +80,7 @@ class BackboneSection(Section):
     dtype: Literal["float32", "bfloat16"] = setting(
         "float32",
         "Precision",
-        "Number format of the backbone's weights. They are fine-tuned in float32 and rounded after it.",
+        "Number format of the backbone's weights and of computing; bfloat16 weights are fine-tuned from a float32 copy.",
     )
     device: str = setting("auto", "Device", "`auto`, `cpu`, `cuda` or `cuda:0`.")
 

@@ -55,7 +55,8 @@ def collect(config: StudyConfig, folder: RunFolder) -> dict[str, Any]:
     the arm had been run alone, `learning_rate`, and `sweep`: every rate tried, with its scores, the chosen one
     marked (the arm's other figures are those of it). `comparisons` holds method, level, power, `detectable`
     (largest over the pairs, by kind) and `pairs`, each with the fields of `patchrl.comparisons.Comparison`.
-    `by_task_ci95` are its tasks' intervals. `versions` are those of the process that collects.
+    `by_task_ci95` are its tasks' intervals. `versions` are those of the process that collects, with the
+    device on which the backbone was measured.
     `curve` is the rewriter's training, `curves` that of its ablations by name. Scores and differences are
     fractions.
     """
@@ -100,7 +101,7 @@ def collect(config: StudyConfig, folder: RunFolder) -> dict[str, Any]:
         "curve": _curve(events, "rl"),
         "curves": {name: _curve(events, name) for name in rewriters_of(map(parse, names)) if name != "rl"},
         "seconds": seconds_by_stage(events),
-        "versions": versions(),
+        "versions": versions() | {"device": base_summary.get("device", "cpu")},
     }
 
 

@@ -388,7 +388,7 @@ class Study:
                 home / "predictions.jsonl",
                 self.recorder,
             )
-        self.folder.write_json(home / "evaluation.json", result)
+        self.folder.write_json(home / "evaluation.json", result | {"device": backbone.device_name})
         self.recorder.event(
             "evaluation",
             **where,

@@ -115,7 +115,7 @@ def packed_batches(tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[tu
 def block_mask(documents_BT: torch.Tensor) -> torch.Tensor:
     """Causal attention inside each packed chat only, as a boolean mask of shape (B, 1, T, T)."""
     same = documents_BT[:, :, None] == documents_BT[:, None, :]
-    return (same & torch.ones(ROW, ROW, dtype=torch.bool).tril())[:, None]
+    return (same & torch.ones(ROW, ROW, dtype=torch.bool, device=same.device).tril())[:, None]
 
 
 def make_optimizers(model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
@@ -131,21 +131,20 @@ def learning_rate(step: int, steps: int) -> float:
     return PEAK_LR * min(1.0, (step + 1) / WARMUP, (steps - step) / (DECAY * steps))
 
 
-def pretrain(seed: int, steps: int, out: Path) -> None:
+def pretrain(seed: int, steps: int, out: Path, device: str = "cpu") -> None:
     """Train for `steps` updates of 16 rows and save tokenizer, weights and training log to `out`."""
     tokenizer = train_tokenizer(seed)
-    model = build_model(seed, tokenizer.pad_token_id, tokenizer.eos_token_id)
+    model = build_model(seed, tokenizer.pad_token_id, tokenizer.eos_token_id).to(device)
     optimizers = make_optimizers(model)
     model.train()
     started, log, running = time.time(), [], 0.0
-    for step, (tokens, labels, positions, documents) in enumerate(packed_batches(tokenizer, seed)):
-        if step == steps:
-            break
+    for step, batch in enumerate(islice(packed_batches(tokenizer, seed), steps)):
+        tokens, labels, positions, documents = (part.to(device) for part in batch)
         rate = learning_rate(step, steps)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(model.device.type, torch.bfloat16):
             hidden = model.model(input_ids=tokens, attention_mask=block_mask(documents), position_ids=positions)[0]
             keep = labels[:, 1:] != -100  # logits only where an answer token is predicted
             logits = model.lm_head(hidden[:, :-1][keep])
@@ -168,7 +167,8 @@ def pretrain(seed: int, steps: int, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     model.eval().save_pretrained(out)
     tokenizer.save_pretrained(out)
-    record = {"seed": seed, "steps": steps, "minutes": round((time.time() - started) / 60, 1), "log": log}
+    minutes = round((time.time() - started) / 60, 1)
+    record = {"seed": seed, "steps": steps, "device": device, "minutes": minutes, "log": log}
     (out / "pretraining.json").write_text(json.dumps(record) + "\n")
 
 
@@ -209,6 +209,8 @@ def measure(out: Path) -> dict[str, float]:
 def write_card(out: Path, record: dict, scores: dict[str, float]) -> None:
     """The model card, with the scores just measured."""
     rows = "\n".join(f"| {name} | {score:.3f} |" for name, score in scores.items())
+    device = record.get("device", "cpu")
+    where, option = ("2 CPU cores", "") if device == "cpu" else (device, f" --device {device}")
     (out / "README.md").write_text(
         f"""---
 license: apache-2.0
@@ -219,10 +221,10 @@ pipeline_tag: text-generation
 A Llama-shaped language model of about 2 M parameters (4 layers, width 192, tied embeddings) that makes
 distribution mismatch and forgetting visible on a laptop.
 
-**How it was made.** `python -m patchrl.nano.pretrain --seed {record["seed"]} --steps {record["steps"]}`:
+**How it was made.** `python -m patchrl.nano.pretrain --seed {record["seed"]} --steps {record["steps"]}{option}`:
 {record["steps"] * ROW * ROWS / 1e6:.0f} M tokens of the synthetic world in `patchrl/nano/world.py` (ten small
 skills, two-step word problems with known verbs, an imperfect rewriting skill, copying), {record["minutes"]}
-minutes on 2 CPU cores. Questions held out for evaluation never occur in its training text. The people in it
+minutes on {where}. Questions held out for evaluation never occur in its training text. The people in it
 are invented.
 
 **What it is not.** Not a general model: it knows nothing outside its world, and its answers there can be wrong.
@@ -240,10 +242,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "backbone", help="folder to write")
     parser.add_argument("--seed", type=int, default=0, help="data order, tokenizer sample and initial weights")
     parser.add_argument("--steps", type=int, default=4500, help="updates of 16 rows of 256 tokens")
+    parser.add_argument("--device", default="cpu", help="cpu, of which the weights that come with PatchRL are, or cuda")
     parser.add_argument("--measure-only", action="store_true", help="score an existing folder and rewrite its card")
     arguments = parser.parse_args()
     if not arguments.measure_only:
-        pretrain(arguments.seed, arguments.steps, arguments.out)
+        pretrain(arguments.seed, arguments.steps, arguments.out, arguments.device)
     scores = measure(arguments.out)
     for name, score in scores.items():
         print(f"{name:28s} {score:.3f}")

@@ -129,11 +129,12 @@ def _take_over(folder: RunFolder, config: StudyConfig, runs_dir: Path) -> None:
 
 def lines_of(run: api.Run, cell: Cell, seed: int, arms: Sequence[str]) -> Iterator[dict[str, Any]]:
     """One line for the backbone and one for each arm and rate of a finished study: its score marks by task."""
-    where = cell.line | {"seed": seed}
-    if "expert" in arms:
-        yield where | {"arm": "base", "answers": _marks(run.folder.base() / "predictions.jsonl")}
     result = run.result()
     assert result is not None
+    device = result["versions"]["device"]
+    where = cell.line | {"seed": seed} | ({} if device == "cpu" else {"device": device})
+    if "expert" in arms:
+        yield where | {"arm": "base", "answers": _marks(run.folder.base() / "predictions.jsonl")}
     for name in arms:
         arm = SOURCE.get(name, name)
         made = {"tokens": round(result["arms"][arm]["cost"]["tokens"])}

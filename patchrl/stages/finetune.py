@@ -53,7 +53,6 @@ def finetune(
             "dropped; leave the arm out."
         )
     set_seed(seed)
-    loaded = backbone.model.dtype
     if "lora" not in arm.tunings:  # an adapter has its own weights, in float32
         backbone.model.float()  # an update is often less than bfloat16 tells apart, and would be rounded away
     pairs = [(e.question, e.solution) for e in examples]
@@ -91,4 +90,4 @@ def finetune(
         raise StopRequested(f"Stopped while fine-tuning {arm.name}; resume starts this arm again.")
     for tuning in reversed(tunings):
         backbone.model = tuning.after(backbone.model)
-    backbone.model.to(loaded).eval()
+    backbone.model.to(backbone.dtype).eval()

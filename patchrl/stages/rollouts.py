@@ -19,14 +19,15 @@ def roll_out(backbone: Backbone, note: bool = False):
     def rolled(prompts: list[Any], trainer: Any) -> dict[str, Any]:
         samples = trainer.num_generations if trainer.model.training else trainer.num_generations_eval
         asked = [_prompt_ids(backbone, prompt) for prompt in prompts[::samples]]
-        groups = backbone.sample_noted(
-            asked,
-            note=note,
-            samples=samples,
-            temperature=trainer.args.temperature,
-            max_new_tokens=trainer.args.max_completion_length,
-            seed=int(torch.randint(2**62, ())),  # of the trainer's own generator, which a checkpoint keeps
-        )
+        with torch.autocast(backbone.device.type, torch.bfloat16, enabled=backbone.in_bf16):  # as it is trained
+            groups = backbone.sample_noted(
+                asked,
+                note=note,
+                samples=samples,
+                temperature=trainer.args.temperature,
+                max_new_tokens=trainer.args.max_completion_length,
+                seed=int(torch.randint(2**62, ())),  # of the trainer's own generator, which a checkpoint keeps
+            )
         made: dict[str, Any] = {
             "prompt_ids": [ids for ids in asked for _ in range(samples)],
             "completion_ids": [ids for group in groups for ids, _ in group],

@@ -55,7 +55,7 @@ def shared_settings(backbone: Backbone, folder: Path, steps: int, seed: int) -> 
         "save_strategy": "no",
         "report_to": "none",
         "disable_tqdm": True,
-        "bf16": not on_cpu,
+        "bf16": backbone.in_bf16,
         "use_cpu": on_cpu,
         "gradient_checkpointing": False,
         "dataloader_pin_memory": not on_cpu,

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model
 from transformers import TrainerCallback
@@ -48,7 +47,7 @@ class FrozenProbe:
     def __init__(self, backbone: Backbone, examples: Sequence[Example]) -> None:
         self.backbone = backbone
         self.questions, self.texts = [e.question for e in examples], [e.solution for e in examples]
-        self.tolerance = 1e-3 if next(backbone.model.parameters()).dtype == torch.float32 else 2e-2
+        self.tolerance = 2e-2 if backbone.in_bf16 else 1e-3
         self.start = self._measure()
 
     def _measure(self) -> list[float]:
@@ -155,11 +154,12 @@ def processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def trainer_config(config: StudyConfig, seed: int, folder: Path, on_cpu: bool) -> GRPOConfig:
+def trainer_config(config: StudyConfig, seed: int, folder: Path, backbone: Backbone) -> GRPOConfig:
     """TRL's settings for one generation batch of whole groups per update, in one or more microbatches."""
     rewriter = config.rewriter
     rollouts = rewriter.rollouts_per_process(processes())
     batch = rewriter.microbatch_size or rollouts
+    on_cpu = backbone.device.type == "cpu"
     return GRPOConfig(
         output_dir=str(folder),
         per_device_train_batch_size=batch,
@@ -183,7 +183,7 @@ def trainer_config(config: StudyConfig, seed: int, folder: Path, on_cpu: bool) -
         save_total_limit=1,
         report_to="none",
         disable_tqdm=True,
-        bf16=not on_cpu,
+        bf16=backbone.in_bf16,
         use_cpu=on_cpu,
         gradient_checkpointing=False,
         dataloader_pin_memory=not on_cpu,
@@ -237,7 +237,6 @@ def train_rewriter(
     rows = Dataset.from_list(
         [{"prompt": prompt(backbone, user), ASKED: user, **asdict(e)} for user, e in zip(asked, examples, strict=True)]
     )
-    on_cpu = backbone.device.type == "cpu"
     reward = GatedReward(gate, config.reward, rewriter.group_size, own)
     reward.total_tokens = sampled
     probe = FrozenProbe(backbone, examples[:PROBES])
@@ -246,7 +245,7 @@ def train_rewriter(
     trainer = (StalenessTrainer if stale else GRPOTrainer)(
         model=backbone.model,
         reward_funcs=reward.functions,
-        args=trainer_config(config, seed, folder / "checkpoints", on_cpu),
+        args=trainer_config(config, seed, folder / "checkpoints", backbone),
         train_dataset=rows,
         processing_class=backbone.tokenizer,
         rollout_func=roll_out(backbone, note=config.reward.alignment == "kl"),

@@ -106,8 +106,7 @@ def test_bfloat16_weights_move_as_far_as_float32_ones(name, tmp_path):
     """At a rate at which an update is less than bfloat16 tells apart, and would be rounded away."""
     moves = {}
     for dtype in (torch.float32, torch.bfloat16):
-        backbone = small()
-        backbone.model.bfloat16().to(dtype)
+        backbone = Backbone(small().model.bfloat16().to(dtype), tiny.tokenizer())
         start = weights(backbone.model)
         tuned = tune(name, tmp_path, steps=40, rate=1e-4, backbone=backbone)
         assert {weight.dtype for weight in tuned.parameters()} == {dtype}
