@@ -27,7 +27,7 @@ STAGES = {
     "report": ("report", "… and write result.json and report.html"),
 }
 TABLES = {"json": "JSON", "csv": "CSV, every number a row", "latex": "a LaTeX table (booktabs)"}
-DATA_FILES = (".jsonl", ".csv", ".parquet")
+DATA_FILES = (".jsonl", ".json", ".csv", ".parquet")
 QUEUE = "begin when the runs of this folder that were started earlier are over"
 
 

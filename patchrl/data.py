@@ -17,6 +17,7 @@ import pandas as pd
 from patchrl.config import MAX_ROWS, DataSection
 from patchrl.errors import DataError
 from patchrl.quantities import parse_quantity
+from patchrl.statements import boxed, marked
 from patchrl.tasks import extract_reference
 from patchrl.types import EvalItem, Example, Task
 
@@ -273,6 +274,11 @@ def _fields(row: dict[str, Any], columns: dict[str, str]) -> tuple[str, str, str
     return question, solution, answer
 
 
+def _is_number(text: str) -> bool:
+    """Whether a text begins with a number, as `27` and `$27.50 each` do, and names one."""
+    return bool(re.match(r"\W*\d", text) and parse_quantity(text))
+
+
 def _detect_task(rows: list[dict[str, Any]], columns: dict[str, str]) -> Task:
     if "choices" in columns:
         return "choice"
@@ -283,9 +289,9 @@ def _detect_task(rows: list[dict[str, Any]], columns: dict[str, str]) -> Task:
             _, solution, answer = _fields(row, columns)
         except (ValueError, TypeError, AttributeError):
             continue
-        reference = answer or extract_reference("math", solution)
-        marked = answer is not None or "####" in solution or "boxed" in solution or parse_quantity(solution)
-        numeric += bool(marked and reference and (parse_quantity(reference) or "\\" in reference))
+        reference = answer or extract_reference("math", solution) or ""
+        told = answer is not None or boxed(solution) or marked(solution) or _is_number(solution)
+        numeric += bool(told and (_is_number(reference) or "\\" in reference))
     return "math" if numeric > 0.8 * len(sample) else "exact"
 
 

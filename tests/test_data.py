@@ -23,10 +23,27 @@ def test_jsonl_csv_and_parquet_give_the_same_examples(tmp_path):
     jsonl(tmp_path / "a.jsonl", ROWS)
     pd.DataFrame(ROWS).to_csv(tmp_path / "a.csv", index=False)
     pd.DataFrame(ROWS).to_parquet(tmp_path / "a.parquet")
-    loaded = [load_examples(section(tmp_path / f"a.{kind}")) for kind in ("jsonl", "csv", "parquet")]
-    assert loaded[0] == loaded[1] == loaded[2]
+    (tmp_path / "a.json").write_text(json.dumps(ROWS))
+    loaded = [load_examples(section(tmp_path / f"a.{kind}")) for kind in ("jsonl", "csv", "parquet", "json")]
+    assert loaded[0] == loaded[1] == loaded[2] == loaded[3]
     assert loaded[0].task == "math"
     assert loaded[0].train[0].reference == str(int(loaded[0].train[0].question.split()[2]) + 2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "task"),
+    [
+        ("{n} + 2 makes {m}. The answer is {m}.", "math"),
+        ("{n} + 2 makes \\boxed{{{m}}}.", "math"),
+        ("{n} + 2 makes {m}. #### {m}", "math"),
+        ("{m}", "math"),
+        ("The answer is blue, from {m}.", "exact"),
+        ("It took place in {m}.", "exact"),
+    ],
+)
+def test_the_task_is_seen_in_how_solutions_end(tmp_path, answer, task):
+    rows = [{"question": f"What is {n} + 2?", "answer": answer.format(n=n, m=n + 2)} for n in range(40)]
+    assert load_examples(section(jsonl(tmp_path / "a.jsonl", rows))).task == task
 
 
 def test_held_out_questions_are_never_trained_on(tmp_path):
