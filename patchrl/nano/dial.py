@@ -160,6 +160,34 @@ def _found(
     )
 
 
+@dataclass(frozen=True)
+class Whole:
+    """All settings taken together: each arm's fine-tunes, at the rates that their settings chose."""
+
+    settings: int
+    fine_tunes: int  # of each arm
+    statistics: dict[str, ArmStatistics]
+    comparisons: list[Comparison]
+    tokens: dict[str, float]
+
+
+def whole(lines: Sequence[dict[str, Any]], arms: Sequence[str] = GRID) -> Whole | None:
+    """The grid's settings as one, each setting's seed drawn as a seed of its own; None where nothing was measured.
+
+    `lines` are of one backbone: its answers before fine-tuning are the same in every setting.
+    """
+    found = {cell: made for cell, made in found_of(lines, arms).items() if cell.expert != OWN}
+    if not found:
+        return None
+    answers = {(Cell.of(line), line["arm"], line.get("rate"), line["seed"]): line for line in lines}
+    each = [(cell, made.rates, seed) for cell, made in found.items() for seed in made.seeds]
+    tuned = {arm: [correct_of(answers[cell, arm, rates[arm], seed]) for cell, rates, seed in each] for arm in arms}
+    base = correct_of(next(line for line in lines if line["arm"] == "base"))
+    drawn = resample(base, tuned, RESAMPLES)
+    tokens = {arm: float(np.mean([made.tokens[arm] for made in found.values()])) for arm in arms}
+    return Whole(len(found), len(each), arm_statistics(base, tuned, drawn), compare(tuned, drawn), tokens)
+
+
 def _mean_of(seeds: Sequence[Correct], kind: str) -> float:
     return float(np.mean([macro(correct, kind) for correct in seeds]))
 

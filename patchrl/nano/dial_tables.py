@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from patchrl.comparisons import Comparison
-from patchrl.nano.dial import ABLATIONS, AVOIDED, GRID, TARGET_SLACK, Cell, Found, correct_of
+from patchrl.nano.dial import ABLATIONS, AVOIDED, GRID, TARGET_SLACK, Cell, Found, Whole, correct_of
 from patchrl.statistics import Correct, macro
 from patchrl.wording import listed
 
@@ -125,7 +125,23 @@ def _of_seeds(answers: Iterable[Correct]) -> str:
     return " | ".join(f"{percent(macro(a, 'target'))} / {percent(macro(a, 'general'))}" for a in answers)
 
 
-def against(found: Found, arm: str, other: str) -> str:
+def whole_told(whole: Whole) -> str:
+    """What plain SFT and RL come to over all settings taken together, and RL against best-of-8."""
+    scores = {
+        arm: [percent(float(np.mean(of))) for of in (made.target_per_seed, made.general_per_seed)]
+        for arm, made in whole.statistics.items()
+    }
+    rl, expert = whole.statistics["rl"], whole.statistics["expert"]
+    before = float(np.mean(expert.general_per_seed)) + (expert.absolute or 0.0)
+    return (
+        f"Over {whole.settings} settings of the lab, {whole.fine_tunes} fine-tunes an arm, plain SFT on the expert's text learns "
+        f"{scores['expert'][0]} % of the target task and keeps {scores['expert'][1]} % of general skills ({percent(before)} before). On RL's "
+        f"rewrites it is {scores['rl'][0]} and {scores['rl'][1]} %: {told(rl.share_avoided, rl.share_avoided_ci95)} % of the drop is avoided. "
+        + against(whole, "rl", "best-of-k")
+    )
+
+
+def against(found: Found | Whole, arm: str, other: str) -> str:
     """One arm less another on both counts in points, with intervals and verdicts corrected for all pairs."""
     sentences = []
     for c, sign, verdict in _seen_from(found, arm, other):
@@ -136,7 +152,7 @@ def against(found: Found, arm: str, other: str) -> str:
     return f"`{arm}` against `{other}`: {', '.join(sentences)}, with {percent(tokens, 0)} % of its sampled tokens."
 
 
-def _seen_from(found: Found, arm: str, other: str) -> Iterator[tuple[Comparison, int, str]]:
+def _seen_from(found: Found | Whole, arm: str, other: str) -> Iterator[tuple[Comparison, int, str]]:
     """The comparisons of two arms, target first: each with the sign of arm − other, and what `arm` is."""
     turned = {"better": "worse", "worse": "better"}
     for c in found.comparisons:

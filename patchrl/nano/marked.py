@@ -25,8 +25,19 @@ from patchrl.nano.dial import (
     own_style,
     read,
     shipped,
+    whole,
 )
-from patchrl.nano.dial_tables import ARMS, against, aim_told, arms_table, brief_table, dial_table, kl_table, seeds_table
+from patchrl.nano.dial_tables import (
+    ARMS,
+    against,
+    aim_told,
+    arms_table,
+    brief_table,
+    dial_table,
+    kl_table,
+    seeds_table,
+    whole_told,
+)
 
 WIDTH = 128
 MAIN = Cell(SHIPPED, "foreign", "own-words")  # what README tells first
@@ -42,6 +53,7 @@ def blocks() -> dict[str, str]:
     against_others = ["- " + against(found, "rl", other) for other in ("best-of-k", *ABLATIONS)]
     return {
         "main": "\n".join([*arms_table(found), "", *against_others, "", *seeds_table(theirs, found)]),
+        "whole": textwrap.fill(whole_told(together), WIDTH) if (together := whole(lines)) else "Not measured yet.",
         "dial": _dial(shipped(), own_style()),
         "dial-second": _dial(shipped(SECOND)),
         "dial-intervals": "\n".join(dial_table([*shipped(), *shipped(SECOND)])),

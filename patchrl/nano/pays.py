@@ -73,13 +73,20 @@ def next_measured(k: float) -> int:
 
 
 def pays(lines: Sequence[dict[str, Any]]) -> list[Point]:
-    """Every point of the map that the recorded lines hold, in the order of the dial."""
+    """Every point of the map that the recorded lines hold, in the order of the dial; settings with every k measured.
+
+    RL and a k are compared over all seeds that both have.
+    """
+    by_k = {k: found_of(lines, ("expert", "rl", arm)) for k, arm in ARM_OF.items()}
     points = []
-    for cell, made in _in_order(found_of(lines, ("expert", "rl", *ARM_OF.values()))):
-        a_rewrite = made.tokens["best-of-k"] / (MEASURED_ROWS * MEASURED_K)
+    for cell, widest in _in_order(by_k[MEASURED_K]):
+        if not all(cell in found for found in by_k.values()):
+            continue
+        a_rewrite = widest.tokens["best-of-k"] / (MEASURED_ROWS * MEASURED_K)
         for rows in ROWS:
-            buys = bought(made.tokens["rl"], a_rewrite, rows)
+            buys = bought(widest.tokens["rl"], a_rewrite, rows)
             k = next_measured(buys)
+            made = by_k[k][cell]
             points.append(Point(cell, rows, buys, k, _against(made, "rl", ARM_OF[k]), len(made.seeds)))
     return points
 
@@ -120,7 +127,7 @@ def sentences(points: Sequence[Point], both: Mapping[Cell, Against]) -> list[str
     told = [
         f"To rewrite {ROWS[0]} rows RL's sampled tokens would buy best-of-{_between([p.buys for p in few])}, to rewrite "
         f"{ROWS[-1]:,} best-of-{_between([p.buys for p in many])}: against the next k measured, {_ks(few)}, RL {_counted(p.rl for p in few)} of "
-        f"{len(few)} settings ({_seeds(points)}); against {_ks(many)} it {_counted(p.rl for p in many)}.",
+        f"{len(few)} settings ({_seeds(few)}); against {_ks(many)} it {_counted(p.rl for p in many)} ({_seeds(many)}).",
         f"Setting by setting, {ROWS[0]} rows: {_where(few)}.",
     ]
     if both:
@@ -173,9 +180,9 @@ def _where(points: Sequence[Point]) -> str:
 
 def note(rows: Sequence[Mapping[str, Any]]) -> str:
     """How the map (`as_rows`) is to be read."""
-    alone = all(row["seeds"] == 1 for row in rows)
+    alone = any(row["seeds"] == 1 for row in rows)
     return (
-        ("One seed: the luck of single fine-tunes is in it. " if alone else "")
+        ("Some fields have one seed: the luck of single fine-tunes is in them. " if alone else "")
         + "Ahead: better on the target or on general skills and not worse on the other, corrected for all pairs of arms; in each "
         "field, RL less best-of-k on target / general, in points. k is the next one measured, so that best-of-k has as many tokens as "
         f"RL or more. Scores were measured with {MEASURED_ROWS} rows; for more it is assumed that a rewriter does as well."

@@ -9,7 +9,7 @@ from patchrl import api
 from patchrl.config import apply_overrides, resolve
 from patchrl.lab_figures import dial_figures
 from patchrl.nano import dial, turn_dial
-from patchrl.nano.dial_tables import aim_told, arms_table, brief_table, dial_table
+from patchrl.nano.dial_tables import aim_told, arms_table, brief_table, dial_table, whole_told
 from patchrl.statistics import macro
 
 SMALL = [
@@ -194,3 +194,21 @@ def test_the_dials_figure_has_a_gap_between_temperatures_and_the_own_style_acros
     assert ours["error_y"]["array"][1] is None and ours["customdata"] == [2] * 4
     assert level["x"] == ["3 % at T 0.5", "3 %", "8 %"] and level["y"] == [96] * 3
     assert len(dial_figures(dial.dialled(lines))["dial-general-mild"]["data"]) == len(arms)
+
+
+def test_the_settings_taken_together_draw_every_fine_tune_as_a_seed():
+    lines = [
+        line | {"instruction": instruction}
+        for instruction, rl in (("polish", (0.9, 0.97)), ("clarify", (0.98, 0.97)), ("own-words", (0.94, 0.97)))
+        for line in setting(rl)
+    ]
+    whole = dial.whole([*lines, *(line | {"expert": dial.OWN} for line in setting((0.1, 0.1)))])
+    assert (whole.settings, whole.fine_tunes) == (3, 6)
+    assert whole.statistics["rl"].target_per_seed == pytest.approx([0.9, 0.9, 0.98, 0.98, 0.94, 0.94])
+    told = whole_told(whole)
+    assert (
+        "Over 3 settings of the lab, 6 fine-tunes an arm," in told
+        and "keeps 50.0 % of general skills (100.0 before)" in told
+    )
+    assert "rewrites it is 94.0 and 97.0 %: 94.0 [" in told
+    assert dial.whole([]) is None

@@ -53,6 +53,14 @@ def test_an_outcome_is_what_both_counts_say_together(rl, best, outcome, words):
     assert [row["outcome"] for row in pays.as_rows(points)] == [outcome] * len(pays.ROWS)
 
 
+def test_every_k_is_compared_over_the_seeds_it_has():
+    some = [line for line in lines((0.9, 0.9), (0.8, 0.8)) if (line["arm"], line["seed"]) != ("best-of-4", 1)]
+    points = pays.pays(some)
+    assert [(point.k, point.seeds) for point in points] == [(8, 2), (4, 1), (2, 2)]
+    assert "of 1 settings (2 seeds each); against best-of-2" in pays.sentences(points, {})[0]
+    assert pays.note(pays.as_rows(points)).startswith("Some fields have one seed")
+
+
 def test_a_difference_that_rounds_to_nothing_has_no_minus():
     assert pays.Against(-0.0001, -0.0, ("cannot tell",) * 2).told == "target +0.0, general +0.0 points"
 
