@@ -19,8 +19,8 @@ LATEX_COLUMNS = (("Target", "target"), ("General", "general"), ("Forgotten", "ge
 def to_csv(result: Result) -> str:
     """Every number of `result.json` but the training curves, one a row under CSV_HEADERS.
 
-    Scores, shares and differences are fractions; `ℓ` is in nats per token, cost in seconds and tokens a seed. A row
-    without a seed is the mean over seeds. Comparisons have `measure` "target − ARM" or "general − ARM".
+    Scores, shares and differences are fractions; `nll` is ℓ in nats per token, cost in seconds and tokens a seed. A row
+    without a seed is the mean over seeds. Comparisons have `measure` "target_minus_ARM" or "general_minus_ARM".
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -47,16 +47,16 @@ def _csv_rows(result: Result) -> Iterator[Sequence[Any]]:
             yield arm, rate, measure, None, None, forgotten[key], *_ends(forgotten.get(ci95))
         yield from _tasks(arm, rate, values)
         plain = {"no_answer": values["no_answer"], "accepted": values["data"]["accepted"]}
-        plain |= {"ℓ of targets": values["data"]["nll"], "diversity of targets": values["data"]["diversity"]}
-        plain |= {f"cost, {name}": value for name, value in values["cost"].items()}
+        plain |= {"nll_of_targets": values["data"]["nll"], "diversity_of_targets": values["data"]["diversity"]}
+        plain |= {f"cost_{name}": value for name, value in values["cost"].items()}
         for measure, value in plain.items():
             yield arm, rate, measure, None, None, value, None, None
         for point in values.get("sweep", ()):
             if not point["chosen"]:
                 yield from _scores(arm, point["rate"], point, result["seeds"])
     for c in result.get("comparisons", {}).get("pairs", ()):
-        yield c["a"], None, f"{c['on']} − {c['b']}", None, None, c["difference"], *_ends(c["ci95"])
-        yield c["a"], None, f"{c['on']} − {c['b']}, p corrected", None, None, c["p_holm"], None, None
+        yield c["a"], None, f"{c['on']}_minus_{c['b']}", None, None, c["difference"], *_ends(c["ci95"])
+        yield c["a"], None, f"{c['on']}_minus_{c['b']}_p_corrected", None, None, c["p_holm"], None, None
 
 
 def _scores(arm: str, rate: float | None, values: Result, seeds: Sequence[int]) -> Iterator[Sequence[Any]]:
