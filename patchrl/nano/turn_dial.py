@@ -131,7 +131,7 @@ def lines_of(run: api.Run, cell: Cell, seed: int, arms: Sequence[str]) -> Iterat
     """One line for the backbone and one for each arm and rate of a finished study: its score marks by task."""
     result = run.result()
     assert result is not None
-    device = result["versions"]["device"]
+    device = result["versions"].get("device", "cpu")
     where = cell.line | {"seed": seed} | ({} if device == "cpu" else {"device": device})
     if "expert" in arms:
         yield where | {"arm": "base", "answers": _marks(run.folder.base() / "predictions.jsonl")}
