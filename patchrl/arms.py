@@ -144,6 +144,11 @@ class Arm:
         return self.loss in ON_POLICY
 
     @property
+    def imitates(self) -> bool:
+        """Whether it learns from the text of its targets; GRPO on the task has none but the questions."""
+        return self.loss != "grpo"
+
+    @property
     def replay(self) -> float | None:
         """Share of replayed rows, None without replay."""
         return self.tunings.get("replay")

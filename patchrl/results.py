@@ -176,7 +176,10 @@ def _arm_result(
             "relative_ci95": statistics.relative_ci95,
             "share_avoided_ci95": statistics.share_avoided_ci95,
         },
-        "data": {key: _mean([t[key] for t in targets]) for key in ("nll", "diversity", "accepted")},
+        "data": {
+            key: _mean([t[key] for t in targets]) if arm.imitates or key == "accepted" else None
+            for key in ("nll", "diversity", "accepted")
+        },
         "no_answer": _mean([e["no_answer"] for e in evaluations]),
         "cost": {
             "seconds": sum(t["seconds"] for t in spent) / len(seeds),

@@ -134,6 +134,9 @@ def test_every_offered_arm_goes_through_and_shared_work_is_done_once(tmp_path):
     assert costs["rl"]["tokens"] == costs["rl+dft+lora=4"]["tokens"] == costs["rl-drop"]["tokens"] > 0
     assert costs["rl-best-of-k"]["tokens"] > costs["rl"]["tokens"]  # K rewrites of the same rewriter
     assert costs["grpo"]["tokens"] > costs["sft-then-rl"]["tokens"] > costs["sdft"]["tokens"] > 0
+    told = {arm for arm, values in result["arms"].items() if values["data"]["nll"] is not None}
+    assert set(arms) - told == {"grpo"}  # it imitates no text
+    assert result["versions"]["device"] == (torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu")
     assert costs["dypo"]["tokens"] > 0 and all(costs[arm]["seconds"] > 0 for arm in ON_POLICY)
     assert all(result["arms"][arm]["forgetting"]["ci95"] for arm in ON_POLICY)
     assert set(result["curves"]) == set(REWRITERS) - {"rl"} and len(result["curve"]) == 1
