@@ -27,7 +27,7 @@ STAGES = {
     "report": ("report", "… and write result.json and report.html"),
 }
 TABLES = {"json": "JSON", "csv": "CSV, every number a row", "latex": "a LaTeX table (booktabs)"}
-DATA_FILES = (".jsonl", ".json", ".csv", ".parquet")
+DATA_FILES = (".jsonl", ".csv", ".parquet")
 QUEUE = "begin when the runs of this folder that were started earlier are over"
 
 
@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     for name, (_, help) in STAGES.items():
         sub = command(name, help)
         target = "a TOML file" if name == "run" else "a TOML file starts a new run; a run id continues that run"
-        target += "; a JSONL, CSV or Parquet file is scanned at the default settings" if name == "scan" else ""
+        target += "; a JSONL, JSON, CSV or Parquet file is scanned at the default settings" if name == "scan" else ""
         sub.add_argument("target", metavar="CONFIG" if name == "run" else "CONFIG|RUN", help=target)
         sub.add_argument(
             "--set", action="append", default=[], metavar="section.key=value", help="change one setting; repeatable"
@@ -176,7 +176,7 @@ def dispatch(options: argparse.Namespace) -> int:
 
 def _stage(options: argparse.Namespace) -> int:
     upto = STAGES[options.command][0]
-    is_file = options.target.endswith((".toml", ".json")) or Path(options.target).is_file()
+    is_file = options.target.endswith((".toml", ".json", *DATA_FILES)) or Path(options.target).is_file()
     if is_file or options.command == "run":
         config = _config(options)
         run = api.start(config, runs_dir=options.runs_dir, name=options.name, upto=upto, queue=options.queue)
@@ -190,9 +190,16 @@ def _stage(options: argparse.Namespace) -> int:
 
 def _config(options: argparse.Namespace) -> StudyConfig:
     """The settings that a TOML file, or a bare dataset with defaults around it, stands for."""
-    if options.command == "scan" and options.target.endswith(DATA_FILES):
+    if options.command in ("check", "scan") and _is_data(Path(options.target)):
         return resolve(apply_overrides({"data": {"dataset": options.target}}, options.set))
     return load_config(options.target, options.set)
+
+
+def _is_data(path: Path) -> bool:
+    """Whether a file holds rows; a JSON file holds them as a list, or settings."""
+    if path.suffix == ".json" and path.is_file():
+        return path.read_bytes().lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"[")
+    return path.suffix in DATA_FILES
 
 
 def _open(name: str, runs_dir: str | None) -> api.Run:
@@ -366,7 +373,7 @@ def _push(run: api.Run, options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    found = api.check(load_config(options.target, options.set))
+    found = api.check(_config(options))
     if options.json:
         print(json.dumps(found, ensure_ascii=False))
         return 0 if found["ok"] else 1

@@ -453,6 +453,8 @@ def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ConfigError(f"Config file {path}: it is not text in UTF-8; save it again with that encoding.") from None
     except OSError as error:
         advice = " Check the path; examples/ has some to start from." if isinstance(error, FileNotFoundError) else ""
         raise ConfigError(f"Config file {path}: {error.strerror or error}.{advice}") from None
@@ -463,7 +465,7 @@ def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
     if not isinstance(values, dict):
         raise ConfigError(
             f"Config file {path}: it holds a {type(values).__name__} and no sections such as [study]; data belongs into "
-            "a .jsonl, .csv or .parquet file."
+            "data.dataset."
         )
     flat = [name for name, fields in values.items() if not isinstance(fields, dict)]
     if flat:

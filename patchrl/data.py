@@ -28,9 +28,10 @@ HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
 MAX_BYTES, MAX_CELL = 200 * 2**20, 100_000
 MOST_OF_THE_LAB = {"train_size": 100_000, "eval_size": 10_000}  # made in seconds
 MIN_ROWS = 16
-QUESTIONS = ("question", "problem", "prompt", "instruction", "query", "input", "Question")
-SOLUTIONS = ("solution", "response", "output", "completion", "rationale", "answer", "Answer")
-ANSWERS = ("final_answer", "reference", "answer", "Answer", "target", "label")
+# Names of columns, in any case, likeliest first.
+QUESTIONS = ("question", "problem", "prompt", "instruction", "query", "input")
+SOLUTIONS = ("solution", "response", "output", "completion", "rationale", "answer")
+ANSWERS = ("final_answer", "reference", "answer", "target", "label")
 CHOICES = ("choices", "options")
 LETTERS = "ABCDEFGHIJ"
 
@@ -101,7 +102,7 @@ def load_questions(path: str) -> list[str]:
     """Distinct questions (user turns) of a file, for replay; answers that it may hold are not read."""
     rows = _read_file(Path(path))
     names = {name for row in rows[:100] for name in row}
-    column = next((name for name in ("messages", *QUESTIONS) if name in names), None)
+    column = _called(names, ("messages", *QUESTIONS))
     if column is None:
         raise DataError(f"{path}: no column looks like a question; it has {', '.join(sorted(names))}.")
     found = (_turn(row.get(column), "user") if column == "messages" else _text(row.get(column)) for row in rows)
@@ -223,7 +224,7 @@ def detect_columns(rows: list[dict[str, Any]], section: DataSection) -> dict[str
     columns = {role: name for role, name in asked.items() if name}
 
     def first(candidates: tuple[str, ...]) -> str | None:
-        return next((c for c in candidates if c in names and c not in columns.values()), None)
+        return _called([name for name in names if name not in columns.values()], candidates)
 
     if "messages" in names and "question" not in columns and "solution" not in columns:
         columns |= {"question": "messages", "solution": "messages"}
@@ -240,6 +241,12 @@ def detect_columns(rows: list[dict[str, Any]], section: DataSection) -> dict[str
                 f"data.{role}_column: no column looks like the {role}; the data has {', '.join(names)}. Name it."
             )
     return columns
+
+
+def _called(names: Iterable[str], candidates: tuple[str, ...]) -> str | None:
+    """The name that is the first candidate there is, in any case; None without one."""
+    spelled = {name.lower(): name for name in reversed(list(names))}
+    return next((spelled[candidate] for candidate in candidates if candidate in spelled), None)
 
 
 def _text(value: Any) -> str:

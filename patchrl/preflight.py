@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from patchrl.arms import parse, rewriters_of
 from patchrl.config import StudyConfig
-from patchrl.data import HUB_ID, load_eval_items, load_examples, load_questions
+from patchrl.data import HUB_ID, LoadedData, load_eval_items, load_examples, load_questions
 from patchrl.errors import PatchRLError
 from patchrl.estimate import sized, study_minutes
 from patchrl.formatted import context_of, formatted_example, known_here
@@ -24,6 +25,8 @@ NANO_MB = 8.0
 WORKER_MB = 2500.0
 LARGE_RATE = 2e-4
 MIN_SWEEP_ITEMS = 30
+LONG_ANSWER = 6  # words, of half of the answers or more
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 
 
 def preflight(config: StudyConfig) -> dict[str, Any]:
@@ -60,6 +63,7 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
         found["tokens"] = formatted_example(backbone.model, backbone.revision, first.question, first.solution)
         there = sized(config, len(data.train), len(data.eval))
         problems += size_problems(config, len(data.train), len(data.eval))
+        warnings += answer_warnings(data)
         warnings += short_warnings(config, len(data.train), len(data.eval))
         warnings += length_warnings(config, data.train)
     problems += replay_problems(config)
@@ -97,12 +101,18 @@ def backbone_problems(model: str) -> list[str]:
     if path.is_dir():
         if not (path / "config.json").is_file():
             return [f"backbone.model: {model} has no config.json; give the folder of a saved Transformers model."]
+        try:
+            json.loads((path / "config.json").read_text(encoding="utf-8"))
+        except (ValueError, OSError):
+            return [f"backbone.model: {model}/config.json cannot be read as JSON; save or fetch the model again."]
         if not any(path.glob("*.safetensors")):
             return [f"backbone.model: {model} has no .safetensors weights; save the model again with safetensors."]
         if _weight_count(model) is None:
             return [
                 f"backbone.model: the .safetensors weights in {model} are damaged or not fetched; fetch them again."
             ]
+        if not any((path / name).is_file() for name in TOKENIZERS):
+            return [f"backbone.model: {model} has no tokenizer ({TOKENIZERS[0]}); save it there too."]
         return []
     if not HUB_ID.match(model):
         return [f"backbone.model: {model!r} is neither `nano`, an existing folder, nor a Hub id such as org/name."]
@@ -168,6 +178,17 @@ def short_warnings(config: StudyConfig, train: int, held_out: int) -> list[str]:
         f"data.{name}: {wanted} rows are asked for and {there} are there; {so}."
         for name, there, wanted, so in asked
         if there < wanted
+    ]
+
+
+def answer_warnings(data: LoadedData) -> list[str]:
+    """Whole sentences taken for answers: then hardly any rewrite states the same."""
+    lengths = sorted(len((example.reference or "").split()) for example in data.train)
+    if data.task != "exact" or "answer" in data.columns or lengths[len(lengths) // 2] < LONG_ANSWER:
+        return []
+    return [
+        f"data.task: no final answer was found in the solutions, so that their last sentence counts as one, such as "
+        f"{data.train[0].reference!r:.80}. End them with `The answer is …`, name data.answer_column, or set data.task to open."
     ]
 
 

@@ -68,6 +68,7 @@ def test_a_run_that_fails_raises_its_reason_and_stays_readable(runs_dir, rows, t
     model = tmp_path / "model"  # looks like a saved model until its weights are read
     model.mkdir()
     (model / "config.json").write_text("{}")
+    (model / "tokenizer.json").write_text("{}")
     save_file({"a": np.zeros(4, np.float32)}, model / "model.safetensors")
     values = {"backbone": {"model": str(model)}, "data": {"dataset": str(rows)}, "evaluate": {"general": []}}
     with pytest.raises(RunError, match=r"backbone\.model: .* could not be loaded"):

@@ -225,3 +225,19 @@ def test_queue_is_passed_on(runs_dir, monkeypatch, capsys):
 def test_a_folder_without_runs_is_named(tmp_path, capsys):
     assert cli.main(["list", "--runs-dir", str(tmp_path)]) == 0
     assert f"No runs in {tmp_path} yet" in capsys.readouterr().out
+
+
+def test_check_takes_rows_and_settings_alike(tmp_path, capsys):
+    rows = [{"question": f"What is {n} + 1?", "answer": f"It is {n + 1}. #### {n + 1}"} for n in range(40)]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    (tmp_path / "config.json").write_text(json.dumps({"data": {"dataset": str(tmp_path / "rows.json")}}))
+    (tmp_path / "rows.csv").write_bytes("question,answer\n".encode("utf-16"))
+    for name in ("rows.json", "config.json"):
+        assert cli.main(["check", str(tmp_path / name)]) == 0, name
+        assert "math" in capsys.readouterr().out
+    for name, said in (("rows.csv", "not text in UTF-8"), ("gone.jsonl", "gone.jsonl: No such file")):
+        assert cli.main(["check", str(tmp_path / name)]) != 0
+        told = capsys.readouterr()
+        assert said in told.out + told.err
+    assert cli.main(["scan", str(tmp_path / "gone.jsonl")]) != 0
+    assert "gone.jsonl: No such file" in capsys.readouterr().err

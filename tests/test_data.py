@@ -30,6 +30,12 @@ def test_jsonl_csv_and_parquet_give_the_same_examples(tmp_path):
     assert loaded[0].train[0].reference == str(int(loaded[0].train[0].question.split()[2]) + 2)
 
 
+def test_columns_are_found_in_any_case(tmp_path):
+    rows = [{"Question": f"What is {n}?", "SOLUTION": f"It is {n}.", "Answer": str(n)} for n in range(40)]
+    loaded = load_examples(section(jsonl(tmp_path / "a.jsonl", rows)))
+    assert loaded.columns == {"question": "Question", "solution": "SOLUTION", "answer": "Answer"}
+
+
 @pytest.mark.parametrize(
     ("answer", "task"),
     [

@@ -123,3 +123,23 @@ def test_weights_that_cannot_be_read_are_told(tmp_path):
     found = preflight(resolve({"backbone": {"model": str(tmp_path)}}))
     assert "fetch them again" in " ".join(found["problems"])
     assert found["ram_mb"] is None
+
+
+@pytest.mark.parametrize(("end", "told"), [("So they are {n} of these in all.", True), ("The answer is blue.", False)])
+def test_whole_sentences_taken_for_answers_are_told(tmp_path, end, told):
+    rows = [{"question": f"What are {n}?", "solution": f"Count. {end.format(n=n)}"} for n in range(40)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = preflight(resolve({"data": {"dataset": str(tmp_path / "a.jsonl")}}))
+    assert found["task"] == "exact"
+    assert ("no final answer was found in the solutions" in " ".join(found["warnings"])) == told
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [({"config.json": "{"}, "cannot be read as JSON"), ({"config.json": "{}"}, "has no tokenizer")],
+)
+def test_a_folder_that_is_no_whole_model_is_told(tmp_path, files, said):
+    save_file({"a": np.zeros(2)}, tmp_path / "model.safetensors")
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert said in " ".join(preflight(resolve({"backbone": {"model": str(tmp_path)}}))["problems"])

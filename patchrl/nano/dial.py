@@ -169,6 +169,7 @@ class Whole:
     statistics: dict[str, ArmStatistics]
     comparisons: list[Comparison]
     tokens: dict[str, float]
+    sweep: dict[str, dict[float, tuple[float, float]]]  # target and general score of each arm at each rate
 
 
 def whole(lines: Sequence[dict[str, Any]], arms: Sequence[str] = GRID) -> Whole | None:
@@ -185,7 +186,17 @@ def whole(lines: Sequence[dict[str, Any]], arms: Sequence[str] = GRID) -> Whole 
     base = correct_of(next(line for line in lines if line["arm"] == "base"))
     drawn = resample(base, tuned, RESAMPLES)
     tokens = {arm: float(np.mean([made.tokens[arm] for made in found.values()])) for arm in arms}
-    return Whole(len(found), len(each), arm_statistics(base, tuned, drawn), compare(tuned, drawn), tokens)
+    weights = [len(made.seeds) for made in found.values()]
+    sweep = {
+        arm: {rate: _weighted([made.sweep[arm][rate] for made in found.values()], weights) for rate in RATES}
+        for arm in arms
+    }
+    return Whole(len(found), len(each), arm_statistics(base, tuned, drawn), compare(tuned, drawn), tokens, sweep)
+
+
+def _weighted(scores: Sequence[tuple[float, float]], weights: Sequence[int]) -> tuple[float, float]:
+    target, general = np.average(scores, axis=0, weights=weights)
+    return float(target), float(general)
 
 
 def _mean_of(seeds: Sequence[Correct], kind: str) -> float:

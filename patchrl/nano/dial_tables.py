@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from patchrl.comparisons import Comparison
-from patchrl.nano.dial import ABLATIONS, AVOIDED, GRID, TARGET_SLACK, Cell, Found, Whole, correct_of
+from patchrl.nano.dial import ABLATIONS, AVOIDED, GRID, RATES, TARGET_SLACK, Cell, Found, Whole, correct_of
 from patchrl.statistics import Correct, macro
 from patchrl.wording import listed
 
@@ -78,8 +78,8 @@ def aim_told(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any] | N
         else ""
     )
     return (
-        f"The aim is the expert's target within {100 * TARGET_SLACK:.0f} points, {percent(AVOIDED, 0)} % of its drop avoided, and behind best-of-8, "
-        f"with more sampled tokens, on neither count. RL meets it in {len(settings) - len(short)} of {len(settings)} settings"
+        f"The aim is the expert's target within {100 * TARGET_SLACK:.0f} points, {percent(AVOIDED, 0)} % of its drop avoided (both as estimated), and on neither "
+        f"count measurably behind best-of-8, which samples more tokens. RL meets it in {len(settings) - len(short)} of {len(settings)} settings"
         + (f"; it falls short on {listed(short)}" if short else "")
         + f". It avoids {ranges['rl']} of the drop, best-of-8 {ranges['best-of-k']}.{bound}"
     )
@@ -125,20 +125,28 @@ def _of_seeds(answers: Iterable[Correct]) -> str:
     return " | ".join(f"{percent(macro(a, 'target'))} / {percent(macro(a, 'general'))}" for a in answers)
 
 
+def whole_table(whole: Whole) -> Iterator[str]:
+    """Each arm over all settings taken together, at either rate and at the rates that the rule took."""
+    yield f"| {whole.settings} settings, {whole.fine_tunes} fine-tunes an arm; target % / general % | plain SFT | best-of-8 | RL |"
+    yield "|---" * 4 + "|"
+    for rate in RATES:
+        yield f"| all at {rate:g} | {' | '.join(_both(whole.sweep[arm][rate]) for arm in GRID)} |"
+    chosen = [whole.statistics[arm] for arm in GRID]
+    means = [(float(np.mean(arm.target_per_seed)), float(np.mean(arm.general_per_seed))) for arm in chosen]
+    yield f"| each at the rate taken for the target | {' | '.join(map(_both, means))} |"
+
+
 def whole_told(whole: Whole) -> str:
-    """What plain SFT and RL come to over all settings taken together, and RL against best-of-8."""
-    scores = {
-        arm: [percent(float(np.mean(of))) for of in (made.target_per_seed, made.general_per_seed)]
-        for arm, made in whole.statistics.items()
-    }
-    rl, expert = whole.statistics["rl"], whole.statistics["expert"]
-    before = float(np.mean(expert.general_per_seed)) + (expert.absolute or 0.0)
+    """What RL avoids of plain SFT's drop over all settings taken together, and RL against best-of-8."""
+    rl = whole.statistics["rl"]
     return (
-        f"Over {whole.settings} settings of the lab, {whole.fine_tunes} fine-tunes an arm, plain SFT on the expert's text learns "
-        f"{scores['expert'][0]} % of the target task and keeps {scores['expert'][1]} % of general skills ({percent(before)} before). On RL's "
-        f"rewrites it is {scores['rl'][0]} and {scores['rl'][1]} %: {told(rl.share_avoided, rl.share_avoided_ci95)} % of the drop is avoided. "
+        f"At the rates taken RL avoids {told(rl.share_avoided, rl.share_avoided_ci95)} % of plain SFT's drop; "
         + against(whole, "rl", "best-of-k")
     )
+
+
+def _both(scores: tuple[float, float]) -> str:
+    return " / ".join(map(percent, scores))
 
 
 def against(found: Found | Whole, arm: str, other: str) -> str:

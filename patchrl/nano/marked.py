@@ -36,6 +36,7 @@ from patchrl.nano.dial_tables import (
     dial_table,
     kl_table,
     seeds_table,
+    whole_table,
     whole_told,
 )
 
@@ -47,13 +48,15 @@ MARKED = re.compile(r"(?P<begin><!-- (?P<name>[\w-]+) -->\n).*?(?P<end><!-- /(?P
 def blocks() -> dict[str, str]:
     """What stands between the marks of each name, from the answers that come with PatchRL."""
     lines = of_backbone(read())
+    together = whole(lines)
+    assert together is not None
     tables = ("\n".join(arms_table(found, "rl")) for found in found_of(lines, EVERY).values())
     theirs = [line for line in lines if Cell.of(line) == MAIN]
     found = found_of(theirs, ARMS)[MAIN]
     against_others = ["- " + against(found, "rl", other) for other in ("best-of-k", *ABLATIONS)]
     return {
         "main": "\n".join([*arms_table(found), "", *against_others, "", *seeds_table(theirs, found)]),
-        "whole": textwrap.fill(whole_told(together), WIDTH) if (together := whole(lines)) else "Not measured yet.",
+        "whole": "\n".join([*whole_table(together), "", textwrap.fill(whole_told(together), WIDTH)]),
         "dial": _dial(shipped(), own_style()),
         "dial-second": _dial(shipped(SECOND)),
         "dial-intervals": "\n".join(dial_table([*shipped(), *shipped(SECOND)])),

@@ -9,7 +9,7 @@ from patchrl import api
 from patchrl.config import apply_overrides, resolve
 from patchrl.lab_figures import dial_figures
 from patchrl.nano import dial, turn_dial
-from patchrl.nano.dial_tables import aim_told, arms_table, brief_table, dial_table, whole_told
+from patchrl.nano.dial_tables import aim_told, arms_table, brief_table, dial_table, whole_table, whole_told
 from patchrl.statistics import macro
 
 SMALL = [
@@ -205,10 +205,9 @@ def test_the_settings_taken_together_draw_every_fine_tune_as_a_seed():
     whole = dial.whole([*lines, *(line | {"expert": dial.OWN} for line in setting((0.1, 0.1)))])
     assert (whole.settings, whole.fine_tunes) == (3, 6)
     assert whole.statistics["rl"].target_per_seed == pytest.approx([0.9, 0.9, 0.98, 0.98, 0.94, 0.94])
-    told = whole_told(whole)
-    assert (
-        "Over 3 settings of the lab, 6 fine-tunes an arm," in told
-        and "keeps 50.0 % of general skills (100.0 before)" in told
-    )
-    assert "rewrites it is 94.0 and 97.0 %: 94.0 [" in told
+    header, _, low, _, taken = whole_table(whole)
+    assert header.startswith("| 3 settings, 6 fine-tunes an arm;")
+    assert low == "| all at 0.0005 | 90.0 / 50.0 | 90.0 / 90.0 | 94.0 / 97.0 |"
+    assert taken.endswith("| 90.0 / 50.0 | 90.0 / 90.0 | 94.0 / 97.0 |")
+    assert whole_told(whole).startswith("At the rates taken RL avoids 94.0 [")
     assert dial.whole([]) is None

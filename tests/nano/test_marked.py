@@ -35,7 +35,7 @@ def test_a_mark_that_nothing_fills_is_named_and_no_file_is_touched(tmp_path):
     bad.write_text("<!-- pay -->\n<!-- /pay -->")
     assert (
         fill([good, bad])
-        == "<!-- pay --> is no mark; use one of main, dial, dial-second, dial-intervals, kl, pays, arms."
+        == "<!-- pay --> is no mark; use one of main, whole, dial, dial-second, dial-intervals, kl, pays, arms."
     )
     assert good.read_text() == "<!-- pays -->\n<!-- /pays -->"
     with pytest.raises(DataError):
