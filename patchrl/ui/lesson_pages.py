@@ -171,7 +171,7 @@ def what_is_forgotten(lesson: Lesson) -> str:
     headers, rows = lesson.skill_rows()
     return f"""<div class="lesson"><h3>What is forgotten, and what is kept</h3><p class="lead">{escape(views.headline(result))}</p>
     {markup.table(views.RESULT_HEADERS[:7], [row[:7] for row in views.result_rows(result)])}
-    <p class="note">One seed, at a rate at which luck is large: the same study made again on another machine kept 63 % of general
+    <p class="note">One seed, at a rate at which luck is large: RL's fine-tune made again on another machine lost a third of the general
     skills. In brackets 95 % intervals over the questions. The studies in the README have several seeds and two rates.</p>
     <h4>One question, asked of every model</h4><p>{escape(question)}</p><div class="cards">{answers}</div>
     <details><summary>Every task</summary>{markup.table(headers, rows)}</details>
