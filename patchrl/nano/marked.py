@@ -56,7 +56,7 @@ def blocks() -> dict[str, str]:
     against_others = ["- " + against(found, "rl", other) for other in ("best-of-k", *ABLATIONS)]
     return {
         "main": "\n".join([*arms_table(found), "", *against_others, "", *seeds_table(theirs, found)]),
-        "whole": "\n".join([*whole_table(together), "", textwrap.fill(whole_told(together), WIDTH)]),
+        "whole": "\n".join([*whole_table(together), "", _paragraph(whole_told(together))]),
         "dial": _dial(shipped(), own_style()),
         "dial-second": _dial(shipped(SECOND)),
         "dial-intervals": "\n".join(dial_table([*shipped(), *shipped(SECOND)])),
@@ -80,8 +80,12 @@ def filled(text: str, made: dict[str, str]) -> str:
 def _dial(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any] | None = None) -> str:
     if not rows:
         return "Not measured yet."
-    return "\n".join([*brief_table(rows), "", textwrap.fill(aim_told(rows, own_style), WIDTH)])
+    return "\n".join([*brief_table(rows), "", _paragraph(aim_told(rows, own_style))])
+
+
+def _paragraph(text: str, first: str = "", further: str = "") -> str:
+    return textwrap.fill(text, WIDTH, initial_indent=first, subsequent_indent=further, break_on_hyphens=False)
 
 
 def _bullet(sentence: str) -> str:
-    return textwrap.fill(sentence, WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
+    return _paragraph(sentence, "- ", "  ")
