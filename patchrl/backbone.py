@@ -122,7 +122,7 @@ def _check_weights(model: Any, tokenizer: Any, name: str) -> None:
 class Backbone:
     """A causal LM with its tokenizer. `model` may carry a LoRA adapter; scoring always switches it off.
 
-    `dtype` is the number format it was loaded in, and is computed in: training keeps float32 weights beside it.
+    `dtype` is the number format it was loaded in and computes in; full fine-tuning holds its weights in float32 meanwhile.
     """
 
     def __init__(self, model: torch.nn.Module, tokenizer) -> None:

@@ -198,7 +198,8 @@ def _config(options: argparse.Namespace) -> StudyConfig:
 def _is_data(path: Path) -> bool:
     """Whether a file holds rows; a JSON file holds them as a list, or settings."""
     if path.suffix == ".json" and path.is_file():
-        return path.read_bytes().lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"[")
+        with path.open("rb") as file:
+            return file.read(1024).lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"[")
     return path.suffix in DATA_FILES
 
 

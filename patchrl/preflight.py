@@ -26,7 +26,7 @@ WORKER_MB = 2500.0
 LARGE_RATE = 2e-4
 MIN_SWEEP_ITEMS = 30
 LONG_ANSWER = 6  # words, of half of the answers or more
-TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
+TOKENIZERS = ("tokenizer*", "vocab*", "*.model", "*.spm", "*.tiktoken")  # their files, by one pattern or another
 
 
 def preflight(config: StudyConfig) -> dict[str, Any]:
@@ -111,8 +111,8 @@ def backbone_problems(model: str) -> list[str]:
             return [
                 f"backbone.model: the .safetensors weights in {model} are damaged or not fetched; fetch them again."
             ]
-        if not any((path / name).is_file() for name in TOKENIZERS):
-            return [f"backbone.model: {model} has no tokenizer ({TOKENIZERS[0]}); save it there too."]
+        if not any(next(path.glob(pattern), None) for pattern in TOKENIZERS):
+            return [f"backbone.model: {model} has no tokenizer; save it there too, such as its tokenizer.json."]
         return []
     if not HUB_ID.match(model):
         return [f"backbone.model: {model!r} is neither `nano`, an existing folder, nor a Hub id such as org/name."]

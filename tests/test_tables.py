@@ -4,7 +4,7 @@ import io
 import pytest
 import test_views
 
-from patchrl.tables import CSV_HEADERS, _plain, clearly_best, to_csv, to_latex
+from patchrl.tables import CSV_HEADERS, clearly_best, to_csv, to_latex
 
 
 def result(**verdicts):
@@ -82,5 +82,7 @@ def test_the_best_of_three_must_beat_both_others():
 
 
 def test_csv_has_no_noise_of_the_last_bits():
-    assert [_plain(cell) for cell in (-2.2e-16, 0.1 + 0.2, None, 3, "rl")] == [0.0, 0.3, None, 3, "rl"]
-    assert str(_plain(-0.0)) == "0.0"
+    made = result()
+    made["arms"]["rl"]["forgetting"] |= {"absolute": -2.2e-16, "relative": 0.1 + 0.2}
+    assert value(made, arm="rl", measure="forgotten")[0] == "0.0"
+    assert value(made, arm="rl", measure="forgotten_relative")[0] == "0.3"

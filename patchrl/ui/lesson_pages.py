@@ -263,8 +263,8 @@ def the_trap(points: Sequence[dict[str, Any]], own_style: dict[str, Any] | None 
     steps on them. And so that the own style does not shrink to one phrasing of it, alignment then asks how much likelier a
     rewrite is as the backbone's own answer than as the rewriter's (<b>kl</b>): a favourite costs as much as it is
     favoured.</p><ul>{sentences}</ul>
-    <p><b>Read with care.</b> Every arm stands at its own best of two learning rates, chosen for the target on held-out examples that are
-    not reported. {escape(gentler)} A low learning rate protects by itself; rewrites protect where the task is to be learned in full.{_as_if_every_rewrite_succeeded(own_style)}</p>
+    <p><b>Read with care.</b> Every arm stands at the lower of two learning rates unless the higher one clearly learns the target better, on held-out
+    examples that are not reported. {escape(gentler)} A low learning rate protects by itself; rewrites protect where the task is to be learned in full.{_as_if_every_rewrite_succeeded(own_style)}</p>
     <details><summary>Every setting</summary>{markup.table(headers, rows)}</details></div>"""
 
 

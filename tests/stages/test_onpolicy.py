@@ -136,3 +136,18 @@ def test_methods_and_tunings_run_together(name, tmp_path):
     assert start.keys() == now.keys()  # no adapter is left
     assert all(torch.isfinite(weight).all() for weight in now.values())
     assert any(not torch.equal(start[key].cpu(), now[key].cpu()) for key in start)
+
+
+@pytest.mark.parametrize("name", ["grpo", "dypo", "sft-then-rl"])
+def test_a_bfloat16_backbone_practises_and_stays_one(name, tmp_path):
+    backbone, _, cost = practise(name, tmp_path, "backbone.dtype=bfloat16", steps=2)
+    assert {weight.dtype for weight in backbone.model.parameters()} == {torch.bfloat16} and cost.tokens > 0
+
+
+def test_student_and_teacher_of_a_bfloat16_backbone_learn_in_float32(tmp_path):
+    Watched.seen = []
+    with mock.patch.object(onpolicy, "SDFTTrainer", Watched):
+        backbone, _, _ = practise("sdft", tmp_path, "backbone.dtype=bfloat16", steps=1)
+    ((_, student, teacher, _),) = Watched.seen
+    assert {weight.dtype for model in (student, teacher) for weight in model.parameters()} == {torch.float32}
+    assert {weight.dtype for weight in backbone.model.parameters()} == {torch.bfloat16}

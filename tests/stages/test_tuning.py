@@ -9,6 +9,8 @@ from patchrl.backbone import Backbone
 from patchrl.config import resolve
 from patchrl.errors import DataError
 from patchrl.stages.finetune import finetune
+from patchrl.stages.supervised import shared_settings
+from patchrl.stages.train_rewriter import trainer_config
 from patchrl.stages.tuning import Lora, LowRate, Replay, Tuning, WeightInterpolation, replay_count, tunings_of
 from patchrl.types import Example
 
@@ -113,6 +115,15 @@ def test_bfloat16_weights_move_as_far_as_float32_ones(name, tmp_path):
         moves[dtype] = torch.cat([(w.float() - start[n].float()).flatten() for n, w in weights(tuned).items()])
     exact, coarse = moves.values()
     assert 0.8 < float(coarse @ exact / (exact @ exact)) < 1.2
+
+
+@pytest.mark.parametrize(("dtype", "bf16"), [(torch.float32, False), (torch.bfloat16, True)])
+def test_trainers_compute_in_the_backbones_own_number_format(dtype, bf16, tmp_path):
+    backbone = Backbone(small().model.to(dtype), tiny.tokenizer())
+    assert shared_settings(backbone, tmp_path, steps=1, seed=0)["bf16"] is bf16
+    assert trainer_config(resolve({}), 0, tmp_path, backbone).bf16 is bf16
+    backbone.model.float()  # as while it is fine-tuned
+    assert shared_settings(backbone, tmp_path, steps=1, seed=0)["bf16"] is bf16
 
 
 def test_replayed_rows_are_the_share_they_claim():
