@@ -268,10 +268,10 @@ def shipped(backbone: str = SHIPPED) -> list[dict[str, Any]]:
 
 
 @functools.cache
-def own_style() -> dict[str, Any] | None:
+def own_style(backbone: str = SHIPPED) -> dict[str, Any] | None:
     """The point of plain SFT on right answers in the backbone's own style, as if every rewrite had succeeded; None where
     it was not measured."""
-    lines = [line for line in of_backbone(read()) if line["expert"] == OWN]
+    lines = [line for line in of_backbone(read(), backbone) if line["expert"] == OWN]
     return next(iter(points(found_of(lines, ("expert",)))), None)
 
 

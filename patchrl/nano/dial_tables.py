@@ -14,6 +14,13 @@ from patchrl.wording import listed
 
 ARMS = (*GRID, *ABLATIONS)
 NAMES = {"target": "the target", "general": "general skills"}
+COLUMNS = {
+    "expert": "plain SFT",
+    "best-of-k": "best-of-8",
+    "rl": "RL",
+    "rl-mean": "the same with the paper's ℓ",
+    "rl-paper": "as published",
+}
 SHORT = {"target": "target", "drop": "drop", "best-of-k": "behind best-of-8"}
 
 
@@ -34,7 +41,7 @@ def dial_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def brief_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """The same without intervals, with the share of accepted rewrites in the own style and of the drop that was avoided."""
     yield (
-        "| expert | own style planted | plain SFT | best-of-8 | RL | the same with the paper's ℓ | as published | "
+        f"| expert | own style planted | {' | '.join(COLUMNS[arm] for arm in ARMS)} | "
         "own style: published → RL, % | drop avoided %: best-of-8, RL | falls short |"
     )
     yield "|---" * 10 + "|"
@@ -71,12 +78,13 @@ def aim_told(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any] | N
         arm: " to ".join(dict.fromkeys(percent(share) for share in (min(of), max(of)))) + " %"
         for arm, of in shares.items()
     }
-    bound = (
-        f" Plain SFT on right answers in the backbone's own style, as if every rewrite had succeeded, has "
-        f"{percent(own_style['target']['mean'])} / {percent(own_style['general']['mean'])} ({_seeds(own_style)}): fine-tunes on it can spread by themselves."
-        if own_style
-        else ""
-    )
+    bound = ""
+    if own_style:
+        scores = [f"{_both((at['target'], at['general']))} at {at['rate']:g}" for at in own_style["sweep"]]
+        bound = (
+            " Plain SFT on right answers in the backbone's own style, as if every rewrite had succeeded, has "
+            f"{listed(scores)} ({_seeds(own_style)})."
+        )
     return (
         f"The aim is the expert's target within {100 * TARGET_SLACK:.0f} points, {percent(AVOIDED, 0)} % of its drop avoided (both as estimated), and on neither "
         f"count measurably behind best-of-8, which samples more tokens. RL meets it in {len(settings) - len(short)} of {len(settings)} settings"
@@ -127,13 +135,26 @@ def _of_seeds(answers: Iterable[Correct]) -> str:
 
 def whole_table(whole: Whole) -> Iterator[str]:
     """Each arm over all settings taken together, at either rate and at the rates that the rule took."""
-    yield f"| {whole.settings} settings, {whole.fine_tunes} fine-tunes an arm; target % / general % | plain SFT | best-of-8 | RL |"
-    yield "|---" * 4 + "|"
+    made = f"{whole.settings} settings, {whole.fine_tunes} fine-tunes an arm; target % / general %"
+    yield f"| {made} | {' | '.join(COLUMNS[arm] for arm in whole.sweep)} |"
+    yield "|---" * (1 + len(whole.sweep)) + "|"
     for rate in RATES:
-        yield f"| all at {rate:g} | {' | '.join(_both(whole.sweep[arm][rate]) for arm in GRID)} |"
-    chosen = [whole.statistics[arm] for arm in GRID]
-    means = [(float(np.mean(arm.target_per_seed)), float(np.mean(arm.general_per_seed))) for arm in chosen]
-    yield f"| each at the rate taken for the target | {' | '.join(map(_both, means))} |"
+        yield f"| all at {rate:g} | {' | '.join(_both(of_arm[rate]) for of_arm in whole.sweep.values())} |"
+    yield f"| each at the rate taken for the target | {' | '.join(_taken(whole, arm) for arm in whole.sweep)} |"
+
+
+def parts_table(wholes: Mapping[str, Whole]) -> Iterator[str]:
+    """RL and its ablations over several choices of settings, named by the keys, and what RL is against each ablation."""
+    rates = [f"all at {rate:g}" for rate in RATES]
+    headers = ["settings", "target % / general %", "each at the rate taken", *rates]
+    yield f"| {' | '.join([*headers, 'RL less it, points of the target', 'of general skills'])} |"
+    yield "|---" * (2 + len(headers)) + "|"
+    for name, whole in wholes.items():
+        for arm in ("rl", *ABLATIONS):
+            of = f"{name}: {whole.settings}, {whole.fine_tunes} fine-tunes" if arm == "rl" else ""
+            scores = [_taken(whole, arm), *(_both(whole.sweep[arm][rate]) for rate in RATES)]
+            less = [f"{points} ({verdict})" for _, points, verdict in _less(whole, "rl", arm)] or ["", ""]
+            yield f"| {' | '.join([of, COLUMNS[arm], *scores, *less])} |"
 
 
 def whole_told(whole: Whole) -> str:
@@ -145,19 +166,27 @@ def whole_told(whole: Whole) -> str:
     )
 
 
+def _taken(whole: Whole, arm: str) -> str:
+    of_arm = whole.statistics[arm]
+    return _both((float(np.mean(of_arm.target_per_seed)), float(np.mean(of_arm.general_per_seed))))
+
+
 def _both(scores: tuple[float, float]) -> str:
     return " / ".join(map(percent, scores))
 
 
 def against(found: Found | Whole, arm: str, other: str) -> str:
     """One arm less another on both counts in points, with intervals and verdicts corrected for all pairs."""
-    sentences = []
-    for c, sign, verdict in _seen_from(found, arm, other):
-        low, high = sorted(100 * sign * bound for bound in c.ci95)
-        points = f"{100 * sign * c.difference:+z.1f} [{low:.1f}, {high:.1f}]"
-        sentences.append(f"{points} points of {NAMES[c.on]} ({verdict})")
+    sentences = [f"{points} points of {NAMES[on]} ({verdict})" for on, points, verdict in _less(found, arm, other)]
     tokens = found.tokens[arm] / found.tokens[other]
     return f"`{arm}` against `{other}`: {', '.join(sentences)}, with {percent(tokens, 0)} % of its sampled tokens."
+
+
+def _less(found: Found | Whole, arm: str, other: str) -> Iterator[tuple[str, str, str]]:
+    """One arm less another, target first: which score, the points with their interval, and what the arm is."""
+    for c, sign, verdict in _seen_from(found, arm, other):
+        low, high = sorted(100 * sign * bound for bound in c.ci95)
+        yield c.on, f"{100 * sign * c.difference:+z.1f} [{low:z.1f}, {high:z.1f}]", verdict
 
 
 def _seen_from(found: Found | Whole, arm: str, other: str) -> Iterator[tuple[Comparison, int, str]]:

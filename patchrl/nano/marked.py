@@ -15,6 +15,7 @@ from patchrl.nano import pays
 from patchrl.nano.dial import (
     ABLATIONS,
     EVERY,
+    EXPERTS,
     GRID,
     SECOND,
     SHIPPED,
@@ -35,30 +36,33 @@ from patchrl.nano.dial_tables import (
     brief_table,
     dial_table,
     kl_table,
+    parts_table,
     seeds_table,
     whole_table,
     whole_told,
 )
+from patchrl.nano.world import OWN_SHARE
 
 WIDTH = 128
+NOT_YET = "Not measured yet."
 MAIN = Cell(SHIPPED, "foreign", "own-words")  # what README tells first
+COLLAPSE = Cell(SHIPPED, "foreign", "polish", 0.5)  # where the published reward fails
 MARKED = re.compile(r"(?P<begin><!-- (?P<name>[\w-]+) -->\n).*?(?P<end><!-- /(?P=name) -->)", re.DOTALL)
 
 
 def blocks() -> dict[str, str]:
     """What stands between the marks of each name, from the answers that come with PatchRL."""
-    lines = of_backbone(read())
-    together = whole(lines)
-    assert together is not None
+    every = read()
+    lines = of_backbone(every)
     tables = ("\n".join(arms_table(found, "rl")) for found in found_of(lines, EVERY).values())
-    theirs = [line for line in lines if Cell.of(line) == MAIN]
-    found = found_of(theirs, ARMS)[MAIN]
-    against_others = ["- " + against(found, "rl", other) for other in ("best-of-k", *ABLATIONS)]
     return {
-        "main": "\n".join([*arms_table(found), "", *against_others, "", *seeds_table(theirs, found)]),
-        "whole": "\n".join([*whole_table(together), "", _paragraph(whole_told(together))]),
+        "main": _one(lines, MAIN, by_seed=True),
+        "collapse": _one(lines, COLLAPSE),
+        "whole": _whole(lines),
+        "whole-second": _whole(of_backbone(every, SECOND)),
+        "parts": _parts(lines),
         "dial": _dial(shipped(), own_style()),
-        "dial-second": _dial(shipped(SECOND)),
+        "dial-second": _dial(shipped(SECOND), own_style(SECOND)),
         "dial-intervals": "\n".join(dial_table([*shipped(), *shipped(SECOND)])),
         "kl": "\n".join(kl_table(found_of(lines, (*GRID, *WITH_KL)))),
         "pays": "\n".join(_bullet(sentence) for sentence in pays.shipped()[1]),
@@ -77,9 +81,36 @@ def filled(text: str, made: dict[str, str]) -> str:
     return MARKED.sub(renewed, text)
 
 
+def _one(lines: Sequence[dict[str, Any]], cell: Cell, by_seed: bool = False) -> str:
+    """One setting in full: its arms and RL against the others."""
+    theirs = [line for line in lines if Cell.of(line) == cell]
+    found = found_of(theirs, ARMS)[cell]
+    sentences = [_bullet(against(found, "rl", other)) for other in ("best-of-k", *ABLATIONS)]
+    seeds = ["", *seeds_table(theirs, found)] if by_seed else []
+    return "\n".join([*arms_table(found), "", *sentences, *seeds])
+
+
+def _whole(lines: Sequence[dict[str, Any]]) -> str:
+    together = whole(lines)
+    return "\n".join([*whole_table(together), "", _paragraph(whole_told(together))]) if together else NOT_YET
+
+
+def _parts(lines: Sequence[dict[str, Any]]) -> str:
+    """What the recipe does without one part and without two: over all settings, by expert, and by how rare the own style is."""
+    rare = min(OWN_SHARE.values())
+    chosen = {
+        "all": lines,
+        **{f"{expert} expert": [line for line in lines if line["expert"] == expert] for expert in EXPERTS},
+        f"{100 * rare:.0f} % planted": [line for line in lines if OWN_SHARE[line["instruction"]] == rare],
+        "more planted": [line for line in lines if OWN_SHARE[line["instruction"]] != rare],
+    }
+    wholes = {name: whole(those, ("expert", "rl", *ABLATIONS)) for name, those in chosen.items()}
+    return "\n".join(parts_table({name: made for name, made in wholes.items() if made}))
+
+
 def _dial(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any] | None = None) -> str:
     if not rows:
-        return "Not measured yet."
+        return NOT_YET
     return "\n".join([*brief_table(rows), "", _paragraph(aim_told(rows, own_style))])
 
 

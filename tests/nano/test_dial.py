@@ -9,7 +9,7 @@ from patchrl import api
 from patchrl.config import apply_overrides, resolve
 from patchrl.lab_figures import dial_figures
 from patchrl.nano import dial, turn_dial
-from patchrl.nano.dial_tables import aim_told, arms_table, brief_table, dial_table, whole_table, whole_told
+from patchrl.nano.dial_tables import aim_told, arms_table, brief_table, dial_table, parts_table, whole_table, whole_told
 from patchrl.statistics import macro
 
 SMALL = [
@@ -124,13 +124,16 @@ def test_where_rl_falls_short_of_the_aim_is_said(rl, short):
 def test_the_aim_is_told_with_where_it_is_missed_and_what_can_be_reached():
     mild = list(setting((0.95, 0.97)))
     foreign = [line | {"expert": "foreign"} for line in setting((0.95, 0.98))]
-    own = {"target": {"mean": 0.97}, "general": {"mean": 0.959}, "seeds": 5}
+    rates = [{"rate": 5e-4, "target": 0.97, "general": 0.959}, {"rate": 1e-3, "target": 0.9, "general": 0.8}]
+    own = {"sweep": rates, "seeds": 5}
     told = aim_told(dial.dialled([*mild, *foreign]), own)
     assert (
         "RL meets it in 1 of 2 settings; it falls short on mild at 3 % (drop). It avoids 94.0 to 96.0 % of the drop"
         in told
     )
-    assert "best-of-8 80.0 %." in told and "has 97.0 / 95.9 (5 seeds): fine-tunes" in told
+    assert "best-of-8 80.0 %." in told and told.endswith(
+        "has 97.0 / 95.9 at 0.0005 and 90.0 / 80.0 at 0.001 (5 seeds)."
+    )
     assert aim_told(dial.dialled(foreign)).endswith(
         "in 1 of 1 settings. It avoids 96.0 % of the drop, best-of-8 80.0 %."
     )
@@ -211,3 +214,18 @@ def test_the_settings_taken_together_draw_every_fine_tune_as_a_seed():
     assert taken.endswith("| 90.0 / 50.0 | 90.0 / 90.0 | 94.0 / 97.0 |")
     assert whole_told(whole).startswith("At the rates taken RL avoids 94.0 [")
     assert dial.whole([]) is None
+
+
+def test_the_recipe_without_its_parts_is_told_over_the_seeds_that_have_all():
+    lines = list(setting((0.95, 0.97), ablation=(0.97, 0.7)))
+    lines += [line | {"arm": "rl-paper"} for line in lines if line["arm"] == "rl-mean"]
+    lines += [line | {"instruction": "clarify"} for line in lines]
+    whole = dial.whole(lines, ("expert", "rl", *dial.ABLATIONS))
+    header, _, ours, mean, paper = parts_table({"mild expert": whole})
+    assert header.endswith(
+        "| each at the rate taken | all at 0.0005 | all at 0.001 | RL less it, points of the target | of general skills |"
+    )
+    assert ours == "| mild expert: 2, 2 fine-tunes | RL | 95.0 / 97.0 | 95.0 / 97.0 | 95.0 / 97.0 |  |  |"
+    assert mean.startswith("|  | the same with the paper's ℓ | 97.0 / 70.0 | 97.0 / 70.0 | 97.0 / 70.0 | -2.0 [")
+    assert "] (cannot tell) | +27.0 [" in mean and mean.endswith("] (better) |")
+    assert paper == mean.replace("the same with the paper's ℓ", "as published")

@@ -13,7 +13,10 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize(
     ("name", "marks"),
-    [("README.md", ["whole", "main", "dial", "pays", "arms"]), ("patchrl/nano/README.md", ["dial-intervals", "kl"])],
+    [
+        ("README.md", ["whole", "main", "dial", "dial-second", "whole-second", "parts", "collapse", "pays", "arms"]),
+        ("patchrl/nano/README.md", ["dial-intervals", "kl"]),
+    ],
 )
 def test_the_readmes_say_what_the_lab_measured(name, marks):
     text = (ROOT / name).read_text(encoding="utf-8")
@@ -35,7 +38,7 @@ def test_a_mark_that_nothing_fills_is_named_and_no_file_is_touched(tmp_path):
     bad.write_text("<!-- pay -->\n<!-- /pay -->")
     assert (
         fill([good, bad])
-        == "<!-- pay --> is no mark; use one of main, whole, dial, dial-second, dial-intervals, kl, pays, arms."
+        == "<!-- pay --> is no mark; use one of main, collapse, whole, whole-second, parts, dial, dial-second, dial-intervals, kl, pays, arms."
     )
     assert good.read_text() == "<!-- pays -->\n<!-- /pays -->"
     with pytest.raises(DataError):
