@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -68,7 +69,8 @@ def kl_table(found: Mapping[Cell, Found]) -> Iterator[str]:
 
 
 def aim_told(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any] | None = None) -> str:
-    """In how many settings RL meets the aim, where it does not, and what the backbone's own style alone would bring."""
+    """In how many settings RL meets the aim, where it does not, the rates taken, and what the backbone's own style alone
+    would bring."""
     settings = list(_settings(rows))
     short = [
         f"{expert} at {setting} ({_short(by['rl'])})" for (_, expert, setting), by in settings if by["rl"]["short"]
@@ -85,12 +87,27 @@ def aim_told(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any] | N
             " Plain SFT on right answers in the backbone's own style, as if every rewrite had succeeded, has "
             f"{listed(scores)} ({_seeds(own_style)})."
         )
+    ablated = []
+    for arm in ABLATIONS:
+        if measured := [by[arm] for _, by in settings if arm in by]:
+            met = sum(not row["short"] for row in measured)
+            ablated.append(f"{COLUMNS[arm]} in {met} of {len(measured)}")
+    others = f" Target and drop alone are met by {listed(ablated)}." if ablated else ""
     return (
         f"The aim is the expert's target within {100 * TARGET_SLACK:.0f} points, {percent(AVOIDED, 0)} % of its drop avoided (both as estimated), and on neither "
         f"count measurably behind best-of-8, which samples more tokens. RL meets it in {len(settings) - len(short)} of {len(settings)} settings"
         + (f"; it falls short on {listed(short)}" if short else "")
-        + f". It avoids {ranges['rl']} of the drop, best-of-8 {ranges['best-of-k']}.{bound}"
+        + f". It avoids {ranges['rl']} of the drop, best-of-8 {ranges['best-of-k']}.{others} Rates taken: "
+        f"{'; '.join(_rates_told(COLUMNS[arm], [by[arm]['rate'] for _, by in settings]) for arm in GRID)}.{bound}"
     )
+
+
+def _rates_told(name: str, rates: Sequence[float]) -> str:
+    """`RL 0.0005 (8 of 9), 0.001 (1 of 9)`; no numbers where there is one rate."""
+    times = Counter(rates)
+    if len(times) == 1:
+        return f"{name} {rates[0]:g}"
+    return f"{name} {', '.join(f'{rate:g} ({times[rate]} of {len(rates)})' for rate in sorted(times))}"
 
 
 def arms_table(found: Found, against_all: str | None = None) -> Iterator[str]:
@@ -150,7 +167,7 @@ def parts_table(wholes: Mapping[str, Whole]) -> Iterator[str]:
     yield f"| {' | '.join([*headers, 'RL less it, points of the target', 'of general skills'])} |"
     yield "|---" * (2 + len(headers)) + "|"
     for name, whole in wholes.items():
-        for arm in ("rl", *ABLATIONS):
+        for arm in [arm for arm in whole.sweep if arm != "expert"]:
             of = f"{name}: {whole.settings}, {whole.fine_tunes} fine-tunes" if arm == "rl" else ""
             scores = [_taken(whole, arm), *(_both(whole.sweep[arm][rate]) for rate in RATES)]
             less = [f"{points} ({verdict})" for _, points, verdict in _less(whole, "rl", arm)] or ["", ""]
@@ -158,11 +175,16 @@ def parts_table(wholes: Mapping[str, Whole]) -> Iterator[str]:
 
 
 def whole_told(whole: Whole) -> str:
-    """What RL avoids of plain SFT's drop over all settings taken together, and RL against best-of-8."""
+    """RL against plain SFT at equal rates, what it avoids of its drop at the rates taken, and RL against best-of-8."""
     rl = whole.statistics["rl"]
+    less = {
+        rate: [ours - plain for ours, plain in zip(whole.sweep["rl"][rate], whole.sweep["expert"][rate], strict=True)]
+        for rate in RATES
+    }
+    equal = [f"{100 * target:+z.1f} / {100 * general:+z.1f} at {rate:g}" for rate, (target, general) in less.items()]
     return (
-        f"At the rates taken RL avoids {told(rl.share_avoided, rl.share_avoided_ci95)} % of plain SFT's drop; "
-        + against(whole, "rl", "best-of-k")
+        f"At equal rates RL less plain SFT is {listed(equal)}. At the rates taken RL avoids "
+        f"{told(rl.share_avoided, rl.share_avoided_ci95)} % of plain SFT's drop; {against(whole, 'rl', 'best-of-k')}"
     )
 
 

@@ -48,6 +48,7 @@ NOT_YET = "Not measured yet."
 MAIN = Cell(SHIPPED, "foreign", "own-words")  # what README tells first
 COLLAPSE = Cell(SHIPPED, "foreign", "polish", 0.5)  # where the published reward fails
 MARKED = re.compile(r"(?P<begin><!-- (?P<name>[\w-]+) -->\n).*?(?P<end><!-- /(?P=name) -->)", re.DOTALL)
+MARK = re.compile(r"^<!-- /?[\w-]+ -->$", re.MULTILINE)
 
 
 def blocks() -> dict[str, str]:
@@ -60,7 +61,8 @@ def blocks() -> dict[str, str]:
         "collapse": _one(lines, COLLAPSE),
         "whole": _whole(lines),
         "whole-second": _whole(of_backbone(every, SECOND)),
-        "parts": _parts(lines),
+        "parts": _parts(lines, ABLATIONS),
+        "parts-second": _parts(of_backbone(every, SECOND), ABLATIONS[:1]),
         "dial": _dial(shipped(), own_style()),
         "dial-second": _dial(shipped(SECOND), own_style(SECOND)),
         "dial-intervals": "\n".join(dial_table([*shipped(), *shipped(SECOND)])),
@@ -71,7 +73,10 @@ def blocks() -> dict[str, str]:
 
 
 def filled(text: str, made: dict[str, str]) -> str:
-    """`text` with what is between marks made new; raises DataError for a name that is not in `made`."""
+    """`text` with what is between marks made new; raises DataError for a name that is not in `made` and for a mark that
+    is not one of a pair."""
+    if alone := MARK.search(MARKED.sub("", text)):
+        raise DataError(f"{alone[0]} is alone; a part stands between <!-- NAME --> and <!-- /NAME -->, a line each.")
 
     def renewed(match: re.Match[str]) -> str:
         if match["name"] not in made:
@@ -95,8 +100,8 @@ def _whole(lines: Sequence[dict[str, Any]]) -> str:
     return "\n".join([*whole_table(together), "", _paragraph(whole_told(together))]) if together else NOT_YET
 
 
-def _parts(lines: Sequence[dict[str, Any]]) -> str:
-    """What the recipe does without one part and without two: over all settings, by expert, and by how rare the own style is."""
+def _parts(lines: Sequence[dict[str, Any]], ablations: Sequence[str]) -> str:
+    """What the recipe does without some of its parts: over all settings, by expert, and by how rare the own style is."""
     rare = min(OWN_SHARE.values())
     chosen = {
         "all": lines,
@@ -104,7 +109,7 @@ def _parts(lines: Sequence[dict[str, Any]]) -> str:
         f"{100 * rare:.0f} % planted": [line for line in lines if OWN_SHARE[line["instruction"]] == rare],
         "more planted": [line for line in lines if OWN_SHARE[line["instruction"]] != rare],
     }
-    wholes = {name: whole(those, ("expert", "rl", *ABLATIONS)) for name, those in chosen.items()}
+    wholes = {name: whole(those, ("expert", "rl", *ablations)) for name, those in chosen.items()}
     return "\n".join(parts_table({name: made for name, made in wholes.items() if made}))
 
 

@@ -225,10 +225,15 @@ def main() -> None:
 def fill(files: Sequence[Path]) -> str | None:
     """Renew what is between the marks of Markdown files; returns what is wrong, None where nothing is."""
     try:
+        before = {path: path.read_text(encoding="utf-8") for path in files}
         made = blocks()
-        for path, text in [(path, filled(path.read_text(encoding="utf-8"), made)) for path in files]:
+        after = {path: filled(text, made) for path, text in before.items()}
+        for path, text in after.items():
             path.write_text(text, encoding="utf-8")
-    except (PatchRLError, OSError) as error:
+            print(f"{path}: {'as it was' if text == before[path] else 'renewed'}")
+    except OSError as error:
+        return f"{error.filename}: {error.strerror}."
+    except PatchRLError as error:
         return str(error)
     return None
 
