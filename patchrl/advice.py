@@ -16,6 +16,7 @@ ENOUGH = 0.9  # share of targets in own style from which a way is good enough
 MAX_K = 64  # as `rewrite.best_of_k` allows
 SHOWN = 0.5  # share of GRPO groups that must hold an own-style rewrite: below it the lab's rewriter settled elsewhere
 CLEARLY = 0.5  # RL's cost over best-of-k's: above it the steadier arm of the lab's runs, best-of-k, is advised
+FEW_PASS = 0.5  # share of prompted rewrites that pass the gate: below it the rows themselves want a look first
 ROLLOUT_COST = 3.0  # time of a rollout that is trained on, in sampled rewrites; examples/nano.toml, two cores
 
 
@@ -66,6 +67,19 @@ def advise(
     if warm and not own_right and hit is not None:
         why = f"None of the backbone's own answers passes the gate, so a warm start has nothing to show. {why}"
     at_ends = [choose(end, ways_at(end))[0] for end in ends or ()]
+    if scorable and not found["passed"]:
+        choice, at_ends = "instruction", []
+        why = (
+            f"None of {scorable} prompted rewrites passes the gate, so there is nothing to select or to reinforce: see in the "
+            "playground what it refuses, then try another rewriter.instruction."
+        )
+    elif scorable and found["passed"] < FEW_PASS * scorable:
+        why += (
+            f" But {found['passed']} of {scorable} pass the gate at all: in the lab, where 31 % of a rewriter's rewrites did, RL saved "
+            "nothing. See in the playground what it refuses first."
+        )
+    if choice == "rl" and (colder := config.rewriter.temperature) < config.rewrite.temperature:
+        why += f" Rollouts are sampled at a temperature of {colder:g}, lower than here: what is rare is rarer there."
     return {"choice": choice, "why": why, "hit": hit, "hit_ci95": ends, "at_ends": at_ends, "ways": ways_at(hit)}
 
 

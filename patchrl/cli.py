@@ -269,13 +269,16 @@ class Progress:
         if event["kind"] == "evaluation":
             general = "" if event["general"] is None else f", general {event['general']:.1%}"
             seed = "" if event["seed"] is None else f" seed {event['seed']}"
-            self.say(f"  {event['arm']}{seed}: target {event['target']:.1%}{general}")
+            rate = f" at {event['rate']:g}" if event.get("rate") else ""
+            self.say(f"  {event['arm']}{seed}{rate}: target {event['target']:.1%}{general}")
         elif event["kind"] == "rewrite":
             self.say(f"  {event['arm']} seed {event['seed']}: {event['accepted']:.0%} of rewrites accepted")
         elif event["kind"] == "train" and event["step"] % 10 == 0:
             self.say(
-                f"  step {event['step']}: reward {event['reward']:.3f}, gate {event['consistency']:.0%}, "
-                f"ℓ {'–' if event['nll'] is None else format(event['nll'], '.3f')}{views.lost_groups(event)}"
+                f"  {event.get('rewriter', 'rl')} seed {event['seed']} step {event['step']}: reward {event['reward']:.3f}, "
+                f"gate {event['consistency']:.0%}, ℓ {_or_dash(event['nll'], '.3f')}; outside the reward: as likely as own "
+                f"answers {_or_dash(event.get('own_share'), '.0%')}, distance to their wording "
+                f"{_or_dash(event.get('own_distance'), '.2f')}{views.lost_groups(event)}"
             )
         elif event["kind"] == "message":
             self.say(f"  {event['level']}: {event['text']}")
@@ -304,6 +307,10 @@ class Progress:
         if self.bar is not None:
             self.bar.close()
             self.bar = None
+
+
+def _or_dash(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
 
 
 def _list(runs_dir: str | None) -> int:
@@ -339,6 +346,8 @@ def _show(run: api.Run, as_json: bool) -> int:
     from patchrl.config import to_toml
 
     print(f"run {run.id}\nfolder {run.path}\n{views.describe_status(status)}\n\n{to_toml(run.config)}")
+    warnings = [e["text"] for e in run.events()[0] if e["kind"] == "message" and e["level"] == "warning"]
+    print("".join(f"warning: {text}\n" for text in warnings), end="\n" if warnings else "")
     if result:
         print_result(result)
         if run.report_path:

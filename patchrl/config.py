@@ -142,7 +142,7 @@ class RewardSection(Section):
         "group",
         "Alignment scale",
         "`group`: standardised among a question's rewrites (the paper); `own`: absolute, full where a rewrite is as "
-        "likely as the backbone's own sampled answers.",
+        "likely as the backbone's own sampled answers (`ratio` and `kl`: as the rewriter finds it).",
     )
     lambda_div: float = setting(0.5, "λ diversity", "Weight of diversity in the reward.", ge=0)
     diversity_scale: Literal["paper", "group"] = setting(

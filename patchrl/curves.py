@@ -136,11 +136,11 @@ def _lines(events: Sequence[Event], overlays: Mapping[str, Sequence[Event]]) -> 
     for run, (label, found) in enumerate({"": events, **overlays}.items()):
         trainings: dict[str, list[Event]] = {}
         stale: dict[str, list[Event]] = {}
-        for event in found:
-            if event["kind"] in ("train", "staleness"):
-                rewriter = event.get("rewriter", "rl")
-                which = f"seed {event['seed']}" + ("" if rewriter == "rl" else f", {rewriter}")
-                (trainings if event["kind"] == "train" else stale).setdefault(which, []).append(event)
+        steps = [event for event in found if event["kind"] in ("train", "staleness")]
+        several = any("rewriter" in event for event in steps)
+        for event in steps:
+            which = f"seed {event['seed']}" + (f", {event.get('rewriter', 'rl')}" if several else "")
+            (trainings if event["kind"] == "train" else stale).setdefault(which, []).append(event)
         for number, (which, rows) in enumerate(trainings.items()):
             of_run = f"{label}, {which}" if label else f"this run, {which}" if overlays else which
             colour = SEED_COLOURS[(run if overlays else number) % len(SEED_COLOURS)]

@@ -47,7 +47,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "data": {"dataset": "nano-foreign"},
         "finetune": RATES,
     },
-    "Nano lab: the template trap, reward as published": {
+    "Nano lab: the template trap, published against ours": {
         "study": {"name": "nano-trap", "seeds": [0], "arms": ["expert", "best-of-k", "rl-paper", "rl"]},
         "data": {"dataset": "nano-foreign"},
         "rewriter": {"instruction": "polish", "temperature": 0.5},
@@ -85,7 +85,7 @@ EXAMPLE_FILES = {
     "nano.toml": "Nano lab: foreign expert",
     "nano-mild.toml": "Nano lab: mild expert",
     "nano-near.toml": "Nano lab: near expert",
-    "nano-trap.toml": "Nano lab: the template trap, reward as published",
+    "nano-trap.toml": "Nano lab: the template trap, published against ours",
     "gsm8k.toml": "Real backbone on GSM8K: needs a GPU, settings not measured",
     "gsm8k-trap.toml": "Real backbone, the template trap: needs a GPU, settings not measured",
     "nano-quick.toml": "Quick look: under a minute, too short for the effect",

@@ -8,8 +8,9 @@ CONFIG = resolve({"rewriter": COLD})  # 40 steps of 8 prompts × 8 rewrites, bes
 WARM = resolve({})
 
 
-def asked(own, scorable=100, rows=512, config=CONFIG, **more):
-    return advise(config, {"own": own, "scorable": scorable}, rows, 50.0, 1000.0, **more)
+def asked(own, scorable=100, rows=512, config=CONFIG, passed=None, **more):
+    found = {"own": own, "passed": max(own, scorable // 2) if passed is None else passed, "scorable": scorable}
+    return advise(config, found, rows, 50.0, 1000.0, **more)
 
 
 def test_draws_needed_are_the_fewest_that_hit_nine_times_in_ten():
@@ -77,3 +78,22 @@ def test_a_warm_start_without_a_right_answer_counts_for_nothing(own):
     cold, warm = asked(own), asked(own, config=WARM, own_right=False)
     assert warm["choice"] == cold["choice"] and warm["why"].startswith("None of the backbone's own answers passes")
     assert warm["why"].endswith(cold["why"]) and asked(0, scorable=0, config=WARM, own_right=False)["choice"] is None
+
+
+def test_where_no_rewrite_passes_the_gate_nothing_is_trained_on_them():
+    found = asked(0, scorable=12, passed=0, config=WARM)
+    assert found["choice"] == "instruction" and not found["at_ends"]
+    assert found["why"].startswith("None of 12 prompted rewrites passes the gate")
+
+
+def test_where_few_rewrites_pass_the_gate_the_advice_says_so():
+    assert "But 4 of 12 pass the gate at all" in asked(2, scorable=12, passed=4, config=WARM)["why"]
+    assert "pass the gate at all" not in asked(2, scorable=12, passed=6, config=WARM)["why"]
+
+
+def test_rollouts_colder_than_the_scan_are_told():
+    colder = resolve({"rewriter": {"temperature": 0.5}})
+    assert asked(12, config=colder)["why"].endswith(
+        "at a temperature of 0.5, lower than here: what is rare is rarer there."
+    )
+    assert "temperature" not in asked(12, config=WARM)["why"]

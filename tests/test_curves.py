@@ -37,7 +37,7 @@ def test_thinning_keeps_first_newest_and_at_most_500(count):
 def test_curves_of_two_rewriters_are_two_lines():
     events = [train_event(1, reward=1.0), train_event(1, reward=2.0, rewriter="rl-no-alignment")]
     lines = curves.training_figures(events)["reward"]["data"]
-    assert {line["name"] for line in lines if "name" in line} == {"seed 0", "seed 0, rl-no-alignment"}
+    assert {line["name"] for line in lines if "name" in line} == {"seed 0, rl", "seed 0, rl-no-alignment"}
 
 
 def test_losses_at_two_rates_are_two_lines():

@@ -103,7 +103,7 @@ def build(session: Session) -> Learn:
             *draw(1),
             lesson_pages.what_is_forgotten(it),
             {"plane": figures.gain_forgetting_figure(it.result)},
-            lesson_pages.the_trap(turned, dial.own_style()),
+            lesson_pages.the_trap(turned, dial.own_style(), dial.shipped(dial.SECOND)),
             lab_figures.dial_figures(turned, dial.own_style()),
             lesson_pages.when_rl_pays(told, pays.note(against)),
             lab_figures.pays_figures(against),
