@@ -228,7 +228,6 @@ def the_trap(
     by: dict[tuple[str, str], dict[str, Any]] = {}
     for point in points:  # the hardest setting of each expert comes first
         by.setdefault((point["expert"], point["arm"]), point)
-    gentler = " ".join(_gentler(point) for (_, arm), point in by.items() if arm == "expert")
     sentences = "".join(
         f"<li>{escape(_at_the_rare_end(expert, by))}</li>" for expert in dict.fromkeys(e for e, _ in by)
     )
@@ -268,7 +267,7 @@ def the_trap(
     rewrite is as the backbone's own answer than as the rewriter's (<b>kl</b>): a favourite costs as much as it is
     favoured.</p><ul>{sentences}</ul>
     <p><b>Read with care.</b> Every arm stands at the lower of two learning rates unless the higher one clearly learns the target better, on held-out
-    examples that are not reported. {escape(gentler)} A low learning rate protects by itself; rewrites protect where the task is to be learned in full. {escape(_where_the_aim_is_met(points, elsewhere))}{_as_if_every_rewrite_succeeded(own_style)}</p>
+    examples that are not reported; the other rate is in brackets. A low learning rate protects by itself; rewrites protect where the task is to be learned in full. {escape(_where_the_aim_is_met(points, elsewhere))}{_as_if_every_rewrite_succeeded(own_style)}</p>
     <details><summary>Every setting</summary>{markup.table(headers, rows)}</details></div>"""
 
 
@@ -321,12 +320,3 @@ def _as_if_every_rewrite_succeeded(own_style: dict[str, Any] | None) -> str:
 
 def _at_the_other_rate(point: dict[str, Any]) -> dict[str, Any]:
     return next(row for row in point["sweep"] if row["rate"] != point["rate"])
-
-
-def _gentler(expert: dict[str, Any]) -> str:
-    """Plain SFT at the rate it was not compared at."""
-    other = _at_the_other_rate(expert)
-    return (
-        f"Plain SFT on the {expert['expert']} expert at {other['rate']:g} has {100 * other['target']:.1f} % of the target and "
-        f"{100 * other['general']:.1f} % of general skills."
-    )
