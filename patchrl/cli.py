@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -404,11 +406,12 @@ def _arms() -> int:
 
 def _settings() -> int:
     defaults = resolve({})
-    rows = []
+    width = shutil.get_terminal_size().columns
     for section, field in StudyConfig.model_fields.items():
         model = field.annotation
         for key, info in model.model_fields.items():  # type: ignore[union-attr]
             value = getattr(getattr(defaults, section), key)
-            rows.append([f"{section}.{key}", json.dumps(value, ensure_ascii=False), info.description or ""])
-    print(columns(("Setting", "Default", "What it does"), rows))
+            print(f"{section}.{key} = {json.dumps(value, ensure_ascii=False)}")
+            if info.description:
+                print(textwrap.fill(info.description, width, initial_indent="    ", subsequent_indent="    "))
     return 0

@@ -7,6 +7,7 @@ from typing import Any
 
 from patchrl import markup
 from patchrl.views import ARM_NAMES, about_minutes, describe_calibration
+from patchrl.wording import listed
 
 Scan = dict[str, Any]
 Rows = list[list[str]]
@@ -30,10 +31,11 @@ def sentences(scan: Scan) -> list[str]:
     """The findings in words; what an older scan did not measure is left out."""
     if scan.get("gap") is None:
         return ["The scan found nothing it could score."]
-    told = [
+    told = [_rows_sentence(scan)] if "kept" in scan else []
+    told.append(
         f"Expert solutions surprise the backbone by {scan['expert_mean']:.2f} nats per token, its own answers by "
         f"{scan['own_mean']:.2f}: {_with_interval(scan['gap'], scan.get('gap_ci95'), '.1f')} standard deviations apart."
-    ]
+    )
     if scan.get("clipped"):
         told.append(
             f"{scan['clipped']:.0%} of the backbone's own answers were cut off: raise evaluate.max_new_tokens, or their ℓ "
@@ -54,6 +56,18 @@ def sentences(scan: Scan) -> list[str]:
     if "forecast" in scan:
         told.append(forecast_sentence(scan["forecast"]))
     return told
+
+
+def _rows_sentence(scan: dict[str, Any]) -> str:
+    """How many rows there are, what was left out, and how many of them are to be rewritten."""
+    left_out = listed([f"{count:,} {why}" for why, count in scan.get("dropped", {}).items()])
+    told = f"{scan['kept']:,} usable rows" + (f" (left out: {left_out})" if left_out else "")
+    if "advice" in scan:
+        prompted = scan["advice"]["ways"][0]["rewrites"]
+        told += (
+            f"; {prompted:,} to rewrite (data.train_size and data.eval_size say how many, and how many are held out)"
+        )
+    return f"{told}."
 
 
 def own_style_sentence(found: dict[str, Any]) -> str:

@@ -10,6 +10,8 @@ from loopback import TOKEN
 from synthetic import GrowingRun
 
 from patchrl import cli
+from patchrl.config import resolve
+from patchrl.runs.folder import RunFolder
 
 ROOT = Path(__file__).parents[1]
 QUICK = str(ROOT / "examples" / "nano-quick.toml")
@@ -124,11 +126,34 @@ def test_wrong_use_is_one_sentence_and_leaves_nothing_behind(arguments, words, t
     assert not list(tmp_path.iterdir())
 
 
-def test_settings_lists_every_section(capsys):
+def test_a_training_step_says_whose_it_is_and_what_the_reward_does_not_see(capsys):
+    step = {"kind": "train", "seed": 1, "step": 10, "reward": 1.1, "consistency": 0.98, "nll": 0.5}
+    cli.Progress().event(step | {"rewriter": "rl-paper", "own_share": 0.02, "own_distance": 0.6})
+    cli.Progress().event(step | {"own_share": None})
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == (
+        "  rl-paper seed 1 step 10: reward 1.100, gate 98%, ℓ 0.500; outside the reward: as likely as own answers 2%, "
+        "distance to their wording 0.60"
+    )
+    assert told[1].startswith("  rl seed 1 step 10:") and told[1].endswith("own answers –, distance to their wording –")
+
+
+def test_show_repeats_the_warnings_of_a_run(tmp_path, capsys):
+    folder = RunFolder.create(tmp_path, resolve({}))
+    events = [{"kind": "message", "level": level, "text": f"a {level}"} for level in ("info", "warning")]
+    folder.events.write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
+    assert cli.main(["show", folder.path.name, "--runs-dir", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "warning: a warning" in told and "a info" not in told
+
+
+def test_settings_lists_every_section_within_the_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
     assert cli.main(["settings"]) == 0
     out = capsys.readouterr().out
     for name in ("rewriter.group_size", "reward.lambda_dist", "finetune.learning_rate", "evaluate.general"):
         assert name in out
+    assert 'reward.alignment = "kl"\n    What counts as near' in out and max(map(len, out.splitlines())) <= 100
 
 
 def test_arms_lists_sources_losses_and_tunings_with_their_numbers(capsys):

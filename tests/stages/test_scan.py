@@ -75,6 +75,14 @@ def test_a_scan_is_json_and_its_findings_are_told(nano):
         assert {len(row) for row in rows} == {len(headers)}
 
 
+def test_rows_read_left_out_and_to_rewrite_are_told(nano):
+    read = nano | {"kept": 1400, "dropped": {"without a solution": 1, "with a question that occurred before": 1200}}
+    first = findings.sentences(read)[0]
+    assert first.startswith("1,400 usable rows (left out: 1 without a solution and 1,200 with a question that occurred")
+    assert f"; {nano['advice']['ways'][0]['rewrites']:,} to rewrite (data.train_size" in first
+    assert findings.sentences(nano | {"kept": 40, "dropped": {}})[0].startswith("40 usable rows; ")
+
+
 def test_own_answers_that_pass_are_counted(nano):
     right = nano["own_right"]
     assert 5 <= right["passed"] < 30 and right["scorable"] == 48  # it has to guess what half of the verbs do
