@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from patchrl import api, lesson
+from patchrl.nano import dial
 from patchrl.rewards import group_rewards
 from patchrl.ui import learn, lesson_pages
 from patchrl.ui.session import Limits, Session
@@ -39,6 +40,18 @@ def test_pages_hold_no_number_of_their_own():
     prose = "".join(re.findall(r'"""(.*?)"""', source, re.DOTALL)).replace("95 % intervals", "")
     prose = re.sub(r"<[^>]+>", "", re.sub(r"\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}", "", prose))
     assert not re.findall(r"\d+(?:\.\d+)? ?%|\d{2,}", prose)
+
+
+def test_the_trap_has_both_rates_and_says_where_the_aim_is_met():
+    points = dial.shipped()
+    ours = [point for point in points if point["arm"] == "rl"]
+    told = lesson_pages.the_trap(points, elsewhere=ours[:1])
+    met = sum(not point["short"] for point in ours)
+    assert f"RL reaches that in {met} of {len(ours)} settings, with a second backbone in" in told
+    assert "of 1 settings (README)" in told and "second backbone" not in lesson_pages.the_trap(points)
+    taken, other = ours[0]["general"]["mean"], next(p for p in ours[0]["sweep"] if p["rate"] != ours[0]["rate"])
+    assert f"{100 * taken:.1f} % of general skills at {ours[0]['rate']:g} (" in told
+    assert f"{100 * other['general']:.1f} % at {other['rate']:g})" in told
 
 
 def test_lost_questions_were_right_before_and_are_wrong_after(recorded):
