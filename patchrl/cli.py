@@ -16,7 +16,7 @@ from patchrl import api, arms, hub, views
 from patchrl.config import StudyConfig, apply_overrides, differences, load_config, resolve
 from patchrl.errors import PatchRLError, RunError
 from patchrl.runs.folder import default_runs_dir
-from patchrl.terminal import columns, describe_check, print_result, print_scan
+from patchrl.terminal import Progress, columns, describe_check, print_result, print_scan
 from patchrl.trying import try_one
 
 STAGES = {
@@ -253,68 +253,6 @@ def watch(run: api.Run) -> int:
     return 1
 
 
-class Progress:
-    """tqdm bars from a run's status, one per stage, and a line per noteworthy event."""
-
-    def __init__(self) -> None:
-        self.bar: Any = None
-        self.where: tuple[Any, ...] | None = None
-        self.ahead: list[str] | None = None
-
-    def say(self, text: str) -> None:
-        if self.bar is not None:
-            self.bar.write(text, file=sys.stderr)
-        else:
-            print(text, file=sys.stderr, flush=True)
-
-    def event(self, event: dict[str, Any]) -> None:
-        if event["kind"] == "evaluation":
-            general = "" if event["general"] is None else f", general {event['general']:.1%}"
-            seed = "" if event["seed"] is None else f" seed {event['seed']}"
-            rate = f" at {event['rate']:g}" if event.get("rate") else ""
-            self.say(f"  {event['arm']}{seed}{rate}: target {event['target']:.1%}{general}")
-        elif event["kind"] == "rewrite":
-            self.say(f"  {event['arm']} seed {event['seed']}: {event['accepted']:.0%} of rewrites accepted")
-        elif event["kind"] == "train" and event["step"] % 10 == 0:
-            self.say(
-                f"  {event.get('rewriter', 'rl')} seed {event['seed']} step {event['step']}: reward {event['reward']:.3f}, "
-                f"gate {event['consistency']:.0%}, ℓ {_or_dash(event['nll'], '.3f')}; outside the reward: as likely as own "
-                f"answers {_or_dash(event.get('own_share'), '.0%')}, distance to their wording "
-                f"{_or_dash(event.get('own_distance'), '.2f')}{views.lost_groups(event)}"
-            )
-        elif event["kind"] == "message":
-            self.say(f"  {event['level']}: {event['text']}")
-
-    def status(self, status: dict[str, Any]) -> None:
-        from tqdm import tqdm
-
-        if status.get("ahead") and status["ahead"] != self.ahead:
-            self.say(f"  {views.describe_status(status)}")
-        self.ahead = status.get("ahead")
-        where = (status["stage"], status["arm"], status["seed"])
-        if where != self.where:
-            self.close()
-            self.where = where
-            if status["stage"] is not None:
-                label = " ".join(str(w) for w in (status["stage"], status["arm"]) if w)
-                label += "" if status["seed"] is None else f" seed {status['seed']}"
-                self.bar = tqdm(desc=f"{label:<26}", total=status["total"] or None, leave=False, dynamic_ncols=True)
-        if self.bar is not None:
-            self.bar.total = status["total"] or None
-            self.bar.n = status["done"]
-            self.bar.set_postfix_str(views.study_left(status), refresh=False)
-            self.bar.refresh()
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
-
-
-def _or_dash(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)
-
-
 def _list(runs_dir: str | None) -> int:
     rows = []
     for run in api.list_runs(runs_dir):
@@ -348,8 +286,8 @@ def _show(run: api.Run, as_json: bool) -> int:
     from patchrl.config import to_toml
 
     print(f"run {run.id}\nfolder {run.path}\n{views.describe_status(status)}\n\n{to_toml(run.config)}")
-    warnings = [e["text"] for e in run.events()[0] if e["kind"] == "message" and e["level"] == "warning"]
-    print("".join(f"warning: {text}\n" for text in warnings), end="\n" if warnings else "")
+    warnings = views.warnings(run.events()[0])
+    print("".join(f"warning: {event['text']}\n" for event in warnings), end="\n" if warnings else "")
     if result:
         print_result(result)
         if run.report_path:

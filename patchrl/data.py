@@ -20,6 +20,7 @@ from patchrl.quantities import parse_quantity
 from patchrl.statements import boxed, marked
 from patchrl.tasks import extract_reference
 from patchrl.types import EvalItem, Example, Task
+from patchrl.wording import dropped_rows
 
 PRESETS = {"nano-foreign": "foreign", "nano-mild": "mild", "nano-near": "near", "nano-own": "own"}
 PRESET_COLUMNS = {"question": "question", "solution": "solution", "answer": "reference"}
@@ -70,7 +71,7 @@ def load_examples(section: DataSection) -> LoadedData:
         raise DataError(f"data.dataset: {section.dataset!r} is no preset; did you mean {near[0]}?")
     examples, dropped, columns, task = read_examples(_read_rows(section), section)
     if len(examples) < MIN_ROWS:
-        reasons = ", ".join(f"{n} {why}" for why, n in dropped.items()) or "the file is short"
+        reasons = dropped_rows(dropped) if dropped else "the file is short"
         raise DataError(f"data.dataset: only {len(examples)} usable rows ({reasons}); at least {MIN_ROWS} are needed.")
     return _split(examples, section, dropped, columns, task)
 

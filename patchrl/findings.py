@@ -7,7 +7,7 @@ from typing import Any
 
 from patchrl import markup
 from patchrl.views import ARM_NAMES, about_minutes, describe_calibration
-from patchrl.wording import listed
+from patchrl.wording import dropped_rows
 
 Scan = dict[str, Any]
 Rows = list[list[str]]
@@ -29,9 +29,9 @@ CHOICES = {"prompted": "prompted rewrites", "best-of-k": "best-of-k", "rl": "RL"
 
 def sentences(scan: Scan) -> list[str]:
     """The findings in words; what an older scan did not measure is left out."""
-    if scan.get("gap") is None:
-        return ["The scan found nothing it could score."]
     told = [_rows_sentence(scan)] if "kept" in scan else []
+    if scan.get("gap") is None:
+        return [*told, "The scan found nothing it could score."]
     told.append(
         f"Expert solutions surprise the backbone by {scan['expert_mean']:.2f} nats per token, its own answers by "
         f"{scan['own_mean']:.2f}: {_with_interval(scan['gap'], scan.get('gap_ci95'), '.1f')} standard deviations apart."
@@ -59,15 +59,9 @@ def sentences(scan: Scan) -> list[str]:
 
 
 def _rows_sentence(scan: dict[str, Any]) -> str:
-    """How many rows there are, what was left out, and how many of them are to be rewritten."""
-    left_out = listed([f"{count:,} {why}" for why, count in scan.get("dropped", {}).items()])
-    told = f"{scan['kept']:,} usable rows" + (f" (left out: {left_out})" if left_out else "")
-    if "advice" in scan:
-        prompted = scan["advice"]["ways"][0]["rewrites"]
-        told += (
-            f"; {prompted:,} to rewrite (data.train_size and data.eval_size say how many, and how many are held out)"
-        )
-    return f"{told}."
+    """How many rows there are, how many of them are trained on, and what was dropped."""
+    train = f", {scan['train']:,} of them to train on" if "train" in scan else ""
+    return f"{scan['kept']:,} usable rows{train}; dropped: {dropped_rows(scan['dropped'])}."
 
 
 def own_style_sentence(found: dict[str, Any]) -> str:

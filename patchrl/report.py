@@ -52,7 +52,7 @@ def build_report(
             "Every seed",
             markup.table(("Arm", "Seed", "Target %", "General %", "Forgotten, points"), views.per_seed_rows(result)),
         ),
-        ("Data", _data(config, scan)),
+        ("Data", _data(config)),
         ("Method", _method(config)),
         ("Mismatch", _mismatch(scan, drawn, played is not None)),
         _training(events, drawn),
@@ -151,8 +151,7 @@ def _sweep(result: dict[str, Any]) -> Section:
     return "Every learning rate", markup.table(views.SWEEP_HEADERS, rows) + told if rows else ""
 
 
-def _data(config: StudyConfig, scan: dict[str, Any] | None) -> str:
-    kept, dropped = (scan or {}).get("kept"), (scan or {}).get("dropped") or {}
+def _data(config: StudyConfig) -> str:
     chooses = ", of which a third only chooses the learning rate" if config.finetune.sweeps else ""
     measured = {
         "held-out": f"up to {config.data.eval_size} held-out examples of the same data{chooses}",
@@ -165,9 +164,6 @@ def _data(config: StudyConfig, scan: dict[str, Any] | None) -> str:
         "Target": listed([measured.get(name, name) for name in config.evaluate.target]),
         "General": listed([measured.get(name, name) for name in config.evaluate.general]) or "not measured",
     }
-    if kept is not None:
-        lost = ", ".join(f"{n} {why}" for why, n in dropped.items()) or "none"
-        facts["Rows"] = f"{kept} usable; dropped: {lost}"
     return _facts(facts)
 
 
@@ -223,7 +219,7 @@ def _training(events: Sequence[dict[str, Any]], drawn: dict[str, Any]) -> Sectio
     shown = "".join(_slot(name) for name in drawn if name.startswith("curve-"))
     if not shown:
         return "Training of the rewriter", ""
-    alarms = markup.messages([e for e in events if e["kind"] == "message" and e["level"] == "warning"])
+    alarms = markup.messages(views.warnings(events))
     return "Training of the rewriter", (
         f"<h3>Alarms</h3>{alarms or '<p>None: no sign of a rewriter that wins its reward without rewriting.</p>'}"
         "<p class='note'>Watched at every step: copies, mentions of the given solution, collapsing length, lost equations, "

@@ -139,7 +139,7 @@ class Study:
 
         with self._gate(self._backbone()) as gate:
             result = scan(self.config, gate, self.data.train, self.recorder, self.folder.embeddings("scan"))
-        result |= {"kept": self.data.kept, "dropped": self.data.dropped}
+        result |= {"kept": self.data.kept, "train": len(self.data.train), "dropped": self.data.dropped}
         self.folder.write_json(self.folder.scan, result)
         self.recorder.event("scan", **result)
         if "open_gate" in result:

@@ -1,11 +1,13 @@
-"""Tables and findings for a terminal."""
+"""Tables, findings and progress for a terminal."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from patchrl import findings, samples, views
+from patchrl.wording import dropped_rows
 
 SCAN_ROWS = 8  # of each table; the report and the page have all
 
@@ -50,9 +52,8 @@ def describe_check(found: dict[str, Any]) -> str:
     """The preflight card as text."""
     lines = [f"✗ {problem}" for problem in found["problems"]] + [f"⚠ {warning}" for warning in found["warnings"]]
     if found.get("rows"):
-        dropped = ", ".join(f"{n} {why}" for why, n in found["dropped"].items()) or "none"
         lines += [
-            f"rows      {found['rows']['train']} to train on, {found['rows']['eval']} held out; dropped: {dropped}",
+            f"rows      {found['rows']['train']} to train on, {found['rows']['eval']} held out; dropped: {dropped_rows(found['dropped'])}",
             f"columns   {', '.join(f'{role} = {name}' for role, name in found['columns'].items())}; task {found['task']}",
             f"first     {found['first']['question']!r:.150}",
             f"expert    {found['first']['solution']!r:.150}",
@@ -71,3 +72,65 @@ def describe_check(found: dict[str, Any]) -> str:
     lines += [f"time      {minutes}", f"disk      {disk}", f"RAM       {ram}"]
     lines.append("✓ ready to run" if found["ok"] else "✗ this would not work; see above")
     return "\n".join(lines)
+
+
+class Progress:
+    """tqdm bars from a run's status, one per stage, and a line per noteworthy event."""
+
+    def __init__(self) -> None:
+        self.bar: Any = None
+        self.where: tuple[Any, ...] | None = None
+        self.ahead: list[str] | None = None
+
+    def say(self, text: str) -> None:
+        if self.bar is not None:
+            self.bar.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def event(self, event: dict[str, Any]) -> None:
+        if event["kind"] == "evaluation":
+            general = "" if event["general"] is None else f", general {event['general']:.1%}"
+            seed = "" if event["seed"] is None else f" seed {event['seed']}"
+            rate = f" at {event['rate']:g}" if event.get("rate") else ""
+            self.say(f"  {event['arm']}{seed}{rate}: target {event['target']:.1%}{general}")
+        elif event["kind"] == "rewrite":
+            self.say(f"  {event['arm']} seed {event['seed']}: {event['accepted']:.0%} of rewrites accepted")
+        elif event["kind"] == "train" and event["step"] % 10 == 0:
+            self.say(
+                f"  {event.get('rewriter', 'rl')} seed {event['seed']} step {event['step']}: reward {event['reward']:.3f}, "
+                f"gate {event['consistency']:.0%}, ℓ {_or_dash(event['nll'], '.3f')}; outside the reward: as likely as own "
+                f"answers {_or_dash(event.get('own_share'), '.0%')}, distance to their wording "
+                f"{_or_dash(event.get('own_distance'), '.2f')}{views.lost_groups(event)}"
+            )
+        elif event["kind"] == "message":
+            self.say(f"  {event['level']}: {event['text']}")
+
+    def status(self, status: dict[str, Any]) -> None:
+        from tqdm import tqdm
+
+        if status.get("ahead") and status["ahead"] != self.ahead:
+            self.say(f"  {views.describe_status(status)}")
+        self.ahead = status.get("ahead")
+        where = (status["stage"], status["arm"], status["seed"])
+        if where != self.where:
+            self.close()
+            self.where = where
+            if status["stage"] is not None:
+                label = " ".join(str(w) for w in (status["stage"], status["arm"]) if w)
+                label += "" if status["seed"] is None else f" seed {status['seed']}"
+                self.bar = tqdm(desc=f"{label:<26}", total=status["total"] or None, leave=False, dynamic_ncols=True)
+        if self.bar is not None:
+            self.bar.total = status["total"] or None
+            self.bar.n = status["done"]
+            self.bar.set_postfix_str(views.study_left(status), refresh=False)
+            self.bar.refresh()
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+
+def _or_dash(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)

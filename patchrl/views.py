@@ -244,6 +244,11 @@ def describe_calibration(open_gate: dict[str, Any]) -> str:
     )
 
 
+def warnings(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages among a run's events that warn, in their order."""
+    return [event for event in events if event["kind"] == "message" and event["level"] == "warning"]
+
+
 def lost_groups(event: dict[str, Any]) -> str:
     """What a training step could not learn from, as the end of a line; empty when it was nothing."""
     parts = (

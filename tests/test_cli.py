@@ -12,6 +12,7 @@ from synthetic import GrowingRun
 from patchrl import cli
 from patchrl.config import resolve
 from patchrl.runs.folder import RunFolder
+from patchrl.terminal import Progress
 
 ROOT = Path(__file__).parents[1]
 QUICK = str(ROOT / "examples" / "nano-quick.toml")
@@ -128,8 +129,8 @@ def test_wrong_use_is_one_sentence_and_leaves_nothing_behind(arguments, words, t
 
 def test_a_training_step_says_whose_it_is_and_what_the_reward_does_not_see(capsys):
     step = {"kind": "train", "seed": 1, "step": 10, "reward": 1.1, "consistency": 0.98, "nll": 0.5}
-    cli.Progress().event(step | {"rewriter": "rl-paper", "own_share": 0.02, "own_distance": 0.6})
-    cli.Progress().event(step | {"own_share": None})
+    Progress().event(step | {"rewriter": "rl-paper", "own_share": 0.02, "own_distance": 0.6})
+    Progress().event(step | {"own_share": None})
     told = capsys.readouterr().err.splitlines()
     assert told[0] == (
         "  rl-paper seed 1 step 10: reward 1.100, gate 98%, ℓ 0.500; outside the reward: as likely as own answers 2%, "
@@ -227,7 +228,7 @@ def test_a_bare_file_is_scanned_and_its_findings_are_printed(tmp_path, runs_dir)
 
 
 def test_the_terminal_says_what_is_waited_for_and_what_is_left_of_the_study(runs_dir, capsys):
-    view = cli.Progress()
+    view = Progress()
     queued = {"state": "queued", "ahead": ["first"], "stage": None, "arm": None, "seed": None, "total": 0, "done": 0}
     for _ in range(2):
         view.status(queued)

@@ -62,7 +62,7 @@ def test_every_arm_and_seed_is_in_the_report():
 def test_the_report_holds_all_that_a_reader_needs_to_judge_and_repeat_it():
     html = page(study={"arms": ["expert", "rl", "wise-ft=0.3"]}, finetune={"epochs": 5})
     for text in (
-        "Question.", "Answer.", "812 usable; dropped: 3 without a solution", "r = g · (1 + 0.35 · a + 0.5 · d)",
+        "Question.", "Answer.", "812 usable rows; dropped: 3 without a solution", "r = g · (1 + 0.35 · a + 0.5 · d)",
         "weights (1 − α)·backbone + α·tuned (arXiv 2109.01903), α 0.3", "60% of rewrites are copies", "9.5 standard deviations",
         "data-figure='plane'", "data-figure='tasks'", "data-figure='mismatch'", "data-figure='curve-reward'", "Tokens sampled",
         "python -m patchrl run study.toml", "epochs = 5", "torch 2.13.0", "rewriter.group_size",

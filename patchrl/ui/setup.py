@@ -16,6 +16,7 @@ from patchrl.ui.charts import charts
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Limits, Session
+from patchrl.wording import dropped_rows
 
 INTRO = """Fine-tuning on text a model would never write makes it forget other skills. PatchRL trains a
 **rewriter** to restate every expert solution the way the model itself answers, checks that the facts stayed,
@@ -152,7 +153,6 @@ def preflight_card(found: dict[str, Any]) -> str:
     parts += [problem(text) for text in found["problems"]]
     parts += [f'<p class="note">⚠ {markup.escape(text)}</p>' for text in found["warnings"]]
     if found.get("rows"):
-        dropped = ", ".join(f"{n} {why}" for why, n in found["dropped"].items()) or "none"
         minutes = (
             "unknown for this backbone"
             if found["minutes"] is None
@@ -160,7 +160,7 @@ def preflight_card(found: dict[str, Any]) -> str:
         )
         facts = [
             ["Rows", f"{found['rows']['train']} to train on, {found['rows']['eval']} held out"],
-            ["Dropped", dropped],
+            ["Dropped", dropped_rows(found["dropped"])],
             ["Columns", ", ".join(f"{role} = {name}" for role, name in found["columns"].items())],
             ["Task", found["task"]],
             ["Time", minutes],

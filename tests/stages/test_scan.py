@@ -75,12 +75,11 @@ def test_a_scan_is_json_and_its_findings_are_told(nano):
         assert {len(row) for row in rows} == {len(headers)}
 
 
-def test_rows_read_left_out_and_to_rewrite_are_told(nano):
-    read = nano | {"kept": 1400, "dropped": {"without a solution": 1, "with a question that occurred before": 1200}}
-    first = findings.sentences(read)[0]
-    assert first.startswith("1,400 usable rows (left out: 1 without a solution and 1,200 with a question that occurred")
-    assert f"; {nano['advice']['ways'][0]['rewrites']:,} to rewrite (data.train_size" in first
-    assert findings.sentences(nano | {"kept": 40, "dropped": {}})[0].startswith("40 usable rows; ")
+def test_rows_read_dropped_and_to_train_on_are_told_first(nano):
+    read = nano | {"kept": 1400, "train": 1100, "dropped": {"without a solution": 1, "without a question": 1200}}
+    told = "1,400 usable rows, 1,100 of them to train on; dropped: 1 without a solution, 1,200 without a question."
+    assert findings.sentences(read)[0] == told == findings.sentences(read | {"gap": None})[0]
+    assert findings.sentences(nano | {"kept": 40, "dropped": {}})[0] == "40 usable rows; dropped: none."
 
 
 def test_own_answers_that_pass_are_counted(nano):
