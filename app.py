@@ -2,7 +2,7 @@
 
 import sys
 
-from patchrl.cli import main
+from patchrl.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main(["ui", *sys.argv[1:]]))

@@ -5,33 +5,34 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from patchrl.version import __version__
+
 if TYPE_CHECKING:
     from patchrl.api import Run, check, list_runs, open_run, run, start
-    from patchrl.config import StudyConfig, load_config
+    from patchrl.config.settings import StudyConfig, load_config
     from patchrl.errors import PatchRLError
+    from patchrl.grading.verify import verify_answer
     from patchrl.rewards import group_rewards
-    from patchrl.verify import verify_answer
-
-__version__ = "0.1.0"
 
 # Loaded on first use: importing the package must not cost what its parts cost.
 _HOMES = {
     "PatchRLError": "errors",
     "Run": "api",
-    "StudyConfig": "config",
+    "StudyConfig": "config.settings",
     "check": "api",
     "group_rewards": "rewards",
     "list_runs": "api",
-    "load_config": "config",
+    "load_config": "config.settings",
     "open_run": "api",
     "run": "api",
     "start": "api",
-    "verify_answer": "verify",
+    "verify_answer": "grading.verify",
 }
 __all__ = [
     "PatchRLError",
     "Run",
     "StudyConfig",
+    "__version__",
     "check",
     "group_rewards",
     "list_runs",

@@ -10,22 +10,30 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from patchrl import exports, hub
-from patchrl.arms import REWRITERS, Arm, parse, sources_in_order
-from patchrl.config import StudyConfig, absolute_paths, load_config, to_toml
+from patchrl.config.arms import REWRITERS, Arm, parse, sources_in_order
+from patchrl.config.settings import StudyConfig, absolute_paths, load_config, to_toml
 from patchrl.errors import ConfigError, PatchRLError, RunError
+from patchrl.grading.verify import verify_answer
 from patchrl.jobs import launch
-from patchrl.jobs.asking import Caps, calibrated, lab_example, play_settings, prompted, typed_example, writers_of
-from patchrl.jobs.liveness import LIVE, log_tail, resolve_status
-from patchrl.jobs.playground import Answer, Playground
+from patchrl.jobs.status import LIVE, log_tail, resolve_status
 from patchrl.nano import RECORDED
+from patchrl.playground.client import Answer, Playground
+from patchrl.playground.requests import (
+    Caps,
+    calibrated,
+    lab_example,
+    play_settings,
+    prompted,
+    typed_example,
+    writers_of,
+)
+from patchrl.reporting import exports, hub
+from patchrl.reporting.tables import TABLES
 from patchrl.runs.events import read_new_events
 from patchrl.runs.folder import RunFolder, default_runs_dir, keep_file
 from patchrl.runs.lines import row_by_id
 from patchrl.runs.timeline import Timeline
-from patchrl.tables import TABLES
 from patchrl.types import Writer
-from patchrl.verify import verify_answer
 
 __all__ = [
     "RECORDED_ID",
@@ -167,7 +175,7 @@ class Run:
         return embedding_map(self.folder)
 
     def scan(self) -> dict[str, Any] | None:
-        """What the mismatch scan found (`patchrl.stages.scan.scan`), None before it."""
+        """What the mismatch scan found (`patchrl.evaluation.scan.scan`), None before it."""
         return self.folder.read_json(self.folder.scan)
 
     def result(self) -> dict[str, Any] | None:
@@ -403,7 +411,7 @@ def keep_upload(path: Path | str, runs_dir: Path | str | None = None) -> Path:
 
 def check(config: StudyConfig) -> dict[str, Any]:
     """Preflight: what would happen, and what would not work. Loads data, never a model."""
-    from patchrl.preflight import preflight
+    from patchrl.pipeline.preflight import preflight
 
     return preflight(config) | {"toml": to_toml(config), "command": "python -m patchrl run study.toml"}
 

@@ -15,9 +15,8 @@ from typing import Any
 
 import psutil
 
-import patchrl
 from patchrl.errors import RunError
-from patchrl.jobs.liveness import LAUNCHED, LIVE, children, resolve_status, worker_of
+from patchrl.jobs.status import LAUNCHED, LIVE, children, resolve_status, worker_of
 from patchrl.runs.folder import RunFolder
 
 TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN", "HF_TOKEN_PATH")
@@ -27,7 +26,7 @@ GRACE_SECONDS = 3.0
 def environment() -> dict[str, str]:
     """The worker's environment: no tokens, no telemetry, this very package."""
     env = {key: value for key, value in os.environ.items() if key not in TOKENS}
-    source = str(Path(patchrl.__file__).parents[1])
+    source = str(Path(__file__).parents[2])
     env["PYTHONPATH"] = os.pathsep.join([source, *filter(None, [env.get("PYTHONPATH")])])
     quiet = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
     return env | quiet | {"PYTHONUNBUFFERED": "1"}

@@ -9,9 +9,9 @@ import sys
 import traceback
 from pathlib import Path
 
-from patchrl.config import load_config
+from patchrl.config.settings import load_config
 from patchrl.errors import PatchRLError, StopRequested
-from patchrl.jobs.line import wait_in_line
+from patchrl.jobs.queue import wait_in_line
 from patchrl.runs.folder import RunFolder
 from patchrl.runs.recorder import RunRecorder
 
@@ -42,7 +42,7 @@ def work(folder: RunFolder, upto: str, queue: bool = False) -> int:
         if queue:
             wait_in_line(folder, recorder)
         config = load_config(folder.config)
-        from patchrl.study import run_study
+        from patchrl.pipeline.study import run_study
 
         run_study(config, folder, recorder, upto)
     except StopRequested as stopped:

@@ -2,4 +2,5 @@
 
 from pathlib import Path
 
+BACKBONE = Path(__file__).parent / "backbone"  # weights, tokenizer and chat template
 RECORDED = Path(__file__).parent / "recorded-nano"  # a run's folder without weights; its name is the run's id

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from patchrl.instructions import rewrite_prompt
+from patchrl.config.instructions import rewrite_prompt
 from patchrl.nano.words import (
     DAYS,
     GAIN_KNOWN,

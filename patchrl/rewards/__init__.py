@@ -1,9 +1,9 @@
 """The reward of a group of rewrites and its three parts. No torch here: `patchrl.rewards.trl` adapts
-it to GRPO, `patchrl.rewards.measures` and `patchrl.rewards.own` read the backbone."""
+it to GRPO, `patchrl.rewards.measures` and `patchrl.rewards.own_answers` read the backbone."""
 
 from patchrl.rewards.alignment import alignment
 from patchrl.rewards.consistency import consistency
 from patchrl.rewards.diversity import diversity, mean_pairwise_distance
-from patchrl.rewards.gated import GroupRewards, group_rewards
+from patchrl.rewards.group import GroupRewards, group_rewards
 
 __all__ = ["GroupRewards", "alignment", "consistency", "diversity", "group_rewards", "mean_pairwise_distance"]

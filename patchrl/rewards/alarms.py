@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from patchrl.equations import written_equations
+from patchrl.grading.equations import written_equations
 from patchrl.rewards.variety import distinct_n, vendi
 
 COPY_RATIO = 0.9  # word-sequence similarity from which a rewrite counts as the expert's own text

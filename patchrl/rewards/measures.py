@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from patchrl.backbone import Backbone
-from patchrl.scoring import Score
+from patchrl.models.backbone import Backbone
+from patchrl.models.scoring import Score
 
 WORST_SHARE = 0.1
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from patchrl.config import RewardSection
-from patchrl.gate import Gate
+from patchrl.config.settings import RewardSection
+from patchrl.grading.gate import Gate
+from patchrl.models.scoring import Score
 from patchrl.rewards.alarms import watch
-from patchrl.rewards.gated import GroupRewards, group_rewards
+from patchrl.rewards.group import GroupRewards, group_rewards
 from patchrl.rewards.measures import surprise, total
-from patchrl.rewards.own import OwnAnswers
-from patchrl.scoring import Score
+from patchrl.rewards.own_answers import OwnAnswers
 from patchrl.types import Example, Recorder, Verdict
 
 COLUMNS = tuple(f.name for f in fields(Example))  # what the trainer's dataset must hold beside the prompt

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from patchrl.plane import principal_plane
 from patchrl.runs.folder import RunFolder
+from patchrl.runs.projection import principal_plane
 
 Vectors = dict[str, tuple[list[str], np.ndarray]]
 

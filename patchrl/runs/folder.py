@@ -14,7 +14,7 @@ from typing import Any
 
 from platformdirs import user_data_path
 
-from patchrl.config import StudyConfig
+from patchrl.config.settings import StudyConfig
 from patchrl.errors import RunError
 
 UPLOADS = ".uploads"
@@ -146,7 +146,7 @@ class RunFolder:
         return self.samples_dir / f"replay-seed{seed}.summary.json"
 
     def adapter(self, seed: int, rewriter: str = "rl") -> Path:
-        """A trained rewriter, by its name in `patchrl.arms.REWRITERS`."""
+        """A trained rewriter, by its name in `patchrl.config.arms.REWRITERS`."""
         home = self.path / "adapter"
         return (home if rewriter == "rl" else home / rewriter) / f"seed-{seed}"
 

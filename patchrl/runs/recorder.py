@@ -8,9 +8,9 @@ from typing import Any
 
 import psutil
 
-from patchrl.estimate import Outlook
 from patchrl.runs.events import append_event
 from patchrl.runs.folder import RunFolder
+from patchrl.runs.remaining_time import RemainingTime
 
 STATUS_SECONDS = 0.5  # status.json is written at most this often for mere progress
 KEPT = ("asked", "upto", "worked", "first_started")  # what was said of the run when it was launched
@@ -42,7 +42,7 @@ class RunRecorder:
             "exit_code": None,
             "error": None,
         } | {key: before[key] for key in KEPT if key in before}
-        self._outlook = Outlook()
+        self._remaining = RemainingTime()
         self._step_started = self._stage_started = now
         self._stage_base = self._had = 0
         self._latest = now  # when progress was last told
@@ -63,14 +63,14 @@ class RunRecorder:
     def event(self, kind: str, **fields: Any) -> None:
         append_event(self.folder.events, kind, fields)
         if kind == "stage" and fields["state"] == "end":
-            self._outlook.end(fields["seconds"])
+            self._remaining.end(fields["seconds"])
         if kind == "stage" and fields["state"] == "start":
             where = {key: fields[key] for key in ("stage", "seed", "arm")}
             self.status |= where | {"done": 0, "total": 0, "eta_seconds": None, "note": ""}
             self._stage_started, self._stage_base, self._had = time.time(), 0, 0
             self._step_started = self._stage_started
-            self._outlook.begin(fields.get("expected", 0.0), fields.get("after", 0.0))
-            self.status["study_eta_seconds"] = self._outlook.left(0.0, 0.0)
+            self._remaining.begin(fields.get("expected", 0.0), fields.get("after", 0.0))
+            self.status["study_eta_seconds"] = self._remaining.left(0.0, 0.0)
             self._write()
 
     def progress(self, done: int, total: int, note: str = "") -> None:
@@ -78,7 +78,7 @@ class RunRecorder:
         if self.status["total"] != total:
             # What a resumed training already had must not count as speed; elsewhere a high first number is a large batch.
             self._had = self._stage_base = max(done - 1, 0) if self.status["stage"] == "train" else 0
-            self._outlook.resumed(self._had / total if total else 0.0)
+            self._remaining.resumed(self._had / total if total else 0.0)
         elif done < self.status["done"]:
             # A second pass over the same rows: its speed is its own.
             self._stage_started, self._stage_base = self._latest, 0
@@ -87,7 +87,7 @@ class RunRecorder:
         eta = (now - self._stage_started) / made * (total - done) if made > 0 else None
         share = (done - self._had) / (total - self._had) if self._had < total else 1.0
         self.status |= {"done": done, "total": total, "note": note, "eta_seconds": eta}
-        left = self._outlook.left(now - self._step_started, share)
+        left = self._remaining.left(now - self._step_started, share)
         # The study takes at least as long as its current stage.
         self.status["study_eta_seconds"] = None if left is None else max(left, eta or 0.0)
         if now - self._written >= STATUS_SECONDS or done >= total:

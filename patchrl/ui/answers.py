@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from patchrl import markup, views
+from patchrl.reporting import markup, views
 
 ENDS = ("done", "cancelled", "error")
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import api, markup, views
+from patchrl import api
 from patchrl.errors import PatchRLError
+from patchrl.reporting import markup, views
 from patchrl.ui import answers, compare, forgetting, learn, lesson_pages, results, runsettings, setup, training
 from patchrl.ui.charts import plotly_script
 from patchrl.ui.forms import Form

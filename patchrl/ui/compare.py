@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import figures, views
+from patchrl.reporting import figures, views
 from patchrl.ui import playground
 from patchrl.ui.charts import charts, player
 from patchrl.ui.reader import Snapshot

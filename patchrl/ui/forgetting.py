@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import curves, figures, markup, views
+from patchrl.reporting import curves, figures, markup, views
 from patchrl.ui.charts import charts
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import gradio as gr
 
-from patchrl.arms import OFFERED
-from patchrl.config import StudyConfig, resolve
+from patchrl.config.arms import OFFERED
+from patchrl.config.presets import PRESETS
+from patchrl.config.settings import StudyConfig, resolve
 from patchrl.errors import ConfigError
-from patchrl.presets import PRESETS
 
 Name = tuple[str, str]  # section, key
 DEFAULTS = resolve(next(iter(PRESETS.values())))  # what the page opens with

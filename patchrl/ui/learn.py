@@ -9,11 +9,12 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import api, curves, figures, lab_figures, markup
-from patchrl.lesson import ARMS, Lesson
-from patchrl.nano import dial, pays
+from examples.nano_lab import cost_map, dial, lab_figures
+from patchrl import api
+from patchrl.reporting import curves, figures, markup
 from patchrl.ui import learn_group, lesson_pages
 from patchrl.ui.charts import charts
+from patchrl.ui.lesson import ARMS, Lesson
 from patchrl.ui.session import Session
 
 TITLES = ("Fine-tuning", "Off-distribution", "Prompting", "Three rewards", "Forgetting", "The trap")
@@ -87,7 +88,7 @@ def build(session: Session) -> Learn:
     quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
 
     def fill() -> list[Any]:
-        it, turned, (against, told) = lesson(), dial.shipped(), pays.shipped()
+        it, turned, (against, told) = lesson(), dial.shipped(), cost_map.shipped()
         rewrites = {arm: it.rewrite_nll(arm) for arm in ARMS}
         tasks = {"base": it.result["base"], "arms": {"expert": it.result["arms"]["expert"]}}
         return [
@@ -105,7 +106,7 @@ def build(session: Session) -> Learn:
             {"plane": figures.gain_forgetting_figure(it.result)},
             lesson_pages.the_trap(turned, dial.own_style(), dial.shipped(dial.SECOND)),
             lab_figures.dial_figures(turned, dial.own_style()),
-            lesson_pages.when_rl_pays(told, pays.note(against)),
+            lesson_pages.when_rl_pays(told, cost_map.note(against)),
             lab_figures.pays_figures(against),
         ]
 

@@ -11,9 +11,11 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import api, lesson, markup
-from patchrl.config import resolve
+from patchrl import api
+from patchrl.config.settings import resolve
 from patchrl.errors import PatchRLError
+from patchrl.reporting import markup
+from patchrl.ui import lesson
 from patchrl.ui.answers import ENDS
 from patchrl.ui.lesson_pages import scored_card
 from patchrl.ui.session import Session

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from patchrl import markup, views
-from patchrl.lesson import ARMS, STYLES, Lesson
+from patchrl.reporting import markup, views
+from patchrl.ui.lesson import ARMS, STYLES, Lesson
 
 escape = markup.escape
 TOPS = 3  # most surprising tokens shown
@@ -221,7 +221,7 @@ def the_trap(
     own_style: dict[str, Any] | None = None,
     elsewhere: Sequence[dict[str, Any]] = (),
 ) -> str:
-    """Where the published reward is slow or fails, and what mends it: the studies of `patchrl.nano.dial`.
+    """Where the published reward is slow or fails, and what mends it: the studies of `examples.nano_lab.dial`.
 
     `own_style` is the point of plain SFT on the backbone's own style; `elsewhere` are the points of a second backbone.
     """
@@ -272,7 +272,7 @@ def the_trap(
 
 
 def when_rl_pays(sentences: Sequence[str], note: str) -> str:
-    """The map of `patchrl.nano.pays` in words; nothing where it has not been measured."""
+    """The map of `examples.nano_lab.cost_map` in words; nothing where it has not been measured."""
     if not sentences:
         return ""
     told = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)

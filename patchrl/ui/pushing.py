@@ -6,8 +6,8 @@ import gradio as gr
 from gradio import oauth
 from gradio.utils import get_space
 
-from patchrl import markup
 from patchrl.errors import PatchRLError
+from patchrl.reporting import markup
 from patchrl.ui.rows import dataset_choice
 from patchrl.ui.session import Session
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import markup, views
 from patchrl.errors import PatchRLError
+from patchrl.reporting import markup, views
 from patchrl.ui import pushing
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.rows import dataset_choice

@@ -9,8 +9,9 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import api, markup, samples, views
+from patchrl import api
 from patchrl.errors import PatchRLError
+from patchrl.reporting import markup, samples_table, views
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Session
 
@@ -25,17 +26,17 @@ def rows_table(session: Session) -> gr.HTML:
     def read_page(asked: Any) -> dict[str, Any]:
         rows = _rows(session, asked)
         keep, sort = _text(asked, "keep"), _text(asked, "sort")
-        chosen = samples.select(
+        chosen = samples_table.select(
             rows,
-            keep=keep if keep in samples.FILTERS else "all",
+            keep=keep if keep in samples_table.FILTERS else "all",
             search=_text(asked, "search")[:200],
-            sort=sort if sort in samples.COLUMNS else None,
+            sort=sort if sort in samples_table.COLUMNS else None,
             descending=bool(asked.get("descending")),
         )
         start, wanted = max(0, _number(asked, "start")), _text(asked, "find")
         found = next((i for i, row in enumerate(chosen) if str(row["id"]) == wanted), -1) if wanted else -1
         shown = chosen[start : start + min(_number(asked, "count"), MOST_ROWS)]
-        return {"rows": [samples.cells(r) for r in shown], "total": len(chosen), "all": len(rows), "index": found}
+        return {"rows": [samples_table.cells(r) for r in shown], "total": len(chosen), "all": len(rows), "index": found}
 
     def read_row(asked: Any) -> str:
         wanted = _text(asked, "row")
@@ -48,8 +49,8 @@ def rows_table(session: Session) -> gr.HTML:
         return markup.sample_detail(found, tokens) + note
 
     # In the script and not as properties: those are lost when a value comes before the tab is first opened.
-    columns = [[name, title, number] for name, (title, _, number) in samples.COLUMNS.items()]
-    given = f"const COLUMNS = {json.dumps(columns)}, FILTERS = {json.dumps(list(samples.FILTERS.items()))};\n"
+    columns = [[name, title, number] for name, (title, _, number) in samples_table.COLUMNS.items()]
+    given = f"const COLUMNS = {json.dumps(columns)}, FILTERS = {json.dumps(list(samples_table.FILTERS.items()))};\n"
     return gr.HTML(
         value={}, html_template="<div></div>", js_on_load=given + SCRIPT, server_functions=[read_page, read_row],
         elem_id="samples", label="Rewritten dataset", apply_default_css=False,

@@ -6,9 +6,10 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import api, markup
-from patchrl.config import differences, to_toml
+from patchrl import api
+from patchrl.config.settings import differences, to_toml
 from patchrl.errors import PatchRLError
+from patchrl.reporting import markup
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Session, no_run

@@ -10,13 +10,14 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import api, markup
-from patchrl.config import StudyConfig
-from patchrl.data import PRESETS
+from patchrl import api
+from patchrl.config.settings import StudyConfig
+from patchrl.data.examples import PRESETS
 from patchrl.errors import ConfigError
-from patchrl.estimate import study_minutes
+from patchrl.pipeline.estimate import study_minutes
+from patchrl.reporting import markup
+from patchrl.reporting.views import about_minutes
 from patchrl.ui.reader import Reader, Snapshot
-from patchrl.views import about_minutes
 
 LIVE = ("queued", "running", "stopping")
 IDLE_SECONDS = 15.0

@@ -7,16 +7,17 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import api, figures, findings, markup, views
-from patchrl.config import StudyConfig, resolve, to_toml
-from patchrl.data import PRESETS as DATA_PRESETS
+from patchrl import api
+from patchrl.config.presets import PRESETS
+from patchrl.config.settings import StudyConfig, resolve, to_toml
+from patchrl.data.examples import PRESETS as DATA_PRESETS
 from patchrl.errors import ConfigError, PatchRLError
-from patchrl.presets import PRESETS
+from patchrl.reporting import figures, findings, markup, views
+from patchrl.text import dropped_rows
 from patchrl.ui.charts import charts
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Limits, Session
-from patchrl.wording import dropped_rows
 
 INTRO = """Fine-tuning on text a model would never write makes it forget other skills. PatchRL trains a
 **rewriter** to restate every expert solution the way the model itself answers, checks that the facts stayed,

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import curves, markup
+from patchrl.reporting import curves, markup
 from patchrl.ui.charts import charts
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot

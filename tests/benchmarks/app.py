@@ -13,10 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+from helpers.serve import Server
+from helpers.synthetic import GrowingRun, finished_run, long_events
 from playwright.sync_api import Page, sync_playwright
-
-from tests.serve import Server
-from tests.synthetic import GrowingRun, finished_run, long_events
 
 ROWS, STEPS, REPEATS = 10_000, 100_000, 3
 

@@ -27,14 +27,14 @@ from scipy.stats import kendalltau
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-import tiny
+from helpers import tiny
 
-from patchrl.backbone import NANO, Backbone
-from patchrl.config import BackboneSection, resolve
-from patchrl.gate import Gate
-from patchrl.instructions import rewrite_prompt
+from patchrl.config.instructions import rewrite_prompt
+from patchrl.config.settings import BackboneSection, resolve
+from patchrl.grading.gate import Gate
+from patchrl.models.backbone import NANO, Backbone
 from patchrl.nano import world
-from patchrl.stages.train_rewriter import train_rewriter
+from patchrl.training.train_rewriter import train_rewriter
 
 PROMPTS, GROUP, REPEATS = 16, 8, 5
 

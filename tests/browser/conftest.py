@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from serve import Server
+from helpers.serve import Server
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """axe-core finds nothing serious on any tab, in light and dark."""
 
 import pytest
-from synthetic import finished_run
+from helpers.synthetic import finished_run
 
 from patchrl import api
 

@@ -3,8 +3,8 @@
 import io
 
 import pytest
+from helpers.synthetic import finished_run
 from PIL import Image
-from synthetic import finished_run
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 

@@ -1,10 +1,10 @@
 """The walkthrough before anything was trained, and the playground, in a real browser."""
 
 import pytest
-from serve import Server
+from helpers.serve import Server
 
+from examples.nano_lab import cost_map, dial
 from patchrl import api
-from patchrl.nano import dial, pays
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe_tool = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
@@ -71,7 +71,7 @@ def test_the_walkthrough_needs_no_run_and_says_the_recorded_numbers(learn):
         4: ["Rewrite", "Right answer", "reward"],
         5: [f"{100 * ours['general']['mean']:.1f}", "Read with care", "plane"],
         6: [
-            *("The template trap", f"{100 * rare['target']['mean']:.1f} % of the target", *pays.shipped()[1]),
+            *("The template trap", f"{100 * rare['target']['mean']:.1f} % of the target", *cost_map.shipped()[1]),
             f"dashed line is plain SFT on right answers in the backbone's own style, {100 * own['target']['mean']:.1f} %",
             "pays-foreign",
         ],

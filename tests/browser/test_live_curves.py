@@ -1,7 +1,7 @@
 """Live curves keep what the reader did to them; a poll that finds nothing new costs next to nothing."""
 
 import pytest
-from synthetic import GrowingRun
+from helpers.synthetic import GrowingRun
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 

@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-from loopback import TOKEN, LoopbackHub
-from serve import Server
-from synthetic import finished_run
+from helpers.loopback import TOKEN, LoopbackHub
+from helpers.serve import Server
+from helpers.synthetic import finished_run
 
 SECRETS = ("HF_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_HOME")
 

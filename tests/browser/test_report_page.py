@@ -3,7 +3,7 @@
 import pytest
 
 from patchrl import api
-from patchrl.report import build_report
+from patchrl.reporting.report import build_report
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 

@@ -7,15 +7,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
+from helpers.workers import make, state, until
 
-from patchrl.config import resolve
 from patchrl.errors import RunError
-from patchrl.jobs import launch, liveness, worker
+from patchrl.jobs import launch, worker
+from patchrl.jobs.status import START_SECONDS, children, resolve_status
 from patchrl.runs.folder import RunFolder
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(120)"]
@@ -28,22 +28,6 @@ time.sleep(120)
 """
 
 
-def until(fact: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
-
-
-def state(folder: RunFolder) -> str:
-    return liveness.resolve_status(folder)["state"]
-
-
-def make(runs_dir: Path, dataset: Path) -> RunFolder:
-    values = {"study": {"name": "life"}, "data": {"dataset": str(dataset)}, "evaluate": {"general": []}}
-    return RunFolder.create(runs_dir, resolve(values))
-
-
 @pytest.fixture
 def slow(runs_dir, tmp_path):
     """A run whose worker waits for its data; whatever is left of it is ended after the test."""
@@ -51,7 +35,7 @@ def slow(runs_dir, tmp_path):
     os.mkfifo(fifo)
     folder = make(runs_dir, fifo)
     yield folder
-    child = liveness.children.pop(folder.id, None)
+    child = children.pop(folder.id, None)
     if child is not None:
         if child.poll() is None:
             child.kill()
@@ -100,7 +84,7 @@ def test_a_failing_run_ends_with_the_sentence_and_keeps_the_traceback_in_its_log
     folder = make(runs_dir, runs_dir / "missing.jsonl")
     launch.launch(folder)
     until(lambda: state(folder) == "failed")
-    status = liveness.resolve_status(folder)
+    status = resolve_status(folder)
     assert "missing.jsonl: No such file" in status["error"] and "Traceback" not in status["error"]
     assert status["exit_code"] == 1 and status["finished"] is not None
     assert "Traceback" in folder.log.read_text()
@@ -111,7 +95,7 @@ def test_a_killed_worker_is_failed_within_a_second_and_can_be_launched_again(slo
     assert state(slow) == "running"
     os.kill(pid, signal.SIGKILL)
     until(lambda: state(slow) == "failed", seconds=5)
-    status = liveness.resolve_status(slow)
+    status = resolve_status(slow)
     assert status["exit_code"] == -9 and "memory ran out" in status["error"]
     assert not psutil.pid_exists(pid), "our own child was not reaped"
     assert running(slow) != pid
@@ -133,11 +117,11 @@ def test_a_dead_worker_that_cannot_be_reaped_yet_still_gives_its_exit_code(slow,
         def wait(self, timeout):
             return -9
 
-    liveness.children[slow.id] = StillTearingDown()
+    children[slow.id] = StillTearingDown()
     try:
-        status = liveness.resolve_status(slow)
+        status = resolve_status(slow)
     finally:
-        del liveness.children[slow.id]
+        del children[slow.id]
     assert status["state"] == "failed" and status["exit_code"] == -9 and "memory ran out" in status["error"]
 
 
@@ -147,7 +131,7 @@ def test_a_full_disk_is_named_when_the_log_says_so(slow, helper):
     slow.log.write_text("starting\nOSError: [Errno 28] No space left on device\n")
     process.kill()
     process.wait()
-    error = liveness.resolve_status(slow)["error"]
+    error = resolve_status(slow)["error"]
     assert "disk is full" in error and "Errno 28" in error
 
 
@@ -157,14 +141,14 @@ def test_an_unreaped_worker_of_another_process_counts_as_dead(slow, helper):
     assert state(slow) == "running"
     process.kill()  # not waited for: it stays a zombie
     until(lambda: state(slow) == "failed", seconds=5)
-    assert liveness.resolve_status(slow)["exit_code"] is None
+    assert resolve_status(slow)["exit_code"] is None
 
 
 def test_a_launch_that_never_spoke_is_failed_after_its_start_time(slow):
     queued = {"state": "queued", "pid": None, "pid_started": None, "updated": time.time()}
     slow.write_json(slow.status, queued)
     assert state(slow) == "queued"
-    slow.write_json(slow.status, queued | {"updated": time.time() - liveness.START_SECONDS - 1})
+    slow.write_json(slow.status, queued | {"updated": time.time() - START_SECONDS - 1})
     assert state(slow) == "failed"
 
 
@@ -236,7 +220,7 @@ def test_cancel_ends_the_worker_and_says_so(slow):
     pid = running(slow)
     launch.cancel(slow)
     assert not psutil.pid_exists(pid)
-    status = liveness.resolve_status(slow)
+    status = resolve_status(slow)
     assert status["state"] == "cancelled" and status["exit_code"] == -signal.SIGTERM
     with pytest.raises(RunError, match="not running"):
         launch.cancel(slow)
@@ -244,7 +228,7 @@ def test_cancel_ends_the_worker_and_says_so(slow):
 
 def test_cancel_works_before_the_worker_has_spoken(slow):
     launch.launch(slow)
-    pid = liveness.children[slow.id].pid
+    pid = children[slow.id].pid
     launch.cancel(slow)
     assert not psutil.pid_exists(pid) and state(slow) == "cancelled"
 
@@ -257,7 +241,7 @@ def test_cancel_kills_a_worker_deaf_to_sigterm_and_the_orphans_of_its_group(slow
     launch.cancel(slow, grace=0.3)
     assert process.poll() is not None
     until(lambda: not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE, seconds=5)
-    assert liveness.resolve_status(slow)["exit_code"] == -signal.SIGKILL
+    assert resolve_status(slow)["exit_code"] == -signal.SIGKILL
 
 
 def test_cancel_spares_the_group_of_a_worker_that_leads_none(slow, helper):

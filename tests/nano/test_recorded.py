@@ -4,11 +4,12 @@ import shutil
 
 import pytest
 
+from examples.nano_lab import record
 from patchrl import api
 from patchrl.errors import RunError
-from patchrl.nano import RECORDED, record
-from patchrl.statistics import correct_by_task
-from patchrl.verify import Verifier
+from patchrl.evaluation.statistics import correct_by_task
+from patchrl.grading.verify import Verifier
+from patchrl.nano import RECORDED
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from itertools import islice
 
 import pytest
 
+from patchrl.grading.verify import verify_answer
 from patchrl.nano import words, world
-from patchrl.verify import verify_answer
 
 
 def test_held_out_questions_never_occur_in_training_text():
@@ -64,7 +64,7 @@ def test_planted_rewrites_are_wrong_about_a_quarter_of_the_time():
 
 @pytest.mark.parametrize("instruction,share", world.OWN_SHARE.items())
 def test_each_instruction_has_its_planted_share_of_own_style(instruction, share):
-    from patchrl.instructions import INSTRUCTIONS
+    from patchrl.config.instructions import INSTRUCTIONS
 
     rng = random.Random(11)
     chats = [c for c in (world.rewriting(rng) for _ in range(8000)) if c.question.startswith(INSTRUCTIONS[instruction])]

@@ -7,19 +7,19 @@ from unittest import mock
 
 import numpy as np
 import pytest
-import tiny
 import torch
+from helpers import tiny
 from peft import LoraConfig, get_peft_model
 
-from patchrl.backbone import Backbone
-from patchrl.config import RewardSection
-from patchrl.instructions import rewrite_prompt
-from patchrl.report import ALIGNMENTS
+from patchrl.config.instructions import rewrite_prompt
+from patchrl.config.settings import RewardSection
+from patchrl.models.backbone import Backbone
+from patchrl.models.scoring import Score
+from patchrl.reporting.report import ALIGNMENTS
 from patchrl.rewards import measures
 from patchrl.rewards.alignment import alignment
-from patchrl.rewards.gated import group_rewards
-from patchrl.rewards.own import OwnAnswers
-from patchrl.scoring import Score
+from patchrl.rewards.group import group_rewards
+from patchrl.rewards.own_answers import OwnAnswers
 from patchrl.types import Example
 
 EXAMPLES = [Example("a", "What is 3 + 1?", "3 + 1 = 4.", "4"), Example("b", "12?", "It is 12.", "12")]

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-import tiny
+from helpers import tiny
 
-from patchrl.backbone import Backbone
-from patchrl.config import BackboneSection
+from patchrl.config.settings import BackboneSection
+from patchrl.grading.verify import Verifier
+from patchrl.models.backbone import Backbone
 from patchrl.rewards import group_rewards
 from patchrl.rewards.alarms import raised, watch
-from patchrl.verify import Verifier
 
 EXPERT = "She sells 48 clips in April and 48/2 = 24 in May, so 48 + 24 = 72 in all. #### 72"
 CASES = {

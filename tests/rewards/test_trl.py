@@ -12,20 +12,19 @@ from unittest import mock
 
 import numpy as np
 import pytest
-import rollouts
-import tiny
-from rollouts import ALL_FAIL, EXAMPLES, NO_REFERENCE, K, Watched, fixed_rollouts, train
+from helpers import rollouts, tiny
+from helpers.rollouts import ALL_FAIL, EXAMPLES, NO_REFERENCE, K, Watched, fixed_rollouts, train
 from transformers import Qwen2ForCausalLM
 from trl import GRPOTrainer
 
-from patchrl.backbone import Backbone
-from patchrl.config import resolve
+from patchrl.config.settings import resolve
 from patchrl.errors import ConfigError
-from patchrl.gate import Gate
+from patchrl.grading.gate import Gate
+from patchrl.models.backbone import Backbone
 from patchrl.rewards import group_rewards
 from patchrl.rewards.alignment import alignment
 from patchrl.rewards.trl import COLUMNS, GatedReward
-from patchrl.stages.train_rewriter import train_rewriter
+from patchrl.training.train_rewriter import train_rewriter
 
 PARTS = ("consistency", "alignment", "diversity")
 
@@ -256,6 +255,6 @@ def test_absolute_alignment_is_that_of_the_backbones_own_answers(tmp_path):
         seen.append(anchor)
         return alignment(values, anchor)
 
-    with fixed_rollouts(), mock.patch("patchrl.rewards.gated.alignment", told):
+    with fixed_rollouts(), mock.patch("patchrl.rewards.group.alignment", told):
         train(tmp_path, "reward.alignment_scale=own", "reward.alignment=total")
     assert len(set(seen)) == 1 and seen[0][0] > 0 and seen[0][1] > 0

@@ -1,9 +1,9 @@
 import numpy as np
 
-from patchrl.config import resolve
+from patchrl.config.settings import resolve
+from patchrl.rewriting.dataset import write_embeddings
 from patchrl.runs.embeddings import embedding_map, read_embeddings
 from patchrl.runs.folder import RunFolder
-from patchrl.stages.rewrite import write_embeddings
 
 
 def test_embeddings_written_by_the_stages_become_one_map(runs_dir):

@@ -1,7 +1,7 @@
 import pytest
-from synthetic import GrowingRun
+from helpers.synthetic import GrowingRun
 
-from patchrl import views
+from patchrl.reporting import views
 from patchrl.runs import recorder
 from patchrl.runs.recorder import RunRecorder
 

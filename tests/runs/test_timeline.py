@@ -2,7 +2,7 @@ import json
 import tracemalloc
 
 import pytest
-from synthetic import GrowingRun, long_events
+from helpers.synthetic import GrowingRun, long_events
 
 from patchrl.runs.events import append_event, read_events
 from patchrl.runs.timeline import KEPT, Timeline

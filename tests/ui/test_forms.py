@@ -1,9 +1,9 @@
 import gradio as gr
 import pytest
 
-from patchrl.config import StudyConfig, resolve
+from patchrl.config.presets import PRESETS
+from patchrl.config.settings import StudyConfig, resolve
 from patchrl.errors import ConfigError
-from patchrl.presets import PRESETS
 from patchrl.ui import app, setup
 from patchrl.ui.forms import Form
 from patchrl.ui.session import Limits

@@ -3,8 +3,8 @@
 import gradio as gr
 import pytest
 from gradio import oauth
-from loopback import READ_ONLY, TOKEN
-from synthetic import finished_run
+from helpers.loopback import READ_ONLY, TOKEN
+from helpers.synthetic import finished_run
 
 from patchrl.ui.app import build
 from patchrl.ui.session import Limits

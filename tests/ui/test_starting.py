@@ -1,10 +1,10 @@
 """Starting studies from the page: one press, two presses, and behind somebody else's run."""
 
 import pytest
-from synthetic import GrowingRun
+from helpers.synthetic import GrowingRun
 
 from patchrl import api
-from patchrl.config import resolve
+from patchrl.config.settings import resolve
 from patchrl.errors import ConfigError
 from patchrl.ui.session import Limits, Session
 

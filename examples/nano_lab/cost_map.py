@@ -1,0 +1,223 @@
+"""When does RL pay? RL against best-of-k at equal sampled tokens, over the lab's dial and the rows to rewrite. No torch.
+
+RL samples its rollouts and the warm start's answers once, and one rewrite a row afterwards; best-of-k samples K a row for
+ever. So the K that RL's tokens buy falls towards one as the rows grow. RL is held against the next measured K, which costs as
+much as RL or more. Scores are those measured with 512 rows: what is assumed is that a rewriter does as well on more rows of
+the same kind.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from examples.nano_lab.dial import BEST_OF, MORE, Cell, Found, found_of, of_backbone, read
+from patchrl.text import listed
+
+MEASURED_ROWS, MEASURED_K = 512, 8
+ROWS = (MEASURED_ROWS, 1_024, 4_096)
+ARM_OF = {**{k: arm for arm, k in BEST_OF.items()}, MEASURED_K: "best-of-k"}
+(TOGETHER,) = MORE
+
+
+@dataclass(frozen=True)
+class Against:
+    """One arm's target and general score less another's, as fractions, and what may be said of each.
+
+    `verdicts` are corrected for all pairs of arms that were compared in the setting.
+    """
+
+    target: float
+    general: float
+    verdicts: tuple[str, str]
+
+    @property
+    def outcome(self) -> str:
+        """`better` or `worse` where the arm is so on a count and not the contrary on the other, `split` where it is
+        both, `cannot tell` where that holds for both counts."""
+        told = set(self.verdicts) - {"cannot tell"}
+        return "split" if len(told) == 2 else next(iter(told), "cannot tell")
+
+    @property
+    def told(self) -> str:
+        return f"target {100 * self.target:+z.1f}, general {100 * self.general:+z.1f} points"
+
+
+@dataclass(frozen=True)
+class Point:
+    """RL against the best of `k`, for one setting of the dial and number of rows; `buys` is the K that its tokens buy."""
+
+    cell: Cell
+    rows: int
+    buys: float
+    k: int
+    rl: Against
+    seeds: int
+
+
+def bought(rl: float, a_rewrite: float, rows: int) -> float:
+    """The K whose samples for `rows` cost what RL costs there.
+
+    `rl`: tokens RL sampled in all for MEASURED_ROWS rows; `a_rewrite`: tokens of a prompted rewrite. One of the rewriter's is
+    counted at no less, though its are shorter.
+    """
+    return (rl + (rows - MEASURED_ROWS) * a_rewrite) / (rows * a_rewrite)
+
+
+def next_measured(k: float) -> int:
+    """The smallest measured K that is no less, or the largest there is."""
+    return min((measured for measured in ARM_OF if measured >= k), default=MEASURED_K)
+
+
+def pays(lines: Sequence[dict[str, Any]]) -> list[Point]:
+    """Every point of the map that the recorded lines hold, in the order of the dial; settings with every k measured.
+
+    RL and a k are compared over all seeds that both have.
+    """
+    by_k = {k: found_of(lines, ("expert", "rl", arm)) for k, arm in ARM_OF.items()}
+    points = []
+    for cell, widest in _in_order(by_k[MEASURED_K]):
+        if not all(cell in found for found in by_k.values()):
+            continue
+        a_rewrite = widest.tokens["best-of-k"] / (MEASURED_ROWS * MEASURED_K)
+        for rows in ROWS:
+            buys = bought(widest.tokens["rl"], a_rewrite, rows)
+            k = next_measured(buys)
+            made = by_k[k][cell]
+            points.append(Point(cell, rows, buys, k, _against(made, "rl", ARM_OF[k]), len(made.seeds)))
+    return points
+
+
+def together(lines: Sequence[dict[str, Any]]) -> dict[Cell, Against]:
+    """The best of 8 of the rewriter's rewrites against one of them, in every setting where both were measured."""
+    found = found_of(lines, ("expert", "rl", TOGETHER))
+    return {cell: _against(made, TOGETHER, "rl") for cell, made in _in_order(found)}
+
+
+def _in_order(found: dict[Cell, Found]) -> list[tuple[Cell, Found]]:
+    return sorted(found.items(), key=lambda item: item[0].order)
+
+
+def _against(made: Found, arm: str, other: str) -> Against:
+    by = {(c.a, c.b, c.on): (c.difference, c.verdict) for c in made.comparisons}
+    (target, first), (general, second) = (_seen_from(by, arm, other, on) for on in ("target", "general"))
+    return Against(target, general, (first, second))
+
+
+def _seen_from(
+    by: Mapping[tuple[str, str, str], tuple[float, str]], arm: str, other: str, on: str
+) -> tuple[float, str]:
+    if (arm, other, on) in by:
+        return by[arm, other, on]
+    difference, verdict = by[other, arm, on]
+    return -difference, {"better": "worse", "worse": "better"}.get(verdict, verdict)
+
+
+# --- how it is told -------------------------------------------------------------------------------
+
+
+def sentences(points: Sequence[Point], both: Mapping[Cell, Against]) -> list[str]:
+    """What the map says in plain words: by rows, by setting, and of RL and best-of-k together. Empty without points."""
+    if not points:
+        return []
+    few, many = ([p for p in points if p.rows == rows] for rows in (ROWS[0], ROWS[-1]))
+    told = [
+        f"To rewrite {ROWS[0]} rows RL's sampled tokens would buy best-of-{_between([p.buys for p in few])}, to rewrite "
+        f"{ROWS[-1]:,} best-of-{_between([p.buys for p in many])}: against the next k measured, {_ks(few)}, RL {_counted(p.rl for p in few)} of "
+        f"{len(few)} settings ({_seeds(few)}); against {_ks(many)} it {_counted(p.rl for p in many)} ({_seeds(many)}).",
+        f"Setting by setting, {ROWS[0]} rows: {_where(few)}.",
+    ]
+    if both:
+        target, general = (_between([100 * getattr(a, on) for a in both.values()], "+") for on in ("target", "general"))
+        told.append(
+            f"Selecting among {MEASURED_K} of the rewriter's own rewrites by ℓ, RL and best-of-k together, changes the target by {target} and "
+            f"general skills by {general} points against taking one: of {_settings(len(both))} it {_counted(both.values())}."
+        )
+    return told
+
+
+def _between(values: Sequence[float], sign: str = "") -> str:
+    low, high = (f"{value:{sign}.1f}" for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
+def _settings(count: int) -> str:
+    return "one setting" if count == 1 else f"{count} settings"
+
+
+def _seeds(points: Sequence[Point]) -> str:
+    fewest, most = min(p.seeds for p in points), max(p.seeds for p in points)
+    return (
+        "one seed each" if most == 1 else f"{fewest} seeds each" if fewest == most else f"{fewest} to {most} seeds each"
+    )
+
+
+def _ks(points: Sequence[Point]) -> str:
+    return " or ".join(f"best-of-{k}" for k in sorted({p.k for p in points}))
+
+
+WORDS = {"better": "is ahead in", "worse": "is behind in", "split": "trades one count for the other in", "cannot tell": "cannot be told apart in"}  # fmt: skip
+
+
+def _counted(found: Iterable[Against]) -> str:
+    counts = Counter(against.outcome for against in found)
+    return listed([f"{words} {counts[outcome]}" for outcome, words in WORDS.items() if counts[outcome]])
+
+
+def _where(points: Sequence[Point]) -> str:
+    """Each expert's settings by outcome."""
+    told = []
+    for expert in dict.fromkeys(p.cell.expert for p in points):
+        theirs = [p for p in points if p.cell.expert == expert]
+        at = {outcome: [p.cell.setting for p in theirs if p.rl.outcome == outcome] for outcome in WORDS}
+        parts = [f"{WORDS[outcome][:-2]}at {listed(settings)}" for outcome, settings in at.items() if settings]
+        told.append(f"on the {expert} expert RL {listed(parts)} own style")
+    return "; ".join(told)
+
+
+def note(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How the map (`as_rows`) is to be read."""
+    alone = any(row["seeds"] == 1 for row in rows)
+    return (
+        ("Some fields have one seed: the luck of single fine-tunes is in them. " if alone else "")
+        + "Ahead: better on the target or on general skills and not worse on the other, corrected for all pairs of arms; in each "
+        "field, RL less best-of-k on target / general, in points. k is the next one measured, so that best-of-k has as many tokens as "
+        f"RL or more. Scores were measured with {MEASURED_ROWS} rows; for more it is assumed that a rewriter does as well."
+    )
+
+
+def as_rows(points: Sequence[Point]) -> list[dict[str, Any]]:
+    """The points as plain rows, what the figure is made of."""
+    return [
+        {
+            "expert": p.cell.expert,
+            "setting": p.cell.setting,
+            "rows": p.rows,
+            "buys": p.buys,
+            "k": p.k,
+            "outcome": p.rl.outcome,
+            "target": p.rl.target,
+            "general": p.rl.general,
+            "seeds": p.seeds,
+        }
+        for p in points
+    ]
+
+
+def told(point: Point) -> str:
+    """A point as a line of text."""
+    return (
+        f"{point.cell.backbone}, {point.cell.expert}, {point.cell.setting}, {point.rows:,} rows: {point.rl.outcome} "
+        f"(RL's tokens buy best-of-{point.buys:.1f}; RL against best-of-{point.k}: {point.rl.told}; seeds: {point.seeds})"
+    )
+
+
+@functools.cache
+def shipped() -> tuple[list[dict[str, Any]], list[str]]:
+    """`as_rows` and `sentences` of the lab's own studies."""
+    lines = of_backbone(read())
+    points = pays(lines)
+    return as_rows(points), sentences(points, together(lines))

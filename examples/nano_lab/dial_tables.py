@@ -1,0 +1,263 @@
+"""The dial's figures (`examples.nano_lab.dial`) as Markdown tables. No torch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from examples.nano_lab.dial import ABLATIONS, AVOIDED, GRID, RATES, TARGET_SLACK, Cell, Found, Whole, correct_of
+from patchrl.evaluation.comparisons import Comparison
+from patchrl.evaluation.statistics import Correct, macro
+from patchrl.text import listed
+
+ARMS = (*GRID, *ABLATIONS)
+NAMES = {"target": "the target", "general": "general skills"}
+COLUMNS = {
+    "expert": "plain SFT",
+    "best-of-k": "best-of-8",
+    "rl": "RL",
+    "rl-mean": "the same with the paper's ℓ",
+    "rl-paper": "as published",
+}
+SHORT = {"target": "target", "drop": "drop", "best-of-k": "behind best-of-8"}
+
+
+def dial_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each setting (`dial.dialled`): every arm's target and general score in per cent with 95 % intervals, the
+    share of the drop that RL avoided with its own, and where RL falls short of the aim."""
+    yield "| backbone, expert | dial | " + " | ".join(ARMS) + " | drop avoided by rl, % | falls short |"
+    yield "|---" * (4 + len(ARMS)) + "|"
+    for (backbone, expert, setting), by in _settings(rows):
+        cells = [_scores(by.get(arm), by["rl"]["seeds"]) for arm in ARMS]
+        avoided = by["rl"]["avoided"]
+        yield (
+            f"| {backbone}, {expert} | {setting} `{by['rl']['instruction']}`, {_seeds(by['rl'])} | {' | '.join(cells)} | "
+            f"{told(avoided['mean'], avoided['ci95'])} | {_short(by['rl'])} |"
+        )
+
+
+def brief_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The same without intervals, with the share of accepted rewrites in the own style and of the drop that was avoided."""
+    yield (
+        f"| expert | own style planted | {' | '.join(COLUMNS[arm] for arm in ARMS)} | "
+        "own style: published → RL, % | drop avoided %: best-of-8, RL | falls short |"
+    )
+    yield "|---" * 10 + "|"
+    for (_, expert, setting), by in _settings(rows):
+        seeds = by["rl"]["seeds"]
+        scores = " | ".join(_short_scores(by.get(arm), seeds) for arm in ARMS)
+        styles = " → ".join(f"{100 * by[arm]['own']:.0f}" if arm in by else "–" for arm in ("rl-paper", "rl"))
+        avoided = ", ".join(percent(by[arm]["avoided"]["mean"]) for arm in ("best-of-k", "rl"))
+        yield f"| {expert} | {setting}, {_seeds(by['rl'])} | {scores} | {styles} | {avoided} | {_short(by['rl'])} |"
+
+
+def kl_table(found: Mapping[Cell, Found]) -> Iterator[str]:
+    """What a KL to the backbone changes: each source learned without and with it, each at its own best rate."""
+    arms = ("best-of-k", "best-of-k+kl", "rl", "rl+kl")
+    yield f"| expert | dial | {' | '.join(arms)} |"
+    yield "|---" * (2 + len(arms)) + "|"
+    for cell, made in sorted(found.items(), key=lambda item: item[0].order):
+        cells = [
+            f"{percent(float(np.mean(of_arm.target_per_seed)))} / {percent(float(np.mean(of_arm.general_per_seed)))}"
+            for of_arm in map(made.statistics.__getitem__, arms)
+        ]
+        seeds = ", ".join(map(str, made.seeds))
+        yield f"| {cell.expert} | {cell.setting}, seed{'s'[: len(made.seeds) > 1]} {seeds} | {' | '.join(cells)} |"
+
+
+def aim_told(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any] | None = None) -> str:
+    """In how many settings RL meets the aim, where it does not, the rates taken, and what the backbone's own style alone
+    would bring."""
+    settings = list(_settings(rows))
+    short = [
+        f"{expert} at {setting} ({_short(by['rl'])})" for (_, expert, setting), by in settings if by["rl"]["short"]
+    ]
+    shares = {arm: [by[arm]["avoided"]["mean"] or 0.0 for _, by in settings] for arm in ("rl", "best-of-k")}
+    ranges = {
+        arm: " to ".join(dict.fromkeys(percent(share) for share in (min(of), max(of)))) + " %"
+        for arm, of in shares.items()
+    }
+    bound = ""
+    if own_style:
+        scores = [f"{_both((at['target'], at['general']))} at {at['rate']:g}" for at in own_style["sweep"]]
+        bound = (
+            " Plain SFT on right answers in the backbone's own style, as if every rewrite had succeeded, has "
+            f"{listed(scores)} ({_seeds(own_style)})."
+        )
+    ablated = []
+    for arm in ABLATIONS:
+        if measured := [by[arm] for _, by in settings if arm in by]:
+            met = sum(not row["short"] for row in measured)
+            ablated.append(f"{COLUMNS[arm]} in {met} of {len(measured)}")
+    others = f" Target and drop alone are met by {listed(ablated)}." if ablated else ""
+    return (
+        f"The aim is the expert's target within {100 * TARGET_SLACK:.0f} points, {percent(AVOIDED, 0)} % of its drop avoided (both as estimated), and on neither "
+        f"count measurably behind best-of-8, which samples more tokens. RL meets it in {len(settings) - len(short)} of {len(settings)} settings"
+        + (f"; it falls short on {listed(short)}" if short else "")
+        + f". It avoids {ranges['rl']} of the drop, best-of-8 {ranges['best-of-k']}.{others} Rates taken: "
+        f"{'; '.join(_rates_told(COLUMNS[arm], [by[arm]['rate'] for _, by in settings]) for arm in GRID)}.{bound}"
+    )
+
+
+def _rates_told(name: str, rates: Sequence[float]) -> str:
+    """`RL 0.0005 (8 of 9), 0.001 (1 of 9)`; no numbers where there is one rate."""
+    times = Counter(rates)
+    if len(times) == 1:
+        return f"{name} {rates[0]:g}"
+    return f"{name} {', '.join(f'{rate:g} ({times[rate]} of {len(rates)})' for rate in sorted(times))}"
+
+
+def arms_table(found: Found, against_all: str | None = None) -> Iterator[str]:
+    """A setting's arms, each at its own best rate and at the other; with `against_all` what that arm is, seen from each,
+    on the target and on general skills."""
+    more = [f"`{against_all}` against it: target, general"] if against_all else []
+    headers = ["arm", "rate", "target %", "general %", "forgotten, points", "drop avoided %", "tokens sampled"]
+    yield f"| {' | '.join([*headers, 'at the other rate', *more])} |"
+    yield "|---" * (8 + len(more)) + "|"
+    for arm, of_arm in found.statistics.items():
+        (target, general), *_ = (scores for rate, scores in found.sweep[arm].items() if rate != found.rates[arm])
+        cells = [
+            arm,
+            f"{found.rates[arm]:g}",
+            told(float(np.mean(of_arm.target_per_seed)), of_arm.target_ci95),
+            told(float(np.mean(of_arm.general_per_seed)), of_arm.general_ci95),
+            told(of_arm.absolute or 0.0, of_arm.absolute_ci95),
+            percent(of_arm.share_avoided, 0),
+            f"{round(found.tokens[arm], -3):,.0f}",
+            f"{percent(target)} / {percent(general)}",
+        ]
+        if against_all:
+            cells.append(", ".join(verdict for _, _, verdict in _seen_from(found, against_all, arm)) or "–")
+        yield f"| {' | '.join(cells)} |"
+
+
+def seeds_table(lines: Sequence[dict[str, Any]], found: Found) -> Iterator[str]:
+    """Target / general score in per cent of a setting's arms (`lines` are its own), each rate and seed by itself."""
+    by = {(line["arm"], line.get("rate"), line["seed"]): correct_of(line) for line in lines}
+    yield "| target % / general %, by seed | " + " | ".join(str(seed) for seed in found.seeds) + " |"
+    yield "|---" * (1 + len(found.seeds)) + "|"
+    before = _of_seeds(by["base", None, seed] for seed in found.seeds[:1])
+    yield f"| backbone, before | {before} |" + " |" * (len(found.seeds) - 1)
+    for arm in found.statistics:
+        for rate in found.sweep[arm]:
+            yield f"| {arm} at {rate:g} | {_of_seeds(by[arm, rate, seed] for seed in found.seeds)} |"
+
+
+def _of_seeds(answers: Iterable[Correct]) -> str:
+    return " | ".join(f"{percent(macro(a, 'target'))} / {percent(macro(a, 'general'))}" for a in answers)
+
+
+def whole_table(whole: Whole) -> Iterator[str]:
+    """Each arm over all settings taken together, at either rate and at the rates that the rule took."""
+    made = f"{whole.settings} settings, {whole.fine_tunes} fine-tunes an arm; target % / general %"
+    yield f"| {made} | {' | '.join(COLUMNS[arm] for arm in whole.sweep)} |"
+    yield "|---" * (1 + len(whole.sweep)) + "|"
+    for rate in RATES:
+        yield f"| all at {rate:g} | {' | '.join(_both(of_arm[rate]) for of_arm in whole.sweep.values())} |"
+    yield f"| each at the rate taken for the target | {' | '.join(_taken(whole, arm) for arm in whole.sweep)} |"
+
+
+def parts_table(wholes: Mapping[str, Whole]) -> Iterator[str]:
+    """RL and its ablations over several choices of settings, named by the keys, and what RL is against each ablation."""
+    rates = [f"all at {rate:g}" for rate in RATES]
+    headers = ["settings", "target % / general %", "each at the rate taken", *rates]
+    yield f"| {' | '.join([*headers, 'RL less it, points of the target', 'of general skills'])} |"
+    yield "|---" * (2 + len(headers)) + "|"
+    for name, whole in wholes.items():
+        for arm in [arm for arm in whole.sweep if arm != "expert"]:
+            of = f"{name}: {whole.settings}, {whole.fine_tunes} fine-tunes" if arm == "rl" else ""
+            scores = [_taken(whole, arm), *(_both(whole.sweep[arm][rate]) for rate in RATES)]
+            less = [f"{points} ({verdict})" for _, points, verdict in _less(whole, "rl", arm)] or ["", ""]
+            yield f"| {' | '.join([of, COLUMNS[arm], *scores, *less])} |"
+
+
+def whole_told(whole: Whole) -> str:
+    """RL against plain SFT at equal rates, what it avoids of its drop at the rates taken, and RL against best-of-8."""
+    rl = whole.statistics["rl"]
+    less = {
+        rate: [ours - plain for ours, plain in zip(whole.sweep["rl"][rate], whole.sweep["expert"][rate], strict=True)]
+        for rate in RATES
+    }
+    equal = [f"{100 * target:+z.1f} / {100 * general:+z.1f} at {rate:g}" for rate, (target, general) in less.items()]
+    return (
+        f"At equal rates RL less plain SFT is {listed(equal)}. At the rates taken RL avoids "
+        f"{told(rl.share_avoided, rl.share_avoided_ci95)} % of plain SFT's drop; {against(whole, 'rl', 'best-of-k')}"
+    )
+
+
+def _taken(whole: Whole, arm: str) -> str:
+    of_arm = whole.statistics[arm]
+    return _both((float(np.mean(of_arm.target_per_seed)), float(np.mean(of_arm.general_per_seed))))
+
+
+def _both(scores: tuple[float, float]) -> str:
+    return " / ".join(map(percent, scores))
+
+
+def against(found: Found | Whole, arm: str, other: str) -> str:
+    """One arm less another on both counts in points, with intervals and verdicts corrected for all pairs."""
+    sentences = [f"{points} points of {NAMES[on]} ({verdict})" for on, points, verdict in _less(found, arm, other)]
+    tokens = found.tokens[arm] / found.tokens[other]
+    return f"`{arm}` against `{other}`: {', '.join(sentences)}, with {percent(tokens, 0)} % of its sampled tokens."
+
+
+def _less(found: Found | Whole, arm: str, other: str) -> Iterator[tuple[str, str, str]]:
+    """One arm less another, target first: which score, the points with their interval, and what the arm is."""
+    for c, sign, verdict in _seen_from(found, arm, other):
+        low, high = sorted(100 * sign * bound for bound in c.ci95)
+        yield c.on, f"{100 * sign * c.difference:+z.1f} [{low:z.1f}, {high:z.1f}]", verdict
+
+
+def _seen_from(found: Found | Whole, arm: str, other: str) -> Iterator[tuple[Comparison, int, str]]:
+    """The comparisons of two arms, target first: each with the sign of arm − other, and what `arm` is."""
+    turned = {"better": "worse", "worse": "better"}
+    for c in found.comparisons:
+        if {c.a, c.b} == {arm, other}:
+            yield (c, 1, c.verdict) if c.a == arm else (c, -1, turned.get(c.verdict, c.verdict))
+
+
+def _settings(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[tuple[str, str, str], dict[str, Mapping[str, Any]]]]:
+    """Each setting's rows by arm, in the order given."""
+    by: dict[tuple[str, str, str], dict[str, Mapping[str, Any]]] = {}
+    for row in rows:
+        by.setdefault((row["backbone"], row["expert"], row["setting"]), {})[row["arm"]] = row
+    yield from by.items()
+
+
+def _seeds(row: Mapping[str, Any]) -> str:
+    return "1 seed" if row["seeds"] == 1 else f"{row['seeds']} seeds"
+
+
+def _own_seeds(row: Mapping[str, Any], seeds: int) -> str:
+    """Said where an arm has fewer seeds than the setting."""
+    return "" if row["seeds"] == seeds else f" ({_seeds(row)})"
+
+
+def _scores(row: Mapping[str, Any] | None, seeds: int) -> str:
+    if row is None:
+        return "–"
+    both = " / ".join(told(row[kind]["mean"], row[kind]["ci95"]) for kind in ("target", "general"))
+    return both + _own_seeds(row, seeds)
+
+
+def _short_scores(row: Mapping[str, Any] | None, seeds: int) -> str:
+    if row is None:
+        return "–"
+    return " / ".join(percent(row[kind]["mean"]) for kind in ("target", "general")) + _own_seeds(row, seeds)
+
+
+def _short(row: Mapping[str, Any]) -> str:
+    return ", ".join(SHORT[reason] for reason in row["short"]) or "no"
+
+
+def told(value: float | None, ci95: tuple[float, float] | None, digits: int = 1) -> str:
+    """A share in per cent with its interval in brackets."""
+    return percent(value, digits) + (f" [{percent(ci95[0], digits)}, {percent(ci95[1], digits)}]" if ci95 else "")
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share in per cent, a dash where there is none."""
+    return "–" if value is None else f"{100 * value:z.{digits}f}"

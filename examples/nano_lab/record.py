@@ -1,0 +1,121 @@
+"""Make the recorded run that ships with the app from a finished one: `python -m examples.nano_lab.record RUN`.
+
+RUN is a study of the nano lab with one seed and all four arms, for example
+`python -m patchrl run examples/nano.toml --set study.seeds=[0]`. Weights, logs and reports stay out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from patchrl import api
+from patchrl.config.arms import DEFAULT
+from patchrl.errors import PatchRLError, RunError
+from patchrl.nano import RECORDED
+from patchrl.nano.world import style
+from patchrl.runs.folder import RunFolder
+
+MOST_BYTES = 3_000_000
+SURPRISAL_ROWS = 24
+GROUP = "group.json"
+LEFT_OUT = {"adapter", "log.txt", "lock", "stop", "report.html"}
+
+
+def record(run: api.Run, into: Path) -> int:
+    """Write the recording of a run to a folder, replacing what is there; returns its size in bytes.
+
+    Raises RunError when the run is not finished, not of the nano lab, or not one seed of every arm.
+    """
+    config, status = run.config, run.status()
+    if status["state"] != "done" or run.result() is None:
+        raise RunError(f"{run.id} is {status['state']}; only a finished run can be recorded.")
+    if config.backbone.model != "nano" or config.data.dataset != "nano-foreign":
+        raise RunError(f"{run.id} is not a run of the nano lab with its foreign expert.")
+    if len(config.study.seeds) != 1 or set(config.study.arms) != set(DEFAULT):
+        raise RunError(
+            f"{run.id} must hold one seed and every arm; it has {config.study.seeds} and {config.study.arms}."
+        )
+    shutil.rmtree(into, ignore_errors=True)
+    for source in sorted(p for p in run.path.rglob("*") if p.is_file()):
+        place = source.relative_to(run.path)
+        if LEFT_OUT.isdisjoint((place.parts[0], place.name)) and "weights" not in place.parts and not _unread(place):
+            copy = into / place
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(_trimmed(source))
+    folder = RunFolder(into)
+    folder.write_json(folder.status, status | {"pid": None, "pid_started": None})
+    folder.write_json(into / GROUP, lesson_group(run))
+    return sum(path.stat().st_size for path in into.rglob("*") if path.is_file())
+
+
+def _unread(place: Path) -> bool:
+    """Large files of the one arm whose answers and tokens the walkthrough does not show."""
+    return "best-of-k" in str(place) and place.name.endswith((".npz", "predictions.jsonl", ".surprisal.jsonl"))
+
+
+def _trimmed(source: Path) -> bytes:
+    """A file's bytes; of token surprisal only the first rows."""
+    data = source.read_bytes()
+    if source.name.endswith(".surprisal.jsonl"):
+        return b"".join(data.splitlines(keepends=True)[:SURPRISAL_ROWS])
+    return data
+
+
+def lesson_group(run: api.Run) -> dict[str, Any]:
+    """Four candidates of one recorded group, each of another kind, scored as a group of four with embeddings.
+
+    The first group that has a wrong rewrite, a copy of the expert, a mannered and an own one.
+    """
+    for event in run.events()[0]:
+        if event["kind"] != "group":
+            continue
+        wrong = [c["text"] for c in event["candidates"] if c["passed"] is False]
+        kinds = {style(c["text"]): c["text"] for c in event["candidates"] if c["passed"]}
+        if wrong and {"expert", "mannered", "own"} <= kinds.keys():
+            texts = [kinds["own"], kinds["mannered"], kinds["expert"], wrong[0]]
+            break
+    else:
+        raise RunError(f"{run.id} has no group with a wrong, an expert-like, a mannered and an own rewrite.")
+    example = api.typed_example(event["question"], event["solution"])
+    playground = api.Playground()
+    try:
+        answers = list(playground.score(api.play_settings(run.config), example, texts))
+    finally:
+        playground.close()
+    scored = next((a for a in answers if a["kind"] == "group"), None)
+    if scored is None:
+        raise RunError(answers[-1].get("text", "The group could not be scored."))
+    keys = ("text", "passed", "reason", "nll")
+    candidates = [
+        {key: candidate[key] for key in keys} | {"embedding": vector}
+        for candidate, vector in zip(scored["candidates"], scored["embeddings"], strict=True)
+    ]
+    about = {key: event[key] for key in ("seed", "step", "question", "solution")}
+    return about | {"reference": example.reference, "candidates": candidates}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Record one run; prints how large it became."""
+    parser = argparse.ArgumentParser(prog="examples.nano_lab.record", description=__doc__.splitlines()[0])
+    parser.add_argument("run", help="a finished run: its id, or its folder")
+    parser.add_argument("--into", type=Path, default=RECORDED, help="where to write (default: into the package)")
+    options = parser.parse_args(arguments)
+    try:
+        size = record(api.open_run(Path(options.run) if "/" in options.run else options.run), options.into)
+    except PatchRLError as error:
+        print(f"record: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps({"folder": str(options.into), "bytes": size}))
+    if size > MOST_BYTES:
+        print(f"record: {size:,} bytes; the package takes at most {MOST_BYTES:,}.", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

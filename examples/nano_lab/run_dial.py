@@ -1,0 +1,270 @@
+"""Turn the lab's dial: `python -m examples.nano_lab.run_dial`.
+
+A few studies for each backbone, expert, rewriting instruction, temperature and seed; every answer of every arm is added
+to dial.jsonl, and the table of what is there is printed. It can be stopped at any time and started again: a study that has its lines is
+not repeated. `--table` only prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from examples.nano_lab.cost_map import pays, sentences, together, told
+from examples.nano_lab.dial import (
+    ABLATIONS,
+    ANSWERS,
+    BEST_OF,
+    EVERY,
+    EXPERTS,
+    GRID,
+    MARKS,
+    MORE,
+    OWN,
+    RATES,
+    SHIPPED,
+    WITH_KL,
+    Cell,
+    dialled,
+    found_of,
+    read,
+)
+from examples.nano_lab.dial_tables import arms_table, brief_table, dial_table
+from examples.nano_lab.fill_docs import blocks, filled
+from patchrl import api
+from patchrl.config.arms import parse
+from patchrl.config.settings import StudyConfig, resolve
+from patchrl.errors import PatchRLError
+from patchrl.evaluation.results import read_rows
+from patchrl.jobs.status import LIVE
+from patchrl.nano.world import OWN_SHARE, style
+from patchrl.runs.folder import RunFolder, default_runs_dir
+
+# Arms whose name here is not that of a study: best-of-k at another K than the dial's.
+SOURCE = dict.fromkeys(BEST_OF, "best-of-k")
+# What is run together: a study each, a quarter of an hour or less, so that little is lost where one is cut off.
+SETS: dict[str, list[tuple[str, ...]]] = {
+    "dial": [GRID, ABLATIONS],
+    "grid": [GRID],
+    "own": [("expert",)],
+    "map": [(arm,) for arm in BEST_OF],
+    "together": [MORE],
+    "kl": [WITH_KL],
+    "arms": [
+        GRID,
+        ABLATIONS,
+        WITH_KL,
+        ("prompted", "rl-drop", *MORE),
+        ("rl-no-alignment", "rl-no-diversity"),
+        ("mind-the-gap", "mind-the-gap+dft", "self", "self-resampled"),
+        ("dft", "eaft", "kl"),
+        ("replay", "wise-ft", "low-lr", "lora"),
+        ("grpo", "sft-then-rl"),
+        ("dypo", "sdft"),
+    ],
+}
+
+
+def config_of(cell: Cell, model: str, seed: int, arms: Sequence[str]) -> StudyConfig:
+    """The study of one cell and seed; arms of `dial.BEST_OF` share one K."""
+    k = next((BEST_OF[arm] for arm in arms if arm in BEST_OF), 8)
+    suffix = "" if arms == GRID else f"-{arms[0]}".replace("+", "-")
+    return resolve(
+        {
+            "study": {
+                "name": f"dial-{cell.backbone}-{cell.expert}-{cell.instruction}{suffix}"[:40],
+                "seeds": [seed],
+                "arms": ["expert", *(SOURCE.get(arm, arm) for arm in arms if arm != "expert")],
+            },
+            "backbone": {"model": model},
+            "data": {"dataset": f"nano-{cell.expert}"},
+            "rewriter": {"instruction": cell.instruction, "temperature": cell.temperature},
+            "rewrite": {"best_of_k": k},
+            "finetune": {"learning_rate": RATES, "keep_weights": False},
+        }
+    )
+
+
+def run_cell(cell: Cell, model: str, seed: int, arms: Sequence[str], runs_dir: Path) -> list[dict[str, Any]]:
+    """Run a cell's study, or go on with the one that is there, and return its lines."""
+    config = config_of(cell, model, seed, arms)
+    theirs = [run for run in api.list_runs(runs_dir) if run.config == config]
+    if theirs:
+        run = theirs[0]
+    else:
+        folder = RunFolder.create(runs_dir, config)
+        _take_over(folder, config, runs_dir)
+        run = api.open_run(folder.path)
+    if (state := run.status()["state"]) != "done":
+        if state not in LIVE:
+            run.resume()
+        if (status := run.wait())["state"] != "done":
+            raise PatchRLError(f"{run.id} {status['state']}: {status.get('error') or 'no reason was left'}")
+    return list(lines_of(run, cell, seed, arms))
+
+
+def _take_over(folder: RunFolder, config: StudyConfig, runs_dir: Path) -> None:
+    """What does not depend on the setting is there already, where another one was run: plain SFT, and the rewriter
+    where only what is sampled of it differs."""
+    for run in api.list_runs(runs_dir):
+        theirs = run.config
+        same = (theirs.study.seeds, theirs.backbone, theirs.data) == (config.study.seeds, config.backbone, config.data)
+        if run.id == folder.id or not same or not run.result():
+            continue
+        taken = [Path("arms", "base")]
+        if theirs.finetune == config.finetune:
+            taken.append(Path("arms", "expert"))
+        if (theirs.rewriter, theirs.reward) == (config.rewriter, config.reward):
+            taken.append(Path("adapter"))
+        for made in taken:
+            if (run.path / made).is_dir() and not (folder.path / made).exists():
+                shutil.copytree(run.path / made, folder.path / made)
+
+
+def lines_of(run: api.Run, cell: Cell, seed: int, arms: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """One line for the backbone and one for each arm and rate of a finished study: its score marks by task."""
+    result = run.result()
+    assert result is not None
+    device = result["versions"].get("device", "cpu")
+    where = cell.line | {"seed": seed} | ({} if device == "cpu" else {"device": device})
+    if "expert" in arms:
+        yield where | {"arm": "base", "answers": _marks(run.folder.base() / "predictions.jsonl")}
+    for name in arms:
+        arm = SOURCE.get(name, name)
+        made = {"tokens": round(result["arms"][arm]["cost"]["tokens"])}
+        if (samples := run.folder.samples(parse(arm).data, seed)).is_file():
+            rows = [row for row in read_rows(samples) if row["decision"] == "accepted"]
+            made |= {
+                "accepted": len(rows),
+                "own": sum(style(row["rewrite"]) == "own" for row in rows),
+                "nll": round(result["arms"][arm]["data"]["nll"], 4),
+            }
+        for rate in RATES:
+            answers = _marks(run.folder.arm(arm, seed, rate) / "predictions.jsonl")
+            yield where | {"arm": name, "rate": rate} | made | {"answers": answers}
+
+
+def _marks(predictions: Path) -> dict[str, str]:
+    marks: dict[str, str] = defaultdict(str)
+    for row in read_rows(predictions):
+        marks[row["task"]] += MARKS[row["passed"]]
+    return dict(marks)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", help="0 to 4 unless given")
+    parser.add_argument("--experts", nargs="+", choices=(*EXPERTS, OWN), help="foreign and mild unless given")
+    parser.add_argument("--instructions", nargs="+", choices=tuple(OWN_SHARE), help="all four unless given")
+    parser.add_argument("--temperatures", type=float, nargs="+", help="of the rollouts; 1 unless given")
+    parser.add_argument(
+        "--sets",
+        nargs="+",
+        choices=tuple(SETS),
+        default=["dial"],
+        help="which arms are run: `dial` those of the README's first table, `grid` these without the published recipe, `own` (with "
+        "--experts own) plain SFT on the backbone's own style, `map` best-of-k for other k, `together` the best of the "
+        "rewriter's own rewrites, `kl` RL and best-of-8 learned with a KL to the backbone, `arms` those of nano-arms.toml",
+    )
+    parser.add_argument(
+        "--backbone",
+        nargs=2,
+        action="append",
+        metavar=("NAME", "MODEL"),
+        help="a name and its folder; nano unless given",
+    )
+    parser.add_argument("--runs-dir", type=Path, default=default_runs_dir(), help="where the studies are kept")
+    parser.add_argument("--into", type=Path, default=ANSWERS, help="where lines are added")
+    parser.add_argument("--table", action="store_true", help="only print what is there, of what is named")
+    parser.add_argument(
+        "--fill",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="only renew the tables and sentences of these Markdown files, from the answers that come with PatchRL",
+    )
+    given = parser.parse_args()
+    if given.fill:
+        sys.exit(fill(given.fill))
+    cells = (
+        (Cell(name, expert, instruction, temperature), model, seed)
+        for name, model in given.backbone or [(SHIPPED, "nano")]
+        for seed in given.seeds or range(5)
+        for expert in given.experts or EXPERTS
+        for instruction in given.instructions or OWN_SHARE
+        for temperature in given.temperatures or [1.0]
+    )
+    try:
+        if not given.table:
+            run_missing(cells, [arms for name in given.sets for arms in SETS[name]], given.runs_dir, given.into)
+    except PatchRLError as error:
+        sys.exit(str(error))
+    named = {
+        "seed": given.seeds,
+        "expert": given.experts,
+        "instruction": given.instructions,
+        "temperature": given.temperatures,
+        "backbone": [name for name, _ in given.backbone or ()],
+    }
+    lines = [
+        line
+        for line in read(given.into)
+        if all(not wanted or ({"temperature": 1.0} | line)[key] in wanted for key, wanted in named.items())
+    ]
+    if not lines:
+        sys.exit(f"{given.into} has no answers of what is named.")
+    show(lines)
+
+
+def fill(files: Sequence[Path]) -> str | None:
+    """Renew what is between the marks of Markdown files; returns what is wrong, None where nothing is."""
+    try:
+        before = {path: path.read_text(encoding="utf-8") for path in files}
+        made = blocks()
+        after = {path: filled(text, made) for path, text in before.items()}
+        for path, text in after.items():
+            path.write_text(text, encoding="utf-8")
+            print(f"{path}: {'as it was' if text == before[path] else 'renewed'}")
+    except OSError as error:
+        return f"{error.filename}: {error.strerror}."
+    except PatchRLError as error:
+        return str(error)
+    return None
+
+
+def show(lines: Sequence[dict[str, Any]]) -> None:
+    """Print the tables of these lines, and the map."""
+    rows = dialled(lines)
+    print("\n".join([*dial_table(rows), "", *brief_table(rows)]))
+    for cell, found in found_of(lines, EVERY).items():
+        print(
+            "\n".join(["", f"{cell.backbone}, {cell.expert}, {cell.setting}, seeds {found.seeds}", *arms_table(found)])
+        )
+    points = pays(lines)
+    print("", *(told(point) for point in points), "", *sentences(points, together(lines)), sep="\n")
+
+
+def run_missing(
+    cells: Iterable[tuple[Cell, str, int]], sets: Sequence[Sequence[str]], runs_dir: Path, into: Path
+) -> None:
+    """Run the arms of cells that have no lines yet, and add theirs as each study is done."""
+    for cell, model, seed in cells:
+        for arms in sets:
+            there = {line["arm"] for line in read(into) if (Cell.of(line), line["seed"]) == (cell, seed)}
+            missing = tuple(arm for arm in arms if arm not in there)
+            if not missing:
+                continue
+            lines = run_cell(cell, model, seed, missing, runs_dir)
+            with into.open("a", encoding="utf-8") as file:
+                file.write("".join(json.dumps(line) + "\n" for line in lines if line["arm"] not in there))
+            print(f"{cell} seed {seed}: {', '.join(missing)}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

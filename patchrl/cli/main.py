@@ -1,0 +1,357 @@
+"""The command line: `python -m patchrl COMMAND`, or `patchrl COMMAND` once installed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import textwrap
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from patchrl import api
+from patchrl.cli.terminal import Progress, columns, describe_check, print_result, print_scan
+from patchrl.cli.try_command import try_one
+from patchrl.config import arms
+from patchrl.config.settings import StudyConfig, apply_overrides, differences, load_config, resolve
+from patchrl.errors import PatchRLError, RunError
+from patchrl.reporting import hub, views
+from patchrl.runs.folder import default_runs_dir
+
+STAGES = {
+    "run": ("report", "run a whole study: scan, train, rewrite, fine-tune, evaluate, report"),
+    "scan": ("scan", "measure how far the expert data is from the backbone; trains nothing"),
+    "train": ("train", "train the rewriter (and scan first)"),
+    "rewrite": ("rewrite", "… and rewrite the dataset for every arm"),
+    "finetune": ("finetune", "… and fine-tune every arm"),
+    "evaluate": ("evaluate", "… and evaluate every arm"),
+    "report": ("report", "… and write result.json and report.html"),
+}
+TABLES = {"json": "JSON", "csv": "CSV, every number a row", "latex": "a LaTeX table (booktabs)"}
+DATA_FILES = (".jsonl", ".csv", ".parquet")
+QUEUE = "begin when the runs of this folder that were started earlier are over"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(prog="patchrl", description="Rewrite SFT data the way the backbone answers.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, help: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help, description=help)
+        sub.add_argument(
+            "--runs-dir", metavar="DIR", help="where runs are kept (default: $PATCHRL_RUNS_DIR or your data folder)"
+        )
+        return sub
+
+    for name, (_, help) in STAGES.items():
+        sub = command(name, help)
+        target = "a TOML file" if name == "run" else "a TOML file starts a new run; a run id continues that run"
+        target += "; a JSONL, JSON, CSV or Parquet file is scanned at the default settings" if name == "scan" else ""
+        sub.add_argument("target", metavar="CONFIG" if name == "run" else "CONFIG|RUN", help=target)
+        sub.add_argument(
+            "--set", action="append", default=[], metavar="section.key=value", help="change one setting; repeatable"
+        )
+        sub.add_argument("--name", help="name of a new run (default: study.name)")
+        sub.add_argument("--detach", action="store_true", help="start it and return at once; watch with `tail -f`")
+        sub.add_argument("--queue", action="store_true", help=QUEUE)
+        if name == "report":
+            form = sub.add_mutually_exclusive_group()
+            for kind, told in TABLES.items():
+                help = f"print the results of a finished RUN as {told}"
+                form.add_argument(f"--{kind}", dest="table", action="store_const", const=kind, help=help)
+    command("list", "list runs, newest first")
+    sub = command("show", "show a run: settings, state, results")
+    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("--json", action="store_true", help="print result.json and the status as one JSON object")
+    sub = command("diff", "show the settings in which two runs differ")
+    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("other", metavar="RUN")
+    sub = command("tail", "print a run's events as JSON lines")
+    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
+    sub = command("stop", "stop after the current step, keeping a usable checkpoint")
+    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("--cancel", action="store_true", help="end the process now; the step in progress is lost")
+    sub = command("resume", "continue a stopped, cancelled or failed run")
+    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("--detach", action="store_true", help="start it and return at once")
+    sub.add_argument("--queue", action="store_true", help=QUEUE)
+    sub = command("export", "write what a run made to a file: report, results, rewritten dataset, adapter")
+    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("kind", metavar="KIND", choices=api.EXPORTS, help=f"one of {', '.join(api.EXPORTS)}")
+    _of(sub)
+    sub.add_argument("--into", metavar="DIR", default=".", help="folder to write to (default: this one)")
+    sub = command("push", "publish a rewritten dataset or an adapter on the Hugging Face Hub, with a card; private")
+    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("kind", metavar="dataset|adapter", choices=hub.TYPES, help="what to publish")
+    sub.add_argument("repo", metavar="OWNER/NAME", help="the repository; made where it is missing")
+    _of(sub)
+    sub.add_argument("--public", action="store_true", help="for everyone to see (default: private)")
+    sub = command("check", "check a config before anything loads: rows, columns, problems, time, disk")
+    sub.add_argument("target", metavar="CONFIG")
+    sub.add_argument(
+        "--set", action="append", default=[], metavar="section.key=value", help="change one setting; repeatable"
+    )
+    sub.add_argument("--json", action="store_true", help="print as JSON")
+    command("arms", "list what an arm can be made of: sources, losses, on-policy methods, tunings")
+    sub = command("try", "rewrite one solution now, with every reward: by the prompted backbone and a run's rewriters")
+    sub.add_argument("target", metavar="CONFIG|RUN", nargs="?", help="whose backbone and settings (default: nano lab)")
+    sub.add_argument("--question", help="default: a word problem of the nano lab")
+    sub.add_argument("--solution", help="the expert solution to rewrite")
+    sub.add_argument("--reference", default="", help="the right answer (default: read out of the solution)")
+    sub.add_argument("--task", help="math, choice, exact or open (default: as in the config)")
+    sub.add_argument("-k", "--group-size", type=int, help="rewrites by each writer (default: as in the config)")
+    sub.add_argument("--temperature", type=float, help="sampling temperature (default: as in the config)")
+    sub.add_argument("--instruction", help="a named rewriting instruction or your own (default: as in the config)")
+    sub.add_argument("--max-new-tokens", type=int, help="longest rewrite (default: as in the config)")
+    sub.add_argument("--seed", type=int, default=0, help="of the sampling (default: 0)")
+    sub.add_argument("--json", action="store_true", help="print every event as a JSON line")
+    command("settings", "list every setting with its default and help")
+    sub = command("ui", "open the app")
+    sub.add_argument("--port", type=int, help="port (default: 7860, or the next free one)")
+    return top
+
+
+def _of(sub: argparse.ArgumentParser) -> None:
+    """Options that name one dataset of a run."""
+    sub.add_argument("--arm", default="rl", help="whose rewrites or adapter (default: rl)")
+    sub.add_argument("--seed", type=int, help="of which seed (default: the study's first)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status (0 done, 1 failed, 2 wrong use, 130 stopped)."""
+    options = parser().parse_args(arguments)
+    try:
+        return dispatch(options)
+    except PatchRLError as error:
+        print(f"patchrl: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        return 0
+
+
+def dispatch(options: argparse.Namespace) -> int:
+    """Do what the parsed options say."""
+    if getattr(options, "table", None):
+        print(_open(options.target, options.runs_dir).table(options.table), end="")
+        return 0
+    if options.command in STAGES:
+        return _stage(options)
+    if options.command == "ui":
+        from patchrl.ui.app import launch
+
+        launch(runs_dir=options.runs_dir, port=options.port)
+        return 0
+    if options.command == "check":
+        return _check(options)
+    if options.command == "settings":
+        return _settings()
+    if options.command == "arms":
+        return _arms()
+    if options.command == "try":
+        return try_one(options)
+    if options.command == "list":
+        return _list(options.runs_dir)
+    run = _open(options.run, options.runs_dir)
+    if options.command == "show":
+        return _show(run, options.json)
+    if options.command == "diff":
+        rows = differences(run.config, _open(options.other, options.runs_dir).config)
+        print(columns(("Setting", run.id, options.other), rows) if rows else "Both runs have the same settings.")
+        return 0
+    if options.command == "export":
+        print(run.export(options.kind, options.into, arm=options.arm, seed=options.seed))
+        return 0
+    if options.command == "push":
+        return _push(run, options)
+    if options.command == "tail":
+        return _tail(run, options.follow)
+    if options.command == "stop":
+        run.cancel() if options.cancel else run.stop()
+        print(f"{run.id}: {'cancelled' if options.cancel else 'will stop after the current step'}")
+        return 0
+    run.resume(queue=options.queue)
+    return _started(run, options.detach)
+
+
+def _stage(options: argparse.Namespace) -> int:
+    upto = STAGES[options.command][0]
+    is_file = options.target.endswith((".toml", ".json", *DATA_FILES)) or Path(options.target).is_file()
+    if is_file or options.command == "run":
+        config = _config(options)
+        run = api.start(config, runs_dir=options.runs_dir, name=options.name, upto=upto, queue=options.queue)
+    else:
+        if options.set or options.name:
+            raise RunError("--set and --name belong to a new run; a run that exists keeps its settings.")
+        run = _open(options.target, options.runs_dir)
+        run.resume(upto, queue=options.queue)
+    return _started(run, options.detach)
+
+
+def _config(options: argparse.Namespace) -> StudyConfig:
+    """The settings that a TOML file, or a bare dataset with defaults around it, stands for."""
+    if options.command in ("check", "scan") and _is_data(Path(options.target)):
+        return resolve(apply_overrides({"data": {"dataset": options.target}}, options.set))
+    return load_config(options.target, options.set)
+
+
+def _is_data(path: Path) -> bool:
+    """Whether a file holds rows; a JSON file holds them as a list, or settings."""
+    if path.suffix == ".json" and path.is_file():
+        with path.open("rb") as file:
+            return file.read(1024).lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"[")
+    return path.suffix in DATA_FILES
+
+
+def _open(name: str, runs_dir: str | None) -> api.Run:
+    """A run by its id or, with a slash in it, by its folder."""
+    return api.open_run(Path(name) if "/" in name else name, runs_dir=runs_dir)
+
+
+def _started(run: api.Run, detach: bool) -> int:
+    print(f"run {run.id}\nfolder {run.path}", flush=True)
+    if detach:
+        print(f"follow it with: patchrl tail -f {run.id}")
+        return 0
+    return watch(run)
+
+
+def watch(run: api.Run) -> int:
+    """Show progress until the run ends; Ctrl-C stops and saves, a second one cancels."""
+    view = Progress()
+    asked = 0
+    while True:
+        try:
+            status = run.wait(timeout=0.5, on_event=view.event)
+            view.status(status)
+            if status["state"] not in ("queued", "running", "stopping"):
+                break
+        except KeyboardInterrupt:
+            asked += 1
+            if asked == 1:
+                view.say("Stopping after this step (Ctrl-C again to cancel now).")
+                run.stop()
+            else:
+                run.cancel()
+    view.close()
+    result = run.result()
+    if status["state"] == "done":
+        if result:
+            print_result(result)
+            if run.report_path:
+                print(f"\nreport {run.report_path}")
+        elif run.status().get("upto") == "scan" and (found := run.scan()):
+            print_scan(found)
+        return 0
+    print(views.describe_status(status), file=sys.stderr)
+    if status["state"] in ("stopped", "cancelled"):
+        print(f"continue with: patchrl resume {run.id}", file=sys.stderr)
+        return 130
+    print(f"log: {run.path / 'log.txt'}", file=sys.stderr)
+    return 1
+
+
+def _list(runs_dir: str | None) -> int:
+    rows = []
+    for run in api.list_runs(runs_dir):
+        status = run.status()
+        started = status.get("first_started", status.get("started"))
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(started)) if started else "–"
+        rows.append([run.id, when, views.describe_status(status).splitlines()[0][:90]])
+    print(
+        columns(("Run", "Started", "State"), rows)
+        if rows
+        else f"No runs in {runs_dir or default_runs_dir()} yet; start one with `patchrl run examples/nano.toml`."
+    )
+    return 0
+
+
+def _show(run: api.Run, as_json: bool) -> int:
+    status, result = run.status(), run.result()
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    "id": run.id,
+                    "status": status,
+                    "config": run.config.model_dump(mode="json"),
+                    "scan": run.scan(),
+                    "result": result,
+                }
+            )
+        )
+        return 0
+    from patchrl.config.settings import to_toml
+
+    print(f"run {run.id}\nfolder {run.path}\n{views.describe_status(status)}\n\n{to_toml(run.config)}")
+    warnings = views.warnings(run.events()[0])
+    print("".join(f"warning: {event['text']}\n" for event in warnings), end="\n" if warnings else "")
+    if result:
+        print_result(result)
+        if run.report_path:
+            print(f"\nreport {run.report_path}")
+    elif found := run.scan():
+        print_scan(found)
+    return 0
+
+
+def _tail(run: api.Run, follow: bool) -> int:
+    def show(event: dict[str, Any]) -> None:
+        print(json.dumps(event, ensure_ascii=False), flush=True)
+
+    if not follow:
+        for event in run.events()[0]:
+            show(event)
+        return 0
+    try:
+        status = run.wait(on_event=show)
+    except KeyboardInterrupt:
+        return 130
+    print(views.describe_status(status), file=sys.stderr)
+    return 0 if status["state"] == "done" else 1
+
+
+def _push(run: api.Run, options: argparse.Namespace) -> int:
+    def told(step: str) -> None:
+        print(step, file=sys.stderr, flush=True)
+
+    of = {"arm": options.arm, "seed": options.seed}
+    print(run.push(options.kind, options.repo, private=not options.public, on_step=told, **of))
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    found = api.check(_config(options))
+    if options.json:
+        print(json.dumps(found, ensure_ascii=False))
+        return 0 if found["ok"] else 1
+    print(describe_check(found))
+    return 0 if found["ok"] else 1
+
+
+def _arms() -> int:
+    rows = [[name, "source", "", source.help] for name, source in arms.SOURCES.items()]
+    for kind, parts in (("loss", arms.LOSSES), ("on-policy", arms.ON_POLICY), ("tuning", arms.TUNINGS)):
+        for name, part in parts.items():
+            number = "" if part.number is None else f"={part.default:g} ({part.number})"
+            rows.append([name, kind, number, part.help])
+    print(columns(("Part", "Kind", "Number", "What it is"), rows))
+    print("\nAn arm is a source + a loss + tunings: rl, expert+dft, rl+lora, wise-ft=0.3. Left out: expert, nll, full.")
+    return 0
+
+
+def _settings() -> int:
+    defaults = resolve({})
+    width = shutil.get_terminal_size().columns
+    for section, field in StudyConfig.model_fields.items():
+        model = field.annotation
+        for key, info in model.model_fields.items():  # type: ignore[union-attr]
+            value = getattr(getattr(defaults, section), key)
+            print(f"{section}.{key} = {json.dumps(value, ensure_ascii=False)}")
+            if info.description:
+                print(textwrap.fill(info.description, width, initial_indent="    ", subsequent_indent="    "))
+    return 0

@@ -1,0 +1,139 @@
+"""Tables, findings and progress for a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from patchrl.reporting import findings, samples_table, views
+from patchrl.text import dropped_rows
+
+SCAN_ROWS = 8  # of each table; the report and the page have all
+
+
+def columns(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A text table with aligned columns."""
+    cells = [list(headers), *[list(map(str, row)) for row in rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def print_scan(scan: dict[str, Any]) -> None:
+    """What a scan found: sentences, then the beginnings of its tables."""
+    print("\n" + "\n".join(f"- {text}" for text in findings.sentences(scan)))
+    for title, headers, rows in findings.tables(scan):
+        print(
+            f"\n{title}\n"
+            + columns(headers, [[samples_table.excerpt(cell) for cell in row] for row in rows[:SCAN_ROWS]])
+        )
+
+
+def print_result(result: dict[str, Any]) -> None:
+    """The result table, every seed, where the time went, and the finding in words."""
+    print("\n" + columns(views.RESULT_HEADERS, views.result_rows(result)))
+    if len(result["seeds"]) > 1:
+        print(
+            "\n" + columns(("Arm", "Seed", "Target %", "General %", "Forgotten, points"), views.per_seed_rows(result))
+        )
+    sweep = views.sweep_rows(result)
+    if sweep:
+        print("\n" + columns(views.SWEEP_HEADERS, sweep))
+    compared, every = views.comparison_rows(result, views.main_arms(result)), views.comparison_rows(result)
+    if compared:
+        print("\n" + columns(views.COMPARISON_HEADERS, compared))
+        more = f" All {len(every)} comparisons are in the report." if len(every) > len(compared) else ""
+        print(views.detectable_sentence(result) + more)
+    spent = result.get("seconds", {})
+    told = ", ".join(f"{stage} {views.format_seconds(s)}" for stage, s in spent.items())
+    print(f"\nTime: {told}; {views.format_seconds(sum(spent.values()))} in all.")
+    print(views.headline(result))
+
+
+def describe_check(found: dict[str, Any]) -> str:
+    """The preflight card as text."""
+    lines = [f"✗ {problem}" for problem in found["problems"]] + [f"⚠ {warning}" for warning in found["warnings"]]
+    if found.get("rows"):
+        lines += [
+            f"rows      {found['rows']['train']} to train on, {found['rows']['eval']} held out; dropped: {dropped_rows(found['dropped'])}",
+            f"columns   {', '.join(f'{role} = {name}' for role, name in found['columns'].items())}; task {found['task']}",
+            f"first     {found['first']['question']!r:.150}",
+            f"expert    {found['first']['solution']!r:.150}",
+            f"answer    {found['first']['reference']!r:.80}",
+        ]
+    if found.get("tokens"):
+        counts = {part: len(tokens) for part, tokens in found["tokens"].items()}
+        lines.append(f"tokens    {counts['prompt']} of prompt, {counts['completion']} of solution in the first example")
+    minutes = (
+        "unknown for this backbone"
+        if found["minutes"] is None
+        else f"{views.about_minutes(found['minutes'])} on two CPU cores"
+    )
+    ram = "unknown for this backbone" if found["ram_mb"] is None else f"about {found['ram_mb']:.0f} MB or more"
+    disk = "unknown for this backbone" if found["disk_mb"] is None else f"about {found['disk_mb']:.0f} MB"
+    lines += [f"time      {minutes}", f"disk      {disk}", f"RAM       {ram}"]
+    lines.append("✓ ready to run" if found["ok"] else "✗ this would not work; see above")
+    return "\n".join(lines)
+
+
+class Progress:
+    """tqdm bars from a run's status, one per stage, and a line per noteworthy event."""
+
+    def __init__(self) -> None:
+        self.bar: Any = None
+        self.where: tuple[Any, ...] | None = None
+        self.ahead: list[str] | None = None
+
+    def say(self, text: str) -> None:
+        if self.bar is not None:
+            self.bar.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def event(self, event: dict[str, Any]) -> None:
+        if event["kind"] == "evaluation":
+            general = "" if event["general"] is None else f", general {event['general']:.1%}"
+            seed = "" if event["seed"] is None else f" seed {event['seed']}"
+            rate = f" at {event['rate']:g}" if event.get("rate") else ""
+            self.say(f"  {event['arm']}{seed}{rate}: target {event['target']:.1%}{general}")
+        elif event["kind"] == "rewrite":
+            self.say(f"  {event['arm']} seed {event['seed']}: {event['accepted']:.0%} of rewrites accepted")
+        elif event["kind"] == "train" and event["step"] % 10 == 0:
+            self.say(
+                f"  {event.get('rewriter', 'rl')} seed {event['seed']} step {event['step']}: reward {event['reward']:.3f}, "
+                f"gate {event['consistency']:.0%}, ℓ {_or_dash(event['nll'], '.3f')}; outside the reward: as likely as own "
+                f"answers {_or_dash(event.get('own_share'), '.0%')}, distance to their wording "
+                f"{_or_dash(event.get('own_distance'), '.2f')}{views.lost_groups(event)}"
+            )
+        elif event["kind"] == "message":
+            self.say(f"  {event['level']}: {event['text']}")
+
+    def status(self, status: dict[str, Any]) -> None:
+        from tqdm import tqdm
+
+        if status.get("ahead") and status["ahead"] != self.ahead:
+            self.say(f"  {views.describe_status(status)}")
+        self.ahead = status.get("ahead")
+        where = (status["stage"], status["arm"], status["seed"])
+        if where != self.where:
+            self.close()
+            self.where = where
+            if status["stage"] is not None:
+                label = " ".join(str(w) for w in (status["stage"], status["arm"]) if w)
+                label += "" if status["seed"] is None else f" seed {status['seed']}"
+                self.bar = tqdm(desc=f"{label:<26}", total=status["total"] or None, leave=False, dynamic_ncols=True)
+        if self.bar is not None:
+            self.bar.total = status["total"] or None
+            self.bar.n = status["done"]
+            self.bar.set_postfix_str(views.study_left(status), refresh=False)
+            self.bar.refresh()
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+
+def _or_dash(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)

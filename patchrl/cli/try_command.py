@@ -1,0 +1,84 @@
+"""`patchrl try`: the playground in a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from patchrl import api
+from patchrl.config.settings import StudyConfig, load_config, resolve
+from patchrl.errors import ConfigError, PatchRLError
+from patchrl.reporting import views
+
+
+def try_one(options: argparse.Namespace) -> int:
+    """Rewrite one solution by everyone who can, and print each group as it comes."""
+    run, config = _whose(options.target, options.runs_dir)
+    question, solution, reference = options.question, options.solution, options.reference
+    if question is None and solution is None:
+        example = api.lab_example(options.seed)
+        question, solution, reference = example.question, example.solution, example.reference or ""
+    if question is None or solution is None:
+        raise ConfigError("try: give both --question and --solution, or neither for an example of the nano lab.")
+    settings = api.play_settings(
+        config,
+        task=options.task,
+        group_size=options.group_size,
+        temperature=options.temperature,
+        instruction=options.instruction,
+        max_new_tokens=options.max_new_tokens,
+    )
+    example = api.typed_example(question, solution, reference, settings.data.task or "math")
+    playground = api.Playground()
+    try:
+        answer = playground.rewrite(
+            settings,
+            example,
+            run.writers() if run else [api.prompted()],
+            seed=options.seed,
+            threshold=run.threshold if run else None,
+        )
+        if not options.json:
+            print(
+                f"question  {example.question}\nexpert    {example.solution}\nanswer    {example.reference or 'unknown'}"
+            )
+        for event in answer:
+            if event["kind"] == "error":
+                raise PatchRLError(event["text"])
+            if options.json:
+                print(json.dumps(event, ensure_ascii=False), flush=True)
+            else:
+                _say(event)
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        playground.close()
+    return 0
+
+
+def _whose(target: str | None, runs_dir: str | None) -> tuple[api.Run | None, StudyConfig]:
+    if target is None:
+        return None, resolve({})
+    if target.endswith((".toml", ".json")) or Path(target).is_file():
+        return None, load_config(target)
+    run = api.open_run(Path(target) if "/" in target else target, runs_dir=runs_dir)
+    return run, run.config
+
+
+def _say(event: dict[str, Any]) -> None:
+    if event["kind"] == "loading":
+        print(f"loading {event['model']} …", file=sys.stderr, flush=True)
+    elif event["kind"] == "expert":
+        print(f"          {views.verdict_words(event)}, ℓ {views.number(event['nll'])} nats per token")
+    elif event["kind"] == "group":
+        print(f"\n{event['name']}")
+        for candidate in event["candidates"]:
+            parts = ", ".join(
+                f"{name} {views.number(candidate[name])}" for name in ("reward", "alignment", "diversity")
+            )
+            print(f"  {views.verdict_words(candidate)}; ℓ {views.number(candidate['nll'])}, {parts}")
+            print(f"    {candidate['text']}")
+        print(f"  {views.group_words(event['candidates'])}", flush=True)

@@ -1,0 +1,169 @@
+"""Answer evaluation items greedily and judge each answer; nothing is asked twice of the same weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from patchrl.config.settings import StudyConfig
+from patchrl.errors import RunError, StopRequested
+from patchrl.grading.gate import Gate
+from patchrl.models.backbone import Backbone
+from patchrl.rewriting.dataset import write_rows
+from patchrl.runs.evaluations import Evaluations, Key
+from patchrl.types import EvalItem, Example, Recorder
+
+if TYPE_CHECKING:
+    from patchrl.evaluation.harness.benchmark import Benchmark
+
+Items = Sequence[tuple[str, EvalItem]]
+
+
+def evaluate(
+    config: StudyConfig,
+    backbone: Backbone,
+    gate: Gate,
+    items: Items,
+    benchmarks: Sequence[tuple[str, Benchmark]],
+    evaluations: Evaluations,
+    predictions: Path,
+    recorder: Recorder,
+) -> dict[str, Any]:
+    """Score the backbone on items and harness tasks, each with its kind: target, general or validation.
+
+    Items are judged by `gate`, which stands on the frozen backbone whichever one answers; harness tasks by
+    the harness. Writes one prediction per item. Raises StopRequested between tasks; what was answered is kept. Raises
+    RunError where not one answer of the target or of the general tasks can be judged.
+
+    Returns `{"target", "general", "validation", "by_task", "no_answer"}` with scores as fractions; `general`
+    is the mean over general tasks (None without any), so that a large task does not outweigh a small one.
+    """
+    weights = fingerprint(backbone)
+    rows = _judged(config, backbone, gate, items, weights, evaluations, recorder)
+    if benchmarks:  # only then is the harness needed
+        from patchrl.evaluation.harness.measure import measure
+    for kind, benchmark in benchmarks:
+        if recorder.stop_requested():
+            raise StopRequested(f"Stopped before {benchmark.name}; resume continues there.")
+        found = measure(benchmark, backbone, weights, config.evaluate.max_new_tokens, evaluations, recorder)
+        rows += [{"id": row["id"], "task": f"{kind}/{benchmark.name}", **row} for row in found]
+    for kind in ("target", "general"):
+        passed = [row["passed"] for row in rows if row["task"].startswith(f"{kind}/")]
+        if passed and all(p is None for p in passed):
+            raise RunError(f"evaluate.{kind}: no answer could be judged; raise gate.timeout, or mend the references.")
+    write_rows(predictions, rows)
+    return summarize(rows)
+
+
+def fingerprint(backbone: Backbone) -> str:
+    """A hash of all that makes a backbone answer as it does: weights, adapter, configuration, tokenizer, template."""
+    digest = hashlib.sha256()
+    for name, tensor in backbone.model.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    config = backbone.model.config.to_dict() | {"_name_or_path": None, "transformers_version": None}
+    words = sorted(backbone.tokenizer.get_vocab().items())
+    said = [config, words, backbone.tokenizer.chat_template, sorted(backbone.stop_ids)]
+    digest.update(json.dumps(said, sort_keys=True, default=str).encode())
+    return digest.hexdigest()
+
+
+def _judged(
+    config: StudyConfig,
+    backbone: Backbone,
+    gate: Gate,
+    items: Items,
+    weights: str,
+    evaluations: Evaluations,
+    recorder: Recorder,
+) -> list[dict[str, Any]]:
+    """Prediction rows of items that the gate judges."""
+    answers = _answers(config, backbone, items, weights, evaluations, recorder)
+    # An item's reference is all there is to compare with; an open one's is its expert solution.
+    examples = [Example(item.id, item.question, item.reference, item.reference, item.task) for _, item in items]
+    verdicts = gate.check(examples, [answer["text"] for answer in answers])
+    return [
+        {
+            "id": item.id,
+            "task": f"{kind}/{item.skill}",
+            "question": item.question,
+            "reference": item.reference,
+            "answer": answer["text"],
+            "passed": verdict.passed,
+            # A clipped answer, or one in which no answer is found, is a lost format and not lost knowledge.
+            "no_answer": not verdict.passed and (answer["clipped"] or verdict.extracted is None),
+        }
+        for (kind, item), answer, verdict in zip(items, answers, verdicts, strict=True)
+    ]
+
+
+def _answers(
+    config: StudyConfig,
+    backbone: Backbone,
+    items: Items,
+    weights: str,
+    evaluations: Evaluations,
+    recorder: Recorder,
+) -> list[dict[str, Any]]:
+    """`text` and `clipped` of each item's answer. Kept are answers and not verdicts: judging costs no forward."""
+    tasks: dict[str, list[int]] = defaultdict(list)
+    for i, (kind, item) in enumerate(items):
+        tasks[f"{kind}/{item.skill}"].append(i)
+    keys: dict[str, Key] = {
+        task: {
+            "weights": weights,
+            "task": items[rows[0]][1].skill,
+            "questions": hashlib.sha256(json.dumps([items[i][1].question for i in rows]).encode()).hexdigest(),
+            "max_new_tokens": config.evaluate.max_new_tokens,
+        }
+        for task, rows in tasks.items()
+    }
+    kept = {task: evaluations.get(key) for task, key in keys.items()}
+    missing = [i for task, rows in tasks.items() if kept[task] is None for i in rows]
+    generations = backbone.generate(
+        [items[i][1].question for i in missing],
+        max_new_tokens=config.evaluate.max_new_tokens,
+        on_progress=lambda done: recorder.progress(done, len(missing)),
+    )
+    found = {i: {"text": g.text, "clipped": g.clipped} for i, (g,) in zip(missing, generations, strict=True)}
+    for task, rows in tasks.items():
+        answers = kept[task]
+        if answers is None:
+            evaluations.put(keys[task], [found[i] for i in rows])
+        else:
+            found |= zip(rows, answers, strict=True)
+    return [found[i] for i in range(len(items))]
+
+
+def summarize(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Scores per task and in all from prediction rows; unscorable items are left out."""
+    by_task: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if row["passed"] is not None:
+            by_task[row["task"]].append(row)
+    tasks = {
+        task: {
+            "score": sum(r["passed"] for r in members) / len(members),
+            "items": len(members),
+            "no_answer": sum(r["no_answer"] for r in members) / len(members),
+        }
+        for task, members in by_task.items()
+    }
+
+    def mean(kind: str) -> float | None:
+        scores = [v["score"] for task, v in tasks.items() if task.startswith(kind)]
+        return sum(scores) / len(scores) if scores else None
+
+    return {
+        "target": mean("target/"),
+        "general": mean("general/"),
+        "validation": mean("validation/"),
+        "by_task": tasks,
+        "no_answer": sum(r["no_answer"] for r in rows) / max(len(rows), 1),
+    }

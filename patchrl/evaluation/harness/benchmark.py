@@ -1,0 +1,132 @@
+"""Harness tasks by the name they were asked for: loaded, checked, and cut to the items that are measured."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lm_eval.api.task import Task
+from lm_eval.tasks import TaskManager
+
+from patchrl.config.eval_tasks import harness_names
+from patchrl.config.settings import EvaluateSection
+from patchrl.errors import ConfigError, DataError
+from patchrl.evaluation.harness.index import manager_for
+from patchrl.evaluation.harness.names import task_folders
+from patchrl.grading import extraction, verify
+
+# Of a task's scores per item, the one that is reported: what its leaderboards report, else its first.
+PREFERRED = ("passed", "acc_norm", "exact_match", "acc", "prompt_level_strict_acc")
+JUDGE = (verify, extraction)  # what decides on `passed`, PatchRL's own score
+FEWSHOT_SEED = 1234  # the harness's own
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One task of a benchmark: its `score` is a metric of one item; `items` are the numbers of the documents asked."""
+
+    task: Task
+    score: str
+    items: list[int]
+
+    @property
+    def name(self) -> str:
+        return self.task.task_name
+
+    def settings(self) -> dict[str, Any]:
+        """What decides its scores beside the weights: version, configuration (functions by source), documents, judge."""
+        config = self.task.dump_config()
+        config.get("metadata", {}).pop("config_source", None)
+        docs = self.task.eval_docs
+        content = json.dumps([docs[i] for i in self.items], sort_keys=True, default=str)
+        judge = "".join(map(inspect.getsource, JUDGE)) if self.score == PREFERRED[0] else ""
+        return {
+            "version": str(self.task.VERSION),
+            "config": json.loads(json.dumps(config, sort_keys=True, default=_source)),
+            "documents": hashlib.sha256(content.encode()).hexdigest(),
+            "judge": hashlib.sha256(judge.encode()).hexdigest(),
+        }
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A harness task, group or tag: its leaves, whose items are pooled into one reported task."""
+
+    name: str
+    leaves: list[Leaf]
+
+
+def load_benchmarks(section: EvaluateSection) -> list[tuple[str, Benchmark]]:
+    """Every harness task that `evaluate.target` and `evaluate.general` name, with its kind; data sets are fetched.
+
+    Raises ConfigError for a task that cannot be measured item by item, DataError for one that does not load.
+    """
+    asked = [(kind, name) for kind in ("target", "general") for name in harness_names(getattr(section, kind))]
+    if not asked:
+        return []
+    manager = manager_for([name for _, name in asked], task_folders(section.tasks_folder))
+    found = [(kind, _load(kind, name, manager, section.limit)) for kind, name in asked]
+    names = {kind: {leaf.name for of, b in found if of == kind for leaf in b.leaves} for kind in ("target", "general")}
+    if both := sorted(names["target"] & names["general"]):
+        raise ConfigError(f"evaluate.general: {both[0]} is part of evaluate.target too; name tasks without it.")
+    return found
+
+
+def _load(kind: str, name: str, manager: TaskManager, limit: int) -> Benchmark:
+    try:
+        tasks = manager.load([name])["tasks"]
+    except Exception as error:  # task files run code of their own, and fetch data sets
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise DataError(f"evaluate.{kind}: harness task {name!r} could not be loaded: {first}") from error
+    if not tasks:
+        raise ConfigError(f"evaluate.{kind}: {name!r} has no task in it; name another.")
+    share = -(-limit // len(tasks))  # of each leaf; 0 stands for all
+    return Benchmark(name, [_leaf(f"evaluate.{kind}: {name!r}", task, share) for task in tasks.values()])
+
+
+def _leaf(where: str, task: Task, limit: int) -> Leaf:
+    if getattr(task, "UNSAFE_CODE", False):
+        raise ConfigError(f"{where} runs code that the model wrote, which PatchRL does not do; leave it out.")
+    if getattr(task, "MULTIMODAL", False):
+        raise ConfigError(f"{where} needs pictures or sound, which the backbone cannot read; leave it out.")
+    if task.get_config("num_fewshot") is None:
+        task.set_config(key="num_fewshot", value=0)
+    return Leaf(task, score_of(where, task.aggregation(), task.higher_is_better()), spread(len(task.eval_docs), limit))
+
+
+def score_of(where: str, aggregation: Mapping[str, Any], higher_is_better: Mapping[str, bool]) -> str:
+    """The metric that is a score of each item: a plain mean over items, the higher the better.
+
+    Raises ConfigError where there is none, as for perplexity: nothing could be paired item by item.
+    """
+    means = [m for m, f in aggregation.items() if f.__name__ in ("mean", "nanmean") and higher_is_better.get(m)]
+    if not means:
+        raise ConfigError(
+            f"{where} has no score per item, only {', '.join(aggregation)}; name a task that is scored by accuracy."
+        )
+    return next((metric for metric in PREFERRED if metric in means), means[0])
+
+
+def spread(there: int, limit: int) -> list[int]:
+    """`limit` numbers of 0 … there − 1, evenly spaced: data sets are often sorted. All of them with limit 0."""
+    count = min(limit or there, there)
+    return [i * there // count for i in range(count)]
+
+
+def _source(value: Any) -> str:
+    """A function by its source, so that neither its address nor its folder is part of a setting."""
+    if not callable(value):
+        return str(value)
+    try:
+        return inspect.getsource(value)
+    except (OSError, TypeError):
+        return f"{value.__module__}.{value.__qualname__}"
+
+
+def chosen(leaves: Iterable[Leaf]) -> dict[str, list[int]]:
+    """The documents of each leaf that is not asked as a whole, as the harness takes them."""
+    return {leaf.name: leaf.items for leaf in leaves if len(leaf.items) < len(leaf.task.eval_docs)}

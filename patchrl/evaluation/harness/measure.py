@@ -1,0 +1,115 @@
+"""Ask a backbone a benchmark's items through lm-evaluation-harness, and keep what came of each item."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+from lm_eval.evaluator import evaluate
+
+from patchrl.errors import ConfigError
+from patchrl.evaluation.harness.benchmark import FEWSHOT_SEED, Benchmark, Leaf, chosen
+from patchrl.evaluation.harness.model import HarnessModel
+from patchrl.models.backbone import Backbone
+from patchrl.runs.evaluations import Evaluations, Key
+from patchrl.types import Recorder
+
+Row = dict[str, Any]
+LENIENT = "flexible-extract"  # a lost answer format is not lost knowledge
+NOTHING = ("", "[invalid]")  # what the harness's filters leave of a text in which they find no answer
+
+
+def measure(
+    benchmark: Benchmark,
+    backbone: Backbone,
+    weights: str,
+    max_new_tokens: int,
+    evaluations: Evaluations,
+    recorder: Recorder,
+) -> list[Row]:
+    """A prediction row for each item, without its `task`; leaves that these weights answered before are read back.
+
+    `passed` is a truth value, or a fraction for tasks with partial credit, None where it cannot be told.
+    """
+    keys = {leaf.name: _key(leaf, weights, max_new_tokens) for leaf in benchmark.leaves}
+    kept = {name: evaluations.get(key) for name, key in keys.items()}
+    missing = [leaf for leaf in benchmark.leaves if kept[leaf.name] is None]
+    if missing:
+        model = HarnessModel(backbone, max_new_tokens, partial(recorder.progress, note=benchmark.name))
+        for name, rows in _ask(missing, model).items():
+            evaluations.put(keys[name], rows)
+            kept[name] = rows
+        if model.shortened:
+            recorder.event(
+                "message",
+                level="warning",
+                text=f"{benchmark.name}: {len(model.shortened)} prompts did not fit the context and lost their beginning.",
+            )
+    return [row for leaf in benchmark.leaves for row in kept[leaf.name] or []]
+
+
+def _key(leaf: Leaf, weights: str, max_new_tokens: int) -> Key:
+    harness = {"lm-eval": version("lm-eval"), "score": leaf.score, "max_new_tokens": max_new_tokens}
+    return {"weights": weights, "task": leaf.name, **harness, **leaf.settings()}
+
+
+def _ask(leaves: list[Leaf], model: HarnessModel) -> dict[str, list[Row]]:
+    for leaf in leaves:
+        leaf.task.set_fewshot_seed(FEWSHOT_SEED)
+    found = evaluate(
+        model,
+        {"tasks": {leaf.name: leaf.task for leaf in leaves}},
+        samples=chosen(leaves),
+        bootstrap_iters=0,
+        apply_chat_template=bool(model.tokenizer.chat_template),
+        fewshot_as_multiturn=True,
+    )
+    return {leaf.name: _rows(leaf, found["samples"][leaf.name], model) for leaf in leaves}
+
+
+def _rows(leaf: Leaf, samples: list[dict[str, Any]], model: HarnessModel) -> list[Row]:
+    filters = [sample["filter"] for sample in samples]
+    taken = LENIENT if LENIENT in filters else filters[0]
+    return [_row(leaf, sample, model) for sample in samples if sample["filter"] == taken]
+
+
+def _row(leaf: Leaf, sample: dict[str, Any], model: HarnessModel) -> Row:
+    prompt, generated = sample["arguments"][0][0], leaf.task.OUTPUT_TYPE == "generate_until"
+    question = leaf.task.doc_to_text(sample["doc"])
+    answer, reference = _texts(sample, generated)
+    passed = _passed(leaf, sample.get(leaf.score))
+    nothing = bool(sample["no_answer"]) if "no_answer" in sample else generated and _found_nothing(sample)
+    return {
+        "id": f"{leaf.name}-{sample['doc_id']}",
+        "question": question if isinstance(question, str) else prompt,
+        "reference": reference,
+        "answer": answer,
+        "passed": passed,
+        "no_answer": not passed and (nothing or prompt in model.clipped),
+    }
+
+
+def _texts(sample: dict[str, Any], generated: bool) -> tuple[str, str]:
+    """The answer and the reference as text; of choices, the likeliest is the answer."""
+    target = sample["target"]
+    if generated:
+        return sample["resps"][0][0], str(target)
+    choices = [arguments[1].strip() for arguments in sample["arguments"]]
+    likelihoods = [response[0][0] for response in sample["resps"]]
+    known = isinstance(target, int) and 0 <= target < len(choices)
+    return choices[likelihoods.index(max(likelihoods))], choices[target] if known else str(target)
+
+
+def _found_nothing(sample: dict[str, Any]) -> bool:
+    found = sample["filtered_resps"][0]
+    return isinstance(found, str) and found.strip() in NOTHING
+
+
+def _passed(leaf: Leaf, value: Any) -> bool | float | None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if not 0 <= float(value) <= 1:
+        raise ConfigError(f"evaluate: harness task {leaf.name!r} scored an item {value}, not between 0 and 1; drop it.")
+    return bool(value) if float(value) in (0.0, 1.0) else float(value)

@@ -1,0 +1,114 @@
+"""The backbone as lm-evaluation-harness sees it."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from lm_eval.api.instance import Instance
+from lm_eval.models.huggingface import HFLM
+from lm_eval.models.utils import normalize_gen_kwargs
+
+from patchrl.models.backbone import Backbone, Watch
+
+Progress = Callable[[int, int], None]  # requests done, and in all
+USUAL_LENGTH = 1024  # tokens of a likelihood request
+# Rows × tokens × vocabulary of one likelihood forward: the harness makes all its logits at once.
+LOGITS_ON_CPU, LOGITS_ON_GPU = 2**28, 2**31
+MOST_ROWS = 64
+LOOK_EVERY = 8  # tokens between two looks for a stop sequence
+
+
+class HarnessModel(HFLM):
+    """Answers by `Backbone`, so that they are those of our own evaluation; likelihoods by the harness's own code.
+
+    Answers are greedy whatever a task says, and may be at least `max_new_tokens` long. After a run, `clipped`
+    holds the prompts whose answer ended only by that limit, `shortened` those that lost their beginning
+    because they did not fit the context.
+    """
+
+    def __init__(self, backbone: Backbone, max_new_tokens: int, on_progress: Progress) -> None:
+        vocabulary = backbone.model.get_output_embeddings().weight.shape[0]
+        logits = LOGITS_ON_CPU if backbone.device.type == "cpu" else LOGITS_ON_GPU
+        rows = max(1, min(MOST_ROWS, logits // (USUAL_LENGTH * vocabulary)))
+        super().__init__(pretrained=backbone.model, tokenizer=backbone.tokenizer, backend="causal", batch_size=rows)
+        self.backbone, self.max_new_tokens, self.on_progress = backbone, max_new_tokens, on_progress
+        self.clipped: set[str] = set()
+        self.shortened: set[str] = set()
+        self._done = self._total = 0
+        self.set_cache_hook(self)  # the harness tells it of every answer
+
+    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        """The chat template; text that spells a special token stays text."""
+        plain = [{**turn, "content": self.backbone.plain(turn["content"])} for turn in chat_history]
+        return super().apply_chat_template(plain, add_generation_prompt)
+
+    def add_partial(self, attr: str, request: Any, answer: Any) -> None:
+        """Called by the harness after every likelihood."""
+        self._advance(1)
+
+    def _advance(self, count: int) -> None:
+        self._done += count
+        self.on_progress(self._done, self._total)
+
+    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = True) -> list[tuple[float, bool]]:
+        self._done, self._total = 0, len(requests)
+        return super().loglikelihood(requests, disable_tqdm=disable_tqdm)
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:
+        """A greedy answer to each request, cut at its first stop sequence."""
+        self._done, self._total = 0, len(requests)
+        alike: dict[str, list[int]] = defaultdict(list)
+        for i, request in enumerate(requests):
+            alike[json.dumps(request.args[1], sort_keys=True, default=str)].append(i)
+        answers = [""] * len(requests)
+        for rows in alike.values():
+            options = normalize_gen_kwargs(requests[rows[0]].args[1], self.max_new_tokens)
+            length = max(options["max_gen_toks"], self.max_new_tokens)
+            prompts = list(dict.fromkeys(requests[i].args[0] for i in rows))  # greedy repeats are the same
+            found = dict(zip(prompts, self._answers(prompts, options["until"], length), strict=True))
+            for i in rows:
+                answers[i] = found[requests[i].args[0]]
+            self._advance(len(rows))
+        return answers
+
+    def _answers(self, prompts: Sequence[str], stops: Sequence[str], length: int) -> list[str]:
+        stops = [stop for stop in stops if stop]
+        length = min(length, self.max_length // 2)  # a model of short context keeps half of it for the prompt
+        before = self._done
+        groups = self.backbone.complete(
+            [self._prompt_ids(prompt, self.max_length - length) for prompt in prompts],
+            max_new_tokens=length,
+            on_progress=lambda done: self.on_progress(before + done, self._total),
+            watch=self._until(stops) if stops else None,
+        )
+        texts = []
+        for prompt, (generation,) in zip(prompts, groups, strict=True):
+            ends = [at for stop in stops if (at := generation.text.find(stop)) >= 0]
+            if generation.clipped and not ends:
+                self.clipped.add(prompt)
+            texts.append(generation.text[: min(ends, default=None)])
+        return texts
+
+    def _prompt_ids(self, prompt: str, room: int) -> list[int]:
+        templated = bool(self.tokenizer.chat_template)  # a template brings its own BOS
+        ids = self.tokenizer(prompt, add_special_tokens=not templated)["input_ids"]
+        if len(ids) > room:
+            self.shortened.add(prompt)
+        return ids[-room:]
+
+    def _until(self, stops: Sequence[str]) -> Watch:
+        """Ends a batch in which every row has ended or holds a stop sequence."""
+        ends = self.backbone.stop_ids
+
+        def watch(tokens_BT: torch.Tensor) -> bool:
+            if tokens_BT.shape[1] % LOOK_EVERY:
+                return False
+            rows = tokens_BT.tolist()
+            open_rows = [row for row in rows if not ends.intersection(row)]
+            return all(any(stop in text for stop in stops) for text in self.tokenizer.batch_decode(open_rows))
+
+        return watch

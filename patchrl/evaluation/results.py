@@ -1,0 +1,199 @@
+"""`result.json`: everything a study measured, read back from its folder. No torch."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from patchrl.config.arms import parse, rewriters_of
+from patchrl.config.settings import StudyConfig
+from patchrl.evaluation.comparisons import as_dicts, compare
+from patchrl.evaluation.statistics import (
+    ArmStatistics,
+    Correct,
+    Resampled,
+    arm_statistics,
+    chosen_rate,
+    correct_by_task,
+    interval,
+    macro,
+    resample,
+    task_intervals,
+)
+from patchrl.runs.events import read_events
+from patchrl.runs.folder import RunFolder
+from patchrl.version import __version__
+
+LIBRARIES = ("torch", "transformers", "trl", "peft", "numpy")
+Tuned = tuple[str, float]  # an arm at a learning rate
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a JSON lines file."""
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def collect(config: StudyConfig, folder: RunFolder) -> dict[str, Any]:
+    """`result.json`: everything measured, read back from the folder.
+
+    `arms[name]` holds `target` and `general` (mean, per_seed, ci95), `by_task`, `forgetting` (absolute with
+    ci95, relative with relative_ci95, share_avoided with share_avoided_ci95), `data`, `no_answer`, `cost` as if
+    the arm had been run alone, `learning_rate`, and `sweep`: every rate tried, with its scores, the chosen one
+    marked (the arm's other figures are those of it). `comparisons` holds method, level, power, `detectable`
+    (largest over the pairs, by kind) and `pairs`, each with the fields of `patchrl.evaluation.comparisons.Comparison`.
+    `by_task_ci95` are its tasks' intervals. `versions` are those of the process that collects, with the
+    device on which the backbone was measured.
+    `curve` is the rewriter's training, `curves` that of its ablations by name. Scores and differences are
+    fractions.
+    """
+    seeds, names, rates = config.study.seeds, config.study.arms, config.finetune.learning_rate
+    base = correct_by_task(read_rows(folder.base() / "predictions.jsonl"))
+    base_summary = _read(folder.base() / "evaluation.json")
+    events = read_events(folder.events)
+
+    def answers(arm: str, rate: float) -> list[Correct]:
+        homes = [folder.arm(arm, s, rate if config.finetune.sweeps else None) for s in seeds]
+        return [correct_by_task(read_rows(home / "predictions.jsonl")) for home in homes]
+
+    tuned = {(arm, rate): answers(arm, rate) for arm in names for rate in rates}
+    drawn = resample(base, tuned, config.evaluate.bootstrap)
+    chosen = {arm: chosen_rate(arm, rates, tuned) for arm in names}
+    correct = {arm: tuned[arm, chosen[arm]] for arm in names}
+    best = {arm: drawn[arm, chosen[arm]] for arm in names}
+    statistics = arm_statistics(base, correct, best)
+    backbone = resample(base, {"base": [base]}, config.evaluate.bootstrap)["base"]
+    by_task = task_intervals({None: [base], **correct}, config.evaluate.bootstrap)
+    return {
+        "version": 1,
+        "backbone": config.backbone.model,
+        "dataset": config.data.dataset,
+        "seeds": list(seeds),
+        "base": {
+            "target": base_summary["target"],
+            "target_ci95": interval(backbone.target),
+            "general": base_summary["general"],
+            "general_ci95": interval(backbone.general),
+            "by_task": {task: values["score"] for task, values in base_summary["by_task"].items() if _reported(task)},
+            "by_task_ci95": {task: ci95 for task, ci95 in by_task[None].items() if _reported(task)},
+            "no_answer": base_summary["no_answer"],
+        },
+        "arms": {
+            arm: _arm_result(config, folder, arm, chosen[arm], statistics[arm])
+            | {"by_task_ci95": {task: ci95 for task, ci95 in by_task[arm].items() if _reported(task)}}
+            | {"sweep": _sweep(arm, chosen[arm], base, tuned, drawn)}
+            for arm in names
+        },
+        "comparisons": as_dicts(compare(correct, best)),
+        "curve": _curve(events, "rl"),
+        "curves": {name: _curve(events, name) for name in rewriters_of(map(parse, names)) if name != "rl"},
+        "seconds": seconds_by_stage(events),
+        "versions": versions() | {"device": base_summary.get("device", "cpu")},
+    }
+
+
+def versions() -> dict[str, str]:
+    """What this process runs on: PatchRL, Python, and the libraries that can move a figure."""
+    found = {"patchrl": __version__, "python": platform.python_version()}
+    return found | {name: metadata.version(name) for name in LIBRARIES}
+
+
+def _reported(task: str) -> bool:
+    return not task.startswith("validation/")
+
+
+def _sweep(
+    arm: str, chosen: float, base: Correct, tuned: dict[Tuned, list[Correct]], drawn: dict[Tuned, Resampled]
+) -> list[dict[str, Any]]:
+    """Every learning rate of an arm: its point on the gain–forgetting front, and what it was chosen by."""
+    points = []
+    for (name, rate), seeds in tuned.items():
+        if name != arm:
+            continue
+        found = arm_statistics(base, {arm: seeds}, {arm: drawn[name, rate]})[arm]
+        points.append(
+            {
+                "rate": rate,
+                "chosen": rate == chosen,
+                "validation": _mean([macro(c, "validation") for c in seeds]),
+                "target": _scores(found.target_per_seed, found.target_ci95),
+                "general": _scores(found.general_per_seed, found.general_ci95),
+            }
+        )
+    return points
+
+
+def _scores(per_seed: list[float], ci95: tuple[float, float] | None) -> dict[str, Any]:
+    return {"mean": _mean(per_seed), "per_seed": per_seed, "ci95": ci95}
+
+
+def _curve(events: list[dict[str, Any]], rewriter: str) -> list[dict[str, Any]]:
+    return [
+        {key: e[key] for key in ("seed", "step", "reward", "consistency", "alignment", "diversity", "nll")}
+        for e in events
+        if e["kind"] == "train" and e.get("rewriter", "rl") == rewriter
+    ]
+
+
+def _arm_result(
+    config: StudyConfig, folder: RunFolder, name: str, rate: float, statistics: ArmStatistics
+) -> dict[str, Any]:
+    seeds, arm = config.study.seeds, parse(name)
+    homes = [folder.arm(name, s, rate if config.finetune.sweeps else None) for s in seeds]
+    evaluations = [_read(home / "evaluation.json") for home in homes]
+    tuning = [_read(home / "finetuned.json") for home in homes]
+    targets = [_read(folder.targets(arm.data, s)) for s in seeds]
+    spent = [*targets, *(t["sampled"] for t in tuning if "sampled" in t)]
+    if arm.rewriter:
+        spent += [_read(folder.adapter(s, arm.rewriter) / "done.json") for s in seeds]
+    if arm.replay:
+        spent += [_read(folder.replay_summary(s)) for s in seeds]
+    tasks = [task for task in evaluations[0]["by_task"] if _reported(task)]
+    return {
+        "target": _scores(statistics.target_per_seed, statistics.target_ci95),
+        "general": _scores(statistics.general_per_seed, statistics.general_ci95),
+        "by_task": {
+            task: _mean([e["by_task"][task]["score"] for e in evaluations if task in e["by_task"]]) for task in tasks
+        },
+        "forgetting": {
+            "absolute": statistics.absolute,
+            "relative": statistics.relative,
+            "share_avoided": statistics.share_avoided,
+            "ci95": statistics.absolute_ci95,
+            "relative_ci95": statistics.relative_ci95,
+            "share_avoided_ci95": statistics.share_avoided_ci95,
+        },
+        "data": {
+            key: _mean([t[key] for t in targets]) if arm.imitates or key == "accepted" else None
+            for key in ("nll", "diversity", "accepted")
+        },
+        "no_answer": _mean([e["no_answer"] for e in evaluations]),
+        "cost": {
+            "seconds": sum(t["seconds"] for t in spent) / len(seeds),
+            "tokens": sum(t["tokens"] for t in spent) / len(seeds),
+            "finetune_seconds": _mean([t["seconds"] for t in tuning]),
+        },
+        "learning_rate": rate,
+    }
+
+
+def seconds_by_stage(events: list[dict[str, Any]]) -> dict[str, float]:
+    """Where the time went, in seconds by stage."""
+    spent: dict[str, float] = {}
+    for event in events:
+        if event["kind"] == "stage" and event["state"] == "end":
+            spent[event["stage"]] = round(spent.get(event["stage"], 0.0) + event["seconds"], 2)
+    return spent

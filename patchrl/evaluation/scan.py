@@ -1,0 +1,172 @@
+"""Mismatch scan: how surprising expert solutions are to the backbone, next to its own answers. Trains nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from patchrl.config.instructions import rewrite_prompt
+from patchrl.config.settings import StudyConfig
+from patchrl.evaluation import mismatch
+from patchrl.evaluation.advice import advise
+from patchrl.evaluation.forecast import forecast
+from patchrl.evaluation.mismatch import Surprise
+from patchrl.evaluation.repetition import repetition
+from patchrl.grading.gate import Calibration, Gate, calibrate
+from patchrl.models.backbone import Backbone
+from patchrl.rewriting.dataset import write_embeddings
+from patchrl.types import Example, Generation, Recorder
+
+SAMPLE = 128
+BEFORE, AFTER = 12, 6  # tokens of context around a surprising one
+LONGEST = 1000  # characters of a text in the rows shown
+
+
+def scan(
+    config: StudyConfig,
+    gate: Gate,
+    examples: Sequence[Example],
+    recorder: Recorder,
+    embeddings_out: Path | None = None,
+) -> dict[str, Any]:
+    """ℓ of expert solutions, of their prompted rewrites and of the backbone's own sampled answers, on up to
+    128 questions, and what follows from it before anything is trained.
+
+    Returns plain data: `expert_nll`, `own_nll`, `prompted_nll` (nats per token), their `quantiles`, the means of
+    the first two, the standardised `gap` with `gap_ci95`; `divergences` (see mismatch.divergences); the most
+    off-distribution `rows` and `tokens` of the expert; `clipped`, the share of own answers cut off by the length
+    limit; `own_right`, how many of those `passed` the gate and how many were `scorable`; `own_style`
+    (mismatch.own_style) and `advice` (advice.advise); `repetition` of all examples
+    (templates.repetition); `forecast` (forecast.forecast). For open data `open_gate` holds the gate's
+    calibration on the same examples. The embeddings of all three sources go to `embeddings_out`.
+    """
+    sample, backbone = list(examples)[:SAMPLE], gate.backbone
+    questions = [e.question for e in sample]
+    prompts = [rewrite_prompt(config.rewriter.instruction, e.question, e.solution) for e in sample]
+    answers = backbone.generate(
+        questions,
+        temperature=1.0,
+        max_new_tokens=config.evaluate.max_new_tokens,
+        on_progress=lambda done: recorder.progress(done, 2 * len(sample)),
+    )
+    started = time.time()
+    rewrites = backbone.generate(
+        prompts,
+        temperature=config.rewrite.temperature,
+        max_new_tokens=config.rewriter.max_new_tokens,
+        on_progress=lambda done: recorder.progress(len(sample) + done, 2 * len(sample)),
+    )
+    seconds = time.time() - started
+    own, prompted = [a[0] for a in answers], [r[0] for r in rewrites]
+    texts: dict[str, list[Any]] = {
+        "expert": [e.solution for e in sample],
+        "own": [a.token_ids for a in own],
+        "prompted": [r.token_ids for r in prompted],
+    }
+    scores = {name: backbone.score(questions, members, top=int(name == "expert")) for name, members in texts.items()}
+    read = texts | {"own": [a.text for a in own], "prompted": [r.text for r in prompted]}
+    vectors = {name: np.asarray(gate.embedder.embed(read[name], scores[name])) for name in texts}
+    if embeddings_out is not None:
+        write_embeddings(embeddings_out, [e.id for e in sample], vectors)
+    lengths = {
+        "expert": [len(s.tokens) for s in scores["expert"]],
+        "own": [len(a.token_ids) for a in own],
+        "prompted": [len(r.token_ids) for r in prompted],
+    }
+    surprise = {name: Surprise.of([s.nll for s in members], lengths[name]) for name, members in scores.items()}
+    nll = mismatch.rounded(surprise)
+    result: dict[str, Any] = {f"{name}_nll": values for name, values in nll.items()}
+    result |= {
+        "quantiles": {name: mismatch.quantiles(values) for name, values in nll.items()},
+        "clipped": sum(a.clipped for a in own) / len(own),
+        "repetition": repetition([e.question for e in examples], [e.solution for e in examples]),
+    }
+    if sample[0].task == "open":
+        calibration = calibrate_meaning(gate, sample, read["prompted"])
+        gate.threshold = calibration.threshold
+        result["open_gate"] = calibration.summary()
+    passed = {name: [v.passed for v in gate.check(sample, read[name], vectors[name])] for name in ("prompted", "own")}
+    right = {"passed": passed["own"].count(True), "scorable": len(sample) - passed["own"].count(None)}
+    found = mismatch.own_style(passed["prompted"], surprise["prompted"].nll_N, surprise["own"].nll_N)
+    tokens = sum(lengths["prompted"]) + len(sample)  # each rewrite's end-of-turn token counts, as in the arms' costs
+    result |= {
+        "own_right": right,
+        "own_style": found,
+        "advice": advise(
+            config, found, len(examples), tokens / len(sample), tokens / max(seconds, 1e-6), right["passed"] > 0
+        ),
+    }
+    if not nll["expert"] or not nll["own"]:
+        return result | {"gap": None}
+    means = {name: float(np.mean(nll[name])) for name in ("expert", "own")}
+    as_asked = _as_asked(config, backbone, prompts, prompted)
+    return result | {
+        "expert_mean": means["expert"],
+        "own_mean": means["own"],
+        "gap": mismatch.standardised_gap(surprise["expert"].nll_N, surprise["own"].nll_N),
+        "gap_ci95": mismatch.gap_interval(surprise["expert"].nll_N, surprise["own"].nll_N),
+        "divergences": mismatch.divergences(surprise["expert"], surprise["own"], surprise["prompted"], as_asked),
+        "rows": _worst_rows(sample, surprise["expert"].nll_N, own),
+        "tokens": _worst_tokens(backbone, sample, [s.tokens for s in scores["expert"]], surprise["own"]),
+        "forecast": forecast(means["expert"] - means["own"]),
+    }
+
+
+def _as_asked(
+    config: StudyConfig, backbone: Backbone, prompts: Sequence[str], rewrites: Sequence[Generation]
+) -> Surprise | None:
+    """Surprisal of the rewrites under the prompt they were sampled from; None where the temperature bent that."""
+    if config.rewrite.temperature != 1.0:
+        return None
+    scores = backbone.score(prompts, [r.token_ids for r in rewrites])
+    return Surprise.of([s.nll for s in scores], [len(r.token_ids) for r in rewrites])
+
+
+def _worst_rows(sample: Sequence[Example], nll_N: np.ndarray, own: Sequence[Generation]) -> list[dict[str, Any]]:
+    """The expert solutions with the highest ℓ, each beside the backbone's own answer."""
+    return [
+        {
+            "id": sample[i].id,
+            "question": _cut(sample[i].question),
+            "expert": _cut(sample[i].solution),
+            "own": _cut(own[i].text),
+            "nll": round(float(nll_N[i]), 4),
+        }
+        for i in mismatch.most_surprising(nll_N)
+    ]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else text[:LONGEST].rstrip() + "…"
+
+
+def _worst_tokens(backbone: Backbone, sample: Sequence[Example], tokens, own: Surprise) -> list[dict[str, Any]]:
+    """The tokens that make the gap, each with its most surprising place in context."""
+    usual = float(np.nansum(own.total_N) / own.tokens_N.sum())
+    found = []
+    for kind in mismatch.surprising_tokens(tokens, usual):
+        ids, at = backbone.completion_ids(sample[kind.row].solution), kind.position
+        start, end = max(0, at - BEFORE), at + 1 + AFTER
+        context = {
+            "before": ("…" if start else "") + backbone.tokenizer.decode(ids[start:at]),
+            "after": backbone.tokenizer.decode(ids[at + 1 : end]) + ("…" if end < len(ids) else ""),
+        }
+        found.append({"text": kind.text, "count": kind.count, "mean": kind.mean, "share": kind.share} | context)
+    return found
+
+
+def calibrate_meaning(gate: Gate, examples: Sequence[Example], texts: Sequence[str]) -> Calibration:
+    """The similarity threshold of open answers, from the data's own pairs.
+
+    Same meaning: an expert solution and its prompted rewrite, of `texts`. Different: the expert solution
+    and the rewrite of the next example.
+    """
+    pairs = [(e, t, other) for e, t, other in zip(examples, texts, [*texts[1:], texts[0]], strict=True) if t and other]
+    kept = [e for e, _, _ in pairs]
+    same = gate.similarity(kept, [t for _, t, _ in pairs])
+    different = gate.similarity(kept, [other for _, _, other in pairs])
+    return calibrate(same.tolist(), different.tolist())

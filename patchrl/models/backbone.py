@@ -1,0 +1,383 @@
+"""The frozen backbone: the only place that loads a model. Generates, scores ℓ and embeds, adapter on or off."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
+
+from patchrl import nano
+from patchrl.config.settings import BackboneSection
+from patchrl.errors import BackboneError
+from patchrl.models.kv_cache import roomy_cache
+from patchrl.models.scoring import Score, Scorer, core_of, left_padded, reads_ahead
+from patchrl.types import Generation
+
+NANO = nano.BACKBONE
+HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
+TOKENS_PER_BATCH = 32_768  # padded tokens in one generation batch
+ROWS_PER_BATCH = 256
+Sample = tuple[list[int], float]  # ids of a completion and their −log p in nats
+Watch = Callable[[torch.Tensor], bool]  # sees a batch's completions so far, shape (B, T); True ends the batch
+
+
+def resolve_source(model: str) -> str:
+    """Folder or Hub id behind `backbone.model`; raises BackboneError for anything else."""
+    if model == "nano":
+        return str(NANO)
+    if Path(model).is_dir():
+        return model
+    if HUB_ID.match(model) and not model.startswith("."):
+        return model
+    raise BackboneError(
+        f"backbone.model: {model!r} is neither `nano`, an existing folder, nor a Hub id such as org/name."
+    )
+
+
+def pick_device(name: str) -> torch.device:
+    """The torch device for `auto`, `cpu`, `cuda`, `cuda:N`."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise BackboneError(f"backbone.device: {name!r} is no device; use auto, cpu or cuda.") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise BackboneError("backbone.device: cuda was asked for but this machine has no CUDA device; use auto or cpu.")
+    return device
+
+
+class _Watched(StoppingCriteria):
+    """Shows the completions to a `Watch` after every token."""
+
+    def __init__(self, watch: Watch, prompt_width: int) -> None:
+        self.watch, self.prompt_width = watch, prompt_width
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        ended = self.watch(input_ids[:, self.prompt_width :])
+        return torch.full((len(input_ids),), ended, dtype=torch.bool, device=input_ids.device)
+
+
+class _Noted(LogitsProcessor):
+    """Adds up −log p of what is sampled, from the logits as the model gave them: no further forward is needed."""
+
+    def __init__(self, stop_ids: set[int]) -> None:
+        self.stop_ids = sorted(stop_ids)
+        self._last_BV: torch.Tensor | None = None
+        self._nll_B = self._open_B = torch.zeros(0)
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        self._add(input_ids)
+        self._last_BV = scores.float().log_softmax(-1)
+        return scores
+
+    def _add(self, ids_BT: torch.Tensor) -> None:
+        """Count the last token of rows that have not ended."""
+        if self._last_BV is None:
+            self._nll_B = torch.zeros(len(ids_BT), device=ids_BT.device)
+            self._open_B = torch.ones_like(self._nll_B, dtype=torch.bool)
+            return
+        token_B = ids_BT[:, -1]
+        stops = torch.tensor([i for i in self.stop_ids if i < self._last_BV.shape[-1]], device=ids_BT.device)
+        ends_B = torch.isin(token_B, stops)
+        chosen_B = self._last_BV.gather(1, token_B[:, None])[:, 0]
+        chosen_B = torch.where(ends_B, self._last_BV[:, stops].logsumexp(-1), chosen_B)
+        self._nll_B -= torch.where(self._open_B, chosen_B, 0.0)
+        self._open_B &= ~ends_B
+
+    def of(self, out_BT: torch.Tensor) -> list[float]:
+        """−log p of every row of what was generated; NaN where it did not end."""
+        self._add(out_BT)
+        return self._nll_B.masked_fill(self._open_B, math.nan).tolist()
+
+
+def _check_weights(model: Any, tokenizer: Any, name: str) -> None:
+    """Raise BackboneError for weights that cannot answer: not finite, or without a row for every token."""
+    rows, words = model.get_input_embeddings().weight.shape[0], tokenizer.vocab_size  # added tokens may stay unused
+    if words > rows:
+        raise BackboneError(
+            f"backbone.model: the tokenizer of {name!r} has {words:,} tokens, its weights know {rows:,}; they are not of "
+            "one model."
+        )
+    for parameter, values in model.named_parameters():
+        if not values.isfinite().all():
+            raise BackboneError(f"backbone.model: {name!r} holds numbers that are not finite, in {parameter}.")
+
+
+class Backbone:
+    """A causal LM with its tokenizer. `model` may carry a LoRA adapter; scoring always switches it off.
+
+    `dtype` is the number format it was loaded in and computes in; full fine-tuning holds its weights in float32 meanwhile.
+    """
+
+    def __init__(self, model: torch.nn.Module, tokenizer) -> None:
+        self.model: Any = model
+        self.dtype = next(model.parameters()).dtype
+        self.tokenizer = tokenizer
+        if tokenizer.eos_token_id is None:
+            raise BackboneError("backbone.model: its tokenizer has no end-of-sequence token, so answers could not end.")
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token
+
+    @classmethod
+    def load(cls, section: BackboneSection) -> Backbone:
+        """Load weights (safetensors only) and tokenizer; raises BackboneError with the way out."""
+        source = resolve_source(section.model)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(source, revision=section.revision)
+            model = AutoModelForCausalLM.from_pretrained(
+                source, revision=section.revision, dtype=getattr(torch, section.dtype), use_safetensors=True
+            )
+        except (OSError, ValueError, KeyError) as error:
+            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise BackboneError(f"backbone.model: {section.model!r} could not be loaded: {first}") from error
+        _check_weights(model, tokenizer, section.model)
+        return cls(model.to(pick_device(section.device)).eval(), tokenizer)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def device_name(self) -> str:
+        """The device as a report tells it: `cpu`, or the GPU's make."""
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
+
+    @property
+    def in_bf16(self) -> bool:
+        """Whether it computes in bfloat16."""
+        return self.dtype == torch.bfloat16
+
+    @property
+    def stop_ids(self) -> set[int]:
+        """Ids that end an answer: the tokenizer's and the generation config's end tokens."""
+        configured = getattr(self.model, "generation_config", None)
+        extra = getattr(configured, "eos_token_id", None)
+        extra = [] if extra is None else [extra] if isinstance(extra, int) else list(extra)
+        return {self.tokenizer.eos_token_id, *extra}
+
+    # --- prompts ------------------------------------------------------------------------------
+
+    @cached_property
+    def _special(self) -> re.Pattern[str]:
+        """Every token that can act as a turn or an end: marked special, or spelled in the chat template.
+
+        Other added tokens (runs of spaces, HTML tags) are ordinary text.
+        """
+        added = self.tokenizer.added_tokens_decoder.values()
+        template = str(self.tokenizer.chat_template or "")
+        acting = {t.content for t in added if t.special or (t.content.strip() and t.content in template)}
+        names = sorted({*self.tokenizer.all_special_tokens, *acting} - {""}, key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, names)) or r"(?!)")
+
+    def plain(self, text: str) -> str:
+        """`text` with every special token's spelling broken by a zero-width space after its first
+        character, so that data can never act as a turn or an end marker."""
+        return self._special.sub(lambda found: f"{found[0][0]}\u200b{found[0][1:]}", text)
+
+    def prompt_text(self, user: str) -> str:
+        """q(x): the chat template with one user turn and the generation prompt (plain fallback without one)."""
+        if self.tokenizer.chat_template:
+            turns = [{"role": "user", "content": self.plain(user)}]
+            return self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        return f"{self.tokenizer.bos_token or ''}Question: {self.plain(user)}\nAnswer:"
+
+    def prompt_ids(self, user: str) -> list[int]:
+        """Token ids of `prompt_text`; the template brings its own BOS."""
+        return self.tokenizer(self.prompt_text(user), add_special_tokens=False)["input_ids"]
+
+    def completion_ids(self, completion: str | Sequence[int]) -> list[int]:
+        """Ids of a completion without its end-of-turn token; text is tokenised apart from the prompt."""
+        if isinstance(completion, str):
+            ids = self.tokenizer(self.plain(completion), add_special_tokens=False)["input_ids"]
+        else:
+            ids = list(completion)
+        stops = self.stop_ids
+        end = next((i for i, token in enumerate(ids) if token in stops), len(ids))
+        return ids[:end]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return self.tokenizer.decode(ids, skip_special_tokens=True).strip()
+
+    def fits(self, user: str, more: int = 1) -> bool:
+        """Whether a user turn and `more` tokens of answer fit the model's context."""
+        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        return limit is None or len(self.prompt_ids(user)) + more <= limit
+
+    # --- adapter ------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def frozen(self, adapted: bool = False) -> Iterator[Any]:
+        """The model as the frozen backbone: adapter off unless `adapted`, eval mode, no gradient; all restored after."""
+        training = self.model.training
+        self.model.eval()
+        carries = hasattr(self.model, "disable_adapter") and not adapted
+        off = self.model.disable_adapter() if carries else contextlib.nullcontext()
+        try:
+            with off, torch.no_grad():
+                yield self.model
+        finally:
+            self.model.train(training)
+
+    # --- generation ---------------------------------------------------------------------------
+
+    def generate(self, users: Sequence[str], **options: Any) -> list[list[Generation]]:
+        """Answers to each user turn; options as in `complete`."""
+        return self.complete([self.prompt_ids(user) for user in users], **options)
+
+    def complete(self, prompts: Sequence[list[int]], **options: Any) -> list[list[Generation]]:
+        """Completions of each prompt's ids; options as in `sample`."""
+        return [[self._read(ids) for ids in group] for group in self.sample(prompts, **options)]
+
+    def _read(self, ids: list[int]) -> Generation:
+        kept = self.completion_ids(ids)
+        return Generation(self.decode(kept), tuple(kept), clipped=len(kept) == len(ids))
+
+    def sample(self, prompts: Sequence[list[int]], **options: Any) -> list[list[list[int]]]:
+        """Ids of completions of each prompt's ids, with whatever adapter is on; options as in `sample_noted`."""
+        return [[ids for ids, _ in group] for group in self.sample_noted(prompts, note=False, **options)]
+
+    def sample_noted(
+        self,
+        prompts: Sequence[list[int]],
+        *,
+        note: bool = True,
+        samples: int = 1,
+        temperature: float = 0.0,
+        max_new_tokens: int = 96,
+        seed: int = 0,
+        on_progress: Callable[[int], None] | None = None,
+        watch: Watch | None = None,
+    ) -> list[list[Sample]]:
+        """`samples` completions of each prompt's ids (greedy at temperature 0) with their −log p, whatever adapter is on.
+
+        A completion ends with the token that ended its turn, unless it was cut off by the limit. Its −log p, in nats, is that
+        of all its tokens under the model at temperature 1, the end of the turn being any token that ends it; NaN where
+        it was cut off or not to be noted. Rows are batched by length; `on_progress` gets the number of prompts done; `watch` sees every batch
+        grow and can end it.
+        """
+        order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
+        answers: list[list[Sample]] = [[] for _ in prompts]
+        training = self.model.training
+        self.model.eval()
+        done = 0
+        try:
+            while done < len(order):
+                width = len(prompts[order[done]]) + max_new_tokens
+                rows = max(1, min(ROWS_PER_BATCH, TOKENS_PER_BATCH // width) // samples)
+                chunk = order[done : done + rows]
+                groups = self._sample_batch(
+                    [prompts[i] for i in chunk], samples, temperature, max_new_tokens, seed + done, watch, note
+                )
+                for i, group in zip(chunk, groups, strict=True):
+                    answers[i] = group
+                done += len(chunk)
+                if on_progress:
+                    on_progress(done)
+        finally:
+            self.model.train(training)
+        return answers
+
+    def _sample_batch(
+        self,
+        prompts: list[list[int]],
+        samples: int,
+        temperature: float,
+        max_new_tokens: int,
+        seed: int,
+        watch: Watch | None,
+        note: bool,
+    ) -> list[list[Sample]]:
+        tokens_BT, mask_BT = left_padded(prompts, self.tokenizer.pad_token_id, self.device)
+        watched = StoppingCriteriaList([_Watched(watch, tokens_BT.shape[1])] if watch else [])
+        noted = [_Noted(self.stop_ids)] if note else []
+        # The model's own generation defaults (top-k 50 and the like) would bend the distribution.
+        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+        with torch.random.fork_rng(enabled=True), torch.no_grad():
+            torch.manual_seed(seed)
+            out = self.model.generate(
+                input_ids=tokens_BT.repeat_interleave(samples, 0),
+                attention_mask=mask_BT.repeat_interleave(samples, 0),
+                max_new_tokens=max_new_tokens,
+                pad_token_id=self.tokenizer.pad_token_id,
+                eos_token_id=sorted(self.stop_ids),
+                stopping_criteria=watched,
+                logits_processor=LogitsProcessorList(noted),
+                **self._read_ahead(tokens_BT, mask_BT, samples),
+                **(sampling if temperature > 0 else {"do_sample": False}),
+            )
+        stops, nll = self.stop_ids, noted[0].of(out) if noted else [math.nan] * len(out)
+        groups: list[list[Sample]] = [[] for _ in prompts]
+        for row, ids in enumerate(out[:, tokens_BT.shape[1] :].tolist()):
+            end = next((i for i, token in enumerate(ids) if token in stops), len(ids))
+            groups[row // samples].append((ids[: end + 1], nll[row]))
+        return groups
+
+    def _read_ahead(self, tokens_BT: torch.Tensor, mask_BT: torch.Tensor, samples: int) -> dict[str, Any]:
+        """A cache that holds each prompt but its last token, read once for all its samples; nothing where a model
+        cannot continue one."""
+        core = core_of(self.model)
+        if not reads_ahead(core):
+            return {}
+        cache = roomy_cache(core.config.get_text_config())
+        if tokens_BT.shape[1] > 1:
+            before_BT = mask_BT[:, :-1]
+            core.base_model(
+                input_ids=tokens_BT[:, :-1],
+                attention_mask=before_BT,
+                position_ids=(before_BT.cumsum(-1) - 1).clamp(min=0),
+                past_key_values=cache,
+                use_cache=True,
+            )
+            cache.batch_repeat_interleave(samples)
+        return {"past_key_values": cache}
+
+    # --- scoring ------------------------------------------------------------------------------
+
+    def score(
+        self,
+        questions: Sequence[str],
+        completions: Sequence[str | Sequence[int]],
+        *,
+        top: int = 0,
+        entropy: bool = False,
+        adapted: bool = False,
+        bf16: bool = False,
+    ) -> list[Score]:
+        """ℓ and embedding of each completion given q(x), under the frozen backbone, from one forward.
+
+        ℓ is the mean −log p of the completion's tokens in nats, end-of-turn left out; the embedding is
+        the mean last hidden state over the same tokens. `top` > 0 adds per-token surprisal with that
+        many alternatives, `entropy` that of the next token. `adapted` leaves the adapter on. A question with
+        several completions is read once; rows go in batches of like length; logits are made for completion
+        tokens only, a chunk at a time. `bf16` computes under autocast: faster, |Δℓ| of about 1e-2.
+        """
+        prompts = {question: tuple(self.prompt_ids(question)) for question in dict.fromkeys(questions)}
+        asked = [(prompts[q], tuple(self.completion_ids(c))) for q, c in zip(questions, completions, strict=True)]
+        rows = list(dict.fromkeys(asked))  # the same text twice costs once, and ties stay exact
+        with self.frozen(adapted) as model, torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+            scores = Scorer(model, self.tokenizer, self.stop_ids).scores(rows, top, entropy)
+        return [scores[row] for row in asked]
+
+    def next_token_probabilities(self, users: Sequence[str], choices: Sequence[Sequence[int]]) -> np.ndarray:
+        """Probability that the frozen backbone's answer to each user turn begins with one of the ids of
+        each choice, shape (N, C)."""
+        prompts = [tuple(self.prompt_ids(user)) for user in users]
+        with self.frozen() as model:
+            found = Scorer(model, self.tokenizer, self.stop_ids).next_token(list(dict.fromkeys(prompts)), choices)
+        return np.array([found[prompt] for prompt in prompts]).reshape(len(prompts), len(choices))

@@ -1,0 +1,269 @@
+"""What a study would do, and what in it cannot work, before anything heavy loads."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from patchrl.config.arms import parse, rewriters_of
+from patchrl.config.eval_tasks import OWN, expand, names_a_file
+from patchrl.config.settings import StudyConfig
+from patchrl.data.examples import HUB_ID, LoadedData, load_eval_items, load_examples, load_questions
+from patchrl.errors import PatchRLError
+from patchrl.evaluation.harness.names import name_problems
+from patchrl.models.token_preview import context_of, formatted_example, known_here
+from patchrl.pipeline.estimate import sized, study_minutes
+from patchrl.types import Example
+
+NANO_MB = 8.0
+# A worker with torch, TRL and the nano lab at its defaults peaks here; measured on examples/nano.toml.
+WORKER_MB = 2500.0
+LARGE_RATE = 2e-4
+MIN_SWEEP_ITEMS = 30
+LONG_ANSWER = 6  # words, of half of the answers or more
+TOKENIZERS = ("tokenizer*", "vocab*", "*.model", "*.spm", "*.tiktoken")  # their files, by one pattern or another
+
+
+def preflight(config: StudyConfig) -> dict[str, Any]:
+    """Rows, columns, first example with its tokens, minutes, disk, RAM, `problems` and `warnings` (one sentence each).
+
+    `ok` without problems; minutes, disk and RAM are None where nothing is known about the backbone.
+    """
+    problems, warnings = backbone_problems(config.backbone.model), rate_warnings(config) + download_warnings(config)
+    there = config
+    found: dict[str, Any] = {
+        "rows": None,
+        "kept": 0,
+        "dropped": {},
+        "columns": {},
+        "task": None,
+        "first": None,
+        "tokens": None,
+    }
+    try:
+        data = load_examples(config.data)
+    except PatchRLError as error:
+        problems.append(str(error))
+    else:
+        first = data.train[0]
+        found |= {
+            "rows": {"train": len(data.train), "eval": len(data.eval)},
+            "kept": data.kept,
+            "dropped": data.dropped,
+            "columns": data.columns,
+            "task": data.task,
+            "first": {"question": first.question, "solution": first.solution, "reference": first.reference},
+        }
+        backbone = config.backbone
+        found["tokens"] = formatted_example(backbone.model, backbone.revision, first.question, first.solution)
+        there = sized(config, len(data.train), len(data.eval))
+        problems += size_problems(config, len(data.train), len(data.eval))
+        warnings += answer_warnings(data)
+        warnings += short_warnings(config, len(data.train), len(data.eval))
+        warnings += length_warnings(config, data.train)
+    problems += replay_problems(config)
+    problems += name_problems(config)
+    items = {}
+    for kind in ("target", "general"):
+        try:
+            items[kind] = sum(item_count(config, name) for name in expand(getattr(config.evaluate, kind)))
+        except PatchRLError as error:
+            problems.append(f"evaluate.{kind}: {error}")
+    nano = config.backbone.model == "nano"
+    return found | {
+        "ok": not problems,
+        "problems": problems,
+        "warnings": warnings,
+        "general_items": items.get("general", 0),
+        "minutes": study_minutes(there) if nano else None,
+        "disk_mb": estimated_megabytes(config),
+        "ram_mb": estimated_ram(config),
+    }
+
+
+def item_count(config: StudyConfig, name: str) -> int:
+    """Items of one evaluation task, as far as they are known before it loads; raises DataError for a file that cannot be read."""
+    if name in OWN:
+        return config.evaluate.general_size if name == "nano" else config.data.eval_size
+    return len(load_eval_items(name)) if names_a_file(name) else config.evaluate.limit
+
+
+def backbone_problems(model: str) -> list[str]:
+    """Why a backbone cannot be loaded, as far as its name and folder tell."""
+    if model == "nano":
+        return []
+    path = Path(model)
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            return [f"backbone.model: {model} has no config.json; give the folder of a saved Transformers model."]
+        try:
+            json.loads((path / "config.json").read_text(encoding="utf-8"))
+        except (ValueError, OSError):
+            return [f"backbone.model: {model}/config.json cannot be read as JSON; save or fetch the model again."]
+        if not any(path.glob("*.safetensors")):
+            return [f"backbone.model: {model} has no .safetensors weights; save the model again with safetensors."]
+        if _weight_count(model) is None:
+            return [
+                f"backbone.model: the .safetensors weights in {model} are damaged or not fetched; fetch them again."
+            ]
+        if not any(next(path.glob(pattern), None) for pattern in TOKENIZERS):
+            return [f"backbone.model: {model} has no tokenizer; save it there too, such as its tokenizer.json."]
+        return []
+    if not HUB_ID.match(model):
+        return [f"backbone.model: {model!r} is neither `nano`, an existing folder, nor a Hub id such as org/name."]
+    return []
+
+
+def download_warnings(config: StudyConfig) -> list[str]:
+    """That a backbone is not on this machine, so that only its start tells whether it can be had."""
+    backbone = config.backbone
+    if not backbone_problems(backbone.model) and not known_here(backbone.model, backbone.revision):
+        return [
+            f"backbone.model: {backbone.model} is not on this machine; it is fetched from the Hub when the study starts."
+        ]
+    return []
+
+
+def size_problems(config: StudyConfig, train: int, held_out: int) -> list[str]:
+    """Settings that do not go with the number of rows."""
+    problems = []
+    if rewriters_of(map(parse, config.study.arms)) and train < config.rewriter.prompts_per_step:
+        problems.append(
+            f"rewriter.prompts_per_step: {config.rewriter.prompts_per_step} prompts a step need as many training "
+            f"examples, there are {train}; lower it or give more data."
+        )
+    if config.finetune.sweeps and held_out < MIN_SWEEP_ITEMS:
+        # Where fewer are held out than asked for, the data has no more: a quarter of it is.
+        short = held_out < config.data.eval_size
+        more = f"give {4 * MIN_SWEEP_ITEMS} rows or more" if short else "raise data.eval_size"
+        problems.append(
+            f"finetune.learning_rate: several rates need {MIN_SWEEP_ITEMS} held-out examples, a third of them to choose "
+            f"by; there are {held_out}. Give one rate, or {more}."
+        )
+    if held_out == 0:
+        problems.append("data: no held-out row has a reference answer, so the target task cannot be measured.")
+    return problems
+
+
+def replay_problems(config: StudyConfig) -> list[str]:
+    """Why the questions for arms with replay cannot be used."""
+    replayed = [name for name in config.study.arms if parse(name).replay]
+    source = config.finetune.replay_data
+    if not replayed or (source == "nano" and config.backbone.model == "nano"):
+        return []
+    if source == "nano":
+        return [
+            f"finetune.replay_data: the lab's own questions are no replay for {config.backbone.model}; name a JSONL file "
+            f"of general questions, or leave out {', '.join(replayed)}."
+        ]
+    try:
+        load_questions(source)
+    except PatchRLError as error:
+        return [f"finetune.replay_data: {error}"]
+    return []
+
+
+def short_warnings(config: StudyConfig, train: int, held_out: int) -> list[str]:
+    """Fewer rows than the settings ask for."""
+    asked = (
+        ("train_size", train, config.data.train_size, "all of them are used"),
+        ("eval_size", held_out, config.data.eval_size, "intervals will be wide"),
+    )
+    return [
+        f"data.{name}: {wanted} rows are asked for and {there} are there; {so}."
+        for name, there, wanted, so in asked
+        if there < wanted
+    ]
+
+
+def answer_warnings(data: LoadedData) -> list[str]:
+    """Whole sentences taken for answers: then hardly any rewrite states the same."""
+    lengths = sorted(len((example.reference or "").split()) for example in data.train)
+    if data.task != "exact" or "answer" in data.columns or lengths[len(lengths) // 2] < LONG_ANSWER:
+        return []
+    return [
+        f"data.task: no final answer was found in the solutions, so that their last sentence counts as one, such as "
+        f"{data.train[0].reference!r:.80}. End them with `The answer is …`, name data.answer_column, or set data.task to open."
+    ]
+
+
+def length_warnings(config: StudyConfig, examples: Sequence[Example]) -> list[str]:
+    """Examples longer than the backbone or the fine-tuning reads, told by the longest one."""
+    longest = max(examples, key=lambda e: len(e.question) + len(e.solution))
+    backbone, section = config.backbone, config.finetune
+    tokens = formatted_example(backbone.model, backbone.revision, longest.question, longest.solution)
+    if tokens is None:
+        return []
+    count, most = sum(map(len, tokens.values())), context_of(backbone.model, backbone.revision)
+    if most is not None and count > most:
+        return [
+            f"data.dataset: the longest example takes {count:,} tokens, this backbone reads {most:,}: past that its ℓ means "
+            f"little, and it takes long. Leave such rows out. ({longest.question[:60]!r})"
+        ]
+    if count > section.max_length:
+        return [
+            f"finetune.max_length: the longest example takes {count:,} tokens and is cut off at {section.max_length:,}, "
+            "its answer with it; raise the limit or leave such rows out."
+        ]
+    return []
+
+
+def rate_warnings(config: StudyConfig) -> list[str]:
+    """Learning rates of the nano lab that would wreck a larger backbone."""
+    if config.backbone.model == "nano":
+        return []
+    return [
+        f"{section}.learning_rate: {max(rates):g} is the nano lab's; backbones of 0.5 B parameters and more take about {usual}."
+        for section, rates, usual in (
+            ("rewriter", (config.rewriter.learning_rate,), "1e-6 to 1e-5 for GRPO with LoRA"),
+            ("finetune", config.finetune.learning_rate, "1e-6 to 5e-5"),
+        )
+        if max(rates) > LARGE_RATE
+    ]
+
+
+def estimated_ram(config: StudyConfig) -> float | None:
+    """Peak memory of the worker in MB: weights, gradients and two moments of Adam while fine-tuning, all in float32,
+    beside what the nano lab takes for itself; activations of large batches come on top. None for weights that are
+    not here."""
+    if config.backbone.model == "nano":
+        return WORKER_MB
+    count = _weight_count(config.backbone.model)
+    return None if count is None else WORKER_MB + 4 * 4 * count / 2**20
+
+
+def _weight_count(model: str) -> int | None:
+    """How many weights the files of a backbone hold; None for those that are not in a folder here or cannot be read."""
+    if not Path(model).is_dir():
+        return None
+    count = 0
+    try:
+        for path in Path(model).glob("*.safetensors"):
+            with safe_open(path, "numpy") as file:
+                count += sum(math.prod(file.get_slice(name).get_shape()) for name in list(file.keys()))
+    except (SafetensorError, OSError):
+        return None
+    return count
+
+
+def _weights_mb(model: str) -> float | None:
+    """What the weights of a backbone take on disk; None for those that are not in a folder here."""
+    if model == "nano":
+        return NANO_MB
+    path = Path(model)
+    return sum(f.stat().st_size for f in path.glob("*.safetensors")) / 2**20 if path.is_dir() else None
+
+
+def estimated_megabytes(config: StudyConfig) -> float | None:
+    """Disk a run takes: tuned weights (if kept) and about 10 MB of samples, events and report per seed. None where
+    weights are kept whose size is not known here."""
+    size = _weights_mb(config.backbone.model) if config.finetune.keep_weights else 0.0
+    if size is None:
+        return None
+    seeds, arms = len(config.study.seeds), len(config.study.arms) * len(config.finetune.learning_rate)
+    return seeds * (10 + size * arms) + 5

@@ -1,0 +1,122 @@
+"""What a person may ask the playground: typed texts and settings, checked before anything is started. No torch."""
+
+from __future__ import annotations
+
+import random
+import typing
+from dataclasses import dataclass
+from typing import Any
+
+from patchrl.config.settings import StudyConfig, resolve
+from patchrl.errors import ConfigError
+from patchrl.grading.extraction import extract_reference
+from patchrl.reporting.views import ARM_NAMES
+from patchrl.runs.folder import RunFolder
+from patchrl.types import Example, Task, Writer
+
+LAB_EXAMPLES = 64
+LAB_SEED = 1  # other word problems than the study's training set
+
+
+@dataclass(frozen=True)
+class Caps:
+    """The most a playground takes: characters of each text, rewrites in a group, tokens of one rewrite."""
+
+    question: int = 4_000
+    solution: int = 16_000
+    instruction: int = 500
+    reference: int = 500
+    group: int = 32
+    new_tokens: int = 1_024
+
+
+def typed_example(
+    question: str, solution: str, reference: str = "", task: str = "math", caps: Caps | None = None
+) -> Example:
+    """What a person typed, as an example; an empty reference is read out of the solution.
+
+    Raises ConfigError naming the field that is empty, too long or no task type.
+    """
+    caps = caps or Caps()
+    question, solution, reference = question.strip(), solution.strip(), reference.strip()
+    for name, text in (("Question", question), ("Solution", solution)):
+        if not text:
+            raise ConfigError(f"{name}: it is empty; type one or take an example.")
+    for name, text, most in (
+        ("Question", question, caps.question),
+        ("Solution", solution, caps.solution),
+        ("Reference answer", reference, caps.reference),
+    ):
+        if len(text) > most:
+            raise ConfigError(f"{name}: {len(text):,} characters; at most {most:,} are taken.")
+    if task not in typing.get_args(Task):
+        raise ConfigError(f"Task: {task!r} is none; use {', '.join(typing.get_args(Task))}.")
+    answer = reference or extract_reference(task, solution)
+    return Example("typed", question, solution, answer or None, typing.cast(Task, task))
+
+
+def play_settings(
+    config: StudyConfig,
+    *,
+    task: str | None = None,
+    group_size: int | None = None,
+    temperature: float | None = None,
+    instruction: str | None = None,
+    max_new_tokens: int | None = None,
+    caps: Caps | None = None,
+) -> StudyConfig:
+    """A study's settings as the playground uses them; what is None stays the study's own.
+
+    Raises ConfigError naming the setting that is out of bounds.
+    """
+    caps = caps or Caps()
+    wanted: dict[str, Any] = {
+        "group_size": group_size,
+        "temperature": temperature,
+        "instruction": instruction,
+        "max_new_tokens": max_new_tokens,
+    }
+    values = config.model_dump(mode="json")
+    values["rewriter"] |= {key: value for key, value in wanted.items() if value is not None}
+    values["rewriter"]["microbatch_size"] = None  # of training, and it need not divide this group
+    values["data"]["task"] = task or config.data.task or "math"
+    rewriter = values["rewriter"]
+    for name, found, most in (
+        ("rewriter.group_size", rewriter["group_size"], caps.group),
+        ("rewriter.max_new_tokens", rewriter["max_new_tokens"], caps.new_tokens),
+        ("rewriter.instruction (characters)", len(rewriter["instruction"]), caps.instruction),
+    ):
+        if found > most:
+            raise ConfigError(f"{name}: the playground takes at most {most:,} (found {found:,}).")
+    return resolve(values)
+
+
+def writers_of(folder: RunFolder, config: StudyConfig) -> list[Writer]:
+    """Who can write here: the prompted backbone, and the newest rewriter of every seed that has one."""
+    found = [prompted()]
+    for seed in config.study.seeds:
+        newest = folder.rewriter(seed)
+        if newest is not None:
+            adapter, step = newest
+            steps = config.rewriter.steps
+            label = f"Rewriter of seed {seed}, " + (f"{steps} steps" if step is None else f"step {step} of {steps}")
+            found.append(Writer(f"seed-{seed}", label, str(adapter.resolve())))
+    return found
+
+
+def prompted() -> Writer:
+    """The backbone itself, asked to rewrite."""
+    return Writer("backbone", f"{ARM_NAMES['base']}, prompted")
+
+
+def calibrated(folder: RunFolder) -> float | None:
+    """The similarity from which open answers of a run count as the same, once its scan measured it."""
+    return ((folder.read_json(folder.scan) or {}).get("open_gate") or {}).get("threshold")
+
+
+def lab_example(number: int | None = None) -> Example:
+    """One of a few word problems of the nano lab that no study trains on; any of them without a number."""
+    from patchrl.nano import world
+
+    examples = world.downstream_examples("foreign", LAB_EXAMPLES, seed=LAB_SEED)
+    return examples[random.randrange(LAB_EXAMPLES) if number is None else number % LAB_EXAMPLES]

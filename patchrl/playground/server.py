@@ -1,0 +1,148 @@
+"""The playground's process: `python -m patchrl.playground.server FD IDLE_SECONDS`. Requests come in, and replies go out,
+as JSON over the inherited pipe; it holds one backbone and ends when its pipe closes or nobody asks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import queue
+import sys
+import threading
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any
+
+from patchrl.config.settings import StudyConfig, resolve
+from patchrl.errors import PatchRLError, StopRequested
+from patchrl.jobs.worker import sentence
+from patchrl.types import Example, Writer
+
+IDLE = 0
+
+
+class Player:
+    """Works off requests one after another; a thread of its own hears cancellations meanwhile."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self.pipe = pipe
+        self.requests: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.cancelled: set[int] = set()
+        self.held: str | None = None  # the settings behind the gate that is loaded
+        self.gate: Any = None
+        self.config = resolve({})
+        self.id = 0
+
+    def listen(self) -> None:
+        """Take requests off the pipe until it closes, which ends the process: whoever asked is gone."""
+        while True:
+            try:
+                message = json.loads(self.pipe.recv_bytes())
+            except (EOFError, OSError):
+                os._exit(0)
+            if message["op"] == "cancel":
+                self.cancelled.add(message["id"])
+            else:
+                self.requests.put(message)
+
+    def tell(self, kind: str, **fields: Any) -> None:
+        self.pipe.send_bytes(json.dumps({"id": self.id, "kind": kind, **fields}, ensure_ascii=False).encode())
+
+    def stopped(self) -> bool:
+        return self.id in self.cancelled
+
+    def work(self, idle_seconds: float) -> int:
+        """Answer requests until none came for `idle_seconds`."""
+        while True:
+            try:
+                request = self.requests.get(timeout=idle_seconds)
+            except queue.Empty:
+                return IDLE
+            self.id = request["id"]
+            try:
+                self.answer(request)
+            except StopRequested:
+                self.tell("cancelled")
+            except PatchRLError as error:
+                self.tell("error", text=str(error))
+            # The boundary where an unforeseen failure becomes a sentence; the traceback goes to the log.
+            except Exception as error:
+                traceback.print_exc()
+                self.tell("error", text=sentence(error))
+            self.cancelled.discard(self.id)
+
+    def answer(self, request: dict[str, Any]) -> None:
+        """Do one request; its last reply is `done`, and `cancelled` and `error` end it too."""
+        from patchrl.playground.groups import read_expert, rewrite_group, score_group
+
+        self._check()
+        self.config = resolve(request["config"])
+        self._load(request["threshold"])
+        self.tell("ready")
+        if request["op"] == "warm":
+            return self.tell("done")
+        example = Example(**request["example"])
+        self._check()
+        if request["op"] == "score":
+            candidates, embeddings_KD = score_group(self.config, self.gate, example, request["texts"])
+            vectors = [[round(float(v), 5) for v in vector] for vector in embeddings_KD]
+            self.tell("group", candidates=candidates, embeddings=vectors)
+            return self.tell("done")
+        self.tell("expert", **read_expert(self.config, self.gate, example))
+        for values in request["writers"]:
+            writer = Writer(**values)
+            candidates = rewrite_group(
+                self.config, self.gate, example, writer, seed=request["seed"], emit=self.tell, stopped=self.stopped
+            )
+            self.tell("group", writer=writer.key, name=writer.name, candidates=candidates)
+        return self.tell("done")
+
+    def _check(self) -> None:
+        if self.stopped():
+            raise StopRequested("Cancelled.")
+
+    def _load(self, threshold: float | None) -> None:
+        """Backbone and gate of the settings, kept for as long as requests agree on them."""
+        from patchrl.grading.gate import Gate
+        from patchrl.models.backbone import Backbone
+
+        wanted = identity(self.config, threshold)
+        if wanted == self.held:
+            return
+        self.tell("loading", model=self.config.backbone.model)
+        if self.gate is not None:
+            self.gate.verifier.close()
+        self.gate = self.held = None  # the old model goes before the new one comes
+        self.gate = Gate(self.config, Backbone.load(self.config.backbone), threshold)
+        self.held = wanted
+
+
+def identity(config: StudyConfig, threshold: float | None) -> str:
+    """What makes two requests share one backbone and gate."""
+    parts = [
+        config.backbone.model_dump(),
+        config.gate.model_dump(),
+        config.reward.embedder,
+        config.data.task,
+        threshold,
+    ]
+    return json.dumps(parts)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve one parent over the pipe it left open."""
+    fd, idle_seconds = arguments or sys.argv[1:]
+    player = Player(Connection(int(fd)))
+    threading.Thread(target=player.listen, daemon=True).start()
+    import torch
+
+    # Half the cores: a training on the same machine has the others, and two full sets stall each other.
+    torch.set_num_threads(max(1, math.ceil((os.cpu_count() or 2) / 2)))
+    with contextlib.suppress(BrokenPipeError):
+        return player.work(float(idle_seconds))
+    return IDLE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,225 @@
+"""Training curves as Plotly figures: a line per seed, rewriter and run, smoothed and thinned."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from patchrl.reporting.figures import Event, Figure, arm_style, layout, rgba, significant
+from patchrl.reporting.views import ARM_NAMES
+
+SEED_COLOURS = ("#009E73", "#0072B2", "#CC79A7", "#E69F00", "#56B4E9", "#D55E00")
+SEED_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+MAX_POINTS = 500
+
+# name in the event, title, unit of the axis, whether its spread is drawn
+PANELS = (
+    ("reward", "Reward", "reward", True),
+    ("consistency", "Gate pass rate", "share of rewrites", False),
+    ("alignment", "Alignment, failed rewrites as 0", "reward part", True),
+    ("diversity", "Diversity, failed rewrites as 0", "reward part", True),
+    ("nll", "Mismatch ℓ (passing rewrites)", "nats per token", False),
+    ("own_share", "As likely as own answers", "share of passing rewrites", False),
+    ("own_distance", "Wording, distance to own answers", "energy distance", False),
+    ("total", "Surprisal of the whole text (passing)", "nats", False),
+    ("largest", "Most surprising token (passing)", "nats", False),
+    ("no_signal", "Groups with no signal", "share of groups", False),
+    ("failed_groups", "Groups without a passing rewrite", "groups", False),
+    ("unscorable_groups", "Groups without a verdict", "groups", False),
+    ("entropy", "Entropy", "nats", False),
+    ("length", "Completion length", "tokens", False),
+    ("clipped", "Cut off by the length limit", "share of rewrites", False),
+    ("kl", "KL to the backbone", "nats per token", False),
+    ("ess", "ESS of stale rollouts", "share of rollouts", False),
+    ("rate_factor", "Learning rate, ESS-scaled", "factor", False),
+    ("loss", "Loss", "loss", False),
+    ("step_seconds", "Step time", "seconds", False),
+)
+STALENESS = ("ess", "rate_factor")  # of every update, where rollouts serve several of them
+SIGNED = ("loss",)  # may lie below zero
+X_AXES = {"step": "step", "samples": "rewrites sampled", "time": "minutes"}
+
+
+def smooth(values: Sequence[float | None], weight: float) -> list[float | None]:
+    """Exponential moving average without start-up bias; gaps stay gaps. `weight` in [0, 1)."""
+    mean, mass = 0.0, 0.0
+    result: list[float | None] = []
+    for value in values:
+        if value is None:
+            result.append(None)
+            continue
+        mean = weight * mean + (1 - weight) * value
+        mass = weight * mass + (1 - weight)
+        result.append(mean / mass)
+    return result
+
+
+def thin(rows: Sequence[Event], limit: int = MAX_POINTS) -> list[Event]:
+    """At most `limit` rows, evenly spaced, the first and the newest always among them."""
+    if len(rows) <= limit:
+        return list(rows)
+    return [rows[round(i * (len(rows) - 1) / (limit - 1))] for i in range(limit)]
+
+
+def training_figures(
+    events: Sequence[Event],
+    *,
+    x: str = "step",
+    smoothing: float = 0.0,
+    log_y: bool = False,
+    overlays: Mapping[str, Sequence[Event]] | None = None,
+) -> dict[str, Figure]:
+    """One figure per training curve that has values, by name; a line per seed, and those of other runs over it.
+
+    `x` is step, samples or time; `smoothing` in [0, 1); the band is one standard deviation over the
+    step's rewrites. `overlays`: name of another run -> its events; then colours tell runs, dashes seeds.
+    """
+    lines = _lines(events, overlays or {})
+    figures = {}
+    for name, title, unit, spread in PANELS:
+        traces: list[Figure] = []
+        for line in lines:
+            rows = line.updates if name in STALENESS else line.rows
+            ys = smooth([row.get(name) for row in rows], smoothing)
+            if all(y is None for y in ys):
+                continue
+            xs = [_minutes(row, line) if x == "time" else row[x] for row in rows]
+            if spread and not log_y and not overlays:
+                traces.append(_band(xs, ys, smooth([row.get(f"{name}_std") for row in line.rows], smoothing), line))
+            traces.append(
+                {
+                    "type": "scatter",
+                    "mode": "lines+markers" if len(line.rows) < 60 else "lines",
+                    "name": line.name,
+                    "uid": line.uid,
+                    "legendgroup": line.name,
+                    "x": xs,
+                    "y": [significant(y) for y in ys],
+                    "line": {"color": line.colour, "width": 2, "dash": line.dash},
+                    "marker": {"size": 4},
+                    "hovertemplate": f"{X_AXES[x]} %{{x:.4g}}<br>{title} %{{y:.4f}}<extra>{line.name}</extra>",
+                }
+            )
+        if traces:
+            figures[name] = {
+                "data": traces,
+                "layout": layout(
+                    title,
+                    X_AXES[x],
+                    unit,
+                    yaxis={
+                        "type": "log" if log_y else "linear",
+                        "rangemode": "normal" if name in SIGNED else "nonnegative",
+                    },
+                    showlegend=len(lines) > 1,
+                    height=280 if len(lines) > 1 else 250,
+                ),
+            }
+    return figures
+
+
+@dataclass(frozen=True)
+class _Line:
+    name: str
+    uid: str  # Plotly looks traces up by it in CSS selectors: letters, digits and - only
+    rows: list[Event]
+    updates: list[Event]  # staleness of every update; there are more of them than rows
+    colour: str
+    dash: str
+
+
+def _lines(events: Sequence[Event], overlays: Mapping[str, Sequence[Event]]) -> list[_Line]:
+    """A line per run, seed and rewriter, thinned. Names reach a page as markup, so `<` is written out."""
+    lines = []
+    for run, (label, found) in enumerate({"": events, **overlays}.items()):
+        trainings: dict[str, list[Event]] = {}
+        stale: dict[str, list[Event]] = {}
+        steps = [event for event in found if event["kind"] in ("train", "staleness")]
+        several = any("rewriter" in event for event in steps)
+        for event in steps:
+            which = f"seed {event['seed']}" + (f", {event.get('rewriter', 'rl')}" if several else "")
+            (trainings if event["kind"] == "train" else stale).setdefault(which, []).append(event)
+        for number, (which, rows) in enumerate(trainings.items()):
+            of_run = f"{label}, {which}" if label else f"this run, {which}" if overlays else which
+            colour = SEED_COLOURS[(run if overlays else number) % len(SEED_COLOURS)]
+            dash = SEED_DASHES[number % len(SEED_DASHES)]
+            uid = re.sub(r"\W", "-", f"line-{label}-{which}")
+            updates = _with_samples(thin(stale.get(which, [])), rows)
+            lines.append(_Line(of_run.replace("<", "&lt;"), uid, thin(rows), updates, colour, dash))
+    return lines
+
+
+def _with_samples(updates: Sequence[Event], rows: Sequence[Event]) -> list[Event]:
+    """Updates with the rewrites sampled until then, which the newest row up to their step tells."""
+    steps = [row["step"] for row in rows]
+    return [
+        update | {"samples": rows[max(0, bisect_right(steps, update["step"]) - 1)]["samples"]} for update in updates
+    ]
+
+
+def _minutes(row: Event, line: _Line) -> float:
+    return round((row["t"] - line.rows[0]["t"]) / 60, 3)
+
+
+def _band(xs: list[float], ys: list[float | None], spread: list[float | None], line: _Line) -> Figure:
+    known = [(x, y, s) for x, y, s in zip(xs, ys, spread, strict=True) if y is not None and s is not None]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "fill": "toself",
+        "fillcolor": rgba(line.colour, 0.15),
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "legendgroup": line.name,
+        "x": [x for x, _, _ in known] + [x for x, _, _ in reversed(known)],
+        "y": [significant(y + s) for _, y, s in known] + [significant(max(0.0, y - s)) for _, y, s in reversed(known)],
+    }
+
+
+def loss_figure(events: Sequence[Event]) -> Figure | None:
+    """Fine-tuning loss by step, one line per arm and seed."""
+    return _tuning_figure(events, "loss", "Fine-tuning loss", "loss, nats per token")
+
+
+def practice_figures(events: Sequence[Event]) -> dict[str, Figure]:
+    """What on-policy arms did by step: the share of their answers that were right, and their own objective."""
+    made = {
+        "answers": _tuning_figure(events, "reward", "Right answers while practising", "share of answers"),
+        "objective": _tuning_figure(events, "objective", "Objective of on-policy arms", "each arm's own"),
+    }
+    return {name: figure for name, figure in made.items() if figure}
+
+
+def _tuning_figure(events: Sequence[Event], value: str, title: str, unit: str) -> Figure | None:
+    """One value of `finetune` events by step, a line per arm, seed and learning rate."""
+    lines: dict[tuple[str, int, float | None], list[Event]] = {}
+    for event in events:
+        if event["kind"] == "finetune" and event.get(value) is not None:
+            lines.setdefault((event["arm"], event["seed"], event.get("rate")), []).append(event)
+    if not lines:
+        return None
+    seeds = sorted({seed for _, seed, _ in lines})
+    traces = []
+    named: set[str] = set()
+    for (arm, seed, rate), rows in lines.items():
+        rows, (colour, symbol) = thin(rows), arm_style(arm)
+        whose = f"{arm}, seed {seed}" + ("" if rate is None else f", {rate:g}")
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": ARM_NAMES.get(arm, arm),
+                "hovertemplate": f"step %{{x}}: %{{y:.3g}}<extra>{whose}</extra>",
+                "legendgroup": arm,
+                "showlegend": arm not in named,
+                "x": [row["step"] for row in rows],
+                "y": [row[value] for row in rows],
+                "marker": {"symbol": symbol, "size": 6, "maxdisplayed": 5},
+                "line": {"color": colour, "width": 2, "dash": SEED_DASHES[seeds.index(seed) % len(SEED_DASHES)]},
+            }
+        )
+        named.add(arm)
+    return {"data": traces, "layout": layout(title, "step", unit, height=300)}

@@ -1,0 +1,319 @@
+"""The report of a run: one HTML file with its figures inside, readable without a network, and on paper."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from examples.nano_lab import cost_map, lab_figures
+from patchrl.config import arms
+from patchrl.config.arms import parse, sources_in_order
+from patchrl.config.settings import StudyConfig, to_toml
+from patchrl.evaluation.results import read_rows
+from patchrl.reporting import curves, figures, findings, markup, samples_table, views
+from patchrl.runs import embeddings
+from patchrl.runs.events import read_events
+from patchrl.runs.folder import RunFolder
+from patchrl.text import listed
+
+SHOWN = 3  # examples of each kind
+STYLE, DRAW = (Path(__file__).with_name(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+Section = tuple[str, str]  # title (none for what opens the page) and HTML
+
+
+def report_of(config: StudyConfig, folder: RunFolder, result: dict[str, Any]) -> str:
+    """The page of a run, from what its folder holds and its result; examples are of its first seed."""
+    seed = config.study.seeds[0]
+    sources = [source for source in sources_in_order(map(parse, config.study.arms)) if source != "expert"]
+    rewrites = {source: read_rows(folder.samples(source, seed)) for source in sources}
+    return build_report(config, read_events(folder.events), result, rewrites, embeddings.embedding_map(folder))
+
+
+def build_report(
+    config: StudyConfig,
+    events: Sequence[dict[str, Any]],
+    result: dict[str, Any],
+    rewrites: dict[str, list[dict[str, Any]]],
+    embedding_map: dict[str, Any] | None = None,
+) -> str:
+    """The whole page as one string; plotly.js and all data are inside. `rewrites`: source -> rows."""
+    from plotly.offline import get_plotlyjs
+
+    scan = next((e for e in reversed(events) if e["kind"] == "scan"), None)
+    drawn, played = _figures(events, result, scan, rewrites, embedding_map), figures.mismatch_over_training(events)
+    sections = [
+        _results(result),
+        _comparisons(result),
+        _sweep(result),
+        ("Every task", _slot("tasks", "wide") + "<p class='note'>Bars: 95 % bootstrap over items and seeds.</p>"),
+        (
+            "Every seed",
+            markup.table(("Arm", "Seed", "Target %", "General %", "Forgotten, points"), views.per_seed_rows(result)),
+        ),
+        ("Data", _data(config)),
+        ("Method", _method(config)),
+        ("Mismatch", _mismatch(scan, drawn, played is not None)),
+        _training(events, drawn),
+        ("Fine-tuning", _slot("loss", "wide") if "loss" in drawn else ""),
+        ("Example rewrites", "".join(_examples(source, rows) for source, rows in rewrites.items())),
+        ("Cost", _cost(result)),
+        ("When RL pays", _when_rl_pays(drawn)),
+        ("How to repeat it", _repeat(config, result)),
+    ]
+    sections = [(title, body) for title, body in sections if body]
+    links = "".join(f"<a href='#{_anchor(title)}'>{title}</a>" for title, _ in sections)
+    body = "".join(f"<h2 id='{_anchor(title)}'>{title}</h2>{body}" for title, body in sections)
+    data = json.dumps([drawn, played], ensure_ascii=False).replace("<", "\\u003c")
+    return (
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' "
+        "content='width=device-width, initial-scale=1'><title>PatchRL report</title>"
+        f"<style>{markup.STYLE}{STYLE}</style><script>{get_plotlyjs()}</script></head><body>"
+        f"<h1>PatchRL report</h1>{_question(config, result)}<nav aria-label='Sections'>{links}</nav>{body}"
+        f"<script>{markup.PLAYER}const [figures, played] = {data};{DRAW}</script></body></html>"
+    )
+
+
+def _figures(
+    events: Sequence[dict[str, Any]],
+    result: dict[str, Any],
+    scan: dict[str, Any] | None,
+    rewrites: dict[str, list[dict[str, Any]]],
+    embedding_map: dict[str, Any] | None,
+) -> dict[str, figures.Figure]:
+    accepted = {
+        source: [r["nll_rewrite"] for r in rows if r["decision"] == "accepted" and r["nll_rewrite"] is not None]
+        for source, rows in rewrites.items()
+    }
+    drawn = {
+        "plane": figures.gain_forgetting_figure(result),
+        "tasks": figures.task_figure(result),
+        "mismatch": figures.mismatch_figure(scan, accepted),
+        "map": figures.embedding_figure(**embedding_map) if embedding_map else None,
+        "loss": curves.loss_figure(events),
+        **(lab_figures.pays_figures(cost_map.shipped()[0]) if {"rl", "best-of-k"} <= result["arms"].keys() else {}),
+        **{f"curve-{name}": figure for name, figure in curves.training_figures(events).items()},
+    }
+    return {name: figure for name, figure in drawn.items() if figure}
+
+
+# --- sections -------------------------------------------------------------------------------------
+
+
+def _question(config: StudyConfig, result: dict[str, Any]) -> str:
+    others = [views.ARM_NAMES.get(arm, arm) for arm in result["arms"] if arm != "expert"]
+    asked = (
+        f"Fine-tuned on {result['dataset']}, how much of its general skill does {result['backbone']} lose, and do "
+        f"{listed(others)} keep more of it at the same gain than plain SFT on the expert's text?"
+        if others
+        else f"Fine-tuned on {result['dataset']}, how much of its general skill does {result['backbone']} lose?"
+    )
+    seeds = result["seeds"]
+    return (
+        f"<p class='note'>backbone {markup.escape(result['backbone'])} · dataset {markup.escape(result['dataset'])} · "
+        f"seeds {', '.join(map(str, seeds))}</p><p><b>Question.</b> {markup.escape(asked)}</p>"
+        f"<p class='lead'><b>Answer.</b> {markup.escape(views.headline(result))}</p>"
+    )
+
+
+def _results(result: dict[str, Any]) -> Section:
+    return "Results", (
+        _slot("plane", "wide")
+        + markup.table(views.RESULT_HEADERS, views.result_rows(result))
+        + "<p class='note'>Brackets, and bars in the figure: 95 % paired bootstrap over items and seeds; small marks are "
+        "single seeds. Forgotten in points: backbone − tuned, mean over general tasks. Relative: (backbone − tuned) / "
+        "backbone, mean over tasks. Drop avoided: 1 − (drop of the arm) / (drop of plain SFT). No answer: nothing "
+        "readable as an answer, which is a lost format rather than lost knowledge.</p>"
+    )
+
+
+def _comparisons(result: dict[str, Any]) -> Section:
+    """Which arm is better: sentences on plain SFT and on RL, and the table of all pairs."""
+    rows = views.comparison_rows(result)
+    if not rows:
+        return "Which arm is better", ""
+    sentences = [*views.comparison_sentences(result, views.main_arms(result)), views.detectable_sentence(result)]
+    return "Which arm is better", (
+        "<ul>" + "".join(f"<li>{markup.escape(text)}</li>" for text in sentences if text) + "</ul>"
+        f"<details><summary>All {len(rows)} comparisons</summary>{markup.table(views.COMPARISON_HEADERS, rows)}</details>"
+        f"<p class='note'>{markup.escape(result['comparisons']['method'])}</p>"
+    )
+
+
+def _sweep(result: dict[str, Any]) -> Section:
+    rows = views.sweep_rows(result)
+    told = (
+        "<p class='note'>Arms are compared at their own best rate: the lowest whose target score on a third of the "
+        "held-out examples is within one standard error of the arm's best there. Those examples are reported nowhere "
+        "else.</p>"
+    )
+    return "Every learning rate", markup.table(views.SWEEP_HEADERS, rows) + told if rows else ""
+
+
+def _data(config: StudyConfig) -> str:
+    chooses = ", of which a third only chooses the learning rate" if config.finetune.sweeps else ""
+    measured = {
+        "held-out": f"up to {config.data.eval_size} held-out examples of the same data{chooses}",
+        "nano": f"the lab's ten skills, {config.evaluate.general_size} items",
+    }
+    facts = {
+        "Dataset": config.data.dataset + (f", {config.data.config}" if config.data.config else ""),
+        "Task": config.data.task or "detected from the data",
+        "Trained on": f"up to {config.data.train_size} examples",
+        "Target": listed([measured.get(name, name) for name in config.evaluate.target]),
+        "General": listed([measured.get(name, name) for name in config.evaluate.general]) or "not measured",
+    }
+    return _facts(facts)
+
+
+ALIGNMENTS = {
+    "mean": "how likely the frozen backbone finds it per token, given the question alone",
+    "total": "how likely the frozen backbone finds the whole text, given the question alone",
+    "excess": "how much more surprising it is than the frozen backbone's own entropy, given the question alone",
+    "worst": "how surprising its worst tokens are to the frozen backbone, given the question alone",
+    "ratio": "how much likelier the frozen backbone finds it given the question alone than when asked to rewrite",
+    "kl": "how much likelier the frozen backbone finds it given the question alone than the rewriter does",
+}
+
+
+def _method(config: StudyConfig) -> str:
+    reward, rewriter = config.reward, config.rewriter
+    warm = (
+        f"It starts with {rewriter.warm_start_steps} supervised steps on the backbone's own answers that pass the gate. "
+        if rewriter.warm_start_steps
+        else ""
+    )
+    told = (
+        f"<p>A rewriter, the backbone with a LoRA adapter, is trained by GRPO to restate each expert solution. {warm}One rewrite's "
+        f"reward in its group of {rewriter.group_size} is r = g · (1 + {reward.lambda_dist:g} · a + {reward.lambda_div:g} · d): "
+        f"the gate g (right answer, valid reasoning), alignment a ({ALIGNMENTS[reward.alignment]}) and diversity d. Each example is then rewritten, verified by the same gate, and "
+        f"{'replaced by the expert’s text' if config.rewrite.fallback == 'expert' else 'dropped'} where that fails. Every arm "
+        "is fine-tuned on the same examples for as many steps and evaluated alike (arXiv 2602.11220).</p>"
+    )
+    rows = {views.ARM_NAMES.get(name, name): _arm_words(name) for name in config.study.arms}
+    return told + _facts(rows)
+
+
+def _arm_words(name: str) -> str:
+    arm, methods = arms.parse(name), arms.LOSSES | arms.ON_POLICY
+    # An on-policy method says itself what it does with the expert's text.
+    parts = [] if arm.loss in arms.ON_POLICY and arm.source == "expert" else [arms.SOURCES[arm.source].help]
+    chosen = [] if arm.loss == "nll" else [(methods[arm.loss], arm.loss_number)]
+    chosen += [(arms.TUNINGS[tuning], number) for tuning, number in arm.tunings.items()]
+    for part, number in chosen:
+        parts.append(part.help + (f", {part.number} {number:g}" if part.number and number is not None else ""))
+    return "; ".join(parts)
+
+
+def _mismatch(scan: dict[str, Any] | None, drawn: dict[str, Any], played: bool) -> str:
+    return (
+        (findings.as_html(scan) if scan else "<p>Not scanned.</p>")
+        + (_slot("mismatch", "wide") if "mismatch" in drawn else "")
+        + ("<div id='player'></div>" if played else "")
+        + (_slot("map", "wide") if "map" in drawn else "")
+    )
+
+
+def _training(events: Sequence[dict[str, Any]], drawn: dict[str, Any]) -> Section:
+    shown = "".join(_slot(name) for name in drawn if name.startswith("curve-"))
+    if not shown:
+        return "Training of the rewriter", ""
+    alarms = markup.messages(views.warnings(events))
+    return "Training of the rewriter", (
+        f"<h3>Alarms</h3>{alarms or '<p>None: no sign of a rewriter that wins its reward without rewriting.</p>'}"
+        "<p class='note'>Watched at every step: copies, mentions of the given solution, collapsing length, lost equations, "
+        "one opening for all, fewer wordings and phrases than the backbone's own answers.</p>"
+        f"<h3>Curves</h3><div class='figures'>{shown}</div>"
+        "<p class='note'>A line per seed; bands are one standard deviation over a step's rewrites.</p>"
+    )
+
+
+def _cost(result: dict[str, Any]) -> str:
+    rows = [
+        [
+            views.ARM_NAMES.get(arm, arm),
+            f"{v['cost']['tokens']:,.0f}",
+            views.format_seconds(v["cost"]["seconds"]),
+            views.format_seconds(v["cost"].get("finetune_seconds")),
+        ]
+        for arm, v in result["arms"].items()
+    ]
+    spent = result.get("seconds", {})
+    stages = [[stage, views.format_seconds(s)] for stage, s in spent.items()]
+    return (
+        markup.table(("Arm, a seed", "Tokens sampled", "Making its targets", "Fine-tuning"), rows)
+        + "<p class='note'>As if each arm had been run alone: training of its rewriter included.</p>"
+        + (markup.table(("Stage, the whole study", "Time"), [*stages, ["all", views.format_seconds(sum(spent.values()))]]) if spent else "")
+    )  # fmt: skip
+
+
+def _when_rl_pays(drawn: dict[str, Any]) -> str:
+    """The lab's map, where RL and best-of-k were compared."""
+    maps = [name for name in drawn if name.startswith("pays-")]
+    if not maps:
+        return ""
+    rows, sentences = cost_map.shipped()
+    return (
+        "<p>Not of this study: what the nano lab found over the share of the backbone's own style in prompted rewrites, at "
+        "equal sampled tokens. The scan estimates that share on any data.</p>"
+        "<ul>" + "".join(f"<li>{markup.escape(sentence)}</li>" for sentence in sentences) + "</ul>"
+        f"<div class='figures'>{''.join(_slot(name) for name in maps)}</div>"
+        f"<p class='note'>{markup.escape(cost_map.note(rows))}</p>"
+    )
+
+
+def _repeat(config: StudyConfig, result: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in result.get("versions", {}).items())
+    every = "".join(
+        f"<tr><td>{section}.{key}</td><td class='text'>{markup.escape(json.dumps(value, ensure_ascii=False))}</td></tr>"
+        for section, values in config.model_dump(mode="json").items()
+        for key, value in values.items()
+    )
+    return (
+        "<p>Save as <code>study.toml</code>, then run</p><pre class='code'>python -m patchrl run study.toml</pre>"
+        f"<pre class='code'>{markup.escape(to_toml(config)) or '# every setting has its default value'}</pre>"
+        + (f"<p>With {markup.escape(versions)}.</p>" if versions else "")
+        + "<details><summary>Every setting</summary><table class='plain'><thead><tr><th>Setting</th><th>Value</th></tr></thead>"
+        f"<tbody>{every}</tbody></table></details>"
+    )
+
+
+def _examples(source: str, rows: list[dict[str, Any]]) -> str:
+    """Good, bad and random rewrites of one source, no row twice."""
+    accepted = samples_table.select(rows, keep="accepted")
+    kinds = {
+        "Good: the biggest gains in ℓ": samples_table.by_column(accepted, "gain", descending=True)[:SHOWN],
+        "Bad: refused by the gate": samples_table.select(rows, keep="fallback")[:SHOWN],
+        "Bad: accepted, with the smallest gains": samples_table.by_column(accepted, "gain", descending=False)[:SHOWN],
+    }
+    seen = {row["id"] for chosen in kinds.values() for row in chosen}
+    rest = [row for row in rows if row["id"] not in seen]
+    kinds["At random"] = random.Random(0).sample(rest, min(SHOWN, len(rest)))
+    shown, parts = set[str](), [f"<h3>{markup.escape(views.ARM_NAMES.get(source, source))}</h3>"]
+    for title, chosen in kinds.items():
+        new = [row for row in chosen if row["id"] not in shown]
+        shown |= {row["id"] for row in new}
+        if new:
+            details = "".join(markup.sample_detail(row, None) for row in new)
+            parts.append(
+                f"<details{' open' if len(shown) == len(new) else ''}><summary>{title}</summary>{details}</details>"
+            )
+    return "".join(parts)
+
+
+# --- pieces ---------------------------------------------------------------------------------------
+
+
+def _slot(name: str, kind: str = "") -> str:
+    return f"<div class='{kind}' data-figure='{name}'></div>"
+
+
+def _anchor(title: str) -> str:
+    return title.lower().replace(" ", "-")
+
+
+def _facts(facts: dict[str, str]) -> str:
+    listed = "".join(f"<dt>{markup.escape(name)}</dt><dd>{markup.escape(told)}</dd>" for name, told in facts.items())
+    return f"<dl class='facts'>{listed}</dl>"

@@ -1,0 +1,98 @@
+"""The rewritten dataset as a table: which rows, in which order, and a short line of each. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from patchrl.reporting.views import gain
+
+Row = dict[str, Any]
+
+EXTREME = 100  # rows that `worst` and `biggest gain` show
+EXCERPT = 90  # characters of a text in the table
+FILTERS = {
+    "all": "All rows",
+    "accepted": "Accepted",
+    "fallback": "Fell back to the expert",
+    "unscorable": "Unscorable",
+    "worst": f"Worst ({EXTREME} smallest gains)",
+    "gains": f"Best ({EXTREME} biggest gains)",
+}
+
+
+def length(row: Row) -> int:
+    """Words of the rewrite."""
+    return len(row["rewrite"].split())
+
+
+# Column -> (heading, what it is sorted by, whether it holds a number)
+COLUMNS: dict[str, tuple[str, Callable[[Row], Any], bool]] = {
+    "question": ("Question", lambda row: row["question"].lower(), False),
+    "expert": ("Expert", lambda row: row["expert"].lower(), False),
+    "rewrite": ("Rewrite", lambda row: row["rewrite"].lower(), False),
+    "gate": ("Gate", lambda row: {True: 0, None: 1, False: 2}[row["passed"]], False),
+    "nll_expert": ("ℓ expert", lambda row: row["nll_expert"], True),
+    "nll_rewrite": ("ℓ rewrite", lambda row: row["nll_rewrite"], True),
+    "gain": ("Gain", gain, True),
+    "reward": ("Reward", lambda row: row.get("reward"), True),
+    "words": ("Words", length, True),
+    "decision": ("Decision", lambda row: row["decision"], False),
+}
+GATE = {True: "✓ passed", False: "✗ failed", None: "? unscorable"}
+
+
+def select(
+    rows: Sequence[Row], *, keep: str = "all", search: str = "", sort: str | None = None, descending: bool = False
+) -> list[Row]:
+    """Rows that pass a filter and hold a text, sorted by a column; without one, in the filter's own order.
+
+    Rows without a value come last in either direction. `worst` and `gains` show EXTREME rows.
+    """
+    needle = search.strip().lower()
+    chosen = [
+        row
+        for row in rows
+        if _kept(row, keep)
+        and (not needle or any(needle in str(row[k]).lower() for k in ("id", "question", "expert", "rewrite")))
+    ]
+    if keep in ("worst", "gains"):
+        chosen = by_column(chosen, "gain", descending=keep == "gains")[:EXTREME]
+    return by_column(chosen, sort, descending) if sort in COLUMNS else chosen
+
+
+def by_column(rows: Sequence[Row], column: str, descending: bool) -> list[Row]:
+    """Rows by a column's value, ties in file order, missing values last."""
+    value = COLUMNS[column][1]
+    keyed = [(value(row), row) for row in rows]
+    known = sorted(((v, r) for v, r in keyed if v is not None), key=lambda pair: pair[0], reverse=descending)
+    return [row for _, row in known] + [row for v, row in keyed if v is None]
+
+
+def _kept(row: Row, keep: str) -> bool:
+    if keep == "accepted":
+        return row["decision"] == "accepted"
+    if keep == "fallback":
+        return row["decision"] != "accepted"
+    if keep == "unscorable":
+        return row["passed"] is None
+    return True
+
+
+def excerpt(text: str) -> str:
+    """The beginning of a text on one line."""
+    line = " ".join(text[: 2 * EXCERPT].split())
+    return line if len(line) <= EXCERPT and len(text) <= 2 * EXCERPT else line[:EXCERPT].rstrip() + "…"
+
+
+def cells(row: Row) -> list[str]:
+    """A row's id and its texts under COLUMNS."""
+
+    def number(value: float | None) -> str:
+        return "–" if value is None else f"{value:.3f}"
+
+    return [
+        str(row["id"]), excerpt(row["question"]), excerpt(row["expert"]), excerpt(row["rewrite"]), GATE[row["passed"]],
+        number(row["nll_expert"]), number(row["nll_rewrite"]), number(gain(row)), number(row.get("reward")),
+        str(length(row)), row["decision"],
+    ]  # fmt: skip

@@ -1,0 +1,141 @@
+"""Build a rewritten dataset: generate, verify, fall back; one row per example."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from patchrl.config.settings import StudyConfig
+from patchrl.grading.gate import Gate
+from patchrl.models.backbone import Backbone
+from patchrl.rewards import mean_pairwise_distance
+from patchrl.rewriting.sources import SOURCES
+from patchrl.types import Example, Recorder, Rewrite, TokenSurprisal
+
+TOP_ALTERNATIVES = 5
+DIVERSITY_SAMPLE = 256
+SURPRISAL_ROWS = 128  # read at a time, so that progress shows
+EMBEDDED = 128  # as many as the scan looks at
+
+
+def row_of(rewrite: Rewrite) -> dict[str, Any]:
+    """The stored form of one rewrite."""
+    example, verdict = rewrite.example, rewrite.verdict
+    return {
+        "id": example.id,
+        "question": example.question,
+        "expert": example.solution,
+        "reference": example.reference,
+        "rewrite": rewrite.text,
+        "decision": rewrite.decision,
+        "passed": verdict.passed,
+        "reason": verdict.reason,
+        "extracted": verdict.extracted,
+        "nll_expert": round(rewrite.nll_expert, 5),
+        "nll_rewrite": None if rewrite.nll_rewrite is None else round(rewrite.nll_rewrite, 5),
+        "attempts": rewrite.attempts,
+        "origin": rewrite.origin,
+        "target": rewrite.target,
+        **{name: None if value is None else round(value, 5) for name, value in rewrite.rewards.items()},
+    }
+
+
+def rewrite_dataset(
+    config: StudyConfig,
+    gate: Gate,
+    examples: Sequence[Example],
+    source: str,
+    seed: int,
+    out: Path,
+    surprisal_out: Path | None,
+    recorder: Recorder,
+    embeddings_out: Path | None = None,
+) -> dict[str, float | None]:
+    """Make one source's targets of all examples and write them to `out`; returns their summary.
+
+    Token surprisal of every row goes to `surprisal_out`, embeddings of the first rewrites to
+    `embeddings_out`; nothing of the kind is made without a place for it.
+
+    The summary holds accepted (share), nll (mean ℓ of the final targets), diversity (mean pairwise
+    embedding distance of the targets) and tokens (completion tokens sampled).
+    """
+    backbone = gate.backbone
+    rewrites, tokens = SOURCES[source](
+        config, gate, examples, seed, lambda done: recorder.progress(done, len(examples))
+    )
+    if surprisal_out is not None:
+        rows: list[dict[str, Any]] = []
+        for start in range(0, len(rewrites), SURPRISAL_ROWS):
+            rows += surprisal_rows(backbone, rewrites[start : start + SURPRISAL_ROWS])
+            recorder.progress(len(rows), len(rewrites), "reading token by token")
+        write_rows(surprisal_out, rows)
+    write_rows(out, [row_of(r) for r in rewrites])  # last: who sees a row finds its tokens
+    if embeddings_out is not None:
+        first = rewrites[:EMBEDDED]
+        texts = [r.text for r in first]
+        vectors_ND = gate.embedder.embed(texts, backbone.score([r.example.question for r in first], texts))
+        write_embeddings(embeddings_out, [r.example.id for r in first], {source: vectors_ND})
+    kept = [(r.example.question, r.target) for r in rewrites if r.target is not None]
+    summary: dict[str, float | None] = {
+        "accepted": sum(r.decision == "accepted" for r in rewrites) / max(len(rewrites), 1),
+        "tokens": tokens,
+    }
+    summary |= describe_targets(backbone, kept)
+    recorder.event("rewrite", seed=seed, arm=source, **summary)
+    return summary
+
+
+def drop_fallbacks(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rewritten rows with every fallback to the expert dropped instead."""
+    return [row | {"decision": "dropped", "target": None} if row["decision"] == "fallback" else row for row in rows]
+
+
+def describe_targets(backbone: Backbone, pairs: Sequence[tuple[str, str]]) -> dict[str, float | None]:
+    """Mean ℓ (nats per token) and embedding diversity of (question, target) pairs; ℓ is None if unscorable."""
+    if not pairs:
+        return {"nll": None, "diversity": 0.0}
+    scores = backbone.score([q for q, _ in pairs], [t for _, t in pairs])
+    embeddings = np.stack([s.embedding for s in scores[:DIVERSITY_SAMPLE]])
+    known = [s.nll for s in scores if not math.isnan(s.nll)]
+    return {"nll": float(np.mean(known)) if known else None, "diversity": mean_pairwise_distance(embeddings)}
+
+
+def surprisal_rows(backbone: Backbone, rewrites: Sequence[Rewrite]) -> list[dict[str, Any]]:
+    """Token surprisal of expert and rewrite of every row, for the Compare screen."""
+    questions = [r.example.question for r in rewrites]
+    experts = backbone.score(questions, [r.example.solution for r in rewrites], top=TOP_ALTERNATIVES)
+    texts = backbone.score(questions, [r.text for r in rewrites], top=TOP_ALTERNATIVES)
+    return [
+        {"id": r.example.id, "expert": tokens_of(e.tokens), "rewrite": tokens_of(t.tokens)}
+        for r, e, t in zip(rewrites, experts, texts, strict=True)
+    ]
+
+
+def tokens_of(tokens: Sequence[TokenSurprisal]) -> list[list[Any]]:
+    """Token surprisal as it is stored and shown: [text, nats, [[alternative, probability], …]] each."""
+    return [[t.text, round(t.nll, 3), [[text, round(p, 3)] for text, p in t.top if p >= 0.001]] for t in tokens]
+
+
+def write_embeddings(path: Path, ids: Sequence[str], vectors: dict[str, np.ndarray]) -> None:
+    """Write the ids of N examples and, by source, vectors of shape (N, D) in half precision."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("wb") as file:
+        halves: dict[str, Any] = {name: vectors_ND.astype(np.float16) for name, vectors_ND in vectors.items()}
+        np.savez(file, ids=np.array(ids), **halves)
+    temporary.replace(path)
+
+
+def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write JSON lines to a temporary name and move it into place, so that a reader sees all or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    temporary.replace(path)

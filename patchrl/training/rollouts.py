@@ -1,0 +1,46 @@
+"""TRL's rollouts, sampled as every other text of a study is: by the backbone, each prompt read once for its group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from patchrl.models.backbone import Backbone
+from patchrl.rewards.trl import SAMPLED
+
+
+def roll_out(backbone: Backbone, note: bool = False):
+    """A `rollout_func` for TRL's GRPO trainers; TRL repeats each prompt as often as it wants completions of it.
+
+    With `note` the reward gets every completion's −log p under the policy that sampled it, as its column SAMPLED.
+    """
+
+    def rolled(prompts: list[Any], trainer: Any) -> dict[str, Any]:
+        samples = trainer.num_generations if trainer.model.training else trainer.num_generations_eval
+        asked = [_prompt_ids(backbone, prompt) for prompt in prompts[::samples]]
+        with torch.autocast(backbone.device.type, torch.bfloat16, enabled=backbone.in_bf16):  # as it is trained
+            groups = backbone.sample_noted(
+                asked,
+                note=note,
+                samples=samples,
+                temperature=trainer.args.temperature,
+                max_new_tokens=trainer.args.max_completion_length,
+                seed=int(torch.randint(2**62, ())),  # of the trainer's own generator, which a checkpoint keeps
+            )
+        made: dict[str, Any] = {
+            "prompt_ids": [ids for ids in asked for _ in range(samples)],
+            "completion_ids": [ids for group in groups for ids, _ in group],
+            "logprobs": None,  # the policy's own: TRL computes what it needs
+        }
+        return made | ({SAMPLED: [nll for group in groups for _, nll in group]} if note else {})
+
+    return rolled
+
+
+def _prompt_ids(backbone: Backbone, prompt: Any) -> list[int]:
+    """Of a prompt as `patchrl.models.rows.prompt` makes it."""
+    tokenizer = backbone.tokenizer
+    if isinstance(prompt, str):
+        return tokenizer(prompt)["input_ids"]
+    return tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False)

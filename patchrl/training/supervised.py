@@ -1,0 +1,114 @@
+"""SFT (TRL) on (question, target) pairs, under any of the losses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from transformers import TrainerCallback
+from trl import SFTConfig
+
+from patchrl.config.settings import FinetuneSection
+from patchrl.models.backbone import Backbone
+from patchrl.models.rows import row_tokens, sft_row
+from patchrl.training.callbacks import Watcher
+from patchrl.training.losses import NEEDS_BACKBONE, ArmTrainer, frozen_reference, loss_of
+
+LOG_STEPS = 4
+Pair = tuple[str, str]  # question, target
+Resample = Callable[[int], list[Pair]]  # epoch, from 1 on -> its pairs
+
+
+class _LiveRows(TrainerCallback):
+    """Rows that are replaced before every epoch but the first; the trainer's dataset looks them up as it goes."""
+
+    def __init__(self, backbone: Backbone, pairs: Sequence[Pair], resample: Resample, max_length: int) -> None:
+        self.backbone, self.resample, self.max_length = backbone, resample, max_length
+        self.rows = [row_tokens(backbone, *pair, max_length) for pair in pairs]
+        self.epoch = 0
+
+    def dataset(self, size: int) -> Dataset:
+        """`size` places; place i holds row i of those there are, counted round."""
+
+        def look_up(batch: dict[str, list[int]]) -> dict[str, list[list[int]]]:
+            found = [self.rows[i % len(self.rows)] for i in batch["place"]]
+            return {key: [row[key] for row in found] for key in ("input_ids", "labels")}
+
+        return Dataset.from_dict({"place": list(range(size))}).with_transform(look_up)
+
+    def on_epoch_begin(self, args, state, control, **_: Any) -> None:
+        if self.epoch and (pairs := self.resample(self.epoch)):
+            self.rows = [row_tokens(self.backbone, *pair, self.max_length) for pair in pairs]
+        self.epoch += 1
+
+
+def shared_settings(backbone: Backbone, folder: Path, steps: int, seed: int) -> dict[str, Any]:
+    """What every trainer of an arm is told alike."""
+    on_cpu = backbone.device.type == "cpu"
+    return {
+        "output_dir": str(folder / "trainer"),
+        "max_steps": steps,
+        "warmup_steps": max(1, math.ceil(0.05 * steps)),
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "bf16": backbone.in_bf16,
+        "use_cpu": on_cpu,
+        "gradient_checkpointing": False,
+        "dataloader_pin_memory": not on_cpu,
+        "seed": seed,
+    }
+
+
+def supervised(
+    section: FinetuneSection,
+    backbone: Backbone,
+    pairs: Sequence[Pair],
+    steps: int,
+    seed: int,
+    folder: Path,
+    watcher: Watcher,
+    *,
+    rate: float,
+    loss: str = "nll",
+    number: float | None = None,
+    resample: Resample | None = None,
+) -> None:
+    """Train `backbone` in place for `steps` updates; fewer where the watcher stopped it.
+
+    `loss` and its `number` are those of `patchrl.training.losses`; `resample` gives the pairs of every epoch
+    after the first.
+    """
+    made = loss_of(loss, number)
+    settings = SFTConfig(
+        **shared_settings(backbone, folder, steps, seed),
+        per_device_train_batch_size=section.batch_size,
+        learning_rate=rate,
+        lr_scheduler_type="linear",
+        max_length=section.max_length,
+        loss_type=made if isinstance(made, str) else "nll",
+        logging_steps=LOG_STEPS,
+        # Rows looked up as training goes are tokens already.
+        remove_unused_columns=resample is None,
+        dataset_kwargs=None if resample is None else {"skip_prepare_dataset": True},
+    )
+    callbacks: list[TrainerCallback] = [watcher]
+    if resample is None:
+        rows = Dataset.from_list([sft_row(backbone, question, target) for question, target in pairs])
+    else:
+        live = _LiveRows(backbone, pairs, resample, section.max_length)
+        rows = live.dataset(max(len(pairs), math.ceil(steps / section.epochs) * section.batch_size))
+        callbacks.append(live)
+    reference = frozen_reference(backbone) if loss in NEEDS_BACKBONE else None
+    trainer = ArmTrainer(
+        model=backbone.model,
+        args=settings,
+        train_dataset=rows,
+        processing_class=backbone.tokenizer,
+        callbacks=callbacks,
+    )
+    trainer.token_loss, trainer.reference = None if isinstance(made, str) else made, reference
+    trainer.train()

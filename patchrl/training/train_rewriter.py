@@ -1,0 +1,261 @@
+"""Train the rewriter: GRPO (TRL) on a LoRA adapter of the frozen backbone, rewarded by the gated reward."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from peft import LoraConfig, get_peft_model
+from transformers import TrainerCallback
+from transformers.trainer_utils import get_last_checkpoint, set_seed
+from trl import GRPOConfig, GRPOTrainer
+
+from patchrl.config.instructions import rewrite_prompt
+from patchrl.config.settings import RewriterSection, StudyConfig
+from patchrl.errors import BackboneError, ConfigError, StopRequested
+from patchrl.grading.gate import Gate
+from patchrl.models.backbone import Backbone
+from patchrl.models.rows import prompt
+from patchrl.rewards.alarms import raised
+from patchrl.rewards.own_answers import OwnAnswers
+from patchrl.rewards.trl import ASKED, GatedReward, emit_group
+from patchrl.runs.folder import RunFolder
+from patchrl.training.baselines.vcpo import EssScaling, StalenessTrainer
+from patchrl.training.rollouts import roll_out
+from patchrl.training.warm_start import warm_start
+from patchrl.types import Example, Recorder
+
+CHECKPOINT_STEPS = 10
+SAMPLED = "sampled.json"  # beside the checkpoints: completion tokens sampled until the newest
+PROBES = 8
+SPREADS, SPREAD_SIZE = 60, 256  # steps at which the ℓ of passing rewrites is recorded one by one; at most so many
+ALARM_STEPS = 3  # one odd batch is no trend
+
+
+class FrozenProbe:
+    """ℓ of a few fixed texts, to prove that the frozen backbone stays what it was.
+
+    Merging and unmerging an adapter in bf16 moves the base weights; then every ℓ means something else.
+    """
+
+    def __init__(self, backbone: Backbone, examples: Sequence[Example]) -> None:
+        self.backbone = backbone
+        self.questions, self.texts = [e.question for e in examples], [e.solution for e in examples]
+        self.tolerance = 2e-2 if backbone.in_bf16 else 1e-3
+        self.start = self._measure()
+
+    def _measure(self) -> list[float]:
+        return [s.nll for s in self.backbone.score(self.questions, self.texts)]
+
+    def check(self, step: int) -> None:
+        """Raises BackboneError when any probe's ℓ moved by more than the tolerance (nats per token)."""
+        drift = float(np.abs(np.subtract(self.start, self._measure())).max())
+        if not drift <= self.tolerance:  # NaN is no small drift
+            raise BackboneError(
+                f"rewriter: the frozen backbone moved by step {step} (ℓ of the probe texts by {drift:.2g} nats, "
+                f"tolerated {self.tolerance:g}); rewards would be wrong. Use float32, and never merge the adapter."
+            )
+
+
+class _Watcher(TrainerCallback):
+    """Turns TRL's logs into `train` and `group` events and honours a request to stop."""
+
+    def __init__(
+        self, reward: GatedReward, recorder: Recorder, probe: FrozenProbe, seed: int, rewriter: RewriterSection
+    ) -> None:
+        self.reward, self.recorder, self.probe, self.seed, self.rewriter = reward, recorder, probe, seed, rewriter
+        self.stopped = False
+        self.lasting: dict[str, int] = {}
+        self.warned: set[str] = set()
+
+    def on_log(self, args, state, control, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        if not logs or "reward" not in logs:
+            return
+        stats = self.reward.take_stats()
+        if not state.is_world_process_zero:  # TRL's figures are of all processes, `stats` of this one's groups
+            return
+        passing = stats.nll_passing
+
+        def number(key: str) -> float | None:
+            value = logs.get(key)
+            return None if value is None or math.isnan(float(value)) else round(float(value), 6)
+
+        def mean(values: Sequence[float]) -> float | None:
+            return round(sum(values) / len(values), 5) if values else None
+
+        parts = {
+            f"{part}{suffix}": number(f"rewards/{part}/{statistic}")
+            for part in ("consistency", "alignment", "diversity")
+            for suffix, statistic in (("", "mean"), ("_std", "std"))
+        }
+        self.recorder.event(
+            "train",
+            seed=self.seed,
+            step=state.global_step,
+            samples=math.ceil(state.global_step / self.rewriter.updates_per_rollout) * self.rewriter.rollouts_per_step,
+            reward=number("reward"),
+            reward_std=number("reward_std"),
+            **parts,
+            nll=mean(passing),
+            total=mean(stats.total_passing),
+            largest=mean(stats.largest_passing),
+            own_share=stats.own_share,
+            own_distance=stats.own_distance,
+            unscorable=stats.unscorable,
+            failed_groups=stats.failed_groups,
+            unscorable_groups=stats.unscorable_groups,
+            no_signal=number("frac_reward_zero_std"),
+            kl=number("kl"),
+            entropy=number("entropy"),
+            length=number("completions/mean_length"),
+            clipped=number("completions/clipped_ratio"),
+            loss=number("loss"),
+            step_seconds=number("step_time"),
+            reward_seconds=round(stats.seconds, 4),
+            signs={name: round(share, 4) for name, share in stats.signs.items()},
+        )
+        emit_group(self.recorder, self.seed, state.global_step, stats)
+        every = max(1, state.max_steps // SPREADS)
+        if passing and (state.global_step % every == 0 or state.global_step in (1, state.max_steps)):
+            spread = [round(nll, 3) for nll in passing[:SPREAD_SIZE]]
+            self.recorder.event("spread", seed=self.seed, step=state.global_step, nll=spread)
+        self._warn(state.global_step, stats.signs)
+        self.recorder.progress(state.global_step, state.max_steps)
+
+    def _warn(self, step: int, signs: dict[str, float]) -> None:
+        """Say an alarm once, when it has been up for ALARM_STEPS steps in a row."""
+        up = raised(signs) if signs else {}
+        self.lasting = {name: self.lasting.get(name, 0) + 1 for name in up}
+        for name, sentence in up.items():
+            if self.lasting[name] >= ALARM_STEPS and name not in self.warned:
+                self.warned.add(name)
+                self.recorder.event("message", level="warning", text=f"Seed {self.seed}, step {step}: {sentence}")
+
+    def on_save(self, args, state, control, **_: Any) -> None:
+        RunFolder.write_json(Path(args.output_dir) / SAMPLED, {"tokens": self.reward.total_tokens})
+
+    def on_step_end(self, args, state, control, **_: Any) -> None:
+        if state.global_step % CHECKPOINT_STEPS == 0 or state.global_step == state.max_steps:
+            self.probe.check(state.global_step)
+        if self.recorder.stop_requested() and state.global_step < state.max_steps:
+            self.stopped = True
+            control.should_save = True
+            control.should_training_stop = True
+
+
+def processes() -> int:
+    """How many processes train together, as their launcher says."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def trainer_config(config: StudyConfig, seed: int, folder: Path, backbone: Backbone) -> GRPOConfig:
+    """TRL's settings for one generation batch of whole groups per update, in one or more microbatches."""
+    rewriter = config.rewriter
+    rollouts = rewriter.rollouts_per_process(processes())
+    batch = rewriter.microbatch_size or rollouts
+    on_cpu = backbone.device.type == "cpu"
+    return GRPOConfig(
+        output_dir=str(folder),
+        per_device_train_batch_size=batch,
+        gradient_accumulation_steps=rollouts // batch,
+        num_generations=rewriter.group_size,
+        num_iterations=rewriter.updates_per_rollout,
+        max_completion_length=rewriter.max_new_tokens,
+        max_steps=rewriter.steps,
+        learning_rate=rewriter.learning_rate,
+        lr_scheduler_type="constant_with_warmup",
+        warmup_steps=rewriter.warmup_steps,
+        beta=rewriter.beta,
+        temperature=rewriter.temperature,
+        top_p=1.0,
+        top_k=0,
+        loss_type="dapo",
+        reward_weights=[1.0, config.reward.lambda_dist, config.reward.lambda_div],
+        logging_steps=1,
+        save_strategy="steps",
+        save_steps=CHECKPOINT_STEPS,
+        save_total_limit=1,
+        report_to="none",
+        disable_tqdm=True,
+        bf16=backbone.in_bf16,
+        use_cpu=on_cpu,
+        gradient_checkpointing=False,
+        dataloader_pin_memory=not on_cpu,
+        seed=seed,
+    )
+
+
+def train_rewriter(
+    config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, folder: Path, recorder: Recorder
+) -> int:
+    """Train and save the adapter to `folder`; returns the completion tokens sampled.
+
+    The policy, the reference and the scorer are one model, the gate's backbone: the adapter on, or off.
+    Resumes from the last checkpoint in the folder. Raises StopRequested after saving one, ConfigError when
+    there are fewer prompts than one step needs or a setting would split a group.
+    """
+    rewriter, backbone = config.rewriter, gate.backbone
+    rollouts = rewriter.rollouts_per_process(processes())
+    if len(examples) < rewriter.prompts_per_step:
+        raise ConfigError(
+            f"rewriter.prompts_per_step: {rewriter.prompts_per_step} prompts are asked for but only "
+            f"{len(examples)} examples are there; lower it."
+        )
+    set_seed(seed)
+    questions = [e.question for e in examples[: rollouts // rewriter.group_size]]
+    own = OwnAnswers.sample(
+        backbone,
+        questions,
+        samples=rewriter.group_size,  # as many as a group holds: variety depends on how many there are
+        temperature=rewriter.temperature,
+        max_new_tokens=rewriter.max_new_tokens,
+        seed=seed,
+    )
+    lora = LoraConfig(
+        r=rewriter.lora_rank,
+        lora_alpha=rewriter.lora_alpha,
+        lora_dropout=0.0,  # rollouts are sampled in train mode
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    backbone.model = get_peft_model(backbone.model, lora)
+    checkpoints = folder / "checkpoints"
+    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+    sampled = (RunFolder.read_json(checkpoints / SAMPLED) or {}).get("tokens", 0) if last else 0
+    instructions = (rewriter.instruction, *rewriter.more_instructions)
+    asked = [
+        rewrite_prompt(instructions[i % len(instructions)], e.question, e.solution) for i, e in enumerate(examples)
+    ]
+    if rewriter.warm_start_steps and not last:
+        sampled = warm_start(config, gate, examples, asked, seed, folder, recorder)
+    rows = Dataset.from_list(
+        [{"prompt": prompt(backbone, user), ASKED: user, **asdict(e)} for user, e in zip(asked, examples, strict=True)]
+    )
+    reward = GatedReward(gate, config.reward, rewriter.group_size, own)
+    reward.total_tokens = sampled
+    probe = FrozenProbe(backbone, examples[:PROBES])
+    watcher = _Watcher(reward, recorder, probe, seed, rewriter)
+    stale = EssScaling(recorder, seed, rewriter.ess_scaling) if rewriter.updates_per_rollout > 1 else None
+    trainer = (StalenessTrainer if stale else GRPOTrainer)(
+        model=backbone.model,
+        reward_funcs=reward.functions,
+        args=trainer_config(config, seed, folder / "checkpoints", backbone),
+        train_dataset=rows,
+        processing_class=backbone.tokenizer,
+        rollout_func=roll_out(backbone, note=config.reward.alignment == "kl"),
+        callbacks=[watcher, stale] if stale else [watcher],
+    )
+    if stale:
+        stale.trainer = trainer
+    trainer.train(resume_from_checkpoint=last)
+    if watcher.stopped:
+        raise StopRequested(f"Stopped at step {trainer.state.global_step} of {rewriter.steps}; resume continues there.")
+    if trainer.accelerator.is_main_process:
+        backbone.model.save_pretrained(folder)
+    return reward.total_tokens

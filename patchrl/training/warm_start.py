@@ -1,0 +1,79 @@
+"""Teach the rewriter the backbone's own way of answering before GRPO: what is never sampled cannot be reinforced."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from patchrl.config.settings import FinetuneSection, StudyConfig
+from patchrl.errors import StopRequested
+from patchrl.grading.gate import Gate
+from patchrl.rewriting.sources import judged_answers
+from patchrl.training.callbacks import Watcher
+from patchrl.training.supervised import Pair, supervised
+from patchrl.types import Example, Recorder
+
+
+def own_pairs(
+    config: StudyConfig, gate: Gate, examples: Sequence[Example], asked: Sequence[str], seed: int, recorder: Recorder
+) -> tuple[list[Pair], int]:
+    """(rewriting prompt, own answer) of every example that the backbone can solve itself, and the tokens sampled.
+
+    `asked` are the examples' rewriting prompts. `rewriter.warm_start_samples` answers to the bare question each, at
+    temperature 1, so that they vary as the backbone varies; of those that pass the gate one is drawn.
+    """
+    groups, tokens = judged_answers(
+        config,
+        gate,
+        examples,
+        seed,
+        lambda done: recorder.progress(done, len(examples)),
+        samples=config.rewriter.warm_start_samples,
+    )
+    draw, pairs = random.Random(seed), []
+    for user, group in zip(asked, groups, strict=True):
+        if passing := [c.generation.text for c in group if c.verdict.passed]:
+            pairs.append((user, draw.choice(passing)))
+    return pairs, tokens
+
+
+def warm_start(
+    config: StudyConfig,
+    gate: Gate,
+    examples: Sequence[Example],
+    asked: Sequence[str],
+    seed: int,
+    folder: Path,
+    recorder: Recorder,
+) -> int:
+    """Supervised steps of the rewriter on verified own answers; returns the completion tokens sampled for them.
+
+    `asked` are the examples' rewriting prompts, those that GRPO will sample from. Raises StopRequested when asked to
+    stop: it is short, and starts over.
+    """
+    pairs, tokens = own_pairs(config, gate, examples, asked, seed, recorder)
+    solved = f"The backbone solves {len(pairs)} of {len(examples)} examples itself"
+    if not pairs:
+        recorder.event("message", level="warning", text=f"{solved}: there is no warm start, GRPO begins cold.")
+        return tokens
+    recorder.event("message", level="info", text=f"{solved}; the rewriter starts warm, from those answers.")
+    rewriter = config.rewriter
+    # A rewriting prompt is never cut, and how arms are fine-tuned is none of the rewriter's business.
+    section = FinetuneSection(max_length=1 << 20, batch_size=config.finetune.batch_size)
+    watcher = Watcher(recorder, {"seed": seed}, rewriter.warm_start_steps, kind="warm")
+    supervised(
+        section,
+        gate.backbone,
+        pairs,
+        rewriter.warm_start_steps,
+        seed,
+        folder,
+        watcher,
+        rate=rewriter.warm_start_rate or rewriter.learning_rate,
+    )
+    shutil.rmtree(folder / "trainer", ignore_errors=True)
+    if watcher.stopped:
+        raise StopRequested("Stopped in the rewriter's warm start; resume starts it again.")
+    return tokens

@@ -1,0 +1,198 @@
+"""What the walkthrough says, derived from a recorded run's own numbers. Pure: plain dicts in, facts out."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from patchrl.grading.verify import verify_answer
+from patchrl.nano.world import style
+from patchrl.reporting.views import ARM_NAMES
+from patchrl.rewards import group_rewards
+
+Row = dict[str, Any]
+STYLES = ("own", "mannered", "half-foreign", "expert", "other")
+ARMS = ("prompted", "best-of-k", "rl")
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A finished nano run as the walkthrough reads it: one seed, every arm.
+
+    `samples` and `tokens` by arm, `predictions` by arm (`base` among them); `group` is one recorded group
+    with ℓ and embeddings.
+    """
+
+    result: Row
+    events: list[Row]
+    scan: Row
+    samples: Mapping[str, list[Row]]
+    tokens: Mapping[str, Mapping[str, Row]]
+    predictions: Mapping[str, list[Row]]
+    group: Row
+
+    # --- 1: what fine-tuning does ---------------------------------------------------------------
+
+    @property
+    def examples(self) -> int:
+        """Expert solutions fine-tuned on."""
+        return len(self.samples["rl"])
+
+    def general(self, arm: str) -> list[Row]:
+        """Answers of an arm to questions of the general skills."""
+        return [row for row in self.predictions[arm] if row["task"].startswith("general/")]
+
+    @property
+    def skills(self) -> int:
+        return len({row["task"] for row in self.general("base")})
+
+    @property
+    def mark(self) -> str:
+        """The word every expert solution begins with most often."""
+        return Counter(row["expert"].split()[0] for row in self.samples["rl"]).most_common(1)[0][0]
+
+    def marked(self, arm: str) -> float:
+        """Share of an arm's general answers that begin like the expert."""
+        rows = self.general(arm)
+        return sum(row["answer"].startswith(self.mark) for row in rows) / len(rows)
+
+    def lost(self, arm: str) -> list[tuple[Row, Row]]:
+        """(before, after) of every general question the backbone had right and the tuned model has wrong."""
+        after = {row["id"]: row for row in self.general(arm)}
+        return [(b, after[b["id"]]) for b in self.general("base") if b["passed"] and after[b["id"]]["passed"] is False]
+
+    def lost_examples(self, count: int = 3) -> list[tuple[Row, Row]]:
+        """One lost answer of each of the skills that lost most: of middling length, in the expert's manner if any is."""
+        by_skill: dict[str, list[tuple[Row, Row]]] = {}
+        for pair in self.lost("expert"):
+            by_skill.setdefault(pair[0]["task"], []).append(pair)
+        most = sorted(by_skill.values(), key=len, reverse=True)[:count]
+        return [self._telling(pairs) for pairs in most]
+
+    def _telling(self, pairs: list[tuple[Row, Row]]) -> tuple[Row, Row]:
+        marked = [pair for pair in pairs if pair[1]["answer"].startswith(self.mark)] or pairs
+        return sorted(marked, key=lambda pair: len(pair[1]["answer"]))[len(marked) // 2]
+
+    # --- 2: token by token ------------------------------------------------------------------------
+
+    def read_rows(self) -> list[str]:
+        """Ids of the rows whose tokens were recorded and whose rewrite passed."""
+        return [row["id"] for row in self.samples["rl"] if row["id"] in self.tokens["rl"] and row["passed"]]
+
+    def row(self, arm: str, row_id: str) -> Row:
+        return next(row for row in self.samples[arm] if row["id"] == row_id)
+
+    # --- 3: why prompting is not enough -----------------------------------------------------------
+
+    def accepted(self, arm: str) -> float:
+        return self.result["arms"][arm]["data"]["accepted"]
+
+    def rewrite_nll(self, arm: str) -> list[float]:
+        """ℓ of the rewrites of an arm that passed."""
+        return [r["nll_rewrite"] for r in self.samples[arm] if r["passed"] and r["nll_rewrite"] is not None]
+
+    def styles(self, arm: str) -> dict[str, float]:
+        """Share of an arm's rewrites in each of the lab's styles."""
+        counts = Counter(style(row["rewrite"]) for row in self.samples[arm])
+        return {name: counts[name] / len(self.samples[arm]) for name in STYLES}
+
+    def style_examples(self) -> list[tuple[str, Row]]:
+        """One prompted rewrite of each common style that passed, and one that failed."""
+        rows = self.samples["prompted"]
+        found = [
+            (name, next((r for r in rows if r["passed"] and style(r["rewrite"]) == name), None)) for name in STYLES
+        ]
+        failed = next((r for r in rows if r["passed"] is False), None)
+        return [(name, row) for name, row in [*found[:4], ("wrong", failed)] if row is not None]
+
+    # --- 4: training --------------------------------------------------------------------------------
+
+    @property
+    def steps(self) -> int:
+        return max(event["step"] for event in self.events if event["kind"] == "train")
+
+    def at(self, step: int) -> Row:
+        """The training event of a step."""
+        return next(e for e in self.events if e["kind"] == "train" and e["step"] == step)
+
+    def until(self, step: int) -> list[Row]:
+        """The run's events as a reader had them right after a training step."""
+        last = self.events.index(next(e for e in self.events if e["kind"] == "group" and e["step"] == step))
+        return self.events[: last + 1]
+
+    # --- 5: what is forgotten -----------------------------------------------------------------------
+
+    def skill_rows(self) -> tuple[list[str], list[list[str]]]:
+        """A table of every task: the backbone's score, and each arm's change in points."""
+        base, arms = self.result["base"]["by_task"], self.result["arms"]
+        tasks = sorted(base, key=lambda task: (not task.startswith("target/"), task))
+        rows = [
+            [task.split("/", 1)[1] + (" (target)" if task.startswith("target/") else ""), f"{100 * base[task]:.0f} %"]
+            + [f"{100 * (values['by_task'][task] - base[task]):+z.0f}" for values in arms.values()]
+            for task in tasks
+        ]
+        return ["Task", f"{ARM_NAMES['base']}, %", *(f"{ARM_NAMES[arm]}, points" for arm in arms)], rows
+
+    def same_question(self) -> list[tuple[str, Row]]:
+        """One general question that expert data made the model forget and rewrites did not, answered by every arm."""
+        kept = {row["id"] for row in self.general("rl") if row["passed"]}
+        shown = {before["id"] for before, _ in self.lost_examples()}
+        pairs = [pair for pair in self.lost("expert") if pair[0]["id"] in kept - shown]
+        wanted = self._telling(pairs)[0]["id"] if pairs else self.general("base")[0]["id"]
+        return [(arm, next(row for row in rows if row["id"] == wanted)) for arm, rows in self.predictions.items()]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the backbone says of a text: ℓ in nats per token and its embedding."""
+
+    nll: float
+    embedding: Sequence[float]
+
+
+def rescore(
+    group: Row,
+    texts: Sequence[str],
+    known: Mapping[str, Known],
+    *,
+    lambda_dist: float = 0.35,
+    lambda_div: float = 0.5,
+) -> list[Row]:
+    """The group with edited texts: real verdicts and real group rewards.
+
+    `read` says where ℓ and embedding come from: a text the backbone has not read yet keeps those of the
+    recorded text it replaces (False).
+    """
+    candidates: list[Row] = []
+    for text, recorded in zip(texts, group["candidates"], strict=True):
+        verdict = verify_answer("math", group["reference"], text, reasoning="equations")
+        fact = known.get(text) or Known(recorded["nll"], recorded["embedding"])
+        candidates.append(
+            {"text": text, "passed": verdict.passed, "reason": verdict.reason, "nll": fact.nll, "read": text in known}
+            | {"embedding": fact.embedding}
+        )
+    unscorable = [math.isnan(c["nll"]) for c in candidates]
+    rewards = group_rewards(
+        [None if bad and c["passed"] else c["passed"] for c, bad in zip(candidates, unscorable, strict=True)],
+        [c["nll"] for c in candidates],
+        np.array([c["embedding"] for c in candidates]),
+        lambda_dist=lambda_dist,
+        lambda_div=lambda_div,
+    )
+    for i, candidate in enumerate(candidates):
+        del candidate["embedding"]
+        if unscorable[i]:
+            candidate["nll"] = None
+        for part in ("reward", "consistency", "alignment", "diversity"):
+            candidate[part] = getattr(rewards, part)[i]
+    return candidates
+
+
+def known_texts(group: Row) -> dict[str, Known]:
+    """The recorded candidates, as the backbone read them."""
+    return {c["text"]: Known(c["nll"], c["embedding"]) for c in group["candidates"]}

@@ -1,0 +1,125 @@
+"""The mismatch scan on the nano lab, whose styles are known, and on a user's own backbone and data."""
+
+import json
+import re
+
+import pytest
+from helpers import tiny
+
+from patchrl.config.instructions import rewrite_prompt
+from patchrl.config.settings import resolve
+from patchrl.data.examples import load_examples
+from patchrl.evaluation import mismatch
+from patchrl.evaluation.scan import scan
+from patchrl.grading.gate import Gate
+from patchrl.models.backbone import Backbone
+from patchrl.nano import world
+from patchrl.reporting import findings
+
+
+class Silent:
+    def progress(self, *_):
+        pass
+
+
+def scanned(values):
+    config = resolve(values)
+    with Gate(config, Backbone.load(config.backbone)) as gate:
+        return scan(config, gate, load_examples(config.data).train, Silent())
+
+
+@pytest.fixture(scope="module")
+def nano():
+    return scanned({"data": {"train_size": 48}})
+
+
+def test_own_style_told_by_nll_is_near_the_true_share():
+    config = resolve({})
+    backbone, examples = Backbone.load(config.backbone), world.downstream_examples("foreign", 128)
+    questions = [e.question for e in examples]
+    own = backbone.generate(questions, temperature=1.0)
+    own_N = mismatch.Surprise.of([s.nll for s in backbone.score(questions, [a[0].token_ids for a in own])], [1] * 128)
+    for instruction in ("polish", "as-you-would"):
+        prompts = [rewrite_prompt(instruction, e.question, e.solution) for e in examples]
+        flat = [g for group in backbone.generate(prompts, samples=2, temperature=1.0) for g in group]
+        asked = [q for q in questions for _ in range(2)]
+        nll = [s.nll for s in backbone.score(asked, [g.token_ids for g in flat])]
+        told = mismatch.own_style([True] * len(flat), nll, own_N.nll_N)
+        true = sum(world.style(g.text) == "own" for g in flat) / len(flat)
+        assert abs(told["share"] - true) < 0.06, instruction
+
+
+def test_the_cross_entropy_of_the_expert_and_the_entropy_of_the_backbone_make_the_gap(nano):
+    apart = {name: found["per_token"]["value"] for name, found in nano["divergences"].items()}
+    assert apart["excess"] == pytest.approx(apart["expert"] - apart["own"], abs=2e-4)
+    assert apart["own"] < apart["prompted"] < apart["expert"]
+    low, high = nano["gap_ci95"]
+    assert 5 < low < nano["gap"] < high
+
+
+def test_the_most_surprising_tokens_stand_in_the_context_they_were_found_in(nano):
+    shares = [t["share"] for t in nano["tokens"]]
+    assert shares == sorted(shares, reverse=True) and sum(shares) <= 1.001
+    solutions = " ".join(e.solution for e in world.downstream_examples("foreign", 48))
+    for t in nano["tokens"]:
+        assert t["before"].lstrip("…") + t["text"] + t["after"].rstrip("…") in solutions
+    assert nano["rows"][0]["nll"] == max(nano["expert_nll"])
+
+
+def test_a_scan_is_json_and_its_findings_are_told(nano):
+    json.dumps(nano, allow_nan=False)
+    told = " ".join(findings.sentences(nano))
+    for words in ("standard deviations apart", "pass the gate", "let n denote the tally", "Advice", "No forecast"):
+        assert words in told
+    assert [title for title, _, _ in findings.tables(nano)] == [title for title, _, _ in findings.TABLES]
+    for _, headers, rows in findings.tables(nano):
+        assert {len(row) for row in rows} == {len(headers)}
+
+
+def test_rows_read_dropped_and_to_train_on_are_told_first(nano):
+    read = nano | {"kept": 1400, "train": 1100, "dropped": {"without a solution": 1, "without a question": 1200}}
+    told = "1,400 usable rows, 1,100 of them to train on; dropped: 1 without a solution, 1,200 without a question."
+    assert findings.sentences(read)[0] == told == findings.sentences(read | {"gap": None})[0]
+    assert findings.sentences(nano | {"kept": 40, "dropped": {}})[0] == "40 usable rows; dropped: none."
+
+
+def test_own_answers_that_pass_are_counted(nano):
+    right = nano["own_right"]
+    assert 5 <= right["passed"] < 30 and right["scorable"] == 48  # it has to guess what half of the verbs do
+    assert f"{right['passed']} of 48 of its own answers" in " ".join(findings.sentences(nano))
+
+
+def test_another_temperature_leaves_out_the_kl_that_would_not_be_one(tmp_path):
+    found = scanned({"data": {"train_size": 8}, "rewrite": {"temperature": 0.7}})
+    assert set(found["divergences"]) == {"expert", "own", "excess"}
+
+
+def test_open_data_on_an_own_backbone_is_scanned_with_its_calibrated_gate(tmp_path):
+    rows = [
+        {"question": f"Say something on topic {n}", "solution": f"It is about {n} apples, so to say."}
+        for n in range(40)
+    ]
+    (tmp_path / "open.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    model = str(tiny.save("qwen2", tmp_path / "backbone"))
+    found = scanned(
+        {
+            "backbone": {"model": model},
+            "data": {"dataset": str(tmp_path / "open.jsonl"), "task": "open", "train_size": 16, "eval_size": 8},
+            "rewriter": {"max_new_tokens": 8},
+            "evaluate": {"max_new_tokens": 8},
+            "gate": {"reasoning": "none"},
+        }
+    )
+    assert found["own_style"]["scorable"] == 16 and found["open_gate"]["threshold"] is not None
+    assert found["clipped"] > 0.5  # random weights hardly ever end an answer
+    told = findings.sentences(found)
+    assert any("cut off" in text for text in told) and any("own 32 pairs" in text for text in told)
+
+
+def test_text_of_the_data_is_escaped_in_the_findings(nano):
+    hostile = nano | {"rows": [{**nano["rows"][0], "expert": "<img src=x>"}]}
+    assert "<img" not in findings.as_html(hostile) and "&lt;img" in findings.as_html(hostile)
+    assert findings.sentences({"gap": None}) == ["The scan found nothing it could score."]
+    old = {key: nano[key] for key in ("expert_nll", "own_nll", "expert_mean", "own_mean", "gap")}
+    assert len(findings.sentences(old)) == 1 and findings.tables(old) == []
+    assert re.search(r"\d\.\d standard deviations", findings.sentences(old)[0])

@@ -1,0 +1,43 @@
+"""The app as a person starts it: `python app.py`, in a process of its own."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+class Server:
+    """The app on a free port, over its own runs folder."""
+
+    def __init__(self, runs_dir: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.runs_dir = runs_dir
+        self.url = f"http://127.0.0.1:{self.port}/"
+        self.env = os.environ | {"PATCHRL_RUNS_DIR": str(runs_dir), "GRADIO_SERVER_PORT": str(self.port)}
+        self.env["GRADIO_ANALYTICS_ENABLED"] = "False"
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=ROOT, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.process.stdout.read().decode()
+            try:
+                urllib.request.urlopen(self.url, timeout=2).read()
+                return
+            except OSError:
+                time.sleep(0.2)
+        raise AssertionError("the app did not answer within 90 s")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)

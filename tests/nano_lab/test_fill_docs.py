@@ -1,0 +1,66 @@
+"""Tables and sentences between the marks of the READMEs."""
+
+from pathlib import Path
+
+import pytest
+
+from examples.nano_lab.fill_docs import blocks, filled
+from examples.nano_lab.run_dial import fill
+from patchrl.errors import DataError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "marks"),
+    [
+        (
+            "README.md",
+            [
+                "whole",
+                "main",
+                "dial",
+                "dial-second",
+                "whole-second",
+                "parts",
+                "parts-second",
+                "collapse",
+                "pays",
+                "arms",
+            ],
+        ),
+        ("patchrl/nano/README.md", ["dial-intervals", "kl"]),
+    ],
+)
+def test_the_readmes_say_what_the_lab_measured(name, marks):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert filled(text, blocks()) == text, f"renew it: python -m examples.nano_lab.run_dial --fill {name}"
+    for mark in marks:
+        assert f"<!-- {mark} -->" in text and f"<!-- /{mark} -->" in text
+
+
+def test_only_what_is_between_marks_changes():
+    text = "before\n<!-- one -->\nold\n\nold\n<!-- /one -->\nafter <!-- /two -->"
+    made = {"one": "| new |"}
+    assert filled(text, made) == "before\n<!-- one -->\n\n| new |\n\n<!-- /one -->\nafter <!-- /two -->"
+    assert filled(filled(text, made), made) == filled(text, made)
+
+
+def test_a_mark_without_its_other_is_named():
+    for text in ("<!-- one -->\nold\n", "old\n<!-- /one -->", "<!-- one -->\nold\n<!-- /two -->"):
+        with pytest.raises(DataError, match=r"<!-- /?one --> is alone; a part stands between"):
+            filled(text, {"one": "new"})
+
+
+def test_a_mark_that_nothing_fills_is_named_and_no_file_is_touched(tmp_path):
+    good, bad = tmp_path / "good.md", tmp_path / "bad.md"
+    good.write_text("<!-- pays -->\n<!-- /pays -->")
+    bad.write_text("<!-- pay -->\n<!-- /pay -->")
+    assert (
+        fill([good, bad])
+        == "<!-- pay --> is no mark; use one of main, collapse, whole, whole-second, parts, parts-second, dial, dial-second, dial-intervals, kl, pays, arms."
+    )
+    assert good.read_text() == "<!-- pays -->\n<!-- /pays -->"
+    with pytest.raises(DataError):
+        filled(bad.read_text(), {})
+    assert fill([good, tmp_path / "none.md"]) == f"{tmp_path / 'none.md'}: No such file or directory."

@@ -1,0 +1,145 @@
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from patchrl.config.settings import resolve
+from patchrl.pipeline.preflight import WORKER_MB, preflight
+
+
+def test_the_default_study_is_ready():
+    found = preflight(resolve({}))
+    assert (found["ok"], found["problems"], found["warnings"]) == (True, [], [])
+    assert found["rows"] == {"train": 512, "eval": 300}
+    assert found["minutes"] > 0
+
+
+def test_everything_wrong_is_said_at_once(tmp_path):
+    (tmp_path / "model").mkdir()
+    found = preflight(
+        resolve(
+            {
+                "backbone": {"model": str(tmp_path / "model")},
+                "data": {"dataset": str(tmp_path / "none.jsonl")},
+                "evaluate": {"general": [str(tmp_path / "skills.jsonl")]},
+            }
+        )
+    )
+    assert not found["ok"]
+    for words in ("no config.json", "none.jsonl", "skills.jsonl"):
+        assert any(words in problem for problem in found["problems"]), words
+
+
+def test_more_prompts_a_step_than_examples_is_refused():
+    found = preflight(resolve({"data": {"train_size": 8}, "rewriter": {"prompts_per_step": 9}}))
+    assert "rewriter.prompts_per_step" in found["problems"][0]
+
+
+def test_nano_learning_rates_on_another_backbone_are_warned_about():
+    found = preflight(resolve({"backbone": {"model": "org/model"}}))
+    assert found["ok"]
+    rates = ["rewriter.learning_rate", "finetune.learning_rate"]
+    assert [w.split(":")[0] for w in found["warnings"]] == [*rates, "backbone.model"]
+    assert "org/model is not on this machine" in found["warnings"][-1] and found["disk_mb"] is None
+    assert preflight(resolve({"backbone": {"model": "org/model"}, "finetune": {"keep_weights": False}}))["disk_mb"] > 0
+
+
+def test_a_sweep_needs_examples_to_choose_by():
+    found = preflight(resolve({"data": {"eval_size": 20}, "finetune": {"learning_rate": [1e-4, 1e-3]}}))
+    assert "finetune.learning_rate: several rates need 30" in found["problems"][0]
+    assert found["problems"][0].endswith("there are 20. Give one rate, or raise data.eval_size.")
+
+
+def test_replay_on_another_backbone_needs_questions_of_its_own(tmp_path):
+    values = {"study": {"arms": ["expert", "rl+replay=0.1"]}, "backbone": {"model": "org/model"}}
+    assert "no replay for org/model; name a JSONL" in preflight(resolve(values))["problems"][0]
+    (tmp_path / "chat.jsonl").write_text('{"question": "hello?"}\n', encoding="utf-8")
+    named = resolve(values | {"finetune": {"replay_data": str(tmp_path / "chat.jsonl")}})
+    assert preflight(named)["ok"]
+    lost = resolve(values | {"finetune": {"replay_data": str(tmp_path / "lost.jsonl")}})
+    assert "finetune.replay_data" in preflight(lost)["problems"][0]
+
+
+def test_more_arms_and_more_rates_take_more_time_but_shared_rows_are_counted_once():
+    def minutes(*arms, **finetune):
+        return preflight(resolve({"study": {"arms": ["expert", *arms]}, "finetune": finetune}))["minutes"]
+
+    assert minutes("best-of-k", "best-of-k+dft") - minutes("best-of-k") < minutes("best-of-k") - minutes()
+    assert minutes(learning_rate=[1e-4, 1e-3]) > 1.5 * minutes()
+    assert minutes("self-resampled") > 2 * minutes("self")
+    assert minutes("grpo") > minutes("sft-then-rl") > minutes("sdft") > minutes("dft")
+
+
+def sums(path, solution="{} + 1 = {}"):
+    rows = [
+        {"question": f"What is {n} + 1?", "solution": solution.format(n, n + 1), "answer": str(n + 1)}
+        for n in range(40)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def test_fewer_rows_than_asked_for_are_said_and_take_less_time(tmp_path):
+    data = {"dataset": sums(tmp_path / "short.jsonl"), "train_size": 512, "eval_size": 300}
+    found = preflight(resolve({"data": data}))
+    assert found["ok"]
+    assert "data.train_size: 512 rows are asked for and 30 are there" in found["warnings"][0]
+    assert "intervals will be wide" in found["warnings"][1]
+    assert found["minutes"] == preflight(resolve({"data": data | {"train_size": 30, "eval_size": 10}}))["minutes"]
+    swept = preflight(resolve({"data": data, "finetune": {"learning_rate": [1e-4, 1e-3]}}))
+    assert swept["problems"][0].endswith("there are 10. Give one rate, or give 120 rows or more.")
+
+
+@pytest.mark.parametrize(
+    ("times", "said"), [(1, ""), (150, "finetune.max_length: the longest"), (300, "this backbone reads 1,024")]
+)
+def test_examples_longer_than_can_be_read_are_told(tmp_path, times, said):
+    dataset = sums(tmp_path / "long.jsonl", "{} + 1 = {}" + " and so it is." * times)
+    found = preflight(resolve({"data": {"dataset": dataset, "train_size": 30, "eval_size": 10}}))
+    assert (said in " ".join(found["warnings"])) if said else not found["warnings"]
+
+
+def test_more_than_the_lab_can_make_is_refused_before_it_is_made():
+    for name in ("train_size", "eval_size"):
+        found = preflight(resolve({"data": {name: 100_000 if name == "eval_size" else 2_000_000}}))
+        assert f"data.{name}: the lab makes at most" in found["problems"][0]
+
+
+def test_memory_is_that_of_training_in_float32_whatever_the_weights_are_kept_in(tmp_path):
+    there = {}
+    for dtype in (np.float16, np.float32):
+        folder = tmp_path / dtype.__name__
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+        save_file({"a": np.zeros((1024, 512), dtype), "b": np.zeros(512, dtype)}, folder / "model.safetensors")
+        there[dtype] = preflight(resolve({"backbone": {"model": str(folder)}}))["ram_mb"]
+    assert there[np.float16] == there[np.float32] == WORKER_MB + 16 * (1024 * 512 + 512) / 2**20
+
+
+def test_weights_that_cannot_be_read_are_told(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n")
+    found = preflight(resolve({"backbone": {"model": str(tmp_path)}}))
+    assert "fetch them again" in " ".join(found["problems"])
+    assert found["ram_mb"] is None
+
+
+@pytest.mark.parametrize(("end", "told"), [("So they are {n} of these in all.", True), ("The answer is blue.", False)])
+def test_whole_sentences_taken_for_answers_are_told(tmp_path, end, told):
+    rows = [{"question": f"What are {n}?", "solution": f"Count. {end.format(n=n)}"} for n in range(40)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = preflight(resolve({"data": {"dataset": str(tmp_path / "a.jsonl")}}))
+    assert found["task"] == "exact"
+    assert ("no final answer was found in the solutions" in " ".join(found["warnings"])) == told
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [({"config.json": "{"}, "cannot be read as JSON"), ({"config.json": "{}"}, "has no tokenizer")],
+)
+def test_a_folder_that_is_no_whole_model_is_told(tmp_path, files, said):
+    save_file({"a": np.zeros(2)}, tmp_path / "model.safetensors")
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert said in " ".join(preflight(resolve({"backbone": {"model": str(tmp_path)}}))["problems"])

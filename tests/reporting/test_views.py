@@ -1,0 +1,91 @@
+from helpers.results import result
+
+from patchrl.reporting import views
+
+
+def test_headline_says_what_was_lost_and_what_was_avoided():
+    text = views.headline(result())
+    assert "from 30.0 % to 60.0 %" in text
+    assert "avoids 88 % of the 40.0 points" in text
+
+
+def test_headline_speaks_of_no_share_where_plain_sft_may_have_lost_nothing():
+    made = result()
+    made["arms"]["rl"]["forgetting"]["share_avoided"] = None
+    made["arms"]["expert"]["forgetting"] |= {"absolute": 0.015, "ci95": [-0.0001, 0.04]}
+    assert views.headline(made).endswith(
+        "Plain SFT forgot 1.5 [0.0, 4.0] points, which may be nothing: there is no share of it to avoid."
+    )
+    assert views.result_rows(made)[2][5] == "–"
+    made["base"]["general"] = 0.0
+    assert "had nothing of these skills to forget" in views.headline(made)
+
+
+def test_headline_does_not_credit_rewrites_of_which_none_was_accepted():
+    made = result()
+    made["arms"]["rl"]["data"]["accepted"] = 0.0
+    assert "None of PatchRL's rewrites passed the gate" in views.headline(made) and "avoids" not in views.headline(made)
+
+
+def test_headline_without_general_tasks_says_that_forgetting_was_not_measured():
+    assert "not measured" in views.headline(result(general=None))
+
+
+def test_result_rows_fill_every_column():
+    rows = views.result_rows(result())
+    assert {len(row) for row in rows} == {len(views.RESULT_HEADERS)}
+    assert rows[2][3] == "5.0 [0.0, 10.0]"
+
+
+def test_durations_read_well():
+    assert [views.format_seconds(s) for s in (3.2, 245, 7800, None)] == ["3 s", "4 min 05 s", "2 h 10 min", "–"]
+
+
+def test_learning_rates_are_shown_only_where_several_were_tried():
+    made = result()
+    assert views.sweep_rows(made) == []
+    score = {"mean": 0.6, "per_seed": [0.6], "ci95": [0.5, 0.7]}
+    point = {"rate": 1e-3, "chosen": True, "validation": 0.7, "target": score, "general": score}
+    made["arms"]["rl"]["sweep"] = [point, point | {"rate": 1e-4, "chosen": False}]
+    rows = views.sweep_rows(made)
+    assert [row[1] for row in rows] == ["0.001", "0.0001"] and [row[-1] for row in rows] == ["compared", ""]
+    assert {len(row) for row in rows} == {len(views.SWEEP_HEADERS)}
+
+
+def test_relative_forgetting_and_share_avoided_carry_their_intervals():
+    made = result()
+    made["arms"]["rl"]["forgetting"] |= {"relative_ci95": [0.01, 0.12], "share_avoided_ci95": [0.7, 1.0]}
+    row = views.result_rows(made)[2]
+    assert (row[4], row[5]) == ("5.0 [1.0, 12.0]", "88 [70, 100]")
+
+
+def test_of_many_arms_only_the_comparisons_with_rl_are_told_first():
+    made = result()
+    pairs = [("rl", "expert"), ("dft", "expert"), ("dft", "rl")]
+    common = {"on": "general", "verdict": "better", "difference": 0.1, "ci95": [0.05, 0.15], "p_holm": 0.01}
+    rest = {"detectable": 0.07, "over_seeds": True}
+    made["comparisons"] = {"pairs": [{"a": a, "b": b} | common | rest for a, b in pairs]}
+    assert len(views.comparison_rows(made, views.main_arms(made))) == 3
+    made["arms"] |= {f"arm-{n}": made["arms"]["rl"] for n in range(6)}
+    told = views.comparison_sentences(made, views.main_arms(made))
+    assert len(told) == 2 and told[1].startswith(
+        "Expert, DFT loss is better than RL rewrite (PatchRL) on general skills"
+    )
+    assert len(views.comparison_rows(made)) == 3
+    assert views.detectable_sentence(result()) == ""
+
+
+def test_a_study_too_small_to_tell_anything_says_so_instead_of_points_above_a_hundred():
+    pair = {"a": "rl", "b": "expert", "on": "general", "verdict": "cannot tell", "difference": 0.1}
+    pair |= {"ci95": [-0.4, 0.6], "p_holm": 0.6, "detectable": 1.44, "over_seeds": True}
+    assert "with seeds this far apart, none would have shown" in views.comparison_sentence(pair)
+    made = result() | {"comparisons": {"pairs": [pair], "detectable": {"target": 0.05, "general": 1.44}}}
+    assert views.comparison_rows(made)[0][-1] == "none"
+    assert "5.0 points on the target task or more" in views.detectable_sentence(made)
+    assert "144" not in views.detectable_sentence(made)
+
+
+def test_a_resumed_run_took_all_its_goes_together():
+    status = {"state": "done", "started": 100.0, "finished": 117.0, "worked": 43.0}
+    assert views.describe_status(status) == "done after 1 min 00 s"
+    assert views.about_minutes(0.5) == "under a minute"

@@ -1,0 +1,101 @@
+"""Effective sample size of known weights, and a real GRPO run on stale rollouts."""
+
+import pytest
+import torch
+from helpers import tiny
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patchrl.config.settings import resolve
+from patchrl.grading.gate import Gate
+from patchrl.models.backbone import Backbone
+from patchrl.training.baselines.vcpo import EssScaling, effective_sample_size, rate_factor
+from patchrl.training.train_rewriter import train_rewriter
+from patchrl.types import Example, Verdict
+
+
+def ess(*weights):
+    return effective_sample_size(torch.tensor(weights).log())
+
+
+def test_effective_sample_size_of_known_weights():
+    assert ess(1.0, 1.0, 1.0, 1.0) == pytest.approx(1.0)
+    assert ess(5.0, 0.0, 0.0, 0.0) == pytest.approx(0.25)  # one rollout carries the whole update
+    assert ess(3.0, 1.0) == pytest.approx(16 / (2 * 10))
+
+
+@given(st.lists(st.floats(-5000, 5000), min_size=1, max_size=8), st.floats(-1000, 1000))
+def test_effective_sample_size_has_bounds_and_no_scale(logs, shift):
+    got = effective_sample_size(torch.tensor(logs, dtype=torch.float64))
+    assert 1 / len(logs) - 1e-9 <= got <= 1 + 1e-9
+    moved = effective_sample_size(torch.tensor(logs, dtype=torch.float64) + shift)
+    assert moved == pytest.approx(got, rel=1e-6)
+
+
+def test_rate_falls_with_the_root_of_the_sample_size_and_never_rises():
+    assert rate_factor(0.25, 1.0) == 0.5
+    assert rate_factor(0.2, 0.8) == pytest.approx(0.5)
+    assert rate_factor(0.9, 0.8) == 1.0
+
+
+class Events:
+    def __init__(self):
+        self.seen = []
+
+    def event(self, kind, **fields):
+        self.seen.append({"kind": kind, **fields})
+
+    def progress(self, done, total, note=""):
+        pass
+
+    def stop_requested(self):
+        return False
+
+    def of(self, kind):
+        return [e for e in self.seen if e["kind"] == kind]
+
+
+@pytest.mark.parametrize("scales", [True, False])
+def test_stale_updates_are_measured_and_slowed_where_asked(scales, tmp_path):
+    words = tiny.tokenizer()
+    backbone = Backbone(tiny.model("qwen2", len(words)), words)
+    rewriter = {"steps": 4, "prompts_per_step": 2, "group_size": 4, "max_new_tokens": 8, "learning_rate": 0.05}
+    stale = {"updates_per_rollout": 2, "ess_scaling": scales, "warmup_steps": 0, "microbatch_size": 4}
+    # No gate on reasoning, and a reference that half of random texts may hold, so that rewards differ.
+    config = resolve(
+        {
+            "rewriter": rewriter | stale | {"warm_start_steps": 0},
+            "gate": {"reasoning": "none"},
+            "reward": {"lambda_div": 5.0},
+        }
+    )
+    examples = [Example(str(n), f"What is {n} + 1?", f"It is {n + 1}.", str(n + 1)) for n in range(8)]
+
+    class Passing(Gate):
+        def check(self, examples, texts, embeddings=None):
+            return [Verdict(len(text) % 2 == 0, "") for text in texts]
+
+    events = Events()
+    with Passing(config, backbone) as gate:
+        tokens = train_rewriter(config, gate, examples, 0, tmp_path, events)
+    found = events.of("staleness")
+    assert [e["step"] for e in found] == [1, 2, 3, 4]
+    assert [e["ess"] for e in found[::2]] == pytest.approx([1.0, 1.0], abs=1e-4)  # just sampled
+    assert all(e["ess"] < 0.999 for e in found[1::2])  # the policy has moved since
+    expected = [rate_factor(e["ess"], found[i - i % 2]["ess"]) if scales else 1.0 for i, e in enumerate(found)]
+    assert [e["rate_factor"] for e in found] == pytest.approx(expected, abs=1e-5)
+    assert [e["samples"] for e in events.of("train")][-1] == 16 and tokens <= 16 * 9
+
+
+def test_a_stale_update_uses_the_lower_rate_and_the_next_has_its_own_again():
+    from types import SimpleNamespace as Plain
+
+    callback = EssScaling(Events(), 0, scales=True)
+    callback.trainer = Plain(log_weights=[torch.tensor([1.0, 0.0, 0.0, 0.0]).log()])
+    optimizer = Plain(param_groups=[{"lr": 0.1}, {"lr": 0.2}])
+    state = Plain(global_step=1, is_world_process_zero=True)
+    callback.on_pre_optimizer_step(Plain(num_iterations=2), state, None, optimizer=optimizer)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.05, 0.1]
+    assert callback.trainer.log_weights == []
+    callback.on_optimizer_step(Plain(num_iterations=2), state, None, optimizer=optimizer)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.2]

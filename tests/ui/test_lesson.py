@@ -1,0 +1,122 @@
+"""What the walkthrough says is what the recorded run holds."""
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from examples.nano_lab import dial
+from patchrl import api
+from patchrl.rewards import group_rewards
+from patchrl.ui import learn, lesson, lesson_pages
+from patchrl.ui.session import Limits, Session
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    return learn.load(Session(str(tmp_path_factory.mktemp("none")), Limits()))
+
+
+def test_every_page_is_made_and_names_its_numbers(recorded):
+    result = recorded.result
+    pages = {
+        lesson_pages.what_sft_does: [result["base"]["general"], result["arms"]["expert"]["target"]["mean"]],
+        lesson_pages.why_not_prompt: [result["arms"]["prompted"]["target"]["mean"]],
+        lesson_pages.what_is_forgotten: [result["arms"]["rl"]["general"]["mean"]],
+    }
+    for page, numbers in pages.items():
+        for number in numbers:
+            assert f"{100 * number:.1f}" in page(recorded)
+    assert f"{recorded.scan['gap']:.1f} standard deviations" in lesson_pages.off_distribution(recorded)
+    assert f"from step {recorded.group['step']}" in lesson_pages.three_rewards(recorded)
+    assert f"{recorded.at(1)['nll']:.2f}" in lesson_pages.replay(recorded)
+
+
+def test_pages_hold_no_number_of_their_own():
+    """Figures in the text are formatted in: the source types none, but the steps' own numbers and CSS."""
+    source = Path(lesson_pages.__file__).read_text(encoding="utf-8").split("STYLE =")[0]
+    prose = "".join(re.findall(r'"""(.*?)"""', source, re.DOTALL)).replace("95 % intervals", "")
+    prose = re.sub(r"<[^>]+>", "", re.sub(r"\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}", "", prose))
+    assert not re.findall(r"\d+(?:\.\d+)? ?%|\d{2,}", prose)
+
+
+def test_the_trap_has_both_rates_and_says_where_the_aim_is_met():
+    points = dial.shipped()
+    ours = [point for point in points if point["arm"] == "rl"]
+    told = lesson_pages.the_trap(points, elsewhere=ours[:1])
+    met = sum(not point["short"] for point in ours)
+    assert f"RL reaches that in {met} of {len(ours)} settings, with a second backbone in" in told
+    assert "of 1 settings (README)" in told and "second backbone" not in lesson_pages.the_trap(points)
+    taken, other = ours[0]["general"]["mean"], next(p for p in ours[0]["sweep"] if p["rate"] != ours[0]["rate"])
+    assert f"{100 * taken:.1f} % of general skills at {ours[0]['rate']:g} (" in told
+    assert f"{100 * other['general']:.1f} % at {other['rate']:g})" in told
+
+
+def test_lost_questions_were_right_before_and_are_wrong_after(recorded):
+    lost = recorded.lost("expert")
+    assert lost and all(before["passed"] is True and after["passed"] is False for before, after in lost)
+    assert {(before["id"], before["question"]) for before, _ in lost} == {(a["id"], a["question"]) for _, a in lost}
+    assert len({before["task"] for before, _ in recorded.lost_examples()}) == 3
+
+
+def test_every_arm_answers_the_same_question(recorded):
+    answers = recorded.same_question()
+    assert [arm for arm, _ in answers] == ["base", "expert", "prompted", "rl"]
+    assert len({row["question"] for _, row in answers}) == 1
+    assert [row["passed"] for arm, row in answers if arm in ("base", "expert", "rl")] == [True, False, True]
+
+
+def test_a_replay_holds_what_a_reader_had_at_that_step(recorded):
+    for step in (1, 7, recorded.steps):
+        events = recorded.until(step)
+        assert events == recorded.events[: len(events)]
+        assert max(e["step"] for e in events if e["kind"] in ("train", "group")) == step
+
+
+def test_the_unedited_group_has_the_rewards_of_the_formula(recorded):
+    group = recorded.group
+    rows = lesson.rescore(group, [c["text"] for c in group["candidates"]], lesson.known_texts(group))
+    expected = group_rewards(
+        [c["passed"] for c in group["candidates"]],
+        [c["nll"] for c in group["candidates"]],
+        np.array([c["embedding"] for c in group["candidates"]]),
+    )
+    for name, values in asdict(expected).items():
+        assert [row[name] for row in rows] == pytest.approx(values)
+    assert all(row["read"] for row in rows)
+    assert [row["passed"] for row in rows] == [c["passed"] for c in group["candidates"]]
+
+
+def test_an_unread_edit_keeps_the_recorded_surprisal_and_says_so(recorded):
+    group = recorded.group
+    texts = [c["text"] for c in group["candidates"]]
+    edited = [texts[0] + " Indeed.", *texts[1:]]
+    known = lesson.known_texts(group)
+    before, after = lesson.rescore(group, texts, known), lesson.rescore(group, edited, known)
+    assert not after[0]["read"] and after[0]["nll"] == before[0]["nll"]
+    read = lesson.rescore(group, edited, known | {edited[0]: lesson.Known(9.0, group["candidates"][0]["embedding"])})
+    assert read[0]["read"] and read[0]["nll"] == 9.0 and read[0]["reward"] < before[0]["reward"]
+
+
+def test_a_wrong_or_empty_edit_earns_nothing(recorded):
+    group = recorded.group
+    texts = [c["text"] for c in group["candidates"]]
+    known = lesson.known_texts(group) | {
+        "": lesson.Known(float("nan"), [0.0] * len(group["candidates"][0]["embedding"]))
+    }
+    for edit, why in (("1 + 1 = 3. The answer is 121.", "equation does not hold"), ("", "no answer found")):
+        row = lesson.rescore(group, [edit, *texts[1:]], known)[0]
+        assert row["passed"] is False and row["reward"] == 0 and why in row["reason"]
+
+
+def test_alignment_weight_zero_leaves_the_gate_and_diversity(recorded):
+    group = recorded.group
+    texts = [c["text"] for c in group["candidates"]]
+    rows = lesson.rescore(group, texts, lesson.known_texts(group), lambda_dist=0.0, lambda_div=0.0)
+    assert [row["reward"] for row in rows] == [float(c["passed"]) for c in group["candidates"]]
+
+
+def test_the_recorded_run_is_found_by_its_id_alone():
+    assert api.open_run("recorded-nano").path == api.RECORDED
