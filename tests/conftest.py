@@ -31,8 +31,8 @@ def runs_dir(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def fake_hub(monkeypatch, tmp_path):
     """A loopback Hub that huggingface_hub of this process talks to; nobody is signed in."""
+    from helpers.loopback import LoopbackHub
     from huggingface_hub import constants
-    from loopback import LoopbackHub
 
     made = LoopbackHub()
     monkeypatch.setattr(constants, "ENDPOINT", made.url)

@@ -45,7 +45,7 @@ def problems(section: str, **fields) -> str:
 
 
 def test_a_scan_runs_to_its_end_and_every_event_is_seen_once(runs_dir, rows, tmp_path):
-    import tiny
+    from helpers import tiny
 
     model = tmp_path / "model"
     tiny.save("llama", model)

@@ -182,7 +182,7 @@ def mismatch_figure(scan: dict[str, Any] | None, rewrites: dict[str, list[float]
 
 
 def mismatch_over_training(events: Sequence[Event], seed: int | None = None) -> dict[str, Any] | None:
-    """What `player.js` shows: ℓ of the rewriter's passing rewrites at each recorded step, over the still
+    """What `distribution_slider.js` shows: ℓ of the rewriter's passing rewrites at each recorded step, over the still
     distributions of the scan. None before the first recorded step."""
     spreads = [e for e in events if e["kind"] == "spread" and e["nll"]]
     seed = spreads[0]["seed"] if spreads and seed is None else seed

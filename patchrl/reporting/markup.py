@@ -15,7 +15,7 @@ SURPRISAL_TOP = 6.0  # nats at which the scale is full
 # Five points of the cividis map, light to dark: even for every kind of colour vision, and in grey.
 SCALE = ("#fff6c9", "#f0d873", "#c3ad6a", "#67686f", "#3d4d6b")
 # The player of `figures.mismatch_over_training`, for any page that has Plotly.
-PLAYER = Path(__file__).with_name("player.js").read_text(encoding="utf-8")
+PLAYER = Path(__file__).with_name("distribution_slider.js").read_text(encoding="utf-8")
 
 
 def escape(text: Any) -> str:

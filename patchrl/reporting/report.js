@@ -1,5 +1,5 @@
 // Draws the figures of a report, and draws them again for paper: dark ink, the width of the page.
-// `figures`: name -> {data, layout}; `played`: what player.js shows, or null. Both stand before this in the page.
+// `figures`: name -> {data, layout}; `played`: what distribution_slider.js shows, or null. Both stand before this in the page.
 const nodes = [...document.querySelectorAll("[data-figure]")];
 const buttons = [["toImage", "zoom2d", "pan2d", "resetScale2d"]];
 

@@ -34,7 +34,7 @@ def numbers(tree):
 
 
 def test_every_number_of_arms_and_backbone_is_in_the_csv():
-    made = result()
+    made = result_with()
     written = {float(row[k]) for row in rows(made) for k in ("value", "ci95_low", "ci95_high") if row[k]}
     assert numbers(made["arms"]) | numbers(made["base"]) <= written
     assert tuple(rows(made)[0]) == CSV_HEADERS
@@ -50,7 +50,7 @@ def test_csv_tells_means_seeds_tasks_and_comparisons_apart():
 
 
 def test_a_result_without_general_tasks_is_written_with_gaps():
-    made = result()
+    made = result_with()
     made["base"]["general"] = None
     for arm in made["arms"].values():
         arm["general"] = {"mean": None, "per_seed": [], "ci95": None}
@@ -60,7 +60,7 @@ def test_a_result_without_general_tasks_is_written_with_gaps():
 
 
 def test_latex_reaches_to_the_ends_of_the_interval_and_escapes_names():
-    text = to_latex(result())
+    text = to_latex(result_with())
     assert r"RL rewrite (PatchRL) & $60.0_{-5.0}^{+5.0}$ & $85.0_{-5.0}^{+5.0}$ & $5.0_{-5.0}^{+5.0}$ & $88$ \\" in text
     assert r"my\_model on a\&b" in text and text.count(r"\midrule") == 2
     assert text.index(r"\toprule") < text.index(r"\bottomrule")
@@ -82,7 +82,7 @@ def test_the_best_of_three_must_beat_both_others():
 
 
 def test_csv_has_no_noise_of_the_last_bits():
-    made = result()
+    made = result_with()
     made["arms"]["rl"]["forgetting"] |= {"absolute": -2.2e-16, "relative": 0.1 + 0.2}
     assert value(made, arm="rl", measure="forgotten")[0] == "0.0"
     assert value(made, arm="rl", measure="forgotten_relative")[0] == "0.3"
