@@ -28,7 +28,7 @@ from patchrl.playground.requests import (
     writers_of,
 )
 from patchrl.reporting import exports, hub
-from patchrl.reporting.tables import TABLES
+from patchrl.reporting.result_formats import RESULT_FORMATS
 from patchrl.runs.events import read_new_events
 from patchrl.runs.folder import RunFolder, default_runs_dir, keep_file
 from patchrl.runs.lines import row_by_id
@@ -195,7 +195,11 @@ class Run:
         result = self.result()
         if result is None:
             raise RunError(f"{self.id} has no results yet; finish it with `patchrl report {self.id}`.")
-        return json.dumps(result, ensure_ascii=False, indent=1) + "\n" if kind == "json" else TABLES[kind][1](result)
+        return (
+            json.dumps(result, ensure_ascii=False, indent=1) + "\n"
+            if kind == "json"
+            else RESULT_FORMATS[kind][1](result)
+        )
 
     def export(self, kind: str, into: Path | str, *, arm: str = "rl", seed: int | None = None) -> Path:
         """Write one file a person takes home into a folder, and return its path.
@@ -216,8 +220,8 @@ class Run:
         into.mkdir(parents=True, exist_ok=True)
         if kind == "report":
             return exports.write_report(self.config, self.folder, into / f"{self.id}.html")
-        if kind in ("json", *TABLES):
-            path = into / f"{self.id}.{'json' if kind == 'json' else TABLES[kind][0]}"
+        if kind in ("json", *RESULT_FORMATS):
+            path = into / f"{self.id}.{'json' if kind == 'json' else RESULT_FORMATS[kind][0]}"
             path.write_text(self.table(kind), encoding="utf-8")
             return path
         if kind == "adapter":

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from patchrl.config.arms import display_name
 from patchrl.reporting.figures import ARM_COLOURS, Figure, arm_style, layout, rgba, significant
-from patchrl.reporting.views import ARM_NAMES
 
 
 def dial_figures(points: Sequence[dict[str, Any]], own_style: dict[str, Any] | None = None) -> dict[str, Figure]:
@@ -38,7 +38,7 @@ def dial_figures(points: Sequence[dict[str, Any]], own_style: dict[str, Any] | N
 
 def _dial_line(rows: Sequence[dict[str, Any]], kind: str) -> Figure:
     colour, symbol = arm_style(rows[0]["arm"])
-    name = ARM_NAMES[rows[0]["arm"]]
+    name = display_name(rows[0]["arm"])
     at, score, above, below, seeds = [], [], [], [], []
     for row, following in zip(rows, [*rows[1:], rows[-1]], strict=True):
         mean, (low, high) = row[kind]["mean"], row[kind]["ci95"] or (row[kind]["mean"],) * 2

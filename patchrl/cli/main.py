@@ -18,7 +18,7 @@ from patchrl.cli.try_command import try_one
 from patchrl.config import arms
 from patchrl.config.settings import StudyConfig, apply_overrides, differences, load_config, resolve
 from patchrl.errors import PatchRLError, RunError
-from patchrl.reporting import hub, views
+from patchrl.reporting import hub, run_status, sentences
 from patchrl.runs.folder import default_runs_dir
 
 STAGES = {
@@ -30,7 +30,7 @@ STAGES = {
     "evaluate": ("evaluate", "… and evaluate every arm"),
     "report": ("report", "… and write result.json and report.html"),
 }
-TABLES = {"json": "JSON", "csv": "CSV, every number a row", "latex": "a LaTeX table (booktabs)"}
+FORMAT_HELP = {"json": "JSON", "csv": "CSV, every number a row", "latex": "a LaTeX table (booktabs)"}
 DATA_FILES = (".jsonl", ".csv", ".parquet")
 QUEUE = "begin when the runs of this folder that were started earlier are over"
 
@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--queue", action="store_true", help=QUEUE)
         if name == "report":
             form = sub.add_mutually_exclusive_group()
-            for kind, told in TABLES.items():
+            for kind, told in FORMAT_HELP.items():
                 help = f"print the results of a finished RUN as {told}"
                 form.add_argument(f"--{kind}", dest="table", action="store_const", const=kind, help=help)
     command("list", "list runs, newest first")
@@ -247,7 +247,7 @@ def watch(run: api.Run) -> int:
         elif run.status().get("upto") == "scan" and (found := run.scan()):
             print_scan(found)
         return 0
-    print(views.describe_status(status), file=sys.stderr)
+    print(run_status.describe_status(status), file=sys.stderr)
     if status["state"] in ("stopped", "cancelled"):
         print(f"continue with: patchrl resume {run.id}", file=sys.stderr)
         return 130
@@ -261,7 +261,7 @@ def _list(runs_dir: str | None) -> int:
         status = run.status()
         started = status.get("first_started", status.get("started"))
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(started)) if started else "–"
-        rows.append([run.id, when, views.describe_status(status).splitlines()[0][:90]])
+        rows.append([run.id, when, run_status.describe_status(status).splitlines()[0][:90]])
     print(
         columns(("Run", "Started", "State"), rows)
         if rows
@@ -287,8 +287,8 @@ def _show(run: api.Run, as_json: bool) -> int:
         return 0
     from patchrl.config.settings import to_toml
 
-    print(f"run {run.id}\nfolder {run.path}\n{views.describe_status(status)}\n\n{to_toml(run.config)}")
-    warnings = views.warnings(run.events()[0])
+    print(f"run {run.id}\nfolder {run.path}\n{run_status.describe_status(status)}\n\n{to_toml(run.config)}")
+    warnings = sentences.warnings(run.events()[0])
     print("".join(f"warning: {event['text']}\n" for event in warnings), end="\n" if warnings else "")
     if result:
         print_result(result)
@@ -311,7 +311,7 @@ def _tail(run: api.Run, follow: bool) -> int:
         status = run.wait(on_event=show)
     except KeyboardInterrupt:
         return 130
-    print(views.describe_status(status), file=sys.stderr)
+    print(run_status.describe_status(status), file=sys.stderr)
     return 0 if status["state"] == "done" else 1
 
 

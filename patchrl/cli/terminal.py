@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from patchrl.reporting import findings, samples_table, views
-from patchrl.text import dropped_rows
+from patchrl.reporting import findings, run_status, samples_table, sentences, tables
+from patchrl.text import compact, dropped_rows, duration, number, percent
 
 SCAN_ROWS = 8  # of each table; the report and the page have all
 
@@ -32,23 +32,21 @@ def print_scan(scan: dict[str, Any]) -> None:
 
 def print_result(result: dict[str, Any]) -> None:
     """The result table, every seed, where the time went, and the finding in words."""
-    print("\n" + columns(views.RESULT_HEADERS, views.result_rows(result)))
+    print("\n" + columns(tables.RESULT_HEADERS, tables.result_rows(result)))
     if len(result["seeds"]) > 1:
-        print(
-            "\n" + columns(("Arm", "Seed", "Target %", "General %", "Forgotten, points"), views.per_seed_rows(result))
-        )
-    sweep = views.sweep_rows(result)
+        print("\n" + columns(tables.SEED_HEADERS, tables.seed_rows(result)))
+    sweep = tables.rate_rows(result)
     if sweep:
-        print("\n" + columns(views.SWEEP_HEADERS, sweep))
-    compared, every = views.comparison_rows(result, views.main_arms(result)), views.comparison_rows(result)
+        print("\n" + columns(tables.RATE_HEADERS, sweep))
+    compared, every = tables.comparison_rows(result, tables.main_arms(result)), tables.comparison_rows(result)
     if compared:
-        print("\n" + columns(views.COMPARISON_HEADERS, compared))
+        print("\n" + columns(tables.COMPARISON_HEADERS, compared))
         more = f" All {len(every)} comparisons are in the report." if len(every) > len(compared) else ""
-        print(views.detectable_sentence(result) + more)
+        print(sentences.detectable_sentence(result) + more)
     spent = result.get("seconds", {})
-    told = ", ".join(f"{stage} {views.format_seconds(s)}" for stage, s in spent.items())
-    print(f"\nTime: {told}; {views.format_seconds(sum(spent.values()))} in all.")
-    print(views.headline(result))
+    stages = ", ".join(f"{stage} {duration(s)}" for stage, s in spent.items())
+    print(f"\nTime: {stages}; {duration(sum(spent.values()))} in all.")
+    print(sentences.headline(result))
 
 
 def describe_check(found: dict[str, Any]) -> str:
@@ -65,14 +63,9 @@ def describe_check(found: dict[str, Any]) -> str:
     if found.get("tokens"):
         counts = {part: len(tokens) for part, tokens in found["tokens"].items()}
         lines.append(f"tokens    {counts['prompt']} of prompt, {counts['completion']} of solution in the first example")
-    minutes = (
-        "unknown for this backbone"
-        if found["minutes"] is None
-        else f"{views.about_minutes(found['minutes'])} on two CPU cores"
-    )
-    ram = "unknown for this backbone" if found["ram_mb"] is None else f"about {found['ram_mb']:.0f} MB or more"
-    disk = "unknown for this backbone" if found["disk_mb"] is None else f"about {found['disk_mb']:.0f} MB"
-    lines += [f"time      {minutes}", f"disk      {disk}", f"RAM       {ram}"]
+    lines += [
+        f"{what.lower() if what != 'RAM' else what:<9} {amount}" for what, amount in sentences.estimates(found).items()
+    ]
     lines.append("✓ ready to run" if found["ok"] else "✗ this would not work; see above")
     return "\n".join(lines)
 
@@ -93,18 +86,18 @@ class Progress:
 
     def event(self, event: dict[str, Any]) -> None:
         if event["kind"] == "evaluation":
-            general = "" if event["general"] is None else f", general {event['general']:.1%}"
+            general = "" if event["general"] is None else f", general {percent(event['general'])}"
             seed = "" if event["seed"] is None else f" seed {event['seed']}"
-            rate = f" at {event['rate']:g}" if event.get("rate") else ""
-            self.say(f"  {event['arm']}{seed}{rate}: target {event['target']:.1%}{general}")
+            rate = f" at {compact(event['rate'])}" if event.get("rate") else ""
+            self.say(f"  {event['arm']}{seed}{rate}: target {percent(event['target'])}{general}")
         elif event["kind"] == "rewrite":
-            self.say(f"  {event['arm']} seed {event['seed']}: {event['accepted']:.0%} of rewrites accepted")
+            self.say(f"  {event['arm']} seed {event['seed']}: {percent(event['accepted'], 0)} of rewrites accepted")
         elif event["kind"] == "train" and event["step"] % 10 == 0:
             self.say(
-                f"  {event.get('rewriter', 'rl')} seed {event['seed']} step {event['step']}: reward {event['reward']:.3f}, "
-                f"gate {event['consistency']:.0%}, ℓ {_or_dash(event['nll'], '.3f')}; outside the reward: as likely as own "
-                f"answers {_or_dash(event.get('own_share'), '.0%')}, distance to their wording "
-                f"{_or_dash(event.get('own_distance'), '.2f')}{views.lost_groups(event)}"
+                f"  {event.get('rewriter', 'rl')} seed {event['seed']} step {event['step']}: reward {number(event['reward'])}, "
+                f"gate {percent(event['consistency'], 0)}, ℓ {number(event['nll'])}; outside the reward: as likely as own "
+                f"answers {percent(event.get('own_share'), 0)}, distance to their wording "
+                f"{number(event.get('own_distance'), 2)}{sentences.lost_groups(event)}"
             )
         elif event["kind"] == "message":
             self.say(f"  {event['level']}: {event['text']}")
@@ -113,7 +106,7 @@ class Progress:
         from tqdm import tqdm
 
         if status.get("ahead") and status["ahead"] != self.ahead:
-            self.say(f"  {views.describe_status(status)}")
+            self.say(f"  {run_status.describe_status(status)}")
         self.ahead = status.get("ahead")
         where = (status["stage"], status["arm"], status["seed"])
         if where != self.where:
@@ -126,14 +119,10 @@ class Progress:
         if self.bar is not None:
             self.bar.total = status["total"] or None
             self.bar.n = status["done"]
-            self.bar.set_postfix_str(views.study_left(status), refresh=False)
+            self.bar.set_postfix_str(run_status.time_left(status), refresh=False)
             self.bar.refresh()
 
     def close(self) -> None:
         if self.bar is not None:
             self.bar.close()
             self.bar = None
-
-
-def _or_dash(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)

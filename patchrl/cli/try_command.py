@@ -11,7 +11,8 @@ from typing import Any
 from patchrl import api
 from patchrl.config.settings import StudyConfig, load_config, resolve
 from patchrl.errors import ConfigError, PatchRLError
-from patchrl.reporting import views
+from patchrl.reporting import sentences
+from patchrl.text import number
 
 
 def try_one(options: argparse.Namespace) -> int:
@@ -72,13 +73,11 @@ def _say(event: dict[str, Any]) -> None:
     if event["kind"] == "loading":
         print(f"loading {event['model']} …", file=sys.stderr, flush=True)
     elif event["kind"] == "expert":
-        print(f"          {views.verdict_words(event)}, ℓ {views.number(event['nll'])} nats per token")
+        print(f"          {sentences.verdict_words(event)}, ℓ {number(event['nll'])} nats per token")
     elif event["kind"] == "group":
         print(f"\n{event['name']}")
         for candidate in event["candidates"]:
-            parts = ", ".join(
-                f"{name} {views.number(candidate[name])}" for name in ("reward", "alignment", "diversity")
-            )
-            print(f"  {views.verdict_words(candidate)}; ℓ {views.number(candidate['nll'])}, {parts}")
+            parts = ", ".join(f"{name} {number(candidate[name])}" for name in ("reward", "alignment", "diversity"))
+            print(f"  {sentences.verdict_words(candidate)}; ℓ {number(candidate['nll'])}, {parts}")
             print(f"    {candidate['text']}")
-        print(f"  {views.group_words(event['candidates'])}", flush=True)
+        print(f"  {sentences.group_words(event['candidates'])}", flush=True)

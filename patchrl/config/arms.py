@@ -112,8 +112,44 @@ REWRITERS: dict[str, dict[str, dict[str, Any]]] = {
     "rl-no-diversity": {"reward": {"lambda_div": 0.0}},
 }
 NUMBER_OF = {"best-of-k": " (its K is rewrite.best_of_k)"}  # where a source's number is set
+# What tables, figures and sentences call an arm; others are shown as they are written.
+DISPLAY_NAMES = {
+    "base": "Backbone",
+    "expert": "Expert (plain SFT)",
+    "prompted": "Prompted rewrite",
+    "best-of-k": "Best-of-K rewrite",
+    "best-of-k+kl": "Best-of-K rewrite + KL",
+    "rl": "RL rewrite (PatchRL)",
+    "rl+kl": "RL rewrite + KL",
+    "rl-paper": "RL rewrite, as published",
+    "rl-mean": "RL, the paper’s ℓ",
+    "rl-no-alignment": "RL without alignment",
+    "rl-no-diversity": "RL without diversity",
+    "rl-drop": "RL, failures dropped",
+    "rl-best-of-k": "RL, best of K",
+    "mind-the-gap": "Mind the gap",
+    "self": "Own correct answers",
+    "self-resampled": "Own correct answers, resampled",
+    "dft": "Expert, DFT loss",
+    "eaft": "Expert, EAFT loss",
+    "kl": "Expert, KL to the backbone",
+    "grpo": "GRPO on the task",
+    "sft-then-rl": "Expert, then GRPO",
+    "dypo": "DYPO",
+    "sdft": "Self-distillation (SDFT)",
+    "low-lr": "Expert, low learning rate",
+    "replay": "Expert, replay",
+    "wise-ft": "Expert, weights interpolated",
+    "lora": "Expert, LoRA",
+    "own": "Backbone's own answers",
+}
 DEFAULT = ("expert", "prompted", "best-of-k", "rl")
 OFFERED = (*SOURCES, *(loss for loss in LOSSES if loss != "nll"), *ON_POLICY, *TUNINGS)
+
+
+def display_name(arm: str) -> str:
+    """The name of an arm for people; an arm that combines parts keeps the name it was written with."""
+    return DISPLAY_NAMES.get(arm, arm)
 
 
 @dataclass(frozen=True)

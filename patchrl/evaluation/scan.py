@@ -13,7 +13,6 @@ from patchrl.config.instructions import rewrite_prompt
 from patchrl.config.settings import StudyConfig
 from patchrl.evaluation import mismatch
 from patchrl.evaluation.advice import advise
-from patchrl.evaluation.forecast import forecast
 from patchrl.evaluation.mismatch import Surprise
 from patchrl.evaluation.repetition import repetition
 from patchrl.grading.gate import Calibration, Gate, calibrate
@@ -40,8 +39,8 @@ def scan(
     the first two, the standardised `gap` with `gap_ci95`; `divergences` (see mismatch.divergences); the most
     off-distribution `rows` and `tokens` of the expert; `clipped`, the share of own answers cut off by the length
     limit; `own_right`, how many of those `passed` the gate and how many were `scorable`; `own_style`
-    (mismatch.own_style) and `advice` (advice.advise); `repetition` of all examples
-    (templates.repetition); `forecast` (forecast.forecast). For open data `open_gate` holds the gate's
+    (mismatch.own_style) and `recommendation` (advice.advise); `repetition` of all examples
+    (repetition.repetition). For open data `open_gate` holds the gate's
     calibration on the same examples. The embeddings of all three sources go to `embeddings_out`.
     """
     sample, backbone = list(examples)[:SAMPLE], gate.backbone
@@ -96,7 +95,7 @@ def scan(
     result |= {
         "own_right": right,
         "own_style": found,
-        "advice": advise(
+        "recommendation": advise(
             config, found, len(examples), tokens / len(sample), tokens / max(seconds, 1e-6), right["passed"] > 0
         ),
     }
@@ -112,7 +111,6 @@ def scan(
         "divergences": mismatch.divergences(surprise["expert"], surprise["own"], surprise["prompted"], as_asked),
         "rows": _worst_rows(sample, surprise["expert"].nll_N, own),
         "tokens": _worst_tokens(backbone, sample, [s.tokens for s in scores["expert"]], surprise["own"]),
-        "forecast": forecast(means["expert"] - means["own"]),
     }
 
 

@@ -19,8 +19,8 @@ from patchrl.data.examples import LoadedData, load_eval_items, load_examples, lo
 from patchrl.errors import RunError, StopRequested
 from patchrl.evaluation.results import collect, read_rows
 from patchrl.pipeline.estimate import sized, step_seconds
-from patchrl.reporting.tables import to_csv
-from patchrl.reporting.views import describe_calibration
+from patchrl.reporting.result_formats import to_csv
+from patchrl.reporting.sentences import describe_calibration
 from patchrl.runs.evaluations import Evaluations
 from patchrl.runs.folder import RunFolder
 from patchrl.types import Cost, EvalItem, Example, Recorder

@@ -7,10 +7,10 @@ import typing
 from dataclasses import dataclass
 from typing import Any
 
+from patchrl.config.arms import display_name
 from patchrl.config.settings import StudyConfig, resolve
 from patchrl.errors import ConfigError
 from patchrl.grading.extraction import extract_reference
-from patchrl.reporting.views import ARM_NAMES
 from patchrl.runs.folder import RunFolder
 from patchrl.types import Example, Task, Writer
 
@@ -106,7 +106,7 @@ def writers_of(folder: RunFolder, config: StudyConfig) -> list[Writer]:
 
 def prompted() -> Writer:
     """The backbone itself, asked to rewrite."""
-    return Writer("backbone", f"{ARM_NAMES['base']}, prompted")
+    return Writer("backbone", f"{display_name('base')}, prompted")
 
 
 def calibrated(folder: RunFolder) -> float | None:

@@ -12,7 +12,7 @@ from typing import Any
 from patchrl.config import arms
 from patchrl.config.settings import StudyConfig, to_toml
 from patchrl.data.examples import HUB_ID
-from patchrl.reporting import views
+from patchrl.reporting import tables
 from patchrl.version import __version__
 
 PAPER = "[arXiv 2602.11220](https://arxiv.org/abs/2602.11220)"
@@ -126,13 +126,13 @@ def _measured(result: dict[str, Any] | None, source: str) -> str:
     if result is None:
         return "Nothing yet: the arms of this study were not evaluated when this was pushed."
     own = {name: arm for name, arm in result["arms"].items() if name == "expert" or arms.parse(name).data == source}
-    rows = views.result_rows(result | {"arms": own})
+    rows = tables.result_rows(result | {"arms": own})
     seeds = result["seeds"]
     of = f"mean over seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else f"seed {seeds[0]}"
     return (
         f"The backbone before fine-tuning, after plain SFT on the expert's text, and after fine-tuning on these rewrites; {of}, "
         "in brackets the 95 % paired bootstrap interval over items and seeds. Forgotten: general skill lost.\n\n"
-        + _table(views.RESULT_HEADERS, rows)
+        + _table(tables.RESULT_HEADERS, rows)
     )
 
 

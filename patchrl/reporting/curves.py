@@ -7,8 +7,9 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from patchrl.config.arms import display_name
 from patchrl.reporting.figures import Event, Figure, arm_style, layout, rgba, significant
-from patchrl.reporting.views import ARM_NAMES
+from patchrl.text import compact
 
 SEED_COLOURS = ("#009E73", "#0072B2", "#CC79A7", "#E69F00", "#56B4E9", "#D55E00")
 SEED_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
@@ -206,12 +207,12 @@ def _tuning_figure(events: Sequence[Event], value: str, title: str, unit: str) -
     named: set[str] = set()
     for (arm, seed, rate), rows in lines.items():
         rows, (colour, symbol) = thin(rows), arm_style(arm)
-        whose = f"{arm}, seed {seed}" + ("" if rate is None else f", {rate:g}")
+        whose = f"{arm}, seed {seed}" + ("" if rate is None else f", {compact(rate)}")
         traces.append(
             {
                 "type": "scatter",
                 "mode": "lines+markers",
-                "name": ARM_NAMES.get(arm, arm),
+                "name": display_name(arm),
                 "hovertemplate": f"step %{{x}}: %{{y:.3g}}<extra>{whose}</extra>",
                 "legendgroup": arm,
                 "showlegend": arm not in named,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from patchrl.config.arms import parse
-from patchrl.reporting.views import ARM_NAMES
+from patchrl.config.arms import display_name, parse
+from patchrl.reporting.tables import task_name
+from patchrl.text import compact, number, percent
 
 Figure = dict[str, Any]
 Event = dict[str, Any]
@@ -169,7 +170,7 @@ def mismatch_figure(scan: dict[str, Any] | None, rewrites: dict[str, list[float]
         # The expert is here as text, not as the arm of that name.
         _outline(
             arm,
-            SOURCE_NAMES["expert"] if arm == "expert" else ARM_NAMES.get(arm, arm),
+            SOURCE_NAMES["expert"] if arm == "expert" else display_name(arm),
             _centres(top),
             _shares(values, top),
         )
@@ -196,11 +197,11 @@ def mismatch_over_training(events: Sequence[Event], seed: int | None = None) -> 
         {
             "step": e["step"],
             "y": _shares(e["nll"], top),
-            "told": f"ℓ of {len(e['nll'])} passing rewrites is {sum(e['nll']) / len(e['nll']):.2f} nats on average",
+            "told": f"ℓ of {len(e['nll'])} passing rewrites is {number(sum(e['nll']) / len(e['nll']), 2)} nats on average",
         }
         for e in spreads
     ]
-    means = ", ".join(f"{SOURCE_NAMES[name].lower()} {sum(v) / len(v):.2f}" for name, v in still.items())
+    means = ", ".join(f"{SOURCE_NAMES[name].lower()} {number(sum(v) / len(v), 2)}" for name, v in still.items())
     highest = max(max(shares) for shares in [*(f["y"] for f in frames), *(_shares(v, top) for v in still.values())])
     return {
         "frames": frames,
@@ -255,7 +256,7 @@ def embedding_figure(
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": SOURCE_NAMES.get(source, ARM_NAMES.get(source, source)),
+                "name": SOURCE_NAMES.get(source, display_name(source)),
                 "x": [significant(point[0]) for point in found],
                 "y": [significant(point[1]) for point in found],
                 "customdata": ids[source],
@@ -268,7 +269,7 @@ def embedding_figure(
                 "hovertemplate": "example %{customdata}<extra>%{fullData.name}</extra>",
             }
         )
-    axes = [f"component {n + 1}, {100 * share:.0f} % of the variance" for n, share in enumerate(explained)]
+    axes = [f"component {n + 1}, {percent(share, 0)} of the variance" for n, share in enumerate(explained)]
     return {"data": traces, "layout": layout("Where the texts lie (embeddings)", *axes, height=420)}
 
 
@@ -298,7 +299,7 @@ def gain_forgetting_figure(result: dict[str, Any]) -> Figure:
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": ARM_NAMES.get(arm, arm),
+                "name": display_name(arm),
                 "legendgroup": arm,
                 "x": [100 * target["mean"]],
                 "y": [100 * general["mean"]],
@@ -312,7 +313,7 @@ def gain_forgetting_figure(result: dict[str, Any]) -> Figure:
         {
             "type": "scatter",
             "mode": "markers",
-            "name": ARM_NAMES["base"],
+            "name": display_name("base"),
             "x": [100 * base["target"]],
             "y": [100 * base["general"]],
             "error_x": _errors({"mean": base["target"], "ci95": base.get("target_ci95")}),
@@ -351,7 +352,7 @@ def _front(arm: str, sweep: Sequence[dict[str, Any]], colour: str, symbol: str) 
         "legendgroup": arm,
         "x": [100 * point["target"]["mean"] for point in points],
         "y": [100 * point["general"]["mean"] for point in points],
-        "text": [f"learning rate {point['rate']:g}" for point in points],
+        "text": [f"learning rate {compact(point['rate'])}" for point in points],
         "line": {"color": colour, "width": 1, "dash": "dot"},
         "marker": {"size": 8, "color": colour, "symbol": symbol, "opacity": 0.7},
         "hovertemplate": "%{text}<br>target %{x:.1f} %<br>general %{y:.1f} %<extra>" + f"{arm}</extra>",
@@ -374,12 +375,12 @@ def _errors(value: dict[str, Any]) -> Figure | None:
 def task_figure(result: dict[str, Any]) -> Figure:
     """Score on every task: the backbone and each arm, mean over seeds, with 95 % intervals."""
     tasks = sorted(result["base"]["by_task"], key=lambda task: (not task.startswith("target/"), task))
-    labels = [task.split("/", 1)[1] + (" (target)" if task.startswith("target/") else "") for task in tasks]
+    labels = [task_name(task) for task in tasks]
     bars = {"base": result["base"], **result["arms"]}
     traces = [
         {
             "type": "bar",
-            "name": ARM_NAMES.get(arm, arm),
+            "name": display_name(arm),
             "x": labels,
             "y": [None if values["by_task"].get(task) is None else 100 * values["by_task"][task] for task in tasks],
             "error_y": _task_errors(values, tasks),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from patchrl.errors import HubError
+from patchrl.text import number
 
 # What is pushed -> the kind of repository it becomes.
 TYPES = {"dataset": "dataset", "adapter": "model"}
@@ -67,7 +68,7 @@ def upload(
                 f"{asked} in its settings on the Hub."
             )
         size = sum(path.stat().st_size for path in files) / 1e6
-        on_step(f"Uploading {len(files)} files, {size:.1f} MB, to {repo}")
+        on_step(f"Uploading {len(files)} files, {number(size, 1)} MB, to {repo}")
         # Not upload_folder: with Xet it may make several commits of one folder, and splits one that fails.
         api.create_commit(
             repo,

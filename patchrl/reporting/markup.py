@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import html
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from patchrl.reporting.views import gain
+from patchrl.reporting.samples_table import GATE_WORDS, gain
+from patchrl.text import number, percent
 
 SURPRISAL_TOP = 6.0  # nats at which the scale is full
 # Five points of the cividis map, light to dark: even for every kind of colour vision, and in grey.
@@ -49,8 +51,8 @@ def surprisal(tokens: Sequence[Sequence[Any]], title: str = "Text") -> str:
     for text, nll, alternatives in tokens:
         level = min(int(nll / SURPRISAL_TOP * len(SCALE)), len(SCALE) - 1)
         ink = "#fff" if level >= 3 else "#1b1b1b"
-        others = "".join(f"\n{t!r} {100 * p:.1f} %" for t, p in alternatives)
-        tip = f"{text!r}: {nll:.2f} nats, p = {2.718281828**-nll:.3f}" + (
+        others = "".join(f"\n{t!r} {percent(p)}" for t, p in alternatives)
+        tip = f"{text!r}: {number(nll, 2)} nats, p = {number(math.exp(-nll))}" + (
             f"\nLikeliest here:{others}" if others else ""
         )
         shown = escape(text).replace("\n", "↵<br>") or "∅"
@@ -59,10 +61,10 @@ def surprisal(tokens: Sequence[Sequence[Any]], title: str = "Text") -> str:
             f'aria-label="{escape(tip)}">{shown}</span>'
         )
     mean = sum(t[1] for t in tokens) / len(tokens) if tokens else 0.0
-    told = f"mean {mean:.3f} nats per token over {len(tokens)} tokens"
+    summary = f"mean {number(mean)} nats per token over {len(tokens)} tokens"
     return (
-        f'<div class="tokens" role="group" aria-label="{escape(title)}, {told}; arrow keys move between tokens">'
-        f'{"".join(spans)}</div><p class="note">{told}</p>'
+        f'<div class="tokens" role="group" aria-label="{escape(title)}, {summary}; arrow keys move between tokens">'
+        f'{"".join(spans)}</div><p class="note">{summary}</p>'
     )
 
 
@@ -71,7 +73,7 @@ def surprisal_legend() -> str:
     step = SURPRISAL_TOP / len(SCALE)
     boxes = "".join(
         f'<span class="swatch" style="background:{colour};color:{"#fff" if i >= 3 else "#1b1b1b"}">'
-        f"{step * i:.1f}{'+' if i == len(SCALE) - 1 else ''}</span>"
+        f"{number(step * i, 1)}{'+' if i == len(SCALE) - 1 else ''}</span>"
         for i, colour in enumerate(SCALE)
     )
     return f'<p class="legend">Surprisal in nats: {boxes} (dark: the backbone would not have written this). Hover over a token, or move with the arrow keys, for its numbers.</p>'
@@ -84,7 +86,7 @@ def bar(name: str, value: float | None, top: float) -> str:
     width = 0.0 if top <= 0 else max(0.0, min(100.0, 100 * value / top))
     return (
         f'<div class="bar"><span>{escape(name)}</span><i><u class="{escape(name)}" style="width:{width:.1f}%"></u></i>'
-        f"<b>{value:.3f}</b></div>"
+        f"<b>{number(value)}</b></div>"
     )
 
 
@@ -96,8 +98,8 @@ def reward_bars(row: dict[str, Any]) -> str:
 
 def verdict(row: dict[str, Any]) -> str:
     """The gate's word with a sign and a text, never colour alone."""
-    sign, kind = {True: ("✓ passed", "ok"), False: ("✗ failed", "bad"), None: ("? unscorable", "unsure")}[row["passed"]]
-    return f'<span class="verdict {kind}">{sign}</span> <span class="note">{escape(row["reason"] or "")}</span>'
+    kind = {True: "ok", False: "bad", None: "unsure"}[row["passed"]]
+    return f'<span class="verdict {kind}">{GATE_WORDS[row["passed"]]}</span> <span class="note">{escape(row["reason"] or "")}</span>'
 
 
 def group_cards(event: dict[str, Any] | None) -> str:
@@ -106,7 +108,7 @@ def group_cards(event: dict[str, Any] | None) -> str:
         return '<p class="note">The first group appears after the first step.</p>'
     cards = "".join(
         f'<article class="card"><header>{verdict(c)}</header><pre>{escape(c["text"])}</pre>{reward_bars(c)}'
-        f'<p class="note">ℓ {"–" if c["nll"] is None else format(c["nll"], ".3f")} nats per token</p></article>'
+        f'<p class="note">ℓ {number(c["nll"])} nats per token</p></article>'
         for c in event["candidates"]
     )
     return (
@@ -140,11 +142,14 @@ def _cell(value: Any) -> str:
 
 def sample_detail(row: dict[str, Any], tokens: dict[str, Any] | None) -> str:
     """One example in full: expert, word diff, rewrite, verdict, rewards, and surprisal of both texts."""
-    change = gain(row)
-    told = "not scored" if change is None else f"ℓ {row['nll_expert']:.3f} → {row['nll_rewrite']:.3f} nats per token"
+    mismatch = (
+        "not scored"
+        if gain(row) is None
+        else f"ℓ {number(row['nll_expert'])} → {number(row['nll_rewrite'])} nats per token"
+    )
     parts = [
         f'<div class="detail"><p><b>Question.</b> {escape(row["question"])}</p>',
-        f"<p>{verdict(row)} · decision: <b>{escape(row['decision'])}</b> · {told} · "
+        f"<p>{verdict(row)} · decision: <b>{escape(row['decision'])}</b> · {mismatch} · "
         f"answer read: {escape((row['extracted'] or 'none').rstrip('.'))}, expected: {escape(row['reference'])}</p>",
         '<div class="cards three">',
         f'<article class="card"><header>Expert</header><pre>{escape(row["expert"])}</pre></article>',

@@ -10,14 +10,14 @@ from typing import Any
 
 from examples.nano_lab import cost_map, lab_figures
 from patchrl.config import arms
-from patchrl.config.arms import parse, sources_in_order
+from patchrl.config.arms import display_name, parse, sources_in_order
 from patchrl.config.settings import StudyConfig, to_toml
 from patchrl.evaluation.results import read_rows
-from patchrl.reporting import curves, figures, findings, markup, samples_table, views
+from patchrl.reporting import curves, figures, findings, markup, samples_table, sentences, tables
 from patchrl.runs import embeddings
 from patchrl.runs.events import read_events
 from patchrl.runs.folder import RunFolder
-from patchrl.text import listed
+from patchrl.text import duration, listed
 
 SHOWN = 3  # examples of each kind
 STYLE, DRAW = (Path(__file__).with_name(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
@@ -51,7 +51,7 @@ def build_report(
         ("Every task", _slot("tasks", "wide") + "<p class='note'>Bars: 95 % bootstrap over items and seeds.</p>"),
         (
             "Every seed",
-            markup.table(("Arm", "Seed", "Target %", "General %", "Forgotten, points"), views.per_seed_rows(result)),
+            markup.table(tables.SEED_HEADERS, tables.seed_rows(result)),
         ),
         ("Data", _data(config)),
         ("Method", _method(config)),
@@ -103,7 +103,7 @@ def _figures(
 
 
 def _question(config: StudyConfig, result: dict[str, Any]) -> str:
-    others = [views.ARM_NAMES.get(arm, arm) for arm in result["arms"] if arm != "expert"]
+    others = [display_name(arm) for arm in result["arms"] if arm != "expert"]
     asked = (
         f"Fine-tuned on {result['dataset']}, how much of its general skill does {result['backbone']} lose, and do "
         f"{listed(others)} keep more of it at the same gain than plain SFT on the expert's text?"
@@ -114,14 +114,14 @@ def _question(config: StudyConfig, result: dict[str, Any]) -> str:
     return (
         f"<p class='note'>backbone {markup.escape(result['backbone'])} · dataset {markup.escape(result['dataset'])} · "
         f"seeds {', '.join(map(str, seeds))}</p><p><b>Question.</b> {markup.escape(asked)}</p>"
-        f"<p class='lead'><b>Answer.</b> {markup.escape(views.headline(result))}</p>"
+        f"<p class='lead'><b>Answer.</b> {markup.escape(sentences.headline(result))}</p>"
     )
 
 
 def _results(result: dict[str, Any]) -> Section:
     return "Results", (
         _slot("plane", "wide")
-        + markup.table(views.RESULT_HEADERS, views.result_rows(result))
+        + markup.table(tables.RESULT_HEADERS, tables.result_rows(result))
         + "<p class='note'>Brackets, and bars in the figure: 95 % paired bootstrap over items and seeds; small marks are "
         "single seeds. Forgotten in points: backbone − tuned, mean over general tasks. Relative: (backbone − tuned) / "
         "backbone, mean over tasks. Drop avoided: 1 − (drop of the arm) / (drop of plain SFT). No answer: nothing "
@@ -131,25 +131,28 @@ def _results(result: dict[str, Any]) -> Section:
 
 def _comparisons(result: dict[str, Any]) -> Section:
     """Which arm is better: sentences on plain SFT and on RL, and the table of all pairs."""
-    rows = views.comparison_rows(result)
+    rows = tables.comparison_rows(result)
     if not rows:
         return "Which arm is better", ""
-    sentences = [*views.comparison_sentences(result, views.main_arms(result)), views.detectable_sentence(result)]
+    texts = [
+        *sentences.comparison_sentences(result, tables.main_arms(result)),
+        sentences.detectable_sentence(result),
+    ]
     return "Which arm is better", (
-        "<ul>" + "".join(f"<li>{markup.escape(text)}</li>" for text in sentences if text) + "</ul>"
-        f"<details><summary>All {len(rows)} comparisons</summary>{markup.table(views.COMPARISON_HEADERS, rows)}</details>"
+        "<ul>" + "".join(f"<li>{markup.escape(text)}</li>" for text in texts if text) + "</ul>"
+        f"<details><summary>All {len(rows)} comparisons</summary>{markup.table(tables.COMPARISON_HEADERS, rows)}</details>"
         f"<p class='note'>{markup.escape(result['comparisons']['method'])}</p>"
     )
 
 
 def _sweep(result: dict[str, Any]) -> Section:
-    rows = views.sweep_rows(result)
+    rows = tables.rate_rows(result)
     told = (
         "<p class='note'>Arms are compared at their own best rate: the lowest whose target score on a third of the "
         "held-out examples is within one standard error of the arm's best there. Those examples are reported nowhere "
         "else.</p>"
     )
-    return "Every learning rate", markup.table(views.SWEEP_HEADERS, rows) + told if rows else ""
+    return "Every learning rate", markup.table(tables.RATE_HEADERS, rows) + told if rows else ""
 
 
 def _data(config: StudyConfig) -> str:
@@ -192,7 +195,7 @@ def _method(config: StudyConfig) -> str:
         f"{'replaced by the expert’s text' if config.rewrite.fallback == 'expert' else 'dropped'} where that fails. Every arm "
         "is fine-tuned on the same examples for as many steps and evaluated alike (arXiv 2602.11220).</p>"
     )
-    rows = {views.ARM_NAMES.get(name, name): _arm_words(name) for name in config.study.arms}
+    rows = {display_name(name): _arm_words(name) for name in config.study.arms}
     return told + _facts(rows)
 
 
@@ -220,7 +223,7 @@ def _training(events: Sequence[dict[str, Any]], drawn: dict[str, Any]) -> Sectio
     shown = "".join(_slot(name) for name in drawn if name.startswith("curve-"))
     if not shown:
         return "Training of the rewriter", ""
-    alarms = markup.messages(views.warnings(events))
+    alarms = markup.messages(sentences.warnings(events))
     return "Training of the rewriter", (
         f"<h3>Alarms</h3>{alarms or '<p>None: no sign of a rewriter that wins its reward without rewriting.</p>'}"
         "<p class='note'>Watched at every step: copies, mentions of the given solution, collapsing length, lost equations, "
@@ -233,19 +236,19 @@ def _training(events: Sequence[dict[str, Any]], drawn: dict[str, Any]) -> Sectio
 def _cost(result: dict[str, Any]) -> str:
     rows = [
         [
-            views.ARM_NAMES.get(arm, arm),
+            display_name(arm),
             f"{v['cost']['tokens']:,.0f}",
-            views.format_seconds(v["cost"]["seconds"]),
-            views.format_seconds(v["cost"].get("finetune_seconds")),
+            duration(v["cost"]["seconds"]),
+            duration(v["cost"].get("finetune_seconds")),
         ]
         for arm, v in result["arms"].items()
     ]
     spent = result.get("seconds", {})
-    stages = [[stage, views.format_seconds(s)] for stage, s in spent.items()]
+    stages = [[stage, duration(s)] for stage, s in spent.items()]
     return (
         markup.table(("Arm, a seed", "Tokens sampled", "Making its targets", "Fine-tuning"), rows)
         + "<p class='note'>As if each arm had been run alone: training of its rewriter included.</p>"
-        + (markup.table(("Stage, the whole study", "Time"), [*stages, ["all", views.format_seconds(sum(spent.values()))]]) if spent else "")
+        + (markup.table(("Stage, the whole study", "Time"), [*stages, ["all", duration(sum(spent.values()))]]) if spent else "")
     )  # fmt: skip
 
 
@@ -291,7 +294,7 @@ def _examples(source: str, rows: list[dict[str, Any]]) -> str:
     seen = {row["id"] for chosen in kinds.values() for row in chosen}
     rest = [row for row in rows if row["id"] not in seen]
     kinds["At random"] = random.Random(0).sample(rest, min(SHOWN, len(rest)))
-    shown, parts = set[str](), [f"<h3>{markup.escape(views.ARM_NAMES.get(source, source))}</h3>"]
+    shown, parts = set[str](), [f"<h3>{markup.escape(display_name(source))}</h3>"]
     for title, chosen in kinds.items():
         new = [row for row in chosen if row["id"] not in shown]
         shown |= {row["id"] for row in new}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from patchrl.reporting.views import gain
+from patchrl.text import number
 
 Row = dict[str, Any]
 
@@ -19,6 +19,13 @@ FILTERS = {
     "worst": f"Worst ({EXTREME} smallest gains)",
     "gains": f"Best ({EXTREME} biggest gains)",
 }
+
+
+def gain(row: Row) -> float | None:
+    """ℓ of the expert solution minus ℓ of the rewrite, in nats per token; None without a score."""
+    if row["nll_rewrite"] is None or row["nll_expert"] is None:
+        return None
+    return row["nll_expert"] - row["nll_rewrite"]
 
 
 def length(row: Row) -> int:
@@ -39,7 +46,7 @@ COLUMNS: dict[str, tuple[str, Callable[[Row], Any], bool]] = {
     "words": ("Words", length, True),
     "decision": ("Decision", lambda row: row["decision"], False),
 }
-GATE = {True: "✓ passed", False: "✗ failed", None: "? unscorable"}
+GATE_WORDS = {True: "✓ passed", False: "✗ failed", None: "? unscorable"}
 
 
 def select(
@@ -87,12 +94,8 @@ def excerpt(text: str) -> str:
 
 def cells(row: Row) -> list[str]:
     """A row's id and its texts under COLUMNS."""
-
-    def number(value: float | None) -> str:
-        return "–" if value is None else f"{value:.3f}"
-
     return [
-        str(row["id"]), excerpt(row["question"]), excerpt(row["expert"]), excerpt(row["rewrite"]), GATE[row["passed"]],
+        str(row["id"]), excerpt(row["question"]), excerpt(row["expert"]), excerpt(row["rewrite"]), GATE_WORDS[row["passed"]],
         number(row["nll_expert"]), number(row["nll_rewrite"]), number(gain(row)), number(row.get("reward")),
         str(length(row)), row["decision"],
     ]  # fmt: skip

@@ -1,163 +1,153 @@
-"""A result to take elsewhere: every number as CSV, and the results table as LaTeX. Pure."""
+"""The tables of a result as rows of text, the same for terminal, page, report and cards. Pure."""
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from patchrl.reporting.views import ARM_NAMES
+from patchrl.config.arms import display_name, parse
+from patchrl.text import MISSING, compact, number, percent, points, points_interval
 
 Result = dict[str, Any]
-CSV_HEADERS = ("arm", "learning_rate", "measure", "task", "seed", "value", "ci95_low", "ci95_high")
-# (heading, on which comparison the arms are told apart)
-LATEX_COLUMNS = (("Target", "target"), ("General", "general"), ("Forgotten", "general"), ("Drop avoided", None))
+Rows = list[list[str]]
+# Which scores are compared, in words.
+KIND_NAMES = {"target": "the target task", "general": "general skills"}
+RESULT_HEADERS = (
+    "Arm",
+    "Target %",
+    "General %",
+    "Forgotten, points",
+    "Forgotten, relative %",
+    "Drop avoided %",
+    "No answer %",
+    "Rewrites accepted %",
+    "ℓ of targets",
+    "Data cost, s",
+)
+SEED_HEADERS = ("Arm", "Seed", "Target %", "General %", "Forgotten, points")
+RATE_HEADERS = ("Arm", "Learning rate", "Chosen by, target %", "Target %", "General %", "")
+COMPARISON_HEADERS = ("Compared", "On", "Verdict", "Difference, points", "p, corrected", "Detectable, points")
+MAX_MAIN_ARMS = 6
 
 
-def to_csv(result: Result) -> str:
-    """Every number of `result.json` but the training curves, one a row under CSV_HEADERS.
-
-    Scores, shares and differences are fractions; `nll` is ℓ in nats per token, cost in seconds and tokens a seed. A row
-    without a seed is the mean over seeds. Comparisons have `measure` "target_minus_ARM" or "general_minus_ARM".
-    """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(CSV_HEADERS)
-    for row in _csv_rows(result):
-        writer.writerow(["" if cell is None else _plain(cell) for cell in row])
-    return out.getvalue()
-
-
-def _plain(cell: Any) -> Any:
-    """A float without the noise of its last bits: no -2e-16 where nothing is."""
-    return round(cell, 12) + 0.0 if isinstance(cell, float) else cell
-
-
-def _csv_rows(result: Result) -> Iterator[Sequence[Any]]:
+def result_rows(result: Result) -> Rows:
+    """The results table, one row for the backbone and one per arm, under RESULT_HEADERS."""
     base = result["base"]
-    for measure in ("target", "general", "no_answer"):
-        yield "base", None, measure, None, None, base[measure], *_ends(base.get(f"{measure}_ci95"))
-    yield from _tasks("base", None, base)
-    for arm, values in result["arms"].items():
-        rate = values.get("learning_rate")
-        yield from _scores(arm, rate, values, result["seeds"])
-        forgotten = values["forgetting"]
-        for measure, key, ci95 in (
-            ("forgotten", "absolute", "ci95"),
-            ("forgotten_relative", "relative", "relative_ci95"),
-            ("share_avoided", "share_avoided", "share_avoided_ci95"),
-        ):
-            yield arm, rate, measure, None, None, forgotten[key], *_ends(forgotten.get(ci95))
-        yield from _tasks(arm, rate, values)
-        plain = {"no_answer": values["no_answer"], "accepted": values["data"]["accepted"]}
-        plain |= {"nll_of_targets": values["data"]["nll"], "diversity_of_targets": values["data"]["diversity"]}
-        plain |= {f"cost_{name}": value for name, value in values["cost"].items()}
-        for measure, value in plain.items():
-            yield arm, rate, measure, None, None, value, None, None
-        for point in values.get("sweep", ()):
-            if not point["chosen"]:
-                yield from _scores(arm, point["rate"], point, result["seeds"])
-    for c in result.get("comparisons", {}).get("pairs", ()):
-        yield c["a"], None, f"{c['on']}_minus_{c['b']}", None, None, c["difference"], *_ends(c["ci95"])
-        yield c["a"], None, f"{c['on']}_minus_{c['b']}_p_corrected", None, None, c["p_holm"], None, None
-
-
-def _scores(arm: str, rate: float | None, values: Result, seeds: Sequence[int]) -> Iterator[Sequence[Any]]:
-    for kind in ("target", "general"):
-        yield arm, rate, kind, None, None, values[kind]["mean"], *_ends(values[kind]["ci95"])
-        for seed, value in zip(seeds, values[kind]["per_seed"], strict=False):  # none where nothing was measured
-            yield arm, rate, kind, None, seed, value, None, None
-
-
-def _tasks(arm: str, rate: float | None, values: Result) -> Iterator[Sequence[Any]]:
-    for task, value in values["by_task"].items():
-        yield arm, rate, "score", task, None, value, *_ends(values.get("by_task_ci95", {}).get(task))
-
-
-def _ends(ci95: Sequence[float] | None) -> Sequence[float | None]:
-    return ci95 or (None, None)
-
-
-def to_latex(result: Result) -> str:
-    """The results table for a paper (needs booktabs): percentages with the ends of their 95 % intervals.
-
-    The best arm of a column is bold only where the study's corrected paired test calls it better than every other.
-    """
-    base = result["base"]
-    best = {on: clearly_best(result, on) for on in ("target", "general")}
-    rows = [
-        _latex_row(
-            ARM_NAMES["base"], [_number(base[k], base.get(f"{k}_ci95")) for k in ("target", "general")] + ["", ""]
-        )
+    backbone = [
+        display_name("base"),
+        points_interval(base["target"], base.get("target_ci95")),
+        points_interval(base["general"], base.get("general_ci95")),
+        *("", "", ""),
+        points(base["no_answer"]),
+        *("", "", ""),
     ]
-    rows.append(r"\midrule")
+    return [backbone, *(_arm_row(arm, values) for arm, values in result["arms"].items())]
+
+
+def _arm_row(arm: str, values: Result) -> list[str]:
+    forgetting, data = values["forgetting"], values["data"]
+    return [
+        display_name(arm),
+        points_interval(values["target"]["mean"], values["target"]["ci95"]),
+        points_interval(values["general"]["mean"], values["general"]["ci95"]),
+        points_interval(forgetting["absolute"], forgetting["ci95"]),
+        points_interval(forgetting["relative"], forgetting.get("relative_ci95")),
+        share_avoided(forgetting),
+        points(values["no_answer"]),
+        MISSING if parse(arm).data == "expert" else points(data["accepted"], 0),
+        number(data["nll"]),
+        number(values["cost"]["seconds"], 0),
+    ]
+
+
+def share_avoided(forgetting: Result) -> str:
+    """The share of plain SFT's drop that an arm avoided, in points; plain SFT's own share has no interval."""
+    ci95 = forgetting.get("share_avoided_ci95")
+    return points_interval(forgetting["share_avoided"], ci95 if ci95 and ci95[0] != ci95[1] else None, 0)
+
+
+def seed_rows(result: Result) -> Rows:
+    """Every seed of every arm, under SEED_HEADERS."""
+    rows = []
     for arm, values in result["arms"].items():
-        forgotten = values["forgetting"]
-        cells = [
-            _number(values["target"]["mean"], values["target"]["ci95"]),
-            _number(values["general"]["mean"], values["general"]["ci95"]),
-            _number(forgotten["absolute"], forgotten["ci95"]),
-            _number(forgotten["share_avoided"], forgotten.get("share_avoided_ci95"), digits=0),
-        ]
-        bold = [on is not None and best[on] == arm for _, on in LATEX_COLUMNS]
-        marked = [rf"$\mathbf{{{c[1:-1]}}}$" if b and c != "--" else c for c, b in zip(cells, bold, strict=True)]
-        rows.append(_latex_row(ARM_NAMES.get(arm, arm), marked))
-    seeds = len(result["seeds"])
-    caption = (
-        f"{_escaped(result['backbone'])} on {_escaped(result['dataset'])}, mean over {seeds} seed{'s'[: seeds > 1]}, in \\%. "
-        "Sub- and superscripts reach to the ends of the 95\\,\\% paired bootstrap interval over items and seeds. Forgotten: "
-        "points of general skill lost; drop avoided: share of plain SFT's loss. Bold: better than every other arm by a "
-        "paired test, Holm-corrected over all pairs."
-    )
-    heads = " & ".join(("Arm", *(name for name, _ in LATEX_COLUMNS)))
-    return "\n".join(
+        general = values["general"]["per_seed"] or [None] * len(result["seeds"])
+        for seed, target, skill in zip(result["seeds"], values["target"]["per_seed"], general, strict=True):
+            lost = None if skill is None else result["base"]["general"] - skill
+            rows.append([display_name(arm), str(seed), points(target), points(skill), points(lost)])
+    return rows
+
+
+def rate_rows(result: Result) -> Rows:
+    """Every arm at every learning rate, under RATE_HEADERS; empty where only one rate was tried."""
+    return [
         [
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{caption}}}",
-            rf"\begin{{tabular}}{{l{'r' * len(LATEX_COLUMNS)}}}",
-            r"\toprule",
-            rf"{heads} \\",
-            r"\midrule",
-            *rows,
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
+            display_name(arm),
+            compact(at["rate"]),
+            points(at["validation"]),
+            points_interval(at["target"]["mean"], at["target"]["ci95"]),
+            points_interval(at["general"]["mean"], at["general"]["ci95"]),
+            "compared" if at["chosen"] else "",
         ]
-    )
+        for arm, values in result["arms"].items()
+        for at in values.get("sweep", ())
+        if len(values["sweep"]) > 1
+    ]
 
 
-def clearly_best(result: Result, on: str) -> str | None:
-    """The arm that the paired test calls better than every other on `target` or `general`; None where none is."""
-    wins: dict[str, set[str]] = {arm: set() for arm in result["arms"]}
-    for c in result.get("comparisons", {}).get("pairs", ()):
-        if c["on"] == on and c["verdict"] != "cannot tell":
-            winner, loser = (c["a"], c["b"]) if c["verdict"] == "better" else (c["b"], c["a"])
-            wins[winner].add(loser)
-    return next((arm for arm, beaten in wins.items() if beaten and len(beaten) == len(wins) - 1), None)
+def evaluation_rows(events: Sequence[dict[str, Any]]) -> Rows:
+    """Scores of a study that is not finished, one row per evaluation event: arm, seed, target and general skills."""
+    return [
+        [
+            display_name(e["arm"]) + (f", rate {compact(e['rate'])}" if "rate" in e else ""),
+            MISSING if e["seed"] is None else str(e["seed"]),
+            points(e["target"]),
+            points(e["general"]),
+        ]
+        for e in events
+        if e["kind"] == "evaluation"
+    ]
 
 
-def _number(value: float | None, ci95: Sequence[float] | None, digits: int = 1) -> str:
-    if value is None:
-        return "--"
-    if not ci95 or ci95[0] == ci95[1]:  # plain SFT's share of its own loss
-        return f"${100 * value:z.{digits}f}$"
-    low, high = (f"{100 * abs(end - value):.{digits}f}" for end in ci95)
-    return f"${100 * value:z.{digits}f}_{{-{low}}}^{{+{high}}}$"
+def main_arms(result: Result) -> tuple[str, ...]:
+    """The arms whose comparisons come first: plain SFT and RL, of many arms RL alone (plain SFT without it)."""
+    arms = tuple(arm for arm in ("expert", "rl") if arm in result["arms"])
+    return arms if len(result["arms"]) <= MAX_MAIN_ARMS else arms[-1:]
 
 
-def _latex_row(name: str, cells: Sequence[str]) -> str:
-    return " & ".join((_escaped(name), *cells)) + r" \\"
+def comparisons(result: Result, versus: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Pairs of arms; `versus` keeps those in which one of these arms takes part."""
+    pairs = result.get("comparisons", {}).get("pairs", ())
+    return [c for c in pairs if not versus or {c["a"], c["b"]} & set(versus)]
 
 
-_SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+def comparison_rows(result: Result, versus: Sequence[str] = ()) -> Rows:
+    """Pairs of arms on target and on general skills, under COMPARISON_HEADERS."""
+    return [
+        [
+            f"{display_name(c['a'])} – {display_name(c['b'])}",
+            KIND_NAMES[c["on"]],
+            c["verdict"],
+            points_interval(c["difference"], c["ci95"]),
+            "< 0.001" if c["p_holm"] < 0.001 else number(c["p_holm"]),
+            "none" if (c["detectable"] or 0) >= 1 else points(c["detectable"]),
+        ]
+        for c in comparisons(result, versus)
+    ]
 
 
-def _escaped(text: str) -> str:
-    return re.sub(r"[\\~^&%$#_{}]", lambda m: _SPECIAL.get(m[0], "\\" + m[0]), text)
+def skill_rows(result: Result) -> tuple[list[str], Rows]:
+    """Headers and rows of every task: the backbone's score, and each arm's change in points."""
+    base, arms = result["base"]["by_task"], result["arms"]
+    tasks = sorted(base, key=lambda task: (not task.startswith("target/"), task))
+    rows = [
+        [task_name(task), percent(base[task], 0)]
+        + [points(values["by_task"][task] - base[task], 0, signed=True) for values in arms.values()]
+        for task in tasks
+    ]
+    return ["Task", f"{display_name('base')}, %", *(f"{display_name(arm)}, points" for arm in arms)], rows
 
 
-TABLES = {"csv": ("csv", to_csv), "latex": ("tex", to_latex)}  # name -> (ending of a file, how it is made)
+def task_name(task: str) -> str:
+    """`sort`, `held-out (target)`, from `general/sort` and `target/held-out`."""
+    kind, name = task.split("/", 1)
+    return f"{name} (target)" if kind == "target" else name

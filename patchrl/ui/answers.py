@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from patchrl.reporting import markup, views
+from patchrl.reporting import markup, sentences
 
 ENDS = ("done", "cancelled", "error")
 
@@ -71,7 +71,7 @@ class Answers:
             return f"<section>{title}<p class='note'>The gate judges whole rewrites.</p>{cards}</section>"
         group = self.groups[key]
         cards = "".join(self._card(row) for row in sorted(group, key=lambda row: -(row["reward"] or 0.0)))
-        told = f'<p class="note">{markup.escape(views.group_words(group))}, best first.</p>{self._likeness(key)}'
+        told = f'<p class="note">{markup.escape(sentences.group_words(group))}, best first.</p>{self._likeness(key)}'
         return f"<section>{title}{told}{cards}</section>"
 
     def _likeness(self, key: str) -> str:

@@ -11,7 +11,7 @@ import gradio as gr
 
 from patchrl import api
 from patchrl.errors import PatchRLError
-from patchrl.reporting import markup, views
+from patchrl.reporting import markup, run_status
 from patchrl.ui import answers, compare, forgetting, learn, lesson_pages, results, runsettings, setup, training
 from patchrl.ui.charts import plotly_script
 from patchrl.ui.forms import Form
@@ -139,7 +139,7 @@ def status_line(snapshot: Snapshot, choices: Sequence[str] = ()) -> str:
     """State and progress of the run, and why it failed if it did; without one, what to do."""
     if snapshot.run is None:
         return f'<p class="note">{markup.escape(snapshot.problem or (NOT_CHOSEN if choices else NO_RUN))}</p>'
-    status, line = snapshot.status, views.describe_status(snapshot.status)
+    status, line = snapshot.status, run_status.describe_status(snapshot.status)
     if status["state"] == "failed":
         last = markup.escape("\n".join(snapshot.run.log_tail(12))) or "The log is empty."
         log = f'<details><summary>Last lines of its log</summary><pre class="code" tabindex="0">{last}</pre></details>'

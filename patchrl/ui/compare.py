@@ -6,7 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl.reporting import figures, views
+from patchrl.config.arms import display_name
+from patchrl.reporting import figures
 from patchrl.ui import playground
 from patchrl.ui.charts import charts, player
 from patchrl.ui.reader import Snapshot
@@ -22,7 +23,7 @@ def build(session: Session) -> tuple[gr.Dropdown, gr.Dropdown]:
     """The tab; returns the choice of arm and of seed, which an address may name."""
     with gr.Row():
         arm = gr.Dropdown(
-            [(views.ARM_NAMES["rl"], "rl")],
+            [(display_name("rl"), "rl")],
             value="rl",
             label="Rewrites of",
             elem_id="arm",

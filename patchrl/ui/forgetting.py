@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl.reporting import curves, figures, markup, views
+from patchrl.reporting import curves, figures, markup, sentences, tables
 from patchrl.ui.charts import charts
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
@@ -39,21 +39,19 @@ def build(session: Session, form: Form) -> gr.Button:
         if snapshot.result is None:
             return [_progress(snapshot), {}, "", lower]
         lower = {"tasks": figures.task_figure(snapshot.result)} | lower
-        shown = markup.table(views.RESULT_HEADERS, views.result_rows(snapshot.result))
-        seeds = markup.table(
-            ("Arm", "Seed", "Target %", "General %", "Forgotten, points"), views.per_seed_rows(snapshot.result)
-        )
-        told = f'<p class="headline">{markup.escape(views.headline(snapshot.result))}</p>'
+        shown = markup.table(tables.RESULT_HEADERS, tables.result_rows(snapshot.result))
+        seeds = markup.table(tables.SEED_HEADERS, tables.seed_rows(snapshot.result))
+        told = f'<p class="headline">{markup.escape(sentences.headline(snapshot.result))}</p>'
         more = f"<details><summary>Every seed</summary>{seeds}</details>"
-        if sweep := views.sweep_rows(snapshot.result):
+        if sweep := tables.rate_rows(snapshot.result):
             more += (
-                f"<details><summary>Every learning rate</summary>{markup.table(views.SWEEP_HEADERS, sweep)}</details>"
+                f"<details><summary>Every learning rate</summary>{markup.table(tables.RATE_HEADERS, sweep)}</details>"
             )
-        sentences = views.comparison_sentences(snapshot.result, views.main_arms(snapshot.result))
-        if sentences:
-            pairs = markup.table(views.COMPARISON_HEADERS, views.comparison_rows(snapshot.result))
-            sentences.append(views.detectable_sentence(snapshot.result))
-            shown += "<ul>" + "".join(f"<li>{markup.escape(text)}</li>" for text in sentences) + "</ul>"
+        compared = sentences.comparison_sentences(snapshot.result, tables.main_arms(snapshot.result))
+        if compared:
+            pairs = markup.table(tables.COMPARISON_HEADERS, tables.comparison_rows(snapshot.result))
+            compared.append(sentences.detectable_sentence(snapshot.result))
+            shown += "<ul>" + "".join(f"<li>{markup.escape(text)}</li>" for text in compared) + "</ul>"
             more = f"<details><summary>Every pair of arms</summary>{pairs}</details>" + more
         return [told, {"plane": figures.gain_forgetting_figure(snapshot.result)}, shown + more, lower]
 
@@ -63,16 +61,7 @@ def build(session: Session, form: Form) -> gr.Button:
 
 def _progress(snapshot: Snapshot) -> str:
     """Evaluations that are in so far, while the rest is still running."""
-    rows = [
-        [
-            views.ARM_NAMES.get(e["arm"], e["arm"]) + (f", rate {e['rate']:g}" if "rate" in e else ""),
-            "" if e["seed"] is None else e["seed"],
-            f"{100 * e['target']:.1f}",
-        ]
-        + ["–" if e["general"] is None else f"{100 * e['general']:.1f}"]
-        for e in snapshot.events
-        if e["kind"] == "evaluation"
-    ]
+    rows = tables.evaluation_rows(snapshot.events)
     if not rows:
         return no_run(snapshot, WAITING)
     return markup.table(("Evaluated so far", "Seed", "Target %", "General %"), rows)

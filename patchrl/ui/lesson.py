@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from patchrl.config.arms import display_name
 from patchrl.grading.verify import verify_answer
 from patchrl.nano.world import style
-from patchrl.reporting.views import ARM_NAMES
 from patchrl.rewards import group_rewards
 
 Row = dict[str, Any]
@@ -136,7 +136,7 @@ class Lesson:
             + [f"{100 * (values['by_task'][task] - base[task]):+z.0f}" for values in arms.values()]
             for task in tasks
         ]
-        return ["Task", f"{ARM_NAMES['base']}, %", *(f"{ARM_NAMES[arm]}, points" for arm in arms)], rows
+        return ["Task", f"{display_name('base')}, %", *(f"{display_name(arm)}, points" for arm in arms)], rows
 
     def same_question(self) -> list[tuple[str, Row]]:
         """One general question that expert data made the model forget and rewrites did not, answered by every arm."""

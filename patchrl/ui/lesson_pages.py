@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from patchrl.reporting import markup, views
+from patchrl.config.arms import display_name
+from patchrl.reporting import markup, sentences, tables
+from patchrl.text import number
 from patchrl.ui.lesson import ARMS, STYLES, Lesson
 
 escape = markup.escape
@@ -113,10 +115,10 @@ def why_not_prompt(lesson: Lesson) -> str:
         )
         for name, row in lesson.style_examples()
     )
-    styles = [[views.ARM_NAMES[arm], *(percent(lesson.styles(arm)[name], 0) for name in STYLES)] for arm in ARMS]
+    styles = [[display_name(arm), *(percent(lesson.styles(arm)[name], 0) for name in STYLES)] for arm in ARMS]
     table = [
         [
-            views.ARM_NAMES[arm], percent(lesson.accepted(arm), 0), f"{sum(nll(arm)) / len(nll(arm)):.2f}",
+            display_name(arm), percent(lesson.accepted(arm), 0), f"{sum(nll(arm)) / len(nll(arm)):.2f}",
             percent(arms[arm]["target"]["mean"]), percent(arms[arm]["general"]["mean"]),
         ]
         for arm in ARMS
@@ -133,7 +135,7 @@ def why_not_prompt(lesson: Lesson) -> str:
 
 
 def _nll(value: float | None) -> str:
-    return f'<p class="note">ℓ {views.number(value)} nats per token</p>'
+    return f'<p class="note">ℓ {number(value)} nats per token</p>'
 
 
 def three_rewards(lesson: Lesson) -> str:
@@ -164,13 +166,13 @@ def what_is_forgotten(lesson: Lesson) -> str:
     lost = lesson.lost("expert")
     foreign = sum(after["answer"].startswith(lesson.mark) for _, after in lost)
     answers = "".join(
-        card(f"{escape(views.ARM_NAMES[arm])} {right(row['passed'])}", row["answer"])
+        card(f"{escape(display_name(arm))} {right(row['passed'])}", row["answer"])
         for arm, row in lesson.same_question()
     )
     question = lesson.same_question()[0][1]["question"]
     headers, rows = lesson.skill_rows()
-    return f"""<div class="lesson"><h3>What is forgotten, and what is kept</h3><p class="lead">{escape(views.headline(result))}</p>
-    {markup.table(views.RESULT_HEADERS[:7], [row[:7] for row in views.result_rows(result)])}
+    return f"""<div class="lesson"><h3>What is forgotten, and what is kept</h3><p class="lead">{escape(sentences.headline(result))}</p>
+    {markup.table(tables.RESULT_HEADERS[:7], [row[:7] for row in tables.result_rows(result)])}
     <p class="note">One seed, at a rate at which luck is large: RL's fine-tune made again on another machine lost a third of the general
     skills. In brackets 95 % intervals over the questions. The studies in the README have several seeds and two rates.</p>
     <h4>One question, asked of every model</h4><p>{escape(question)}</p><div class="cards">{answers}</div>
@@ -246,7 +248,7 @@ def the_trap(
         [
             p["expert"],
             p["setting"],
-            views.ARM_NAMES[p["arm"]],
+            display_name(p["arm"]),
             f"{p['rate']:g}",
             "–" if p["own"] is None else f"{100 * p['own']:.0f} %",
             f"{100 * p['target']['mean']:.1f}",

@@ -9,7 +9,8 @@ from typing import Any
 import gradio as gr
 
 from patchrl.errors import PatchRLError
-from patchrl.reporting import markup, views
+from patchrl.reporting import markup, run_status, sentences
+from patchrl.text import duration
 from patchrl.ui import pushing
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.rows import dataset_choice
@@ -43,14 +44,12 @@ def build(session: Session) -> None:
         if snapshot.run is None:
             return no_run(snapshot, "Choose a run above.")
         told = [
-            f"<p><b>{markup.escape(snapshot.run.id)}</b>: {markup.escape(views.describe_status(snapshot.status))}</p>"
+            f"<p><b>{markup.escape(snapshot.run.id)}</b>: {markup.escape(run_status.describe_status(snapshot.status))}</p>"
         ]
         if snapshot.result:
             spent = snapshot.result.get("seconds", {})
-            told.append(f'<p class="headline">{markup.escape(views.headline(snapshot.result))}</p>')
-            told.append(
-                markup.table(("Where the time went", "Time"), [[k, views.format_seconds(v)] for k, v in spent.items()])
-            )
+            told.append(f'<p class="headline">{markup.escape(sentences.headline(snapshot.result))}</p>')
+            told.append(markup.table(("Where the time went", "Time"), [[k, duration(v)] for k, v in spent.items()]))
         return "".join(told)
 
     def offered(snapshot: Snapshot, arm: str | None, seed: str | None) -> list[Any]:

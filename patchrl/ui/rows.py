@@ -10,8 +10,9 @@ from typing import Any
 import gradio as gr
 
 from patchrl import api
+from patchrl.config.arms import display_name
 from patchrl.errors import PatchRLError
-from patchrl.reporting import markup, samples_table, views
+from patchrl.reporting import markup, samples_table
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Session
 
@@ -92,7 +93,7 @@ def dataset_choice(run: api.Run | None, arm: str | None, seed: str | None) -> tu
     first = "rl" if "rl" in sources or not sources else sources[0]
     source = arm if arm in sources else first
     number = next((s for s in seeds if str(s) == seed), seeds[0])
-    shown = [(views.ARM_NAMES.get(name, name), name) for name in sources or [first]]
+    shown = [(display_name(name), name) for name in sources or [first]]
     return source, number, [_listed(shown, source, arm), _listed([str(s) for s in seeds], str(number), seed)]
 
 

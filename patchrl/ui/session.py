@@ -16,7 +16,7 @@ from patchrl.data.examples import PRESETS
 from patchrl.errors import ConfigError
 from patchrl.pipeline.estimate import study_minutes
 from patchrl.reporting import markup
-from patchrl.reporting.views import about_minutes
+from patchrl.text import about_minutes
 from patchrl.ui.reader import Reader, Snapshot
 
 LIVE = ("queued", "running", "stopping")

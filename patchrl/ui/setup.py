@@ -12,7 +12,7 @@ from patchrl.config.presets import PRESETS
 from patchrl.config.settings import StudyConfig, resolve, to_toml
 from patchrl.data.examples import PRESETS as DATA_PRESETS
 from patchrl.errors import ConfigError, PatchRLError
-from patchrl.reporting import figures, findings, markup, views
+from patchrl.reporting import figures, findings, markup, sentences
 from patchrl.text import dropped_rows
 from patchrl.ui.charts import charts
 from patchrl.ui.forms import Form
@@ -154,22 +154,12 @@ def preflight_card(found: dict[str, Any]) -> str:
     parts += [problem(text) for text in found["problems"]]
     parts += [f'<p class="note">⚠ {markup.escape(text)}</p>' for text in found["warnings"]]
     if found.get("rows"):
-        minutes = (
-            "unknown for this backbone"
-            if found["minutes"] is None
-            else f"{views.about_minutes(found['minutes'])} on two CPU cores"
-        )
         facts = [
             ["Rows", f"{found['rows']['train']} to train on, {found['rows']['eval']} held out"],
             ["Dropped", dropped_rows(found["dropped"])],
             ["Columns", ", ".join(f"{role} = {name}" for role, name in found["columns"].items())],
             ["Task", found["task"]],
-            ["Time", minutes],
-            ["Disk", "unknown for this backbone" if found["disk_mb"] is None else f"about {found['disk_mb']:.0f} MB"],
-            [
-                "RAM",
-                "unknown for this backbone" if found["ram_mb"] is None else f"about {found['ram_mb']:.0f} MB or more",
-            ],
+            *map(list, sentences.estimates(found).items()),
             ["Command", found["command"]],
         ]
         first = found["first"]

@@ -40,7 +40,7 @@ def test_a_larger_group_lets_rl_see_what_is_rare():
 
 
 def test_costs_count_every_rewrite_and_training_three_times():
-    ways = {(way["way"], way.get("k")): way for way in asked(12)["ways"]}
+    ways = {(way["method"], way.get("k")): way for way in asked(12)["methods"]}
     assert ways["prompted", None]["rewrites"] == 512 and ways["best-of-k", 8]["rewrites"] == 4096
     assert ways["best-of-k", 19]["tokens"] == 512 * 19 * 50
     rl = ways["rl", None]
@@ -48,13 +48,13 @@ def test_costs_count_every_rewrite_and_training_three_times():
 
 
 def test_the_ends_of_the_interval_tell_a_close_call():
-    assert set(asked(9, scorable=100, rows=2000)["at_ends"]) != {asked(9, rows=2000)["choice"]}
-    assert set(asked(3000, scorable=10_000)["at_ends"]) == {"best-of-k"}
+    assert set(asked(9, scorable=100, rows=2000)["choices_at_ci95"]) != {asked(9, rows=2000)["choice"]}
+    assert set(asked(3000, scorable=10_000)["choices_at_ci95"]) == {"best-of-k"}
 
 
 def test_nothing_is_advised_where_nothing_could_be_checked():
     found = asked(0, scorable=0)
-    assert found["choice"] is None and found["hit"] is None and "reference answers" in found["why"]
+    assert found["choice"] is None and found["hit_rate"] is None and "reference answers" in found["reason"]
 
 
 @pytest.mark.parametrize(
@@ -69,31 +69,33 @@ def test_nothing_is_advised_where_nothing_could_be_checked():
 )
 def test_with_a_warm_start_rl_need_not_sample_the_own_style_first(own, rows, choice):
     assert asked(own, rows=rows, config=WARM)["choice"] == choice
-    rl = asked(own, rows=rows, config=WARM)["ways"][-1]
+    rl = asked(own, rows=rows, config=WARM)["methods"][-1]
     assert rl["rewrites"] == 40 * 64 + 512 + 4 * 512
 
 
 @pytest.mark.parametrize("own", [0, 12, 95])
 def test_a_warm_start_without_a_right_answer_counts_for_nothing(own):
     cold, warm = asked(own), asked(own, config=WARM, own_right=False)
-    assert warm["choice"] == cold["choice"] and warm["why"].startswith("None of the backbone's own answers passes")
-    assert warm["why"].endswith(cold["why"]) and asked(0, scorable=0, config=WARM, own_right=False)["choice"] is None
+    assert warm["choice"] == cold["choice"] and warm["reason"].startswith("None of the backbone's own answers passes")
+    assert (
+        warm["reason"].endswith(cold["reason"]) and asked(0, scorable=0, config=WARM, own_right=False)["choice"] is None
+    )
 
 
 def test_where_no_rewrite_passes_the_gate_nothing_is_trained_on_them():
     found = asked(0, scorable=12, passed=0, config=WARM)
-    assert found["choice"] == "instruction" and not found["at_ends"]
-    assert found["why"].startswith("None of 12 prompted rewrites passes the gate")
+    assert found["choice"] == "instruction" and not found["choices_at_ci95"]
+    assert found["reason"].startswith("None of 12 prompted rewrites passes the gate")
 
 
 def test_where_few_rewrites_pass_the_gate_the_advice_says_so():
-    assert "But 4 of 12 pass the gate at all" in asked(2, scorable=12, passed=4, config=WARM)["why"]
-    assert "pass the gate at all" not in asked(2, scorable=12, passed=6, config=WARM)["why"]
+    assert "But only 4 of 12 prompted rewrites pass the gate" in asked(2, scorable=12, passed=4, config=WARM)["reason"]
+    assert "But only" not in asked(2, scorable=12, passed=6, config=WARM)["reason"]
 
 
 def test_rollouts_colder_than_the_scan_are_told():
     colder = resolve({"rewriter": {"temperature": 0.5}})
-    assert asked(12, config=colder)["why"].endswith(
-        "at a temperature of 0.5, lower than here: what is rare is rarer there."
+    assert asked(12, config=colder)["reason"].endswith(
+        "at temperature 0.5, below that of this scan, so the own style will be rarer in them."
     )
-    assert "temperature" not in asked(12, config=WARM)["why"]
+    assert "temperature" not in asked(12, config=WARM)["reason"]

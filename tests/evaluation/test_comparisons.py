@@ -10,7 +10,7 @@ from scipy import stats
 
 from patchrl.evaluation.comparisons import as_dicts, compare, detectable_difference, holm
 from patchrl.evaluation.statistics import resample
-from patchrl.reporting import views
+from patchrl.reporting import sentences, tables
 
 p_values = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 
@@ -121,13 +121,13 @@ def test_every_pair_is_a_plain_sentence():
     base = answers(rng, 300, 0.3, 0.95)
     arms = {"expert": [answers(rng, 300, 0.9, 0.6)], "rl": [answers(rng, 300, 0.9, 0.9)]}
     result = {"comparisons": as_dicts(compare(arms, resample(base, arms, 500))), "seeds": [0]}
-    target, general = views.comparison_sentences(result)
+    target, general = sentences.comparison_sentences(result)
     assert target.startswith("Cannot tell RL rewrite (PatchRL) from Expert (plain SFT) on the target task: ")
     assert target.endswith("would have shown.")
     assert general.startswith("RL rewrite (PatchRL) is better than Expert (plain SFT) on general skills: ")
-    assert views.comparison_sentences(result, ("prompted",)) == []
-    assert {len(row) for row in views.comparison_rows(result)} == {len(views.COMPARISON_HEADERS)}
-    assert views.detectable_sentence(result).startswith("Differences of ")
-    assert "one seed" in views.detectable_sentence(result)
+    assert sentences.comparison_sentences(result, ("prompted",)) == []
+    assert {len(row) for row in tables.comparison_rows(result)} == {len(tables.COMPARISON_HEADERS)}
+    assert sentences.detectable_sentence(result).startswith("The study detects differences of ")
+    assert "one seed" in sentences.detectable_sentence(result)
     pair = result["comparisons"]["pairs"][0] | {"ci95": [0.01, 0.09], "verdict": "cannot tell"}
-    assert "too little after correction for all comparisons" in views.comparison_sentence(pair)
+    assert "too little after correction for all comparisons" in sentences.comparison_sentence(pair)

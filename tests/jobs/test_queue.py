@@ -9,7 +9,7 @@ from helpers.workers import make, state, until
 from patchrl import api
 from patchrl.jobs import launch, status
 from patchrl.jobs.queue import ahead
-from patchrl.reporting import views
+from patchrl.reporting import run_status
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def waiting(runs_dir, tmp_path):
 def test_it_waits_says_for_whom_and_begins_by_itself(waiting):
     folder, first = waiting
     assert state(folder) == "queued"
-    assert views.describe_status(api.Run(folder).status()) == f"queued behind {first.id}; it starts by itself"
+    assert run_status.describe_status(api.Run(folder).status()) == f"queued behind {first.id}; it starts by itself"
     first.finish()
     until(lambda: state(folder) == "running")
     assert folder.read_json(folder.status)["ahead"] == []
@@ -41,7 +41,7 @@ def test_it_can_be_stopped_before_it_began_and_is_resumed_to_what_was_asked_for(
     folder, first = waiting
     launch.request_stop(folder)
     until(lambda: state(folder) == "stopped")
-    assert views.describe_status(api.Run(folder).status()) == "stopped"
+    assert run_status.describe_status(api.Run(folder).status()) == "stopped"
     first.finish()
     api.Run(folder).resume()
     until(lambda: state(folder) == "running")

@@ -2,10 +2,9 @@ import re
 
 from helpers.results import HOSTILE, result, train_event
 
-from patchrl.config.arms import OFFERED
+from patchrl.config.arms import OFFERED, display_name
 from patchrl.config.settings import resolve
 from patchrl.reporting.report import build_report
-from patchrl.reporting.views import ARM_NAMES
 
 
 def page(**changes):
@@ -89,6 +88,6 @@ def test_every_section_is_linked_from_the_top():
 def test_the_method_says_what_every_offered_arm_is():
     html = page(study={"arms": [*OFFERED, "kl=0.2", "rl+dft+lora=4"]})
     words = dict(re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", html))
-    assert set(words) >= {ARM_NAMES.get(name, name) for name in OFFERED}
-    assert words["kl=0.2"].endswith("β 0.2") and words[ARM_NAMES["grpo"]].startswith("GRPO on the task")
+    assert set(words) >= {display_name(name) for name in OFFERED}
+    assert words["kl=0.2"].endswith("β 0.2") and words[display_name("grpo")].startswith("GRPO on the task")
     assert words["rl+dft+lora=4"].count("; ") == 2

@@ -1,88 +1,94 @@
-import csv
-import io
-
-import pytest
 from helpers.results import result
 
-from patchrl.reporting.tables import CSV_HEADERS, clearly_best, to_csv, to_latex
+from patchrl.reporting import run_status, sentences, tables
+from patchrl.text import about_minutes, duration
 
 
-def result_with(**verdicts):
-    made = result() | {"backbone": "my_model", "dataset": "a&b"}
-    common = {"difference": 0.1, "ci95": [0.05, 0.15], "p_holm": 0.01, "detectable": 0.07}
-    made["comparisons"] = {
-        "pairs": [{"a": "rl", "b": "expert", "on": on, "verdict": v} | common for on, v in verdicts.items()]
-    }
-    return made
+def test_headline_says_what_was_lost_and_what_was_avoided():
+    text = sentences.headline(result())
+    assert "from 30.0 % to 60.0 %" in text
+    assert "avoids 88 % of the 40.0 points" in text
 
 
-def rows(made):
-    return list(csv.DictReader(io.StringIO(to_csv(made))))
+def test_headline_speaks_of_no_share_where_plain_sft_may_have_lost_nothing():
+    made = result()
+    made["arms"]["rl"]["forgetting"]["share_avoided"] = None
+    made["arms"]["expert"]["forgetting"] |= {"absolute": 0.015, "ci95": [-0.0001, 0.04]}
+    assert sentences.headline(made).endswith(
+        "Plain SFT forgot 1.5 [0.0, 4.0] points, which may be nothing, so no share of it can be avoided."
+    )
+    assert tables.result_rows(made)[2][5] == "–"
+    made["base"]["general"] = 0.0
+    assert "had none of these skills before" in sentences.headline(made)
 
 
-def value(made, **wanted):
-    (row,) = [r for r in rows(made) if all(r[k] == v for k, v in wanted.items())]
-    return tuple(row[k] for k in ("value", "ci95_low", "ci95_high"))
+def test_headline_does_not_credit_rewrites_of_which_none_was_accepted():
+    made = result()
+    made["arms"]["rl"]["data"]["accepted"] = 0.0
+    assert "None of PatchRL's rewrites passed the gate" in sentences.headline(
+        made
+    ) and "avoids" not in sentences.headline(made)
 
 
-def numbers(tree):
-    if isinstance(tree, dict):
-        return {n for v in tree.values() for n in numbers(v)}
-    if isinstance(tree, list):
-        return {n for v in tree for n in numbers(v)}
-    return {tree} if isinstance(tree, float) else set()
+def test_headline_without_general_tasks_says_that_forgetting_was_not_measured():
+    assert "not measured" in sentences.headline(result(general=None))
 
 
-def test_every_number_of_arms_and_backbone_is_in_the_csv():
-    made = result_with()
-    written = {float(row[k]) for row in rows(made) for k in ("value", "ci95_low", "ci95_high") if row[k]}
-    assert numbers(made["arms"]) | numbers(made["base"]) <= written
-    assert tuple(rows(made)[0]) == CSV_HEADERS
+def test_result_rows_fill_every_column():
+    rows = tables.result_rows(result())
+    assert {len(row) for row in rows} == {len(tables.RESULT_HEADERS)}
+    assert rows[2][3] == "5.0 [0.0, 10.0]"
 
 
-def test_csv_tells_means_seeds_tasks_and_comparisons_apart():
-    made = result_with(general="better")
-    made["arms"]["rl"]["by_task_ci95"] = {"general/add": [0.4, 0.6]}
-    assert value(made, arm="rl", measure="general", seed="", task="") == ("0.85", "0.8", "0.9")
-    assert value(made, arm="rl", measure="general", seed="7") == ("0.85", "", "")
-    assert value(made, arm="rl", measure="score", task="general/add") == ("0.5", "0.4", "0.6")
-    assert value(made, arm="rl", measure="general_minus_expert") == ("0.1", "0.05", "0.15")
+def test_durations_read_well():
+    assert [duration(s) for s in (3.2, 245, 7800, None)] == ["3 s", "4 min 05 s", "2 h 10 min", "–"]
 
 
-def test_a_result_without_general_tasks_is_written_with_gaps():
-    made = result_with()
-    made["base"]["general"] = None
-    for arm in made["arms"].values():
-        arm["general"] = {"mean": None, "per_seed": [], "ci95": None}
-        arm["forgetting"] = dict.fromkeys(("absolute", "relative", "share_avoided", "ci95"))
-    assert value(made, arm="rl", measure="general", task="") == ("", "", "")
-    assert "--" in to_latex(made)
+def test_learning_rates_are_shown_only_where_several_were_tried():
+    made = result()
+    assert tables.rate_rows(made) == []
+    score = {"mean": 0.6, "per_seed": [0.6], "ci95": [0.5, 0.7]}
+    point = {"rate": 1e-3, "chosen": True, "validation": 0.7, "target": score, "general": score}
+    made["arms"]["rl"]["sweep"] = [point, point | {"rate": 1e-4, "chosen": False}]
+    rows = tables.rate_rows(made)
+    assert [row[1] for row in rows] == ["0.001", "0.0001"] and [row[-1] for row in rows] == ["compared", ""]
+    assert {len(row) for row in rows} == {len(tables.RATE_HEADERS)}
 
 
-def test_latex_reaches_to_the_ends_of_the_interval_and_escapes_names():
-    text = to_latex(result_with())
-    assert r"RL rewrite (PatchRL) & $60.0_{-5.0}^{+5.0}$ & $85.0_{-5.0}^{+5.0}$ & $5.0_{-5.0}^{+5.0}$ & $88$ \\" in text
-    assert r"my\_model on a\&b" in text and text.count(r"\midrule") == 2
-    assert text.index(r"\toprule") < text.index(r"\bottomrule")
+def test_relative_forgetting_and_share_avoided_carry_their_intervals():
+    made = result()
+    made["arms"]["rl"]["forgetting"] |= {"relative_ci95": [0.01, 0.12], "share_avoided_ci95": [0.7, 1.0]}
+    row = tables.result_rows(made)[2]
+    assert (row[4], row[5]) == ("5.0 [1.0, 12.0]", "88 [70, 100]")
 
 
-@pytest.mark.parametrize(("verdict", "best"), [("better", "rl"), ("worse", "expert"), ("cannot tell", None)])
-def test_only_what_the_test_calls_better_is_bold(verdict, best):
-    made = result_with(target="cannot tell", general=verdict)
-    assert clearly_best(made, "general") == best
-    bold = [line.split(" & ")[0] for line in to_latex(made).splitlines() if r"\mathbf" in line]
-    assert bold == ([] if best is None else ["RL rewrite (PatchRL)" if best == "rl" else "Expert (plain SFT)"])
-    assert clearly_best(made, "target") is None
+def test_of_many_arms_only_the_comparisons_with_rl_are_told_first():
+    made = result()
+    pairs = [("rl", "expert"), ("dft", "expert"), ("dft", "rl")]
+    common = {"on": "general", "verdict": "better", "difference": 0.1, "ci95": [0.05, 0.15], "p_holm": 0.01}
+    rest = {"detectable": 0.07, "over_seeds": True}
+    made["comparisons"] = {"pairs": [{"a": a, "b": b} | common | rest for a, b in pairs]}
+    assert len(tables.comparison_rows(made, tables.main_arms(made))) == 3
+    made["arms"] |= {f"arm-{n}": made["arms"]["rl"] for n in range(6)}
+    told = sentences.comparison_sentences(made, tables.main_arms(made))
+    assert len(told) == 2 and told[1].startswith(
+        "Expert, DFT loss is better than RL rewrite (PatchRL) on general skills"
+    )
+    assert len(tables.comparison_rows(made)) == 3
+    assert sentences.detectable_sentence(result()) == ""
 
 
-def test_the_best_of_three_must_beat_both_others():
-    made = result_with(general="better")
-    made["arms"]["dft"] = made["arms"]["expert"]
-    assert clearly_best(made, "general") is None
+def test_a_study_too_small_to_tell_anything_says_so_instead_of_points_above_a_hundred():
+    pair = {"a": "rl", "b": "expert", "on": "general", "verdict": "cannot tell", "difference": 0.1}
+    pair |= {"ci95": [-0.4, 0.6], "p_holm": 0.6, "detectable": 1.44, "over_seeds": True}
+    assert "with seeds this far apart, none would have shown" in sentences.comparison_sentence(pair)
+    made = result() | {"comparisons": {"pairs": [pair], "detectable": {"target": 0.05, "general": 1.44}}}
+    assert tables.comparison_rows(made)[0][-1] == "none"
+    assert "5.0 points on the target task or more" in sentences.detectable_sentence(made)
+    assert "144" not in sentences.detectable_sentence(made)
 
 
-def test_csv_has_no_noise_of_the_last_bits():
-    made = result_with()
-    made["arms"]["rl"]["forgetting"] |= {"absolute": -2.2e-16, "relative": 0.1 + 0.2}
-    assert value(made, arm="rl", measure="forgotten")[0] == "0.0"
-    assert value(made, arm="rl", measure="forgotten_relative")[0] == "0.3"
+def test_a_resumed_run_took_all_its_goes_together():
+    status = {"state": "done", "started": 100.0, "finished": 117.0, "worked": 43.0}
+    assert run_status.describe_status(status) == "done after 1 min 00 s"
+    assert about_minutes(0.5) == "under a minute"

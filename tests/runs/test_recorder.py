@@ -1,7 +1,7 @@
 import pytest
 from helpers.synthetic import GrowingRun
 
-from patchrl.reporting import views
+from patchrl.reporting import run_status
 from patchrl.runs import recorder
 from patchrl.runs.recorder import RunRecorder
 
@@ -29,7 +29,7 @@ def test_what_is_left_of_the_study_is_told_with_the_progress(runs_dir, monkeypat
     now[0] += 40
     run.recorder.progress(256, 512)  # half of what is expected to take 20 s took 40
     assert run.recorder.status["study_eta_seconds"] == 4 * (10 + 100)
-    assert "about 7 minutes left of the study" in views.describe_status(run.recorder.status)
+    assert "about 7 minutes left of the study" in run_status.describe_status(run.recorder.status)
     now[0] += 20
     run.recorder.event("stage", state="end", seconds=60.0, **where)
     run.recorder.event("stage", state="start", expected=100.0, after=0.0, **where)

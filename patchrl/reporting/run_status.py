@@ -1,0 +1,48 @@
+"""The state of a run in one line, for the terminal and the page. Pure."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from patchrl.text import about_minutes, duration
+
+Status = dict[str, Any]
+
+
+def describe_status(status: Status) -> str:
+    """State, stage, progress and the time left."""
+    if status["state"] in ("running", "stopping"):
+        remaining = time_left(status)
+        return f"{status['state']}: {_progress(status)}" + (f"; {remaining}" if remaining else "")
+    if status["state"] == "queued":
+        runs_ahead = status.get("ahead") or ()
+        return f"queued behind {', '.join(runs_ahead)}; it starts by itself" if runs_ahead else "queued: starting"
+    if status.get("error"):
+        return f"{status['state']}: {status['error']}"
+    if not status.get("started"):
+        return status["state"]
+    seconds = (status.get("finished") or time.time()) - status["started"]
+    # A resumed run counts the seconds of its earlier processes too.
+    return f"{status['state']} after {duration(seconds + status.get('worked', 0.0))}"
+
+
+def _progress(status: Status) -> str:
+    arm = status.get("arm") if status.get("stage") not in ("train", "scan") else None
+    seed = f"seed {status['seed']}" if status.get("seed") is not None else None
+    line = " · ".join(part for part in (status.get("stage"), arm, seed) if part) or "starting"
+    if status.get("total"):
+        line += f", {status['done']} of {status['total']}"
+        line += f" ({status['note']})" if status.get("note") else ""
+        if status.get("eta_seconds") is not None:
+            line += f", {duration(status['eta_seconds'])} left in this stage"
+    return line
+
+
+def time_left(status: Status) -> str:
+    """The time left until the last stage that was requested; empty before it can be estimated."""
+    seconds, upto = status.get("study_eta_seconds"), status.get("upto", "report")
+    if seconds is None:
+        return ""
+    what = "the study" if upto == "report" else f"the study up to its {upto} stage"
+    return f"{about_minutes(seconds / 60)} left of {what}"
