@@ -146,7 +146,7 @@ def _found(
     return Found(
         seeds,
         rates,
-        arm_statistics(base, correct, best),
+        arm_statistics(base, correct),
         compare(correct, best),
         {arm: mean(arm, "tokens") for arm in arms},
         {
@@ -191,7 +191,7 @@ def whole(lines: Sequence[dict[str, Any]], arms: Sequence[str] = GRID) -> Whole 
         arm: {rate: _weighted([made.sweep[arm][rate] for made in found.values()], weights) for rate in RATES}
         for arm in arms
     }
-    return Whole(len(found), len(each), arm_statistics(base, tuned, drawn), compare(tuned, drawn), tokens, sweep)
+    return Whole(len(found), len(each), arm_statistics(base, tuned), compare(tuned, drawn), tokens, sweep)
 
 
 def _weighted(scores: Sequence[tuple[float, float]], weights: Sequence[int]) -> tuple[float, float]:

@@ -346,7 +346,7 @@ class EvaluateSection(Section):
         "tokens",
         ge=1,
     )
-    bootstrap: int = setting(2000, "Bootstrap resamples", "For the 95 % intervals.", ge=100)
+    bootstrap: int = setting(2000, "Bootstrap resamples", "For the tests that compare two arms.", ge=100)
 
 
 class StudyConfig(Section):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from patchrl.evaluation.statistics import interval
+from patchrl.evaluation.statistics import percentile_interval
 from patchrl.types import TokenSurprisal
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -61,7 +61,7 @@ def standardised_gap(expert_N: np.ndarray, own_N: np.ndarray) -> float | None:
 def gap_interval(expert_N: np.ndarray, own_N: np.ndarray) -> list[float] | None:
     """95 % bootstrap interval of the standardised gap over questions."""
     drawn = [standardised_gap(expert_N[rows], own_N[rows]) for rows in _draws(len(expert_N))]
-    found = interval(np.array([math.nan if gap is None else gap for gap in drawn]))
+    found = percentile_interval(np.array([math.nan if gap is None else gap for gap in drawn]))
     return None if found is None else list(found)
 
 
@@ -119,7 +119,7 @@ def _estimated(count: int, statistic: Callable[[np.ndarray], float]) -> dict[str
     value = statistic(np.arange(count))
     if math.isnan(value):
         return None
-    found = interval(np.array([statistic(rows) for rows in _draws(count)]))
+    found = percentile_interval(np.array([statistic(rows) for rows in _draws(count)]))
     return {"value": round(value, 4), "ci95": None if found is None else [round(v, 4) for v in found]}
 
 

@@ -13,15 +13,15 @@ from patchrl.config.arms import parse, rewriters_of
 from patchrl.config.settings import StudyConfig
 from patchrl.evaluation.comparisons import as_dicts, compare
 from patchrl.evaluation.statistics import (
+    KINDS,
     ArmStatistics,
     Correct,
-    Resampled,
     arm_statistics,
     chosen_rate,
     correct_by_task,
-    interval,
     macro,
     resample,
+    score_interval,
     task_intervals,
 )
 from patchrl.runs.events import read_events
@@ -70,13 +70,10 @@ def collect(config: StudyConfig, folder: RunFolder) -> dict[str, Any]:
         return [correct_by_task(read_rows(home / "predictions.jsonl")) for home in homes]
 
     tuned = {(arm, rate): answers(arm, rate) for arm in names for rate in rates}
-    drawn = resample(base, tuned, config.evaluate.bootstrap)
     chosen = {arm: chosen_rate(arm, rates, tuned) for arm in names}
     correct = {arm: tuned[arm, chosen[arm]] for arm in names}
-    best = {arm: drawn[arm, chosen[arm]] for arm in names}
-    statistics = arm_statistics(base, correct, best)
-    backbone = resample(base, {"base": [base]}, config.evaluate.bootstrap)["base"]
-    by_task = task_intervals({None: [base], **correct}, config.evaluate.bootstrap)
+    statistics = arm_statistics(base, correct)
+    by_task = {arm: task_intervals(seeds) for arm, seeds in correct.items()} | {"base": task_intervals([base])}
     return {
         "version": 1,
         "backbone": config.backbone.model,
@@ -84,20 +81,20 @@ def collect(config: StudyConfig, folder: RunFolder) -> dict[str, Any]:
         "seeds": list(seeds),
         "base": {
             "target": base_summary["target"],
-            "target_ci95": interval(backbone.target),
+            "target_ci95": score_interval([base], "target"),
             "general": base_summary["general"],
-            "general_ci95": interval(backbone.general),
+            "general_ci95": score_interval([base], "general"),
             "by_task": {task: values["score"] for task, values in base_summary["by_task"].items() if _reported(task)},
-            "by_task_ci95": {task: ci95 for task, ci95 in by_task[None].items() if _reported(task)},
+            "by_task_ci95": {task: ci95 for task, ci95 in by_task["base"].items() if _reported(task)},
             "no_answer": base_summary["no_answer"],
         },
         "arms": {
             arm: _arm_result(config, folder, arm, chosen[arm], statistics[arm])
             | {"by_task_ci95": {task: ci95 for task, ci95 in by_task[arm].items() if _reported(task)}}
-            | {"sweep": _sweep(arm, chosen[arm], base, tuned, drawn)}
+            | {"sweep": _sweep(arm, chosen[arm], tuned)}
             for arm in names
         },
-        "comparisons": as_dicts(compare(correct, best)),
+        "comparisons": as_dicts(compare(correct, resample(base, correct, config.evaluate.bootstrap))),
         "curve": _curve(events, "rl"),
         "curves": {name: _curve(events, name) for name in rewriters_of(map(parse, names)) if name != "rl"},
         "seconds": seconds_by_stage(events),
@@ -115,25 +112,25 @@ def _reported(task: str) -> bool:
     return not task.startswith("validation/")
 
 
-def _sweep(
-    arm: str, chosen: float, base: Correct, tuned: dict[Tuned, list[Correct]], drawn: dict[Tuned, Resampled]
-) -> list[dict[str, Any]]:
+def _sweep(arm: str, chosen: float, tuned: dict[Tuned, list[Correct]]) -> list[dict[str, Any]]:
     """Every learning rate of an arm: its point on the gain–forgetting front, and what it was chosen by."""
     points = []
     for (name, rate), seeds in tuned.items():
         if name != arm:
             continue
-        found = arm_statistics(base, {arm: seeds}, {arm: drawn[name, rate]})[arm]
         points.append(
             {
                 "rate": rate,
                 "chosen": rate == chosen,
                 "validation": _mean([macro(c, "validation") for c in seeds]),
-                "target": _scores(found.target_per_seed, found.target_ci95),
-                "general": _scores(found.general_per_seed, found.general_ci95),
+                **{kind: _scores(_macros(seeds, kind), score_interval(seeds, kind)) for kind in KINDS},
             }
         )
     return points
+
+
+def _macros(seeds: list[Correct], kind: str) -> list[float]:
+    return [score for answers in seeds if (score := macro(answers, kind)) is not None]
 
 
 def _scores(per_seed: list[float], ci95: tuple[float, float] | None) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def _measured(result: dict[str, Any] | None, source: str) -> str:
     of = f"mean over seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else f"seed {seeds[0]}"
     return (
         f"The backbone before fine-tuning, after plain SFT on the expert's text, and after fine-tuning on these rewrites; {of}, "
-        "in brackets the 95 % paired bootstrap interval over items and seeds. Forgotten: general skill lost.\n\n"
+        "in brackets the 95 % interval over items and seeds. Forgotten: general skill lost.\n\n"
         + _table(tables.RESULT_HEADERS, rows)
     )
 

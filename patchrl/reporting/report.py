@@ -48,7 +48,7 @@ def build_report(
         _results(result),
         _comparisons(result),
         _sweep(result),
-        ("Every task", _slot("tasks", "wide") + "<p class='note'>Bars: 95 % bootstrap over items and seeds.</p>"),
+        ("Every task", _slot("tasks", "wide") + "<p class='note'>Bars: 95 % intervals over items and seeds.</p>"),
         (
             "Every seed",
             markup.table(tables.SEED_HEADERS, tables.seed_rows(result)),
@@ -122,7 +122,7 @@ def _results(result: dict[str, Any]) -> Section:
     return "Results", (
         _slot("plane", "wide")
         + markup.table(tables.RESULT_HEADERS, tables.result_rows(result))
-        + "<p class='note'>Brackets, and bars in the figure: 95 % paired bootstrap over items and seeds; small marks are "
+        + "<p class='note'>Brackets, and bars in the figure: 95 % intervals over items and seeds; small marks are "
         "single seeds. Forgotten in points: backbone − tuned, mean over general tasks. Relative: (backbone − tuned) / "
         "backbone, mean over tasks. Drop avoided: 1 − (drop of the arm) / (drop of plain SFT). No answer: nothing "
         "readable as an answer, which is a lost format rather than lost knowledge.</p>"

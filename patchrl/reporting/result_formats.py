@@ -108,7 +108,7 @@ def to_latex(result: Result) -> str:
     seeds = len(result["seeds"])
     caption = (
         f"{_escaped(result['backbone'])} on {_escaped(result['dataset'])}, mean over {seeds} seed{'s'[: seeds > 1]}, in \\%. "
-        "Sub- and superscripts reach to the ends of the 95\\,\\% paired bootstrap interval over items and seeds. Forgotten: "
+        "Sub- and superscripts reach to the ends of the 95\\,\\% interval over items and seeds. Forgotten: "
         "points of general skill lost; drop avoided: share of plain SFT's loss. Bold: better than every other arm by a "
         "paired test, Holm-corrected over all pairs."
     )

@@ -44,8 +44,8 @@ def test_share_avoided_is_named_only_where_plain_sft_lost_something():
     assert share_avoided(None, 0.4) is None
 
 
-def statistics(base, resamples=200, **arms):
-    return arm_statistics(base, arms, resample(base, arms, resamples))
+def statistics(base, **arms):
+    return arm_statistics(base, arms)
 
 
 def test_without_general_tasks_forgetting_is_not_measured():
@@ -64,7 +64,7 @@ def noisy(items, seed, target, general):
 def test_interval_holds_the_point_estimate_and_shrinks_with_items():
     def width(items):
         tuned = noisy(items, 2, 0.9, 0.6)
-        got = statistics(noisy(items, 1, 0.5, 0.9), 1000, expert=[tuned, tuned])["expert"]
+        got = statistics(noisy(items, 1, 0.5, 0.9), expert=[tuned, tuned])["expert"]
         for point, ci95 in ((got.absolute, got.absolute_ci95), (got.relative, got.relative_ci95)):
             assert ci95[0] < point < ci95[1]
         return got.absolute_ci95[1] - got.absolute_ci95[0]
@@ -73,27 +73,28 @@ def test_interval_holds_the_point_estimate_and_shrinks_with_items():
 
 
 def test_paired_interval_of_identical_answers_is_a_point():
-    got = statistics(BASE, expert=[TUNED, TUNED], rl=[BASE, BASE])
+    base, tuned = ({task: np.tile(values, 20) for task, values in answers.items()} for answers in (BASE, TUNED))
+    got = statistics(base, expert=[tuned, tuned], rl=[base, base])
     assert got["rl"].absolute_ci95 == (0.0, 0.0)
-    assert got["rl"].share_avoided == 1.0
-    assert got["expert"].share_avoided_ci95 == (0.0, 0.0)  # of its own drop plain SFT avoids nothing, whatever is drawn
+    assert got["rl"].share_avoided == 1.0 and got["rl"].share_avoided_ci95 == (1.0, 1.0)
+    assert got["expert"].share_avoided_ci95 == (0.0, 0.0)  # plain SFT avoids nothing of its own drop
 
 
-def test_share_avoided_resamples_arm_and_expert_together():
+def test_the_share_avoided_pairs_arm_and_expert():
     base, expert = noisy(400, 1, 0.5, 0.95), noisy(400, 2, 0.9, 0.5)
     half = {k: v.copy() for k, v in expert.items()}
     half["general/a"][::2] = base["general/a"][::2]  # every other item is as before
-    got = statistics(base, 2000, expert=[expert], rl=[half])["rl"]
+    got = statistics(base, expert=[expert], rl=[half])["rl"]
     low, high = got.share_avoided_ci95
     assert low < got.share_avoided < high
-    drop, alone = got.absolute_ci95, statistics(base, 2000, expert=[expert])["expert"]
-    # Drawn apart, the ratio would spread over the worst corners of both drops.
+    drop, alone = got.absolute_ci95, statistics(base, expert=[expert])["expert"]
+    # Unpaired, the ratio would spread over the worst corners of both drops.
     assert high - low < (1 - drop[0] / alone.absolute_ci95[1]) - (1 - drop[1] / alone.absolute_ci95[0])
 
 
 def test_no_share_is_avoided_of_a_drop_that_may_be_nothing():
     base = tasks([1], a=[1, 1, 0, 1])
-    got = statistics(base, 1000, expert=[tasks([1], a=[1, 0, 1, 0])], rl=[base])["rl"]
+    got = statistics(base, expert=[tasks([1], a=[1, 0, 1, 0])], rl=[base])["rl"]
     assert got.absolute == 0.0 and got.share_avoided is None and got.share_avoided_ci95 is None
 
 
@@ -104,11 +105,11 @@ def test_unscorable_predictions_become_nan_and_leave_the_score():
     assert absolute_forgetting(correct, correct) == 0.0
 
 
-def test_unscorable_items_leave_the_bootstrap_as_they_leave_the_score():
+def test_unscorable_items_leave_the_interval_as_they_leave_the_score():
     nan = np.nan
     base = tasks([1] * 6, a=[1, 1, 1, 1, nan, nan])
     tuned = tasks([1] * 6, a=[1, 1, nan, nan, 1, nan])
-    got = statistics(base, 500, expert=[tuned])["expert"]
+    got = statistics(base, expert=[tuned])["expert"]
     # Every scorable item is right before and after: counting the others as wrong made this an interval.
     assert got.absolute == 0.0 and got.absolute_ci95 == (0.0, 0.0)
     assert got.general_per_seed == [1.0] and got.general_ci95 == (1.0, 1.0)
@@ -117,7 +118,8 @@ def test_unscorable_items_leave_the_bootstrap_as_they_leave_the_score():
 def test_a_task_without_a_scorable_item_is_left_out():
     base = tasks([1, 1], a=[1, 1], b=[np.nan, np.nan])
     got = statistics(base, expert=[tasks([1, 1], a=[1, 0], b=[np.nan, np.nan])])["expert"]
-    assert got.absolute == 0.5 and got.absolute_ci95 == (0.0, 1.0)
+    low, high = got.absolute_ci95
+    assert got.absolute == 0.5 and low + high == 1.0
 
 
 answers = st.lists(st.sampled_from([0.0, 1.0, np.nan]), min_size=12, max_size=12)
@@ -143,8 +145,8 @@ def test_intervals_of_tasks_hold_the_scores_and_widen_with_the_seeds():
     rng = np.random.default_rng(0)
     alike = [{"general/add": (rng.random(200) < 0.7).astype(float)} for _ in range(3)]
     apart = [{"general/add": np.full(200, value)} for value in (0.0, 1.0, 1.0)]
-    found = task_intervals({"alike": alike, "apart": apart}, 500)
-    low, high = found["alike"]["general/add"]
-    assert low < 0.7 < high and high - low < 0.15
-    assert found["apart"]["general/add"] == (0.0, 1.0)
-    assert task_intervals({"none": [{"target/w": np.full(3, np.nan)}]}, 100)["none"]["target/w"] is None
+    low, high = task_intervals(alike)["general/add"]
+    assert low < 0.7 < high and high - low < 0.3
+    low, high = task_intervals(apart)["general/add"]
+    assert 0.0 < low < 0.05 and 0.95 < high < 1.0  # a share never leaves 0 … 1
+    assert task_intervals([{"target/w": np.full(3, np.nan)}])["target/w"] is None
