@@ -2,7 +2,7 @@
 
 Every method takes the optimiser steps of the other arms over the same questions, `finetune.batch_size` of them a
 step, and samples at the rewriter's temperature and length limit. What was tried for the learning rate stands in
-patchrl/nano/README.md.
+examples/nano_lab/README.md.
 """
 
 from __future__ import annotations

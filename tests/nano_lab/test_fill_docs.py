@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
                 "arms",
             ],
         ),
-        ("patchrl/nano/README.md", ["dial-intervals", "kl"]),
+        ("examples/nano_lab/README.md", ["dial-intervals", "kl"]),
     ],
 )
 def test_the_readmes_say_what_the_lab_measured(name, marks):
