@@ -1,7 +1,7 @@
-"""Take the README's pictures from the running app.
+"""Take the documentation's pictures from the running app.
 
-`python examples/take_pictures.py RUN` takes those of a finished run, and `--lab` those of the lab's studies, which need
-no run; `--live` follows a run that is going on and makes `curves.webp`, an animation of its curves as they grow.
+`python examples/take_pictures.py RUN` takes those of a finished run, and `--lab` draws those of the lab's studies, which need
+neither run nor app (from the checkout: `python -m examples.take_pictures --lab`); `--live` follows a run that is going on and makes `curves.webp`, an animation of its curves as they grow.
 """
 
 import argparse
@@ -12,6 +12,10 @@ from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
+from plotly.offline import get_plotlyjs
+
+from examples.nano_lab import cost_map, dial
+from examples.nano_lab.lab_figures import cost_figures, dial_figures
 
 FOLDER = Path(__file__).parent / "pictures"
 # file -> (tab, in it what must be there, what is shown)
@@ -21,12 +25,6 @@ PICTURES = {
     "spread": ("Compare", "#player .main-svg", "#player"),
     "map": ("Compare", "[data-chart=map] .main-svg", "[data-chart=map]"),
     "forgetting": ("Fine-tune", "[data-chart=plane] .main-svg", "[data-chart=plane]"),
-}
-# The same of the lesson's last step, which is of no run.
-LESSON = ("Learn", "The trap")
-OF_THE_LAB = {
-    "dial": ("[data-chart=dial-general-foreign] .main-svg", ".patchrl-figure:has([data-chart=dial-target-foreign])"),
-    "pays": ("[data-chart=pays-foreign] .main-svg", ".patchrl-figure:has([data-chart=pays-foreign])"),
 }
 SETTLE_MS = 1000
 FRAME_SECONDS = 2.0  # between two frames of the animation
@@ -48,12 +46,23 @@ def take_pictures(page: Page) -> None:
 
 
 def take_the_labs(page: Page) -> None:
-    """Those of the lab's studies."""
-    for tab in LESSON:
-        page.get_by_role("tab", name=tab).click()
-    for name, (ready, shown) in OF_THE_LAB.items():
-        page.locator(ready).first.wait_for()
-        shoot(page, name, shown)
+    """Those of the lab's studies, drawn on an empty page."""
+    figures = {
+        "dial": dial_figures(dial.shipped(), dial.own_style()),
+        "pays": cost_figures(cost_map.shipped()[0]),
+    }
+    for name, drawn in figures.items():
+        slots = "".join(f"<div data-figure='{figure}'></div>" for figure in drawn)
+        page.set_content(
+            f"<style>body{{margin:0}}main{{display:grid;grid-template-columns:1fr 1fr}}</style><main>{slots}</main>"
+        )
+        page.add_script_tag(content=get_plotlyjs())
+        page.evaluate(
+            "figures => Object.entries(figures).forEach(([name, figure]) => "
+            "Plotly.newPlot(document.querySelector(`[data-figure=${name}]`), figure.data, figure.layout, {displayModeBar: false}))",
+            drawn,
+        )
+        shoot(page, name, "main")
 
 
 def shoot(page: Page, name: str, shown: str) -> None:
@@ -112,6 +121,10 @@ def main() -> None:
     with sync_playwright() as engine:
         browser = engine.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280 if options.live else 1080, "height": 900})
+        if options.lab:
+            take_the_labs(page)
+            browser.close()
+            return
         page.goto(f"{options.url}/?run={options.run}")
         page.locator("#start").wait_for()
         page.wait_for_function("document.querySelector('#status').innerText.trim()")
@@ -120,8 +133,6 @@ def main() -> None:
             if not frames:
                 raise SystemExit(f"{options.run} is not training its rewriter; start --live while it does.")
             save_animation(frames, options.into / "curves.webp")
-        elif options.lab:
-            take_the_labs(page)
         else:
             take_pictures(page)
         browser.close()

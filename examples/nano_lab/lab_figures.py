@@ -1,4 +1,4 @@
-"""What the nano lab's studies found, as Plotly figures: the dial, and when RL pays. Pure: plain dicts in, plain dicts out."""
+"""What the nano lab's studies found, as Plotly figures: the dial, and RL against best-of-k at equal cost. Pure: plain dicts in, plain dicts out."""
 
 from __future__ import annotations
 
@@ -86,16 +86,16 @@ OUTCOMES = {
 }
 
 
-def pays_figures(rows: Sequence[dict[str, Any]]) -> dict[str, Figure]:
+def cost_figures(rows: Sequence[dict[str, Any]]) -> dict[str, Figure]:
     """RL against best-of-k with as many tokens or more (`examples.nano_lab.cost_map.as_rows`): a field for each setting of the
     lab's dial and number of rows, by expert."""
     return {
-        f"pays-{expert}": _pays([row for row in rows if row["expert"] == expert], expert)
+        f"cost-{expert}": _cost_figure([row for row in rows if row["expert"] == expert], expert)
         for expert in dict.fromkeys(row["expert"] for row in rows)
     }
 
 
-def _pays(rows: Sequence[dict[str, Any]], expert: str) -> Figure:
+def _cost_figure(rows: Sequence[dict[str, Any]], expert: str) -> Figure:
     settings = list(dict.fromkeys(row["setting"] for row in rows))
     counts = sorted({row["rows"] for row in rows})
     at = {(row["setting"], row["rows"]): row for row in rows}

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from examples.nano_lab import cost_map, lab_figures
 from patchrl.config import arms
 from patchrl.config.arms import display_name, parse, sources_in_order
 from patchrl.config.settings import StudyConfig, to_toml
@@ -60,7 +59,6 @@ def build_report(
         ("Fine-tuning", _slot("loss", "wide") if "loss" in drawn else ""),
         ("Example rewrites", "".join(_examples(source, rows) for source, rows in rewrites.items())),
         ("Cost", _cost(result)),
-        ("When RL pays", _when_rl_pays(drawn)),
         ("How to repeat it", _repeat(config, result)),
     ]
     sections = [(title, body) for title, body in sections if body]
@@ -93,7 +91,6 @@ def _figures(
         "mismatch": figures.mismatch_figure(scan, accepted),
         "map": figures.embedding_figure(**embedding_map) if embedding_map else None,
         "loss": curves.loss_figure(events),
-        **(lab_figures.pays_figures(cost_map.shipped()[0]) if {"rl", "best-of-k"} <= result["arms"].keys() else {}),
         **{f"curve-{name}": figure for name, figure in curves.training_figures(events).items()},
     }
     return {name: figure for name, figure in drawn.items() if figure}
@@ -250,21 +247,6 @@ def _cost(result: dict[str, Any]) -> str:
         + "<p class='note'>As if each arm had been run alone: training of its rewriter included.</p>"
         + (markup.table(("Stage, the whole study", "Time"), [*stages, ["all", duration(sum(spent.values()))]]) if spent else "")
     )  # fmt: skip
-
-
-def _when_rl_pays(drawn: dict[str, Any]) -> str:
-    """The lab's map, where RL and best-of-k were compared."""
-    maps = [name for name in drawn if name.startswith("pays-")]
-    if not maps:
-        return ""
-    rows, sentences = cost_map.shipped()
-    return (
-        "<p>Not of this study: what the nano lab found over the share of the backbone's own style in prompted rewrites, at "
-        "equal sampled tokens. The scan estimates that share on any data.</p>"
-        "<ul>" + "".join(f"<li>{markup.escape(sentence)}</li>" for sentence in sentences) + "</ul>"
-        f"<div class='figures'>{''.join(_slot(name) for name in maps)}</div>"
-        f"<p class='note'>{markup.escape(cost_map.note(rows))}</p>"
-    )
 
 
 def _repeat(config: StudyConfig, result: dict[str, Any]) -> str:

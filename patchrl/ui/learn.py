@@ -1,4 +1,4 @@
-"""Learn tab: six steps over the recorded run and the dial, with a group to edit and a training to replay."""
+"""Learn tab: six steps over the recorded run, with a group to edit and a training to replay."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Any
 
 import gradio as gr
 
-from examples.nano_lab import cost_map, dial, lab_figures
 from patchrl import api
 from patchrl.reporting import curves, figures, markup
-from patchrl.ui import learn_group, lesson_pages
+from patchrl.ui import learn_group, lesson_pages, trap
 from patchrl.ui.charts import charts
 from patchrl.ui.lesson import ARMS, Lesson
 from patchrl.ui.session import Session
@@ -78,8 +77,7 @@ def build(session: Session) -> Learn:
             page5, chart5 = gr.HTML("", elem_id="lesson-5"), charts("Gain and forgetting")
             _steps(walk, 5)
         with gr.Tab(f"6 {TITLES[5]}", id=6):
-            page6, chart6 = gr.HTML("", elem_id="lesson-6"), charts("Scores over the dial")
-            page6b, chart6b = gr.HTML("", elem_id="lesson-pays"), charts("When RL pays")
+            page6, chart6 = gr.HTML("", elem_id="lesson-6"), charts("Own style reached")
             with gr.Row():
                 recorded = gr.Button("Look at the recorded run on all tabs", elem_id="open-recorded")
                 setup = gr.Button("Start a run of my own", variant="primary", elem_id="to-setup")
@@ -88,7 +86,7 @@ def build(session: Session) -> Learn:
     quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
 
     def fill() -> list[Any]:
-        it, turned, (against, told) = lesson(), dial.shipped(), cost_map.shipped()
+        it, shown = lesson(), trap.load()
         rewrites = {arm: it.rewrite_nll(arm) for arm in ARMS}
         tasks = {"base": it.result["base"], "arms": {"expert": it.result["arms"]["expert"]}}
         return [
@@ -104,10 +102,8 @@ def build(session: Session) -> Learn:
             *draw(1),
             lesson_pages.what_is_forgotten(it),
             {"plane": figures.gain_forgetting_figure(it.result)},
-            lesson_pages.the_trap(turned, dial.own_style(), dial.shipped(dial.SECOND)),
-            lab_figures.dial_figures(turned, dial.own_style()),
-            lesson_pages.when_rl_pays(told, cost_map.note(against)),
-            lab_figures.pays_figures(against),
+            lesson_pages.the_trap(trap.sentences(shown)),
+            {"trap": trap.figure(shown)},
         ]
 
     def another(number: int) -> tuple[str, int]:
@@ -117,7 +113,7 @@ def build(session: Session) -> Learn:
 
     more.click(another, row, [tokens, row], **quiet)
     pages = [page1, chart1, page2, chart2, tokens, page3, chart3, page4, page4b, panels, group, page5, chart5]
-    pages += [page6, chart6, page6b, chart6b]
+    pages += [page6, chart6]
 
     rewards.select(board.warm, None, None, **quiet)
     return Learn(fill, pages, recorded, setup)

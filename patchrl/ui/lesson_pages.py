@@ -1,4 +1,4 @@
-"""The pages of the walkthrough as HTML. Every number comes from the recorded run, those of the last from the dial's."""
+"""The pages of the walkthrough as HTML. Every number comes from the recorded run, those of the last page from `trap.json`."""
 
 from __future__ import annotations
 
@@ -218,107 +218,7 @@ STYLE = """
 """
 
 
-def the_trap(
-    points: Sequence[dict[str, Any]],
-    own_style: dict[str, Any] | None = None,
-    elsewhere: Sequence[dict[str, Any]] = (),
-) -> str:
-    """Where the published reward is slow or fails, and what mends it: the studies of `examples.nano_lab.dial`.
-
-    `own_style` is the point of plain SFT on the backbone's own style; `elsewhere` are the points of a second backbone.
-    """
-    by: dict[tuple[str, str], dict[str, Any]] = {}
-    for point in points:  # the hardest setting of each expert comes first
-        by.setdefault((point["expert"], point["arm"]), point)
-    sentences = "".join(
-        f"<li>{escape(_at_the_rare_end(expert, by))}</li>" for expert in dict.fromkeys(e for e, _ in by)
-    )
-    headers = [
-        "Expert",
-        "Own style planted",
-        "Arm",
-        "Rate",
-        "Own style reached",
-        "Target %",
-        "General %",
-        "Drop avoided %",
-        "Seeds",
-    ]
-    rows = [
-        [
-            p["expert"],
-            p["setting"],
-            display_name(p["arm"]),
-            f"{p['rate']:g}",
-            "–" if p["own"] is None else f"{100 * p['own']:.0f} %",
-            f"{100 * p['target']['mean']:.1f}",
-            f"{100 * p['general']['mean']:.1f}",
-            "–" if p["avoided"]["mean"] is None else f"{100 * p['avoided']['mean']:z.1f}",
-            str(p["seeds"]),
-        ]
-        for p in points
-    ]
-    return f"""<div class="lesson"><h3>The template trap</h3><p class="lead">A rewriter is rewarded for the best of what it samples. Where
-    prompting hardly ever brings the backbone's own style, no group holds it, nothing reinforces it, and the rewriter is talked
-    into whatever template comes nearest, or takes long to leave it: gate and reward rise, and the texts stay mannered.</p>
-    <p>The lab has a dial for it: four rewriting instructions, behind which the own style was planted in
-    {escape(", ".join(f"{100 * share:.0f}" for share in sorted({p["share"] for p in points})))} % of rewrites, and the temperature at which the rewriter samples while it trains (T; 1 where none is named): below 1, what is
-    rare gets rarer. What mends it is to <b>show the
-    rewriter the backbone's own answers first</b>: those of its attempts at the questions that pass the gate, forty supervised
-    steps on them. And so that the own style does not shrink to one phrasing of it, alignment then asks how much likelier a
-    rewrite is as the backbone's own answer than as the rewriter's (<b>kl</b>): a favourite costs as much as it is
-    favoured.</p><ul>{sentences}</ul>
-    <p><b>Read with care.</b> Every arm stands at the lower of two learning rates unless the higher one clearly learns the target better, on held-out
-    examples that are not reported; the other rate is in brackets. A low learning rate protects by itself; rewrites protect where the task is to be learned in full. {escape(_where_the_aim_is_met(points, elsewhere))}{_as_if_every_rewrite_succeeded(own_style)}</p>
-    <details><summary>Every setting</summary>{markup.table(headers, rows)}</details></div>"""
-
-
-def when_rl_pays(sentences: Sequence[str], note: str) -> str:
-    """The map of `examples.nano_lab.cost_map` in words; nothing where it has not been measured."""
-    if not sentences:
-        return ""
-    told = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
-    return f"""<div class="lesson"><h3>When does RL pay?</h3><p class="lead">RL costs its training once and one rewrite a row afterwards;
-    best-of-k costs k rewrites a row, for ever. So compare them at equal sampled tokens.</p><ul>{told}</ul>
-    <p class="note">{escape(note)}</p></div>"""
-
-
-def _at_the_rare_end(expert: str, by: dict[tuple[str, str], dict[str, Any]]) -> str:
-    def told(arm: str) -> str:
-        point = by[expert, arm]
-        other = _at_the_other_rate(point)
-        return (
-            f"{100 * point['target']['mean']:.1f} % of the target and {100 * point['general']['mean']:.1f} % of general skills "
-            f"at {point['rate']:g} ({100 * other['target']:.1f} and {100 * other['general']:.1f} % at {other['rate']:g})"
-        )
-
-    ours, published = by[expert, "rl"], by[expert, "rl-paper"]
-    fewer = f" (seeds: {published['seeds']} instead of {ours['seeds']})" if published["seeds"] != ours["seeds"] else ""
-    return (
-        f"{expert.capitalize()} expert, {ours['setting']}: trained as published{fewer}, {percent(published['own'], 0)} of "
-        f"accepted rewrites end in the own style and the tuned model has {told('rl-paper')}; ours, "
-        f"{percent(ours['own'], 0)}, {told('rl')}. Best-of-8: {told('best-of-k')}; plain SFT: {told('expert')}."
-    )
-
-
-def _where_the_aim_is_met(points: Sequence[dict[str, Any]], elsewhere: Sequence[dict[str, Any]]) -> str:
-    def met(those: Sequence[dict[str, Any]]) -> str:
-        ours = [point for point in those if point["arm"] == "rl"]
-        return f"{sum(not point['short'] for point in ours)} of {len(ours)} settings"
-
-    told = f"Nearly all of plain SFT's drop avoided at the expert's target, and not behind best-of-8: RL reaches that in {met(points)}"
-    return told + (f", with a second backbone in {met(elsewhere)} (README)." if elsewhere else ".")
-
-
-def _as_if_every_rewrite_succeeded(own_style: dict[str, Any] | None) -> str:
-    if own_style is None:
-        return ""
-    target, general = (f"{100 * own_style[kind]['mean']:.1f} %" for kind in ("target", "general"))
-    return (
-        f" The dashed line is plain SFT on right answers in the backbone's own style, {target} of the target and {general} of "
-        f"general skills (seeds: {own_style['seeds']}): as if every rewrite had succeeded. Text in the own style can spread too."
-    )
-
-
-def _at_the_other_rate(point: dict[str, Any]) -> dict[str, Any]:
-    return next(row for row in point["sweep"] if row["rate"] != point["rate"])
+def the_trap(sentences: Sequence[str]) -> str:
+    """The template trap in words (`trap.sentences`); its figure follows."""
+    what, example, remedy = map(escape, sentences)
+    return f"""<div class="lesson"><h3>The template trap</h3><p class="lead">{what}</p><p>{example}</p><p>{remedy}</p></div>"""

@@ -3,8 +3,8 @@
 import pytest
 from helpers.serve import Server
 
-from examples.nano_lab import cost_map, dial
 from patchrl import api
+from patchrl.ui import trap
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe_tool = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
@@ -62,19 +62,13 @@ def play(first_visit):
 def test_the_walkthrough_needs_no_run_and_says_the_recorded_numbers(learn):
     result = api.open_run(api.RECORDED_ID).result()
     expert, ours = result["arms"]["expert"], result["arms"]["rl"]
-    rare = next(point for point in dial.shipped() if (point["expert"], point["arm"]) == ("foreign", "rl"))
-    own = dial.own_style()
     told = {
         1: [percent(result["base"]["general"]), percent(expert["general"]["mean"]), "tasks"],
         2: ["off-distribution", "The backbone expected", "mismatch"],
         3: [percent(result["arms"]["prompted"]["target"]["mean"]), "copied from the expert", "mismatch"],
         4: ["Rewrite", "Right answer", "reward"],
         5: [f"{100 * ours['general']['mean']:.1f}", "Read with care", "plane"],
-        6: [
-            *("The template trap", f"{100 * rare['target']['mean']:.1f} % of the target", *cost_map.shipped()[1]),
-            f"dashed line is plain SFT on right answers in the backbone's own style, {100 * own['target']['mean']:.1f} %",
-            "pays-foreign",
-        ],
+        6: [*trap.sentences(trap.load()), "trap"],
     }
     for number, (*texts, chart) in told.items():
         panel = learn.locator("#lesson").get_by_role("tabpanel").filter(visible=True).first
@@ -84,7 +78,6 @@ def test_the_walkthrough_needs_no_run_and_says_the_recorded_numbers(learn):
         assert not serious(learn, "#lesson"), number
         if number < 6:
             learn.locator(f"#next-{number}").click()
-    learn.locator("[data-chart=dial-general-foreign] .main-svg").first.wait_for()
     assert not learn.problems, learn.problems
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from examples.nano_lab import dial
 from patchrl import api
+from patchrl.config.arms import display_name
 from patchrl.rewards import group_rewards
-from patchrl.ui import learn, lesson, lesson_pages
+from patchrl.text import compact, percent, points
+from patchrl.ui import learn, lesson, lesson_pages, trap
 from patchrl.ui.session import Limits, Session
 
 
@@ -42,16 +43,23 @@ def test_pages_hold_no_number_of_their_own():
     assert not re.findall(r"\d+(?:\.\d+)? ?%|\d{2,}", prose)
 
 
-def test_the_trap_has_both_rates_and_says_where_the_aim_is_met():
-    points = dial.shipped()
-    ours = [point for point in points if point["arm"] == "rl"]
-    told = lesson_pages.the_trap(points, elsewhere=ours[:1])
-    met = sum(not point["short"] for point in ours)
-    assert f"RL reaches that in {met} of {len(ours)} settings, with a second backbone in" in told
-    assert "of 1 settings (README)" in told and "second backbone" not in lesson_pages.the_trap(points)
-    taken, other = ours[0]["general"]["mean"], next(p for p in ours[0]["sweep"] if p["rate"] != ours[0]["rate"])
-    assert f"{100 * taken:.1f} % of general skills at {ours[0]['rate']:g} (" in told
-    assert f"{100 * other['general']:.1f} % at {other['rate']:g})" in told
+def test_the_trap_is_told_in_three_sentences_with_both_learning_rates():
+    shown = trap.load()
+    sentences = trap.sentences(shown)
+    assert len(sentences) == 3
+    for arm in shown["hardest"]["arms"].values():
+        assert percent(arm["own_share"], 0) in sentences[1]
+        for scores in arm["scores"]:
+            for number in (points(scores["target"]), points(scores["general"]), compact(scores["rate"])):
+                assert number in sentences[1]
+
+
+def test_the_traps_figure_has_a_line_and_the_seeds_of_every_arm():
+    shown = trap.load()
+    traces = trap.figure(shown)["data"]
+    assert [trace["name"] for trace in traces[1::2]] == [display_name(arm) for arm in shown["own_share"]]
+    for seeds, line in zip(traces[::2], traces[1::2], strict=True):
+        assert line["x"] == shown["settings"] and len(seeds["y"]) == 5 * len(line["x"])
 
 
 def test_lost_questions_were_right_before_and_are_wrong_after(recorded):
