@@ -9,7 +9,7 @@ from patchrl.version import __version__
 
 if TYPE_CHECKING:
     from patchrl.api import Run, check, list_runs, open_run, run, start
-    from patchrl.config.settings import StudyConfig, load_config
+    from patchrl.config import StudyConfig, load_config
     from patchrl.errors import PatchRLError
     from patchrl.grading.verify import verify_answer
     from patchrl.rewards import group_rewards
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "PatchRLError": "errors",
     "Run": "api",
-    "StudyConfig": "config.settings",
+    "StudyConfig": "config",
     "check": "api",
     "group_rewards": "rewards",
     "list_runs": "api",
-    "load_config": "config.settings",
+    "load_config": "config",
     "open_run": "api",
     "run": "api",
     "start": "api",

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from patchrl.config import StudyConfig, absolute_paths, load_config, to_toml
 from patchrl.config.arms import REWRITERS, Arm, parse, sources_in_order
-from patchrl.config.settings import StudyConfig, absolute_paths, load_config, to_toml
 from patchrl.errors import ConfigError, PatchRLError, RunError
 from patchrl.grading.verify import verify_answer
 from patchrl.jobs import launch

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 import patchrl
 from patchrl import api
-from patchrl.config.settings import StudyConfig, load_config, resolve, to_toml
+from patchrl.config import StudyConfig, load_config, resolve, to_toml
 from patchrl.errors import ConfigError, RunError
 from patchrl.jobs.status import LAUNCHED
 from patchrl.runs.folder import RunFolder

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from patchrl.config.presets import PRESETS
+from patchrl.config import presets
 from patchrl.evaluation.comparisons import Comparison, compare
 from patchrl.evaluation.statistics import (
     ArmStatistics,
@@ -35,7 +35,7 @@ ABLATIONS = ("rl-mean", "rl-paper")  # the recipe less kl, and less the warm sta
 BEST_OF = {"best-of-2": 2, "best-of-4": 4}  # `best-of-k` is of 8
 MORE = ("rl-best-of-k",)
 WITH_KL = ("rl+kl", "best-of-k+kl")  # fine-tuned with a KL to the backbone
-EVERY = tuple(PRESETS["Nano lab: every arm, takes hours"]["study"]["arms"])
+EVERY = tuple(presets()["nano-arms"].values["study"]["arms"])
 RATES = (5e-4, 1e-3)
 EXPERTS = ("foreign", "mild")
 SHIPPED = "nano"  # the backbone that comes with PatchRL, as lines name it

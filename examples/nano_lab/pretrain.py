@@ -178,8 +178,8 @@ def measure(out: Path) -> dict[str, float]:
     `rewrite/<instruction>/gate` is the share of prompted rewrites that pass the gate, `.../own` the
     share that are in the backbone's own style.
     """
+    from patchrl.config import BackboneSection
     from patchrl.config.instructions import rewrite_prompt
-    from patchrl.config.settings import BackboneSection
     from patchrl.grading.verify import Verifier
     from patchrl.models.backbone import Backbone
 

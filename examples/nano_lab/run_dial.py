@@ -38,8 +38,8 @@ from examples.nano_lab.dial import (
 from examples.nano_lab.dial_tables import arms_table, brief_table, dial_table
 from examples.nano_lab.fill_docs import blocks, filled
 from patchrl import api
+from patchrl.config import StudyConfig, resolve
 from patchrl.config.arms import parse
-from patchrl.config.settings import StudyConfig, resolve
 from patchrl.errors import PatchRLError
 from patchrl.evaluation.results import read_rows
 from patchrl.jobs.status import LIVE

@@ -15,8 +15,7 @@ from typing import Any
 from patchrl import api
 from patchrl.cli.terminal import Progress, columns, describe_check, print_result, print_scan
 from patchrl.cli.try_command import try_one
-from patchrl.config import arms
-from patchrl.config.settings import StudyConfig, apply_overrides, differences, load_config, resolve
+from patchrl.config import StudyConfig, apply_overrides, arms, differences, load_config, resolve
 from patchrl.errors import PatchRLError, RunError
 from patchrl.reporting import hub, run_status, sentences
 from patchrl.runs.folder import default_runs_dir
@@ -285,7 +284,7 @@ def _show(run: api.Run, as_json: bool) -> int:
             )
         )
         return 0
-    from patchrl.config.settings import to_toml
+    from patchrl.config import to_toml
 
     print(f"run {run.id}\nfolder {run.path}\n{run_status.describe_status(status)}\n\n{to_toml(run.config)}")
     warnings = sentences.warnings(run.events()[0])

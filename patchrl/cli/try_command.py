@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from patchrl import api
-from patchrl.config.settings import StudyConfig, load_config, resolve
+from patchrl.config import StudyConfig, load_config, resolve
 from patchrl.errors import ConfigError, PatchRLError
 from patchrl.reporting import sentences
 from patchrl.text import number

@@ -1,1 +1,50 @@
-""
+"""The settings of a study. Import settings, loading and presets from here; arms, instructions and evaluation tasks
+from their modules."""
+
+from patchrl.config.loading import absolute_paths, apply_overrides, is_preset, load_config, resolve
+from patchrl.config.presets import Preset, presets
+from patchrl.config.sections import (
+    MAX_ROWS,
+    SECTIONS,
+    BackboneSection,
+    DataSection,
+    EvaluateSection,
+    FinetuneSection,
+    GateSection,
+    OnPolicySection,
+    RewardSection,
+    RewriterSection,
+    RewriteSection,
+    Setting,
+    StudyConfig,
+    StudySection,
+    settings,
+)
+from patchrl.config.toml import differences, to_toml
+
+__all__ = [
+    "MAX_ROWS",
+    "SECTIONS",
+    "BackboneSection",
+    "DataSection",
+    "EvaluateSection",
+    "FinetuneSection",
+    "GateSection",
+    "OnPolicySection",
+    "Preset",
+    "RewardSection",
+    "RewriteSection",
+    "RewriterSection",
+    "Setting",
+    "StudyConfig",
+    "StudySection",
+    "absolute_paths",
+    "apply_overrides",
+    "differences",
+    "is_preset",
+    "load_config",
+    "presets",
+    "resolve",
+    "settings",
+    "to_toml",
+]

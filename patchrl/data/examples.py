@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from patchrl.config.settings import MAX_ROWS, DataSection
+from patchrl.config import MAX_ROWS, DataSection
 from patchrl.errors import DataError
 from patchrl.grading.answer_span import boxed, marked
 from patchrl.grading.extraction import extract_reference

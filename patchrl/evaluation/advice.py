@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from patchrl.config.settings import StudyConfig
+from patchrl.config import StudyConfig
 from patchrl.evaluation.mismatch import wilson
 from patchrl.text import percent
 

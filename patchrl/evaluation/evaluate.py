@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from patchrl.config.settings import StudyConfig
+from patchrl.config import StudyConfig
 from patchrl.errors import RunError, StopRequested
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone

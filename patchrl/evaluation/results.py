@@ -9,8 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from patchrl.config import StudyConfig
 from patchrl.config.arms import parse, rewriters_of
-from patchrl.config.settings import StudyConfig
 from patchrl.evaluation.comparisons import as_dicts, compare
 from patchrl.evaluation.statistics import (
     KINDS,

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from patchrl.config import StudyConfig
 from patchrl.config.instructions import rewrite_prompt
-from patchrl.config.settings import StudyConfig
 from patchrl.evaluation import mismatch
 from patchrl.evaluation.advice import advise
 from patchrl.evaluation.mismatch import Surprise

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from patchrl.config.settings import StudyConfig
+from patchrl.config import StudyConfig
 from patchrl.errors import ConfigError
 from patchrl.grading.judge import Judge
 from patchrl.grading.verify import Reasoning, Verifier

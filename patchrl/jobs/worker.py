@@ -9,7 +9,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from patchrl.config.settings import load_config
+from patchrl.config import load_config
 from patchrl.errors import PatchRLError, StopRequested
 from patchrl.jobs.queue import wait_in_line
 from patchrl.runs.folder import RunFolder

@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from patchrl import nano
-from patchrl.config.settings import BackboneSection
+from patchrl.config import BackboneSection
 from patchrl.errors import BackboneError
 from patchrl.models.kv_cache import roomy_cache
 from patchrl.models.scoring import Score, Scorer, core_of, left_padded, reads_ahead

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from patchrl.config import StudyConfig
 from patchrl.config.arms import REWRITERS, SOURCES, Arm, parse, rewriters_of, sources_in_order
 from patchrl.config.eval_tasks import harness_names
-from patchrl.config.settings import StudyConfig
 
 # Measured with examples/nano.toml on two CPU cores. A rollout is a sampled rewrite with its rewards and its share of
 # the update; a rewrite is sampled and judged; an example is trained on once; an item is answered.

@@ -10,9 +10,9 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from patchrl.config import StudyConfig
 from patchrl.config.arms import parse, rewriters_of
 from patchrl.config.eval_tasks import OWN, expand, names_a_file
-from patchrl.config.settings import StudyConfig
 from patchrl.data.examples import HUB_ID, LoadedData, load_eval_items, load_examples, load_questions
 from patchrl.errors import PatchRLError
 from patchrl.evaluation.harness.names import name_problems

@@ -12,9 +12,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from patchrl.config import StudyConfig
 from patchrl.config.arms import REWRITERS, SOURCES, Arm, parse, rewriters_of, sources_in_order
 from patchrl.config.eval_tasks import expand, harness_names, names_a_file
-from patchrl.config.settings import StudyConfig
 from patchrl.data.examples import LoadedData, load_eval_items, load_examples, load_questions
 from patchrl.errors import RunError, StopRequested
 from patchrl.evaluation.results import collect, read_rows

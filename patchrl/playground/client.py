@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from patchrl.config.settings import StudyConfig
+from patchrl.config import StudyConfig
 from patchrl.errors import RunError
 from patchrl.jobs.launch import environment
 from patchrl.types import Example, Writer

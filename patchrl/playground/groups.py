@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from patchrl.config import StudyConfig
 from patchrl.config.instructions import rewrite_prompt
-from patchrl.config.settings import StudyConfig
 from patchrl.errors import BackboneError, ConfigError, StopRequested
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone

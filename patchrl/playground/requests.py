@@ -7,8 +7,8 @@ import typing
 from dataclasses import dataclass
 from typing import Any
 
+from patchrl.config import StudyConfig, resolve
 from patchrl.config.arms import display_name
-from patchrl.config.settings import StudyConfig, resolve
 from patchrl.errors import ConfigError
 from patchrl.grading.extraction import extract_reference
 from patchrl.runs.folder import RunFolder

@@ -14,7 +14,7 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
-from patchrl.config.settings import StudyConfig, resolve
+from patchrl.config import StudyConfig, resolve
 from patchrl.errors import PatchRLError, StopRequested
 from patchrl.jobs.worker import sentence
 from patchrl.types import Example, Writer

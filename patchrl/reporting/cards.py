@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from patchrl.config import arms
-from patchrl.config.settings import StudyConfig, to_toml
+from patchrl.config import StudyConfig, arms, to_toml
 from patchrl.data.examples import HUB_ID
 from patchrl.reporting import tables
 from patchrl.version import __version__

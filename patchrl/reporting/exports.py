@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from patchrl.config.settings import StudyConfig
+from patchrl.config import StudyConfig
 from patchrl.errors import RunError
 from patchrl.nano import RECORDED
 from patchrl.reporting import cards

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from patchrl.config import arms
+from patchrl.config import StudyConfig, arms, to_toml
 from patchrl.config.arms import display_name, parse, sources_in_order
-from patchrl.config.settings import StudyConfig, to_toml
 from patchrl.evaluation.results import read_rows
 from patchrl.reporting import curves, figures, findings, markup, samples_table, sentences, tables
 from patchrl.runs import embeddings

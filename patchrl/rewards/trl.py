@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from patchrl.config.settings import RewardSection
+from patchrl.config import RewardSection
 from patchrl.grading.gate import Gate
 from patchrl.models.scoring import Score
 from patchrl.rewards.alarms import watch

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from patchrl.config.settings import StudyConfig
+from patchrl.config import StudyConfig
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.rewards import mean_pairwise_distance

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from patchrl.config import StudyConfig
 from patchrl.config.instructions import rewrite_prompt
-from patchrl.config.settings import StudyConfig
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.models.scoring import Score

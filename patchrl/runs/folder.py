@@ -14,7 +14,7 @@ from typing import Any
 
 from platformdirs import user_data_path
 
-from patchrl.config.settings import StudyConfig
+from patchrl.config import StudyConfig
 from patchrl.errors import RunError
 
 UPLOADS = ".uploads"

@@ -8,8 +8,8 @@ from typing import Any
 
 from transformers.trainer_utils import set_seed
 
+from patchrl.config import StudyConfig
 from patchrl.config.arms import Arm
-from patchrl.config.settings import StudyConfig
 from patchrl.errors import DataError, StopRequested
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone

@@ -19,8 +19,8 @@ from trl import GRPOConfig, GRPOTrainer
 from trl.experimental.sdft import SDFTConfig, SDFTTrainer
 from trl.experimental.sdft.sdft_trainer import DemonstrationTeacherContextBuilder
 
+from patchrl.config import StudyConfig
 from patchrl.config.instructions import rewrite_prompt
-from patchrl.config.settings import StudyConfig
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.models.rows import prompt, row_tokens

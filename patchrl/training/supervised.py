@@ -11,7 +11,7 @@ from datasets import Dataset
 from transformers import TrainerCallback
 from trl import SFTConfig
 
-from patchrl.config.settings import FinetuneSection
+from patchrl.config import FinetuneSection
 from patchrl.models.backbone import Backbone
 from patchrl.models.rows import row_tokens, sft_row
 from patchrl.training.callbacks import Watcher

@@ -16,8 +16,8 @@ from transformers import TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint, set_seed
 from trl import GRPOConfig, GRPOTrainer
 
+from patchrl.config import RewriterSection, StudyConfig
 from patchrl.config.instructions import rewrite_prompt
-from patchrl.config.settings import RewriterSection, StudyConfig
 from patchrl.errors import BackboneError, ConfigError, StopRequested
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone

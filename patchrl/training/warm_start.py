@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from patchrl.config.settings import FinetuneSection, StudyConfig
+from patchrl.config import FinetuneSection, StudyConfig
 from patchrl.errors import StopRequested
 from patchrl.grading.gate import Gate
 from patchrl.rewriting.sources import judged_answers

@@ -18,9 +18,9 @@ WAITING = "The table and the gain–forgetting plot appear when every arm is fin
 def build(session: Session, form: Form) -> gr.Button:
     """The tab; returns the button that carries the chosen run on to the end."""
     with gr.Row():
-        form.fields("finetune", "learning_rate", "epochs", "batch_size")
-        form.fields("evaluate", "general_size")
-    with gr.Accordion("More settings", open=False):
+        form.basic("finetune")
+        form.basic("evaluate")
+    with gr.Accordion("Advanced", open=False):
         with gr.Row():
             form.fields("finetune")
         with gr.Row():

@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 import gradio as gr
 
+from patchrl.config import Setting, StudyConfig, presets, resolve, settings
 from patchrl.config.arms import OFFERED
-from patchrl.config.presets import PRESETS
-from patchrl.config.settings import StudyConfig, resolve
 from patchrl.errors import ConfigError
 
 Name = tuple[str, str]  # section, key
-DEFAULTS = resolve(next(iter(PRESETS.values())))  # what the page opens with
+SETTINGS = {(setting.section, setting.key): setting for setting in settings()}
+DEFAULTS = resolve(next(iter(presets().values())).values)  # what the page opens with
 
 
 def _plain(annotation: Any) -> Any:
@@ -24,6 +24,11 @@ def _plain(annotation: Any) -> Any:
         kinds = [kind for kind in typing.get_args(annotation) if kind is not type(None)]
         return kinds[0] if len(kinds) == 1 else annotation
     return annotation
+
+
+def _label(setting: Setting) -> str:
+    has_unit = setting.unit and setting.unit not in setting.title.lower()
+    return f"{setting.title} ({setting.unit})" if has_unit else setting.title
 
 
 def shown(value: Any) -> Any:
@@ -41,16 +46,15 @@ class Form:
 
     def field(self, section: str, key: str, **extra: Any) -> gr.components.Component:
         """Make the widget of one setting where the layout stands now."""
-        info = StudyConfig.model_fields[section].annotation.model_fields[key]  # type: ignore[union-attr]
-        unit = (info.json_schema_extra or {}).get("unit")
+        setting = SETTINGS[section, key]
         common: dict[str, Any] = {
-            "label": f"{info.title} ({unit})" if unit and unit not in info.title.lower() else info.title,
-            "info": info.description,
+            "label": _label(setting),
+            "info": setting.help,
             "elem_id": f"{section}-{key}",
             "interactive": True,
         } | extra
         value = getattr(getattr(DEFAULTS, section), key)
-        kind = _plain(info.annotation)
+        kind = _plain(setting.annotation)
         widget: gr.components.Component
         if (section, key) == ("study", "arms"):
             # Any composed arm can be typed; the list offers the simple ones.
@@ -72,9 +76,17 @@ class Form:
 
     def fields(self, section: str, *keys: str) -> None:
         """Several settings of one section; all that are left when none is named."""
-        model = StudyConfig.model_fields[section].annotation
-        for key in keys or [k for k in model.model_fields if (section, k) not in self.widgets]:  # type: ignore[union-attr]
+        for key in keys or [setting.key for setting in self._left(section)]:
             self.field(section, key)
+
+    def basic(self, section: str) -> None:
+        """The basic settings of a section that are left."""
+        for setting in self._left(section):
+            if setting.basic:
+                self.field(section, setting.key)
+
+    def _left(self, section: str) -> list[Setting]:
+        return [s for name, s in SETTINGS.items() if s.section == section and name not in self.widgets]
 
     def inputs(self) -> list[gr.components.Component]:
         return list(self.widgets.values())

@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from patchrl import api
-from patchrl.config.settings import resolve
+from patchrl.config import resolve
 from patchrl.errors import PatchRLError
 from patchrl.reporting import markup
 from patchrl.ui import lesson

@@ -9,8 +9,8 @@ from typing import Any
 import gradio as gr
 
 from patchrl import api
+from patchrl.config import StudyConfig, resolve
 from patchrl.config.instructions import INSTRUCTIONS
-from patchrl.config.settings import StudyConfig, resolve
 from patchrl.errors import ConfigError, PatchRLError
 from patchrl.ui.answers import Answers, problem
 from patchrl.ui.reader import Snapshot

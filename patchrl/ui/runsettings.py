@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from patchrl import api
-from patchrl.config.settings import differences, to_toml
+from patchrl.config import differences, to_toml
 from patchrl.errors import PatchRLError
 from patchrl.reporting import markup
 from patchrl.ui.forms import Form

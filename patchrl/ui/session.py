@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from patchrl import api
-from patchrl.config.settings import StudyConfig
+from patchrl.config import StudyConfig
 from patchrl.data.examples import PRESETS
 from patchrl.errors import ConfigError
 from patchrl.pipeline.estimate import study_minutes

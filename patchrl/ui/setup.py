@@ -8,8 +8,7 @@ from typing import Any
 import gradio as gr
 
 from patchrl import api
-from patchrl.config.presets import PRESETS
-from patchrl.config.settings import StudyConfig, resolve, to_toml
+from patchrl.config import StudyConfig, presets, resolve, to_toml
 from patchrl.data.examples import PRESETS as DATA_PRESETS
 from patchrl.errors import ConfigError, PatchRLError
 from patchrl.reporting import figures, findings, markup, sentences
@@ -69,7 +68,10 @@ def build(session: Session, form: Form) -> Parts:
     """The tab."""
     gr.Markdown(INTRO)
     preset = gr.Dropdown(
-        list(PRESETS), value=next(iter(PRESETS)), label="Preset", info="Fills every setting of all tabs."
+        [(preset.title, name) for name, preset in presets().items()],
+        value=next(iter(presets())),
+        label="Preset",
+        info="Fills every setting of all tabs.",
     )
     with gr.Row():
         form.field("backbone", "model")
@@ -83,15 +85,19 @@ def build(session: Session, form: Form) -> Parts:
     with gr.Row():
         form.field("study", "arms")
         form.field("study", "seeds")
-    with gr.Accordion("Columns, task type, sizes, precision", open=False):
+    with gr.Row():
+        form.basic("study")
+        form.basic("data")
+    with gr.Row():
+        form.basic("backbone")
+        form.basic("gate")
+    with gr.Accordion("Advanced", open=False):
         with gr.Row():
             form.fields("data", "question_column", "solution_column", "answer_column", "choices_column")
         with gr.Row():
-            form.fields("data", "config", "split", "task", "train_size", "eval_size")
+            form.fields("data")
+            form.fields("backbone")
         with gr.Row():
-            form.fields("backbone", "revision", "dtype", "device")
-        with gr.Row():
-            form.fields("study", "name")
             form.fields("gate")
     with gr.Row():
         start = gr.Button("Start the study", variant="primary", elem_id="start")
@@ -129,7 +135,7 @@ def wire(session: Session, form: Form, parts: Parts) -> None:
     """Connect what needs the settings of all tabs, once all tabs are built."""
 
     def fill(name: str) -> list[Any]:
-        return form.values(resolve(PRESETS[name]))
+        return form.values(resolve(presets()[name].values))
 
     parts.preset.input(fill, parts.preset, form.inputs(), api_visibility="private", show_progress="hidden")
 

@@ -19,16 +19,13 @@ WAITING = "Curves appear after the first training step. Start a study on the Set
 def build(session: Session, form: Form) -> gr.Button:
     """The tab; returns the button that trains only the rewriter."""
     with gr.Row():
-        form.fields("rewriter", "steps", "prompts_per_step", "group_size", "learning_rate")
-        form.fields("reward", "lambda_dist", "lambda_div")
-    with gr.Accordion("More settings of the rewriter", open=False):
-        with gr.Row():
-            form.fields("rewriter", "instruction", "more_instructions")
+        form.basic("rewriter")
+        form.basic("reward")
+    with gr.Accordion("Advanced", open=False):
         with gr.Row():
             form.fields("reward")
         with gr.Row():
-            form.fields("rewriter", "warm_start_steps", "warm_start_rate", "warm_start_samples")
-            form.fields("rewriter", "temperature", "max_new_tokens")
+            form.fields("rewriter", "more_instructions", "warm_start_rate", "warm_start_samples", "temperature")
         with gr.Row():
             form.fields("rewriter", "warmup_steps", "beta", "updates_per_rollout", "ess_scaling")
         with gr.Row():

@@ -29,8 +29,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from helpers import tiny
 
+from patchrl.config import BackboneSection, resolve
 from patchrl.config.instructions import rewrite_prompt
-from patchrl.config.settings import BackboneSection, resolve
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import NANO, Backbone
 from patchrl.nano import world

@@ -156,11 +156,11 @@ def test_a_setting_that_cannot_work_is_refused_in_one_sentence(setup):
 def test_opening_more_settings_changes_none(setup):
     """A number field that may be empty showed 0 once it was seen, and the study was refused."""
     page = setup
-    for name, fold in (("Train rewriter", "More settings of the rewriter"), ("Fine-tune", "More settings")):
+    for name, fold in (("Train rewriter", "Advanced"), ("Fine-tune", "Advanced")):
         tab(page, name)
         page.get_by_role("button", name=fold).click()
     tab(page, "1 Setup")
-    page.get_by_role("button", name="Columns, task type").click()
+    page.get_by_role("button", name="Advanced").click()
     page.locator("#check").click()
     playwright.expect(page.locator("#preflight")).to_contain_text("Ready to run", timeout=PATIENCE)
 

@@ -11,7 +11,7 @@ from helpers.synthetic import GrowingRun
 
 from patchrl.cli import main
 from patchrl.cli.terminal import Progress
-from patchrl.config.settings import resolve
+from patchrl.config import resolve
 from patchrl.runs.folder import RunFolder
 
 ROOT = Path(__file__).parents[2]

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchrl.config import arms
+from patchrl.config import arms, load_config, resolve, to_toml
 from patchrl.config.arms import LOSSES, OFFERED, ON_POLICY, SOURCES, TUNINGS, parse
-from patchrl.config.settings import load_config, resolve, to_toml
 from patchrl.errors import ConfigError
 from patchrl.reporting import figures
 from patchrl.rewriting import sources

@@ -1,6 +1,6 @@
 import pytest
 
-from patchrl.config.settings import apply_overrides, differences, load_config, resolve, to_toml
+from patchrl.config import apply_overrides, differences, load_config, resolve, to_toml
 from patchrl.errors import ConfigError
 
 

@@ -3,7 +3,7 @@ import json
 import pandas as pd
 import pytest
 
-from patchrl.config.settings import resolve
+from patchrl.config import resolve
 from patchrl.data.examples import load_eval_items, load_examples, load_questions
 from patchrl.errors import DataError
 

@@ -1,6 +1,6 @@
 import pytest
 
-from patchrl.config.settings import resolve
+from patchrl.config import resolve
 from patchrl.evaluation.advice import advise, at_least_one, k_for
 
 COLD = {"warm_start_steps": 0}

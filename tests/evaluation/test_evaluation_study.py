@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from patchrl.config.settings import absolute_paths, resolve
+from patchrl.config import absolute_paths, resolve
 from patchrl.errors import ConfigError, StopRequested
 from patchrl.models.backbone import Backbone
 from patchrl.nano import world

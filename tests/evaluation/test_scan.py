@@ -6,8 +6,8 @@ import re
 import pytest
 from helpers import tiny
 
+from patchrl.config import resolve
 from patchrl.config.instructions import rewrite_prompt
-from patchrl.config.settings import resolve
 from patchrl.data.examples import load_examples
 from patchrl.evaluation import mismatch
 from patchrl.evaluation.scan import scan

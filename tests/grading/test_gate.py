@@ -6,7 +6,7 @@ from helpers import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchrl.config.settings import resolve
+from patchrl.config import resolve
 from patchrl.errors import ConfigError
 from patchrl.grading.gate import Gate, calibrate, cosine
 from patchrl.types import Example

@@ -8,8 +8,8 @@ from unittest import mock
 
 from helpers import tiny
 from helpers.answering import Recorder, roll_out_of
+from patchrl.config import apply_overrides, resolve
 from patchrl.config.arms import parse
-from patchrl.config.settings import apply_overrides, resolve
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.training import onpolicy

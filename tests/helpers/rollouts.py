@@ -19,7 +19,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from helpers import tiny
 from helpers.answering import Recorder, roll_out_of
-from patchrl.config.settings import apply_overrides, resolve
+from patchrl.config import apply_overrides, resolve
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.rewards.trl import GatedReward

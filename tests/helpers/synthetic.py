@@ -6,7 +6,7 @@ import json
 import random
 from pathlib import Path
 
-from patchrl.config.settings import resolve
+from patchrl.config import resolve
 from patchrl.runs.folder import RunFolder
 from patchrl.runs.recorder import RunRecorder
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from patchrl.config.settings import resolve
+from patchrl.config import resolve
 from patchrl.jobs.status import resolve_status
 from patchrl.runs.folder import RunFolder
 

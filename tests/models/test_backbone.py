@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers import tiny
 
-from patchrl.config.settings import BackboneSection
+from patchrl.config import BackboneSection
 from patchrl.errors import BackboneError
 from patchrl.models.backbone import Backbone, resolve_source
 from patchrl.models.scoring import Scorer, left_padded

@@ -3,7 +3,7 @@ import sys
 
 from helpers import tiny
 
-from patchrl.config.settings import BackboneSection
+from patchrl.config import BackboneSection
 from patchrl.models.backbone import Backbone
 from patchrl.models.token_preview import formatted_example
 

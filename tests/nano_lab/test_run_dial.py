@@ -17,7 +17,7 @@ from examples.nano_lab.dial_tables import (
 )
 from examples.nano_lab.lab_figures import dial_figures
 from patchrl import api
-from patchrl.config.settings import apply_overrides, resolve
+from patchrl.config import apply_overrides, resolve
 from patchrl.evaluation.statistics import macro
 
 SMALL = [

@@ -1,6 +1,6 @@
 """What a study is expected to take, and what is left of it."""
 
-from patchrl.config.settings import load_config, resolve
+from patchrl.config import load_config, resolve
 from patchrl.pipeline.estimate import LOAD_SECONDS, planned, step_seconds, study_minutes
 from patchrl.pipeline.study import Study
 from patchrl.runs.folder import RunFolder

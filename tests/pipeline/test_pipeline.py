@@ -6,8 +6,8 @@ import pytest
 import torch
 from helpers import tiny
 
+from patchrl.config import resolve
 from patchrl.config.arms import OFFERED, ON_POLICY, REWRITERS, SOURCES
-from patchrl.config.settings import resolve
 from patchrl.errors import StopRequested
 from patchrl.pipeline.study import run_study
 from patchrl.runs.embeddings import read_embeddings

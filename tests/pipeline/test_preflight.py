@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from patchrl.config.settings import resolve
+from patchrl.config import resolve
 from patchrl.pipeline.preflight import WORKER_MB, preflight
 
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from patchrl import group_rewards
-from patchrl.config.settings import resolve
+from patchrl.config import resolve
 from patchrl.errors import ConfigError, RunError
 from patchrl.playground.client import Playground
 from patchrl.playground.requests import Caps, lab_example, play_settings, prompted, typed_example, writers_of
@@ -173,7 +173,7 @@ def test_an_idle_process_ends_by_itself_and_starts_again_when_asked():
 
 def test_the_process_does_not_outlive_whoever_asked():
     code = (
-        "from patchrl.config.settings import resolve; from patchrl.playground.client import Playground; import time\n"
+        "from patchrl.config import resolve; from patchrl.playground.client import Playground; import time\n"
         "playground = Playground(); list(playground.warm(resolve({})))\n"
         "print(playground._process.pid, flush=True); time.sleep(120)"
     )

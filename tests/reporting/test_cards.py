@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from patchrl import api
-from patchrl.config.settings import resolve, to_toml
+from patchrl.config import resolve, to_toml
 from patchrl.reporting import cards
 
 HOSTILE = "x](http://evil)<img src=a onerror=b>|`c`\n---\nlicense: mit # *d*"

@@ -2,8 +2,8 @@ import re
 
 from helpers.results import HOSTILE, result, train_event
 
+from patchrl.config import resolve
 from patchrl.config.arms import OFFERED, display_name
-from patchrl.config.settings import resolve
 from patchrl.reporting.report import build_report
 
 

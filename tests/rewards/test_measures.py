@@ -11,8 +11,8 @@ import torch
 from helpers import tiny
 from peft import LoraConfig, get_peft_model
 
+from patchrl.config import RewardSection
 from patchrl.config.instructions import rewrite_prompt
-from patchrl.config.settings import RewardSection
 from patchrl.models.backbone import Backbone
 from patchrl.models.scoring import Score
 from patchrl.reporting.report import ALIGNMENTS

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import tiny
 
-from patchrl.config.settings import BackboneSection
+from patchrl.config import BackboneSection
 from patchrl.grading.verify import Verifier
 from patchrl.models.backbone import Backbone
 from patchrl.rewards import group_rewards

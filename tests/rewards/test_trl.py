@@ -17,7 +17,7 @@ from helpers.rollouts import ALL_FAIL, EXAMPLES, NO_REFERENCE, K, Watched, fixed
 from transformers import Qwen2ForCausalLM
 from trl import GRPOTrainer
 
-from patchrl.config.settings import resolve
+from patchrl.config import resolve
 from patchrl.errors import ConfigError
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from patchrl.config.settings import resolve
+from patchrl.config import resolve
 from patchrl.models.scoring import Score
 from patchrl.rewriting.dataset import drop_fallbacks
 from patchrl.rewriting.sources import SOURCES, best_feasible, first_passing, resample_own

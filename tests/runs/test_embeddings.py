@@ -1,6 +1,6 @@
 import numpy as np
 
-from patchrl.config.settings import resolve
+from patchrl.config import resolve
 from patchrl.rewriting.dataset import write_embeddings
 from patchrl.runs.embeddings import embedding_map, read_embeddings
 from patchrl.runs.folder import RunFolder

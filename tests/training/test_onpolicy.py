@@ -10,8 +10,8 @@ from helpers import tiny
 from helpers.practising import ANSWERS, EXAMPLES, FIXED, Recorder, practise
 from trl.experimental.sdft import SDFTTrainer
 
+from patchrl.config import resolve
 from patchrl.config.instructions import rewrite_prompt
-from patchrl.config.settings import resolve
 from patchrl.errors import StopRequested
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone

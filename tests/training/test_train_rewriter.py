@@ -8,7 +8,7 @@ import torch
 from helpers import answering, rollouts, tiny
 from trl import GRPOTrainer
 
-from patchrl.config.settings import apply_overrides, resolve
+from patchrl.config import apply_overrides, resolve
 from patchrl.errors import BackboneError
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone

@@ -4,8 +4,8 @@ import pytest
 import torch
 from helpers import tiny
 
+from patchrl.config import resolve
 from patchrl.config.arms import parse
-from patchrl.config.settings import resolve
 from patchrl.errors import DataError
 from patchrl.models.backbone import Backbone
 from patchrl.training.finetune import finetune

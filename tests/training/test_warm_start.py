@@ -9,8 +9,8 @@ from helpers.answering import Recorder
 from helpers.rollouts import fixed_rollouts, train
 from peft import LoraConfig, get_peft_model
 
+from patchrl.config import resolve
 from patchrl.config.instructions import rewrite_prompt
-from patchrl.config.settings import resolve
 from patchrl.errors import StopRequested
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone

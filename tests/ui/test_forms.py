@@ -1,8 +1,7 @@
 import gradio as gr
 import pytest
 
-from patchrl.config.presets import PRESETS
-from patchrl.config.settings import StudyConfig, resolve
+from patchrl.config import SECTIONS, presets, resolve, settings
 from patchrl.errors import ConfigError
 from patchrl.ui import app, setup
 from patchrl.ui.forms import Form
@@ -13,22 +12,21 @@ from patchrl.ui.session import Limits
 def form():
     made = Form()
     with gr.Blocks():
-        for section in StudyConfig.model_fields:
+        for section in SECTIONS:
             made.fields(section)
     return made
 
 
 def test_every_setting_has_a_widget_with_label_and_help(form):
-    settings = {(s, k) for s, f in StudyConfig.model_fields.items() for k in f.annotation.model_fields}
-    assert set(form.widgets) == settings
+    assert set(form.widgets) == {(setting.section, setting.key) for setting in settings()}
     for widget in form.widgets.values():
         assert widget.label
         assert widget.info
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", presets())
 def test_what_the_form_shows_is_the_config_it_gives_back(form, preset):
-    config = resolve(PRESETS[preset])
+    config = resolve(presets()[preset].values)
     assert form.config(form.values(config)) == config
 
 
@@ -38,14 +36,14 @@ def test_composed_arms_and_several_rates_go_through_the_form(form):
 
 
 def test_a_number_that_may_be_left_out_is_read_from_text_and_is_no_zero(form):
-    settings = [("rewriter", "microbatch_size"), ("rewriter", "warm_start_rate")]
+    optional = [("rewriter", "microbatch_size"), ("rewriter", "warm_start_rate")]
     for values, wanted in ((("", " "), (None, None)), (("16", "1e-4"), (16, 1e-4))):
         given = dict(zip(form.widgets, form.values(resolve({})), strict=True)) | dict(
-            zip(settings, values, strict=True)
+            zip(optional, values, strict=True)
         )
         made = form.config(list(given.values())).rewriter
         assert (made.microbatch_size, made.warm_start_rate) == wanted
-    assert all(isinstance(form.widgets[name], gr.Textbox) for name in settings)
+    assert all(isinstance(form.widgets[name], gr.Textbox) for name in optional)
 
 
 @pytest.mark.parametrize(
@@ -90,8 +88,7 @@ def test_a_public_page_runs_only_the_lab_and_only_so_much(values):
 def test_the_page_of_every_tab_belongs_to_the_one_form(runs_dir):
     demo = app.build(str(runs_dir))
     (start,) = [fn for fn in demo.fns.values() if fn.name == "preflight"]
-    settings = sum(len(f.annotation.model_fields) for f in StudyConfig.model_fields.values())
-    assert len(start.inputs) == settings
+    assert len(start.inputs) == len(list(settings()))
 
 
 def test_every_widget_accepts_what_the_form_shows_in_it(form):

@@ -4,7 +4,7 @@ import gradio as gr
 import pytest
 
 from patchrl import api
-from patchrl.config.settings import resolve
+from patchrl.config import resolve
 from patchrl.errors import ConfigError
 from patchrl.runs.folder import RunFolder
 from patchrl.ui import playground

@@ -4,7 +4,7 @@ import pytest
 from helpers.synthetic import GrowingRun
 
 from patchrl import api
-from patchrl.config.settings import resolve
+from patchrl.config import resolve
 from patchrl.errors import ConfigError
 from patchrl.ui.session import Limits, Session
 

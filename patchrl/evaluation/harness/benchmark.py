@@ -12,8 +12,8 @@ from typing import Any
 from lm_eval.api.task import Task
 from lm_eval.tasks import TaskManager
 
+from patchrl.config import EvaluateSection
 from patchrl.config.eval_tasks import harness_names
-from patchrl.config.settings import EvaluateSection
 from patchrl.errors import ConfigError, DataError
 from patchrl.evaluation.harness.index import manager_for
 from patchrl.evaluation.harness.names import task_folders

@@ -10,8 +10,8 @@ from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 
+from patchrl.config import StudyConfig
 from patchrl.config.eval_tasks import PRESETS, expand, harness_names
-from patchrl.config.settings import StudyConfig
 from patchrl.errors import ConfigError
 
 TASKS = Path(__file__).parent / "task_files"

@@ -9,7 +9,7 @@ from helpers import hub
 
 pytest.importorskip("lm_eval", reason='lm-evaluation-harness is missing: pip install -e ".[harness]"')
 
-from patchrl.config.settings import BackboneSection, resolve
+from patchrl.config import BackboneSection, resolve
 from patchrl.errors import ConfigError, DataError
 from patchrl.evaluation.evaluate import evaluate, fingerprint, summarize
 from patchrl.evaluation.harness.benchmark import load_benchmarks, score_of, spread

@@ -2,8 +2,7 @@
 
 import pytest
 
-from patchrl.config import eval_tasks
-from patchrl.config.settings import resolve
+from patchrl.config import eval_tasks, resolve
 from patchrl.evaluation.harness import names
 from patchrl.pipeline.preflight import preflight
 

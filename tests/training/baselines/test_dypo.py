@@ -10,7 +10,7 @@ from helpers.practising import ANSWERS, EXAMPLES, K
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchrl.config.settings import resolve
+from patchrl.config import resolve
 from patchrl.models.backbone import Backbone
 from patchrl.models.rows import row_tokens
 from patchrl.training import onpolicy

@@ -6,7 +6,7 @@ from helpers import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchrl.config.settings import resolve
+from patchrl.config import resolve
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.training.baselines.vcpo import EssScaling, effective_sample_size, rate_factor

@@ -9,7 +9,7 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict
 
-from patchrl.config.settings import DataSection
+from patchrl.config import DataSection
 from patchrl.data.examples import read_examples
 from patchrl.grading.verify import Verifier
 from patchrl.nano import world

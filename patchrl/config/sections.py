@@ -1,0 +1,449 @@
+"""The settings of a study: one frozen model per stage. Form, command line and docs read titles, help and bounds here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic.fields import FieldInfo
+
+from patchrl.config import arms
+from patchrl.config.instructions import INSTRUCTIONS, check_instruction
+from patchrl.errors import ConfigError
+from patchrl.types import Task
+
+MAX_ROWS = 2_000_000  # of a dataset
+
+
+def setting(default: Any, title: str, help: str, unit: str = "", *, basic: bool = False, **bounds: Any) -> Any:
+    """A config field with its label, its help and its unit; `basic` settings are shown first, the others as advanced."""
+    metadata: dict[str, Any] = {"unit": unit, "basic": basic}
+    return Field(default, title=title, description=help, json_schema_extra=metadata, **bounds)
+
+
+def _as_list(value: Any) -> Any:
+    """A single number becomes a list of one."""
+    return (value,) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
+class Section(BaseModel):
+    """Common rules: a section cannot be changed, and unknown keys and infinite numbers are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class StudySection(Section):
+    """What is compared, and how often."""
+
+    name: str = setting(
+        "study",
+        "Name",
+        "A short name. The id of the run begins with it.",
+        basic=True,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,40}$",
+    )
+    seeds: tuple[int, ...] = setting(
+        (0, 1, 2),
+        "Seeds",
+        "Each seed trains its own rewriter and its own fine-tuned models.",
+        basic=True,
+        min_length=1,
+        max_length=20,
+    )
+    arms: tuple[str, ...] = setting(
+        arms.DEFAULT,
+        "Arms",
+        "The methods to compare. An arm is a source of targets + a loss + tunings, such as rl, expert+dft, rl+lora or "
+        "wise-ft=0.3; `patchrl arms` lists the parts. Plain SFT, `expert`, is required: every arm is compared with it.",
+        basic=True,
+        min_length=1,
+        max_length=40,
+    )
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_are_distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if repeated := [seed for seed in dict.fromkeys(seeds) if seeds.count(seed) > 1]:
+            raise ValueError(f"seed {repeated[0]} is named twice, and would count as two; name each once")
+        if invalid := [seed for seed in seeds if not 0 <= seed < 2**32]:
+            raise ValueError(f"seed {invalid[0]} is outside 0 … 2³² − 1; use small whole numbers")
+        return seeds
+
+    @field_validator("arms")
+    @classmethod
+    def _arms_are_known_and_distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        arms.check_names(names)
+        return names
+
+
+class BackboneSection(Section):
+    """The model that is fine-tuned, and in whose style the data is rewritten."""
+
+    model: str = setting(
+        "nano",
+        "Backbone",
+        "`nano` (ships with PatchRL), a local folder, or a Hugging Face Hub id.",
+        basic=True,
+    )
+    revision: str | None = setting(None, "Revision", "Hub branch, tag or commit. Empty means the default branch.")
+    dtype: Literal["float32", "bfloat16"] = setting(
+        "float32",
+        "Precision",
+        "Number format of the backbone's weights and of its computation. Weights in bfloat16 are fine-tuned from a "
+        "float32 copy.",
+        basic=True,
+    )
+    device: str = setting("auto", "Device", "`auto`, `cpu`, `cuda` or `cuda:0`.", basic=True)
+
+
+class DataSection(Section):
+    """The expert data."""
+
+    dataset: str = setting(
+        "nano-foreign",
+        "Dataset",
+        "A JSONL, CSV or Parquet file, a Hub id, or a dataset of the nano lab: `nano-foreign`, `nano-mild`, "
+        "`nano-near`, or `nano-own` (correct answers in the backbone's own style).",
+        basic=True,
+    )
+    config: str | None = setting(
+        None, "Hub config", "Name of the dataset's configuration on the Hub, if it has several."
+    )
+    split: str = setting("train", "Split", "Split to read from a Hub dataset.")
+    task: Task | None = setting(
+        None, "Task type", "How answers are checked. Empty means that the data decides.", basic=True
+    )
+    question_column: str | None = setting(None, "Question column", "Empty means detect it.")
+    solution_column: str | None = setting(None, "Solution column", "Empty means detect it.")
+    answer_column: str | None = setting(
+        None,
+        "Answer column",
+        "Reference answers. Empty means detect the column, or extract answers from the solutions.",
+    )
+    choices_column: str | None = setting(None, "Choices column", "Answer options of multiple-choice data.")
+    train_size: int = setting(
+        512, "Training examples", "Examples to rewrite and fine-tune on.", "examples", basic=True, ge=8, le=MAX_ROWS
+    )
+    eval_size: int = setting(
+        300,
+        "Held-out examples",
+        "Examples kept out of training to measure the target task.",
+        "examples",
+        basic=True,
+        ge=8,
+        le=100_000,
+    )
+
+
+class GateSection(Section):
+    """What a rewrite must satisfy to be used."""
+
+    reasoning: Literal["equations", "judge", "equations+judge", "none"] = setting(
+        "equations",
+        "Reasoning check",
+        "`equations`: every written equality must be true; `judge`: the frozen backbone must say that the steps are "
+        "valid; `none`: only the final answer is checked. Open-ended answers are judged unless this is `none`.",
+        basic=True,
+    )
+    judge_threshold: float = setting(
+        0.5, "Judge threshold", "The judge accepts when its probability of yes is at least this.", ge=0, le=1
+    )
+    timeout: float = setting(
+        2.0, "Verifier deadline", "A check that needs more processor time leaves the text unscored.", "s", gt=0
+    )
+
+
+class RewardSection(Section):
+    """The reward that trains the rewriter."""
+
+    lambda_dist: float = setting(
+        0.35, "λ alignment", "Weight of alignment with the backbone's style in the reward.", basic=True, ge=0
+    )
+    alignment: Literal["mean", "total", "excess", "worst", "ratio", "kl"] = setting(
+        "kl",
+        "Alignment measure",
+        "How closeness to the backbone is measured: `kl` of the rewriter to the backbone's own answers, which preserves "
+        "their variety, `mean` surprisal per token (the paper's ℓ), `total` of the whole text, `excess` over its own "
+        "entropy, the `worst` tokens, or `ratio` to the rewriting prompt.",
+    )
+    alignment_scale: Literal["group", "own"] = setting(
+        "group",
+        "Alignment scale",
+        "`group`: standardised among the rewrites of a question (the paper); `own`: absolute, full when a rewrite is as "
+        "likely as the backbone's own sampled answers (for `ratio` and `kl`: as likely under the rewriter).",
+    )
+    lambda_div: float = setting(0.5, "λ diversity", "Weight of diversity in the reward.", basic=True, ge=0)
+    diversity_scale: Literal["paper", "group"] = setting(
+        "paper", "Diversity scale", "`paper`: raw marginal diversity; `group`: divided by the diversity of the group."
+    )
+    bf16_scoring: bool = setting(
+        False,
+        "bfloat16 scoring",
+        "Score rollouts in bfloat16. This is about three times faster and accurate to 0.01 nats, which can swap "
+        "near ties. Weights loaded in bfloat16 are always scored in it.",
+    )
+    embedder: str = setting(
+        "backbone",
+        "Embeddings",
+        "The model that measures diversity and meaning: `backbone` (costs nothing extra), or a sentence-transformers "
+        "model by folder or Hub id.",
+    )
+
+
+class RewriterSection(Section):
+    """How the rewriter is trained."""
+
+    instruction: str = setting(
+        "own-words", "Rewriting instruction", f"{', '.join(INSTRUCTIONS)}, or a sentence of your own.", basic=True
+    )
+    more_instructions: tuple[str, ...] = setting(
+        (),
+        "More instructions",
+        "Further instructions, by name or as your own text. Training alternates between all of them; rewriting uses "
+        "the first one only.",
+        max_length=16,
+    )
+    steps: int = setting(40, "Steps", "GRPO updates.", "steps", basic=True, ge=1)
+    prompts_per_step: int = setting(8, "Prompts per step", "Questions sampled for each update.", basic=True, ge=1)
+    group_size: int = setting(8, "Group size K", "Rewrites sampled for each question.", basic=True, ge=2, le=64)
+    learning_rate: float = setting(1e-3, "Learning rate", "Constant after warm-up.", basic=True, gt=0, le=1)
+    warmup_steps: int = setting(2, "Warm-up", "Steps over which the learning rate rises linearly.", "steps", ge=0)
+    updates_per_rollout: int = setting(
+        1,
+        "Updates per rollout",
+        "GRPO updates made with the same rollouts. From the second update on, the rollouts are stale.",
+        ge=1,
+        le=16,
+    )
+    ess_scaling: bool = setting(
+        False,
+        "ESS-scaled learning rate",
+        "Multiply the learning rate of stale updates by the root of their effective sample size (VCPO, arXiv 2602.17616).",
+    )
+    warm_start_steps: int = setting(
+        40,
+        "Warm start",
+        "Supervised steps on the backbone's own verified answers before GRPO. 0 turns the warm start off.",
+        "steps",
+        basic=True,
+        ge=0,
+    )
+    warm_start_rate: float | None = setting(
+        None,
+        "Learning rate of the warm start",
+        "Empty means the rewriter's learning rate. If that rate is small (1e-5), use ten times as much here.",
+        gt=0,
+        le=1,
+    )
+    warm_start_samples: int = setting(
+        4,
+        "Own answers per question",
+        "Answers sampled for the warm start. Those that pass the gate are used.",
+        ge=1,
+        le=64,
+    )
+    beta: float = setting(0.0, "KL coefficient β", "Weight of the KL penalty to the backbone.", ge=0)
+    temperature: float = setting(
+        1.0,
+        "Temperature",
+        "Sampling temperature of rollouts. Below 1, rare styles are almost never sampled.",
+        gt=0,
+        le=4,
+    )
+    microbatch_size: int | None = setting(
+        None,
+        "Microbatch",
+        "Rollouts in one forward and backward pass. Empty means all rollouts of a step; fewer need less memory.",
+        "rollouts",
+        ge=1,
+    )
+    max_new_tokens: int = setting(96, "Rewrite length limit", "Longest rewrite sampled.", "tokens", basic=True, ge=4)
+    lora_rank: int = setting(16, "LoRA rank", "Rank of the adapter on all linear layers.", ge=1)
+    lora_alpha: int = setting(32, "LoRA alpha", "Scale of the adapter.", ge=1)
+
+    @property
+    def rollouts_per_step(self) -> int:
+        return self.prompts_per_step * self.group_size
+
+    def rollouts_per_process(self, processes: int = 1) -> int:
+        """Rollouts of one step that each of `processes` samples and scores, in whole groups.
+
+        Raises ConfigError that names the setting to change when a group would be split.
+        """
+        if self.prompts_per_step % processes:
+            raise ConfigError(
+                f"rewriter.prompts_per_step: {self.prompts_per_step} prompts cannot be shared evenly by {processes} "
+                f"processes, which would split a group; use a multiple of {processes}."
+            )
+        rollouts = self.rollouts_per_step // processes
+        if self.microbatch_size and rollouts % self.microbatch_size:
+            divisors = ", ".join(str(n) for n in range(1, rollouts + 1) if rollouts % n == 0)
+            raise ConfigError(
+                f"rewriter.microbatch_size: {self.microbatch_size} does not divide the {rollouts} rollouts of a step "
+                f"(prompts_per_step × group_size, on each process), which would split a group; use one of {divisors}."
+            )
+        return rollouts
+
+    @field_validator("instruction", "more_instructions")
+    @classmethod
+    def _instructions_can_be_followed(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for instruction in (value,) if isinstance(value, str) else value:
+            check_instruction(instruction)
+        return value
+
+    @model_validator(mode="after")
+    def _no_group_is_split(self) -> RewriterSection:
+        self.rollouts_per_process()
+        return self
+
+
+class RewriteSection(Section):
+    """How the dataset is rewritten."""
+
+    attempts: int = setting(1, "Attempts", "Rewrites tried for an example before the fallback.", ge=1, le=16)
+    temperature: float = setting(1.0, "Temperature", "Sampling temperature of rewrites.", gt=0, le=4)
+    best_of_k: int = setting(8, "Best-of-K", "Prompted rewrites per example in the best-of-k arm.", ge=1, le=64)
+    fallback: Literal["expert", "drop"] = setting(
+        "expert", "Fallback", "After failed rewrites: `expert` uses the expert solution, `drop` drops the example."
+    )
+
+
+class FinetuneSection(Section):
+    """How every arm is fine-tuned."""
+
+    learning_rate: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], BeforeValidator(_as_list)] = setting(
+        (1e-3,),
+        "Learning rate",
+        "Peak, with warm-up and linear decay; every arm uses it. With several (3e-4, 1e-3), each arm uses its best one.",
+        basic=True,
+        min_length=1,
+        max_length=8,
+    )
+    epochs: int = setting(8, "Epochs", "Passes over the training examples.", basic=True, ge=1, le=1000)
+    batch_size: int = setting(16, "Batch size", "Examples per update.", basic=True, ge=1)
+    max_length: int = setting(512, "Length limit", "Longer examples are truncated.", "tokens", ge=16)
+    replay_data: str = setting(
+        "nano",
+        "Replay questions",
+        "For arms with replay: `nano` (the lab's general skills), or a JSONL file with a question column. The backbone "
+        "answers the questions itself.",
+    )
+    keep_weights: bool = setting(True, "Keep weights", "Keep every fine-tuned model in the run's folder.")
+
+    @field_validator("learning_rate")
+    @classmethod
+    def _rates_are_distinct(cls, rates: tuple[float, ...]) -> tuple[float, ...]:
+        if repeated := [rate for rate in dict.fromkeys(rates) if rates.count(rate) > 1]:
+            raise ValueError(f"{repeated[0]:g} is named twice; name each rate once")
+        return rates
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether every arm is tuned at several learning rates."""
+        return len(self.learning_rate) > 1
+
+
+class OnPolicySection(Section):
+    """Arms that sample while they are fine-tuned."""
+
+    group_size: int = setting(
+        4,
+        "Answers per question",
+        "Answers that grpo, sft-then-rl and dypo sample for each question of a batch. sdft samples one.",
+        ge=2,
+        le=64,
+    )
+    rate_factor: float = setting(
+        0.1,
+        "Learning rate factor",
+        "On-policy updates use the fine-tuning learning rate times this factor. The SFT part of sft-then-rl uses the "
+        "full rate.",
+        gt=0,
+        le=1,
+    )
+
+
+class EvaluateSection(Section):
+    """What is measured after fine-tuning."""
+
+    target: tuple[str, ...] = setting(
+        ("held-out",),
+        "Target tasks",
+        "The tasks that fine-tuning is for: `held-out` (the examples kept out of training), or names as in general tasks.",
+        basic=True,
+        min_length=1,
+    )
+    general: tuple[str, ...] = setting(
+        ("nano",),
+        "General tasks",
+        "The tasks that measure forgetting: `nano`; JSONL files with question and answer; tasks of lm-evaluation-harness "
+        "by name (mmlu, hellaswag); its sets general-lite, paper, math. Empty means that forgetting is not measured.",
+        basic=True,
+    )
+    limit: int = setting(
+        200, "Items per harness task", "Spread evenly over the task or group. 0 means all items.", "items", ge=0
+    )
+    tasks_folder: str = setting(
+        "", "Own harness tasks", "A folder with your own task files (YAML). They can run code: use files you trust."
+    )
+    general_size: int = setting(600, "General items", "Items over the lab's general tasks.", "items", ge=10, le=20_000)
+    max_new_tokens: int = setting(
+        96,
+        "Answer length limit",
+        "Longest answer generated. A harness task that asks for more gets more.",
+        "tokens",
+        ge=1,
+    )
+    bootstrap: int = setting(2000, "Bootstrap resamples", "Resamples for the tests that compare two arms.", ge=100)
+
+
+class StudyConfig(Section):
+    """Everything a study needs; a run restarts from this alone."""
+
+    study: StudySection = StudySection()
+    backbone: BackboneSection = BackboneSection()
+    data: DataSection = DataSection()
+    gate: GateSection = GateSection()
+    reward: RewardSection = RewardSection()
+    rewriter: RewriterSection = RewriterSection()
+    rewrite: RewriteSection = RewriteSection()
+    finetune: FinetuneSection = FinetuneSection()
+    onpolicy: OnPolicySection = OnPolicySection()
+    evaluate: EvaluateSection = EvaluateSection()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting with what form, command line and docs show of it."""
+
+    section: str
+    key: str
+    default: Any
+    title: str
+    help: str
+    unit: str
+    basic: bool
+    annotation: Any
+
+    @property
+    def path(self) -> str:
+        """`section.key`, as --set and error messages write it."""
+        return f"{self.section}.{self.key}"
+
+
+def settings() -> Iterator[Setting]:
+    """Every setting of a study, in the order of the sections."""
+    for section, model in SECTIONS.items():
+        for key, info in model.model_fields.items():
+            yield _setting(section, key, info)
+
+
+def _setting(section: str, key: str, info: FieldInfo) -> Setting:
+    metadata: Any = info.json_schema_extra
+    title, help = info.title or key, info.description or ""
+    return Setting(section, key, info.default, title, help, metadata["unit"], metadata["basic"], info.annotation)
+
+
+SECTIONS: dict[str, type[Section]] = {name: type(info.default) for name, info in StudyConfig.model_fields.items()}

@@ -1,0 +1,47 @@
+"""A config as TOML text, and the differences between two configs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from patchrl.config.sections import SECTIONS, StudyConfig
+
+
+def to_toml(config: StudyConfig) -> str:
+    """The config as TOML with only what differs from the defaults; `load_config` reads it back.
+
+    Example:
+        >>> from patchrl.config import resolve, to_toml
+        >>> print(to_toml(resolve({"rewriter": {"steps": 20}})).strip())
+        [rewriter]
+        steps = 20
+    """
+    lines: list[str] = []
+    defaults = StudyConfig()
+    for section, model in SECTIONS.items():
+        current, default = getattr(config, section), getattr(defaults, section)
+        values = {key: getattr(current, key) for key in model.model_fields}
+        changed = {k: v for k, v in values.items() if v is not None and v != getattr(default, k)}
+        if changed:
+            lines += [f"[{section}]", *(f"{key} = {toml_value(value)}" for key, value in changed.items()), ""]
+    return "\n".join(lines)
+
+
+def differences(first: StudyConfig, second: StudyConfig) -> list[tuple[str, str, str]]:
+    """Settings in which two configs differ: `section.key` and both values as TOML (– where empty)."""
+    rows = []
+    for section, model in SECTIONS.items():
+        for key in model.model_fields:
+            values = [getattr(getattr(config, section), key) for config in (first, second)]
+            if values[0] != values[1]:
+                texts = ["–" if value is None else toml_value(value) for value in values]
+                rows.append((f"{section}.{key}", texts[0], texts[1]))
+    return rows
+
+
+def toml_value(value: Any) -> str:
+    """A setting's value as TOML writes it."""
+    if isinstance(value, tuple):
+        return "[" + ", ".join(toml_value(v) for v in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
