@@ -31,7 +31,7 @@ from patchrl.reporting import exports, hub
 from patchrl.reporting.result_formats import RESULT_FORMATS
 from patchrl.runs.events import read_new_events
 from patchrl.runs.folder import RunFolder, default_runs_dir, keep_file
-from patchrl.runs.lines import row_by_id
+from patchrl.runs.jsonl import read_rows, row_by_id
 from patchrl.runs.timeline import Timeline
 from patchrl.types import Writer
 
@@ -148,17 +148,34 @@ class Run:
         """The rewritten rows of an arm; none before they are made, RunError for an arm or seed not of this study."""
         return _rows(self.samples_path(arm, seed))
 
-    def predictions(self, arm: str, seed: int | None = None) -> list[dict[str, Any]]:
-        """The answers an arm gave when it was evaluated; `base` is the backbone before fine-tuning and has no seed.
+    def predictions(self, arm: str, seed: int | None = None, rate: float | None = None) -> list[dict[str, Any]]:
+        """The answers an arm gave when it was evaluated; none before it is.
 
-        None before it is evaluated; raises RunError for an arm or a seed that the study does not have.
+        Args:
+            arm: A name in `study.arms`, or `base`: the backbone before fine-tuning, which has no seed.
+            seed: One of the study's seeds.
+            rate: In a study of several learning rates, which one; without it the rate that the results compare the arm
+                at, which is known once the report is written.
+
+        Raises RunError for an arm, a seed or a rate that the study does not have.
         """
         if arm == "base":
             return _rows(self.folder.base() / "predictions.jsonl")
         if seed is None or arm not in self.config.study.arms:
             raise RunError(f"Predictions need a seed and an arm: base or one of {', '.join(self.config.study.arms)}.")
         self._has_seed(seed)
-        return _rows(self.folder.arm(arm, seed) / "predictions.jsonl")
+        rates = self.config.finetune.learning_rate
+        if rate is not None and rate not in rates:
+            raise RunError(
+                f"{self.id} has no learning rate {rate:g}; its rates are {', '.join(map('{:g}'.format, rates))}."
+            )
+        if not self.config.finetune.sweeps:
+            rate = None  # a single rate has no folder of its own
+        elif rate is None:
+            if (result := self.result()) is None:
+                return []
+            rate = result["arms"][arm]["learning_rate"]
+        return _rows(self.folder.arm(arm, seed, rate) / "predictions.jsonl")
 
     def surprisals(self, arm: str, seed: int) -> list[dict[str, Any]]:
         """Token surprisal of an arm's rows, expert and rewrite: [text, nats, alternatives] per token."""
@@ -322,9 +339,9 @@ def _stamp(path: Path) -> str:
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file, none before it is there."""
     try:
-        with path.open(encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
+        return read_rows(path)
     except FileNotFoundError:
         return []
 

@@ -93,6 +93,9 @@ class Cost:
     tokens: int = 0
     seconds: float = 0.0
 
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.tokens + other.tokens, self.seconds + other.seconds)
+
 
 @dataclass(frozen=True)
 class Writer:

@@ -41,10 +41,10 @@ from patchrl import api
 from patchrl.config import StudyConfig, resolve
 from patchrl.config.arms import parse
 from patchrl.errors import PatchRLError
-from patchrl.evaluation.results import read_rows
 from patchrl.jobs.status import LIVE
 from patchrl.nano.world import OWN_SHARE, style
 from patchrl.runs.folder import RunFolder, default_runs_dir
+from patchrl.runs.jsonl import read_rows
 
 # Arms whose name here is not that of a study: best-of-k at another K than the dial's.
 SOURCE = dict.fromkeys(BEST_OF, "best-of-k")

@@ -19,6 +19,7 @@ from patchrl.config import StudyConfig, apply_overrides, arms, differences, load
 from patchrl.errors import PatchRLError, RunError
 from patchrl.reporting import hub, run_status, sentences
 from patchrl.runs.folder import default_runs_dir
+from patchrl.version import __version__
 
 STAGES = {
     "run": ("report", "run a whole study: scan, train, rewrite, fine-tune, evaluate, report"),
@@ -37,6 +38,7 @@ QUEUE = "begin when the runs of this folder that were started earlier are over"
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = argparse.ArgumentParser(prog="patchrl", description="Rewrite SFT data the way the backbone answers.")
+    top.add_argument("--version", action="version", version=f"patchrl {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, help: str) -> argparse.ArgumentParser:

@@ -71,7 +71,7 @@ def describe_check(found: dict[str, Any]) -> str:
 
 
 class Progress:
-    """tqdm bars from a run's status, one per stage, and a line per noteworthy event."""
+    """Progress of a run: a bar per stage, or one line per stage where stderr is not a terminal, and a line per event."""
 
     def __init__(self) -> None:
         self.bar: Any = None
@@ -103,8 +103,6 @@ class Progress:
             self.say(f"  {event['level']}: {event['text']}")
 
     def status(self, status: dict[str, Any]) -> None:
-        from tqdm import tqdm
-
         if status.get("ahead") and status["ahead"] != self.ahead:
             self.say(f"  {run_status.describe_status(status)}")
         self.ahead = status.get("ahead")
@@ -115,12 +113,20 @@ class Progress:
             if status["stage"] is not None:
                 label = " ".join(str(w) for w in (status["stage"], status["arm"]) if w)
                 label += "" if status["seed"] is None else f" seed {status['seed']}"
-                self.bar = tqdm(desc=f"{label:<26}", total=status["total"] or None, leave=False, dynamic_ncols=True)
+                self._begin(label, status["total"])
         if self.bar is not None:
             self.bar.total = status["total"] or None
             self.bar.n = status["done"]
             self.bar.set_postfix_str(run_status.time_left(status), refresh=False)
             self.bar.refresh()
+
+    def _begin(self, label: str, total: int) -> None:
+        if not sys.stderr.isatty():  # a bar would redraw itself into a file, line after line
+            self.say(label)
+            return
+        from tqdm import tqdm
+
+        self.bar = tqdm(desc=f"{label:<26}", total=total or None, leave=False, dynamic_ncols=True)
 
     def close(self) -> None:
         if self.bar is not None:

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from patchrl.config import StudyConfig
 from patchrl.errors import RunError, StopRequested
-from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
-from patchrl.rewriting.dataset import write_rows
+from patchrl.runs.context import StageContext
 from patchrl.runs.evaluations import Evaluations, Key
-from patchrl.types import EvalItem, Example, Recorder
+from patchrl.runs.jsonl import write_rows
+from patchrl.types import EvalItem, Example
 
 if TYPE_CHECKING:
     from patchrl.evaluation.harness.benchmark import Benchmark
@@ -26,38 +25,37 @@ Items = Sequence[tuple[str, EvalItem]]
 
 
 def evaluate(
-    config: StudyConfig,
-    backbone: Backbone,
-    gate: Gate,
+    context: StageContext,
     items: Items,
     benchmarks: Sequence[tuple[str, Benchmark]],
+    home: Path,
     evaluations: Evaluations,
-    predictions: Path,
-    recorder: Recorder,
 ) -> dict[str, Any]:
-    """Score the backbone on items and harness tasks, each with its kind: target, general or validation.
+    """Score the context's backbone on items and harness tasks, each with its kind: target, general or validation.
 
-    Items are judged by `gate`, which stands on the frozen backbone whichever one answers; harness tasks by
-    the harness. Writes one prediction per item. Raises StopRequested between tasks; what was answered is kept. Raises
-    RunError where not one answer of the target or of the general tasks can be judged.
+    The context's gate judges the items; it stands on the frozen backbone whichever model answers. The harness scores its own
+    tasks. Writes one prediction an item to `home`/predictions.jsonl. Raises StopRequested between tasks (what was answered
+    is kept) and RunError where not one answer of the target or of the general tasks can be judged.
 
-    Returns `{"target", "general", "validation", "by_task", "no_answer"}` with scores as fractions; `general`
-    is the mean over general tasks (None without any), so that a large task does not outweigh a small one.
+    Returns:
+        `{"target", "general", "validation", "by_task", "no_answer"}` with scores as fractions; `general` is the mean over
+        general tasks (None without any), so that a large task does not outweigh a small one.
     """
-    weights = fingerprint(backbone)
-    rows = _judged(config, backbone, gate, items, weights, evaluations, recorder)
+    weights, recorder = fingerprint(context.backbone), context.recorder
+    rows = _judged(context, items, weights, evaluations)
     if benchmarks:  # only then is the harness needed
         from patchrl.evaluation.harness.measure import measure
     for kind, benchmark in benchmarks:
         if recorder.stop_requested():
             raise StopRequested(f"Stopped before {benchmark.name}; resume continues there.")
-        found = measure(benchmark, backbone, weights, config.evaluate.max_new_tokens, evaluations, recorder)
-        rows += [{"id": row["id"], "task": f"{kind}/{benchmark.name}", **row} for row in found]
+        limit = context.config.evaluate.max_new_tokens
+        scored = measure(benchmark, context.backbone, weights, limit, evaluations, recorder)
+        rows += [{"id": row["id"], "task": f"{kind}/{benchmark.name}", **row} for row in scored]
     for kind in ("target", "general"):
         passed = [row["passed"] for row in rows if row["task"].startswith(f"{kind}/")]
         if passed and all(p is None for p in passed):
             raise RunError(f"evaluate.{kind}: no answer could be judged; raise gate.timeout, or mend the references.")
-    write_rows(predictions, rows)
+    write_rows(home / "predictions.jsonl", rows)
     return summarize(rows)
 
 
@@ -74,20 +72,12 @@ def fingerprint(backbone: Backbone) -> str:
     return digest.hexdigest()
 
 
-def _judged(
-    config: StudyConfig,
-    backbone: Backbone,
-    gate: Gate,
-    items: Items,
-    weights: str,
-    evaluations: Evaluations,
-    recorder: Recorder,
-) -> list[dict[str, Any]]:
+def _judged(context: StageContext, items: Items, weights: str, evaluations: Evaluations) -> list[dict[str, Any]]:
     """Prediction rows of items that the gate judges."""
-    answers = _answers(config, backbone, items, weights, evaluations, recorder)
+    answers = _answers(context, items, weights, evaluations)
     # An item's reference is all there is to compare with; an open one's is its expert solution.
     examples = [Example(item.id, item.question, item.reference, item.reference, item.task) for _, item in items]
-    verdicts = gate.check(examples, [answer["text"] for answer in answers])
+    verdicts = context.gate.check(examples, [answer["text"] for answer in answers])
     return [
         {
             "id": item.id,
@@ -103,15 +93,9 @@ def _judged(
     ]
 
 
-def _answers(
-    config: StudyConfig,
-    backbone: Backbone,
-    items: Items,
-    weights: str,
-    evaluations: Evaluations,
-    recorder: Recorder,
-) -> list[dict[str, Any]]:
+def _answers(context: StageContext, items: Items, weights: str, evaluations: Evaluations) -> list[dict[str, Any]]:
     """`text` and `clipped` of each item's answer. Kept are answers and not verdicts: judging costs no forward."""
+    limit = context.config.evaluate.max_new_tokens
     tasks: dict[str, list[int]] = defaultdict(list)
     for i, (kind, item) in enumerate(items):
         tasks[f"{kind}/{item.skill}"].append(i)
@@ -120,25 +104,25 @@ def _answers(
             "weights": weights,
             "task": items[rows[0]][1].skill,
             "questions": hashlib.sha256(json.dumps([items[i][1].question for i in rows]).encode()).hexdigest(),
-            "max_new_tokens": config.evaluate.max_new_tokens,
+            "max_new_tokens": limit,
         }
         for task, rows in tasks.items()
     }
     kept = {task: evaluations.get(key) for task, key in keys.items()}
     missing = [i for task, rows in tasks.items() if kept[task] is None for i in rows]
-    generations = backbone.generate(
+    generations = context.backbone.generate(
         [items[i][1].question for i in missing],
-        max_new_tokens=config.evaluate.max_new_tokens,
-        on_progress=lambda done: recorder.progress(done, len(missing)),
+        max_new_tokens=limit,
+        on_progress=lambda done: context.recorder.progress(done, len(missing)),
     )
-    found = {i: {"text": g.text, "clipped": g.clipped} for i, (g,) in zip(missing, generations, strict=True)}
+    answered = {i: {"text": g.text, "clipped": g.clipped} for i, (g,) in zip(missing, generations, strict=True)}
     for task, rows in tasks.items():
         answers = kept[task]
         if answers is None:
-            evaluations.put(keys[task], [found[i] for i in rows])
+            evaluations.put(keys[task], [answered[i] for i in rows])
         else:
-            found |= zip(rows, answers, strict=True)
-    return [found[i] for i in range(len(items))]
+            answered |= zip(rows, answers, strict=True)
+    return [answered[i] for i in range(len(items))]
 
 
 def summarize(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -26,16 +26,11 @@ from patchrl.evaluation.statistics import (
 )
 from patchrl.runs.events import read_events
 from patchrl.runs.folder import RunFolder
+from patchrl.runs.jsonl import read_rows
 from patchrl.version import __version__
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "numpy")
 Tuned = tuple[str, float]  # an arm at a learning rate
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a JSON lines file."""
-    with path.open(encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

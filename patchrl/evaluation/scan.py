@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,21 +16,16 @@ from patchrl.evaluation.mismatch import Surprise
 from patchrl.evaluation.repetition import repetition
 from patchrl.grading.gate import Calibration, Gate, calibrate
 from patchrl.models.backbone import Backbone
-from patchrl.rewriting.dataset import write_embeddings
-from patchrl.types import Example, Generation, Recorder
+from patchrl.runs.context import StageContext
+from patchrl.runs.embeddings import write_embeddings
+from patchrl.types import Example, Generation
 
 SAMPLE = 128
 BEFORE, AFTER = 12, 6  # tokens of context around a surprising one
 LONGEST = 1000  # characters of a text in the rows shown
 
 
-def scan(
-    config: StudyConfig,
-    gate: Gate,
-    examples: Sequence[Example],
-    recorder: Recorder,
-    embeddings_out: Path | None = None,
-) -> dict[str, Any]:
+def scan(context: StageContext, examples: Sequence[Example]) -> dict[str, Any]:
     """ℓ of expert solutions, of their prompted rewrites and of the backbone's own sampled answers, on up to
     128 questions, and what follows from it before anything is trained.
 
@@ -41,8 +35,9 @@ def scan(
     limit; `own_right`, how many of those `passed` the gate and how many were `scorable`; `own_style`
     (mismatch.own_style) and `recommendation` (advice.advise); `repetition` of all examples
     (repetition.repetition). For open data `open_gate` holds the gate's
-    calibration on the same examples. The embeddings of all three sources go to `embeddings_out`.
+    calibration on the same examples. The embeddings of all three sources go to the run's folder.
     """
+    config, gate, recorder = context.config, context.gate, context.recorder
     sample, backbone = list(examples)[:SAMPLE], gate.backbone
     questions = [e.question for e in sample]
     prompts = [rewrite_prompt(config.rewriter.instruction, e.question, e.solution) for e in sample]
@@ -69,8 +64,7 @@ def scan(
     scores = {name: backbone.score(questions, members, top=int(name == "expert")) for name, members in texts.items()}
     read = texts | {"own": [a.text for a in own], "prompted": [r.text for r in prompted]}
     vectors = {name: np.asarray(gate.embedder.embed(read[name], scores[name])) for name in texts}
-    if embeddings_out is not None:
-        write_embeddings(embeddings_out, [e.id for e in sample], vectors)
+    write_embeddings(context.folder.embeddings("scan"), [e.id for e in sample], vectors)
     lengths = {
         "expert": [len(s.tokens) for s in scores["expert"]],
         "own": [len(a.token_ids) for a in own],

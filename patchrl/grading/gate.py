@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from types import TracebackType
 from typing import Any
 
@@ -79,11 +80,16 @@ class Gate:
         equations: Reasoning = "equations" if "equations" in section.reasoning and not answers_only else "none"
         self.backbone, self.threshold, self.limit = backbone, threshold, section.judge_threshold
         self.verifier = Verifier(timeout=section.timeout, reasoning=equations)
-        self.embedder = Embedder(config.reward.embedder, config.backbone.device)
+        self._embedder = (config.reward.embedder, config.backbone.device)
         self._judges_reasoning = "judge" in section.reasoning and not answers_only
         judges_meaning = config.data.task == "open" and section.reasoning != "none"
         self.judge = Judge(backbone) if self._judges_reasoning or judges_meaning else None
         self._experts: dict[str, np.ndarray] = {}
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """Loaded on first use: math needs none. Raises BackboneError when it cannot be loaded."""
+        return Embedder(*self._embedder)
 
     def __enter__(self) -> Gate:
         return self

@@ -24,12 +24,13 @@ GRACE_SECONDS = 3.0
 
 
 def environment() -> dict[str, str]:
-    """The worker's environment: no tokens, no telemetry, this very package."""
+    """The worker's environment: no tokens, no telemetry, no progress bars (its output is a file), this very package."""
     env = {key: value for key, value in os.environ.items() if key not in TOKENS}
     source = str(Path(__file__).parents[2])
     env["PYTHONPATH"] = os.pathsep.join([source, *filter(None, [env.get("PYTHONPATH")])])
     quiet = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
-    return env | quiet | {"PYTHONUNBUFFERED": "1"}
+    no_bars = {"TQDM_DISABLE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    return env | quiet | no_bars | {"PYTHONUNBUFFERED": "1"}
 
 
 @contextlib.contextmanager

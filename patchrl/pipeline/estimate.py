@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from patchrl.config import StudyConfig
-from patchrl.config.arms import REWRITERS, SOURCES, Arm, parse, rewriters_of, sources_in_order
+from patchrl.config.arms import REWRITERS, SOURCES, Arm, parse
 from patchrl.config.eval_tasks import harness_names
+from patchrl.pipeline.plan import REPLAY, Step, plan
 
 # Measured with examples/nano.toml on two CPU cores. A rollout is a sampled rewrite with its rewards and its share of
 # the update; a rewrite is sampled and judged; an example is trained on once; an item is answered.
 SECONDS_PER_ROLLOUT, SECONDS_PER_REWRITE, SECONDS_PER_EXAMPLE, SECONDS_PER_ITEM = 0.046, 0.02, 0.009, 0.0036
 SCAN_SECONDS, REPORT_SECONDS = 7.0, 3.0
 LOAD_SECONDS = 1.0  # what every step takes beside its work
-
-Planned = tuple[str, int | None, str | None]  # stage, seed, and rewriter, source or arm
-
-
-def planned(config: StudyConfig) -> Iterator[Planned]:
-    """The steps of a study in the order of `Study.steps`, which has their work."""
-    arms, seeds = [parse(name) for name in config.study.arms], config.study.seeds
-    yield "scan", None, None
-    for seed in seeds:
-        for rewriter in rewriters_of(arms):
-            yield "train", seed, rewriter
-    for seed in seeds:
-        for source in sources_in_order(arms):
-            yield "rewrite", seed, source
-        if any(arm.replay for arm in arms):
-            yield "rewrite", seed, "replay"
-    yield "evaluate", None, "base"
-    for seed in seeds:
-        for arm in arms:
-            for _ in config.finetune.learning_rate:
-                yield "finetune", seed, arm.name
-                yield "evaluate", seed, arm.name
-    yield "report", None, None
 
 
 def sized(config: StudyConfig, train: int, held_out: int) -> StudyConfig:
@@ -45,15 +21,16 @@ def sized(config: StudyConfig, train: int, held_out: int) -> StudyConfig:
     )
 
 
-def step_seconds(config: StudyConfig, stage: str, name: str | None) -> float:
+def step_seconds(config: StudyConfig, step: Step) -> float:
     """Expected seconds of one step of the nano lab on two CPU cores; within a factor of two."""
     size, k = config.data.train_size, config.rewrite.best_of_k
+    stage, name = step.stage, str(step.subject)
     if stage == "scan":
         return SCAN_SECONDS
     if stage == "report":
         return REPORT_SECONDS
     if stage == "train":
-        rewriter = config.rewriter.model_copy(update=REWRITERS[str(name)].get("rewriter", {}))
+        rewriter = config.rewriter.model_copy(update=REWRITERS[name].get("rewriter", {}))
         warm = 0.0
         if rewriter.warm_start_steps:
             warm = size * rewriter.warm_start_samples * SECONDS_PER_REWRITE
@@ -64,8 +41,8 @@ def step_seconds(config: StudyConfig, stage: str, name: str | None) -> float:
         harness = len(harness_names((*section.target, *section.general))) * section.limit
         return LOAD_SECONDS + (config.data.eval_size + section.general_size + harness) * SECONDS_PER_ITEM
     if stage == "rewrite":
-        return LOAD_SECONDS + size * _samples(config, str(name)) * SECONDS_PER_REWRITE
-    arm, epochs = parse(str(name)), config.finetune.epochs
+        return LOAD_SECONDS + size * _samples(config, name) * SECONDS_PER_REWRITE
+    arm, epochs = parse(name), config.finetune.epochs
     sampled = size * k * (epochs - 1) * SECONDS_PER_REWRITE if SOURCES[arm.source].resampled else 0.0
     practised = size * epochs * answers_per_question(config, arm) * SECONDS_PER_ROLLOUT
     return LOAD_SECONDS + size * epochs * SECONDS_PER_EXAMPLE + sampled + practised
@@ -81,7 +58,7 @@ def answers_per_question(config: StudyConfig, arm: Arm) -> float:
 
 def _samples(config: StudyConfig, source: str) -> float:
     """Rewrites sampled for each training example."""
-    if source == "replay":
+    if source == REPLAY:
         return max(parse(name).replay or 0.0 for name in config.study.arms)
     if source == "expert" or SOURCES[source].after:
         return 0.0
@@ -90,4 +67,4 @@ def _samples(config: StudyConfig, source: str) -> float:
 
 def study_minutes(config: StudyConfig) -> float:
     """Wall time of a whole study of the nano lab on two CPU cores."""
-    return sum(step_seconds(config, stage, name) for stage, _, name in planned(config)) / 60
+    return sum(step_seconds(config, step) for step in plan(config)) / 60

@@ -10,11 +10,11 @@ from typing import Any
 
 from patchrl.config import StudyConfig, arms, to_toml
 from patchrl.config.arms import display_name, parse, sources_in_order
-from patchrl.evaluation.results import read_rows
 from patchrl.reporting import curves, figures, findings, markup, samples_table, sentences, tables
 from patchrl.runs import embeddings
 from patchrl.runs.events import read_events
 from patchrl.runs.folder import RunFolder
+from patchrl.runs.jsonl import read_rows
 from patchrl.text import duration, listed
 
 SHOWN = 3  # examples of each kind

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from patchrl.config import StudyConfig
-from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.rewards import mean_pairwise_distance
 from patchrl.rewriting.sources import SOURCES
-from patchrl.types import Example, Recorder, Rewrite, TokenSurprisal
+from patchrl.runs.context import StageContext
+from patchrl.runs.embeddings import write_embeddings
+from patchrl.runs.jsonl import write_rows
+from patchrl.types import Example, Rewrite, TokenSurprisal
 
 TOP_ALTERNATIVES = 5
 DIVERSITY_SAMPLE = 256
@@ -46,40 +45,33 @@ def row_of(rewrite: Rewrite) -> dict[str, Any]:
 
 
 def rewrite_dataset(
-    config: StudyConfig,
-    gate: Gate,
-    examples: Sequence[Example],
-    source: str,
-    seed: int,
-    out: Path,
-    surprisal_out: Path | None,
-    recorder: Recorder,
-    embeddings_out: Path | None = None,
-) -> dict[str, float | None]:
-    """Make one source's targets of all examples and write them to `out`; returns their summary.
+    context: StageContext, examples: Sequence[Example], source: str, seed: int, *, details: bool
+) -> dict[str, Any]:
+    """Make one source's targets of all examples and write them to the run's folder; returns their summary.
 
-    Token surprisal of every row goes to `surprisal_out`, embeddings of the first rewrites to
-    `embeddings_out`; nothing of the kind is made without a place for it.
+    With `details` the token surprisal of every row and the embeddings of the first rewrites are written too.
 
-    The summary holds accepted (share), nll (mean ℓ of the final targets), diversity (mean pairwise
-    embedding distance of the targets) and tokens (completion tokens sampled).
+    Returns:
+        `accepted` (share), `nll` (mean ℓ of the final targets), `diversity` (mean pairwise embedding distance of the targets)
+        and `tokens` (completion tokens sampled).
     """
-    backbone = gate.backbone
+    folder, recorder, gate, backbone = context.folder, context.recorder, context.gate, context.gate.backbone
     rewrites, tokens = SOURCES[source](
-        config, gate, examples, seed, lambda done: recorder.progress(done, len(examples))
+        context.config, gate, examples, seed, lambda done: recorder.progress(done, len(examples))
     )
-    if surprisal_out is not None:
+    if details:
         rows: list[dict[str, Any]] = []
         for start in range(0, len(rewrites), SURPRISAL_ROWS):
             rows += surprisal_rows(backbone, rewrites[start : start + SURPRISAL_ROWS])
             recorder.progress(len(rows), len(rewrites), "reading token by token")
-        write_rows(surprisal_out, rows)
-    write_rows(out, [row_of(r) for r in rewrites])  # last: who sees a row finds its tokens
-    if embeddings_out is not None:
+        write_rows(folder.surprisal(source, seed), rows)
+    # Last: whoever sees a row finds its tokens.
+    write_rows(folder.samples(source, seed), [row_of(r) for r in rewrites])
+    if details:
         first = rewrites[:EMBEDDED]
         texts = [r.text for r in first]
         vectors_ND = gate.embedder.embed(texts, backbone.score([r.example.question for r in first], texts))
-        write_embeddings(embeddings_out, [r.example.id for r in first], {source: vectors_ND})
+        write_embeddings(folder.embeddings(source), [r.example.id for r in first], {source: vectors_ND})
     kept = [(r.example.question, r.target) for r in rewrites if r.target is not None]
     summary: dict[str, float | None] = {
         "accepted": sum(r.decision == "accepted" for r in rewrites) / max(len(rewrites), 1),
@@ -119,23 +111,3 @@ def surprisal_rows(backbone: Backbone, rewrites: Sequence[Rewrite]) -> list[dict
 def tokens_of(tokens: Sequence[TokenSurprisal]) -> list[list[Any]]:
     """Token surprisal as it is stored and shown: [text, nats, [[alternative, probability], …]] each."""
     return [[t.text, round(t.nll, 3), [[text, round(p, 3)] for text, p in t.top if p >= 0.001]] for t in tokens]
-
-
-def write_embeddings(path: Path, ids: Sequence[str], vectors: dict[str, np.ndarray]) -> None:
-    """Write the ids of N examples and, by source, vectors of shape (N, D) in half precision."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("wb") as file:
-        halves: dict[str, Any] = {name: vectors_ND.astype(np.float16) for name, vectors_ND in vectors.items()}
-        np.savez(file, ids=np.array(ids), **halves)
-    temporary.replace(path)
-
-
-def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write JSON lines to a temporary name and move it into place, so that a reader sees all or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    temporary.replace(path)

@@ -1,4 +1,4 @@
-"""The embeddings a run left: a sample of texts by source, for the map of Compare and report."""
+"""Embeddings of a sample of texts by source, as a run stores them, and the map that Compare and report draw of them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ from patchrl.runs.folder import RunFolder
 from patchrl.runs.projection import principal_plane
 
 Vectors = dict[str, tuple[list[str], np.ndarray]]
+
+
+def write_embeddings(path: Path, ids: Sequence[str], vectors: dict[str, np.ndarray]) -> None:
+    """Write the ids of N examples and, by source, vectors of shape (N, D) in half precision."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("wb") as file:
+        halves: dict[str, Any] = {name: vectors_ND.astype(np.float16) for name, vectors_ND in vectors.items()}
+        np.savez(file, ids=np.array(ids), **halves)
+    temporary.replace(path)
 
 
 def read_embeddings(folder: RunFolder, arms: Sequence[str]) -> Vectors:

@@ -186,5 +186,5 @@ class RunFolder:
         """The file's value, None where it is absent or damaged: writes are whole, so that somebody else cut it."""
         try:
             return json.loads(path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, IsADirectoryError, ValueError):
             return None

@@ -1,4 +1,4 @@
-"""The recorder a stage talks to: events to the file, progress to status.json, stop from the flag."""
+"""The recorder of a run: events go to their file, progress to status.json, a stop comes from the flag."""
 
 from __future__ import annotations
 
@@ -99,6 +99,7 @@ class RunRecorder:
     def finish(self, state: str, exit_code: int, error: str | None = None) -> None:
         """The last word on the run: done, stopped or failed."""
         self.status |= {"state": state, "exit_code": exit_code, "error": error, "finished": time.time()}
+        self.status |= {"eta_seconds": None, "study_eta_seconds": None}  # nothing is left to wait for
         self._write()
 
     def _write(self) -> None:

@@ -3,50 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from transformers.trainer_utils import set_seed
 
-from patchrl.config import StudyConfig
 from patchrl.config.arms import Arm
 from patchrl.errors import DataError, StopRequested
-from patchrl.grading.gate import Gate
-from patchrl.models.backbone import Backbone
+from patchrl.runs.context import StageContext
 from patchrl.training.callbacks import Watcher
 from patchrl.training.onpolicy import METHODS, Practice
 from patchrl.training.supervised import Pair, Resample, supervised
 from patchrl.training.tuning import tunings_of
-from patchrl.types import Cost, Example, Recorder
+from patchrl.types import Cost, Example
 
 
-def finetune(
-    config: StudyConfig,
-    backbone: Backbone,
-    examples: Sequence[Example],
-    steps: int,
-    arm: Arm,
-    seed: int,
-    folder: Path,
-    recorder: Recorder,
-    *,
-    rate: float,
-    gate: Gate | None = None,
-    sampled: Cost | None = None,
-    replay: Sequence[Pair] = (),
-    resample: Resample | None = None,
-    where: dict[str, Any] | None = None,
-) -> None:
-    """Fine-tune `backbone` in place for exactly `steps` updates.
+@dataclass(frozen=True)
+class FinetuneInputs:
+    """What one arm is fine-tuned on.
 
-    The solution of each of `examples` is the arm's target. `steps` is the same for every arm, also where
-    examples were dropped or replayed rows added. `rate` is the study's learning rate. On-policy arms need `gate`,
-    which tells right answers from wrong ones, and add what they sample to `sampled`. `replay` are general
-    questions with the backbone's own answers, `resample` gives the pairs of every epoch after the first, `where`
-    goes into the events. Weights are trained in float32 and kept in the number format they were loaded in.
-    Raises DataError on an empty set and StopRequested when asked to stop (an unfinished arm starts over: it is
-    short).
+    Args:
+        arm: Which loss and which tunings.
+        examples: The solution of each is the arm's target.
+        steps: Updates; equal for every arm of a study, also where examples were dropped or replayed rows added.
+        rate: The study's learning rate, before the arm's tunings change it.
+        seed: Of data order and sampling.
+        home: The arm's folder, for what the trainer writes.
+        replay: General questions with the backbone's own answers.
+        resample: Gives the pairs of every epoch after the first.
     """
+
+    arm: Arm
+    examples: Sequence[Example]
+    steps: int
+    rate: float
+    seed: int
+    home: Path
+    replay: Sequence[Pair] = ()
+    resample: Resample | None = None
+
+
+def finetune(context: StageContext, inputs: FinetuneInputs) -> Cost:
+    """Fine-tune the context's backbone in place, and return what an on-policy arm sampled.
+
+    Weights are trained in float32 and kept in the number format they were loaded in. On-policy arms tell right answers from
+    wrong ones by the context's gate. Raises DataError on an empty set and StopRequested when asked to stop (an unfinished
+    arm starts over: it is short).
+    """
+    config, backbone, recorder = context.config, context.backbone, context.recorder
+    arm, examples, rate, steps, seed = inputs.arm, inputs.examples, inputs.rate, inputs.steps, inputs.seed
     if not examples:
         raise DataError(
             f"Arm {arm.name}: no example is left to fine-tune on, as nothing of {arm.data} passed the gate and its failures are "
@@ -58,12 +63,12 @@ def finetune(
     pairs = [(e.question, e.solution) for e in examples]
     tunings = tunings_of(arm)
     for tuning in tunings:
-        rate, pairs = tuning.rate(rate), tuning.rows(pairs, replay)
+        rate, pairs = tuning.rate(rate), tuning.rows(pairs, inputs.replay)
         backbone.model = tuning.before(backbone.model)
-    watcher = Watcher(recorder, where or {"seed": seed, "arm": arm.name}, steps)
+    where = {"seed": seed, "arm": arm.name} | ({"rate": inputs.rate} if config.finetune.sweeps else {})
+    watcher, sampled = Watcher(recorder, where, steps), Cost()
     if arm.on_policy:
-        assert gate is not None
-        practice = Practice(config, backbone, gate, examples, rate, seed, folder, watcher, sampled or Cost())
+        practice = Practice(config, backbone, context.gate, examples, rate, seed, inputs.home, watcher, sampled)
         METHODS[arm.loss](practice, steps, arm.loss_number)
     else:
         supervised(
@@ -72,12 +77,12 @@ def finetune(
             pairs,
             steps,
             seed,
-            folder,
+            inputs.home,
             watcher,
             rate=rate,
             loss=arm.loss,
             number=arm.loss_number,
-            resample=resample,
+            resample=inputs.resample,
         )
     if not watcher.stopped and watcher.diverged:
         whose = ", ".join(
@@ -91,3 +96,4 @@ def finetune(
     for tuning in reversed(tunings):
         backbone.model = tuning.after(backbone.model)
     backbone.model.to(backbone.dtype).eval()
+    return sampled

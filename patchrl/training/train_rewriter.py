@@ -19,12 +19,12 @@ from trl import GRPOConfig, GRPOTrainer
 from patchrl.config import RewriterSection, StudyConfig
 from patchrl.config.instructions import rewrite_prompt
 from patchrl.errors import BackboneError, ConfigError, StopRequested
-from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.models.rows import prompt
 from patchrl.rewards.alarms import raised
 from patchrl.rewards.own_answers import OwnAnswers
 from patchrl.rewards.trl import ASKED, GatedReward, emit_group
+from patchrl.runs.context import StageContext
 from patchrl.runs.folder import RunFolder
 from patchrl.training.baselines.vcpo import EssScaling, StalenessTrainer
 from patchrl.training.rollouts import roll_out
@@ -191,15 +191,14 @@ def trainer_config(config: StudyConfig, seed: int, folder: Path, backbone: Backb
     )
 
 
-def train_rewriter(
-    config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, folder: Path, recorder: Recorder
-) -> int:
-    """Train and save the adapter to `folder`; returns the completion tokens sampled.
+def train_rewriter(context: StageContext, examples: Sequence[Example], seed: int, home: Path) -> int:
+    """Train the rewriter and save its adapter to `home`; returns the completion tokens sampled.
 
     The policy, the reference and the scorer are one model, the gate's backbone: the adapter on, or off.
     Resumes from the last checkpoint in the folder. Raises StopRequested after saving one, ConfigError when
     there are fewer prompts than one step needs or a setting would split a group.
     """
+    config, gate, recorder = context.config, context.gate, context.recorder
     rewriter, backbone = config.rewriter, gate.backbone
     rollouts = rewriter.rollouts_per_process(processes())
     if len(examples) < rewriter.prompts_per_step:
@@ -225,7 +224,7 @@ def train_rewriter(
         task_type="CAUSAL_LM",
     )
     backbone.model = get_peft_model(backbone.model, lora)
-    checkpoints = folder / "checkpoints"
+    checkpoints = home / "checkpoints"
     last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
     sampled = (RunFolder.read_json(checkpoints / SAMPLED) or {}).get("tokens", 0) if last else 0
     instructions = (rewriter.instruction, *rewriter.more_instructions)
@@ -233,7 +232,7 @@ def train_rewriter(
         rewrite_prompt(instructions[i % len(instructions)], e.question, e.solution) for i, e in enumerate(examples)
     ]
     if rewriter.warm_start_steps and not last:
-        sampled = warm_start(config, gate, examples, asked, seed, folder, recorder)
+        sampled = warm_start(context, examples, asked, seed, home)
     rows = Dataset.from_list(
         [{"prompt": prompt(backbone, user), ASKED: user, **asdict(e)} for user, e in zip(asked, examples, strict=True)]
     )
@@ -245,7 +244,7 @@ def train_rewriter(
     trainer = (StalenessTrainer if stale else GRPOTrainer)(
         model=backbone.model,
         reward_funcs=reward.functions,
-        args=trainer_config(config, seed, folder / "checkpoints", backbone),
+        args=trainer_config(config, seed, checkpoints, backbone),
         train_dataset=rows,
         processing_class=backbone.tokenizer,
         rollout_func=roll_out(backbone, note=config.reward.alignment == "kl"),
@@ -257,5 +256,5 @@ def train_rewriter(
     if watcher.stopped:
         raise StopRequested(f"Stopped at step {trainer.state.global_step} of {rewriter.steps}; resume continues there.")
     if trainer.accelerator.is_main_process:
-        backbone.model.save_pretrained(folder)
+        backbone.model.save_pretrained(home)
     return reward.total_tokens

@@ -7,17 +7,17 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from patchrl.config import FinetuneSection, StudyConfig
+from patchrl.config import FinetuneSection
 from patchrl.errors import StopRequested
-from patchrl.grading.gate import Gate
 from patchrl.rewriting.sources import judged_answers
+from patchrl.runs.context import StageContext
 from patchrl.training.callbacks import Watcher
 from patchrl.training.supervised import Pair, supervised
-from patchrl.types import Example, Recorder
+from patchrl.types import Example
 
 
 def own_pairs(
-    config: StudyConfig, gate: Gate, examples: Sequence[Example], asked: Sequence[str], seed: int, recorder: Recorder
+    context: StageContext, examples: Sequence[Example], asked: Sequence[str], seed: int
 ) -> tuple[list[Pair], int]:
     """(rewriting prompt, own answer) of every example that the backbone can solve itself, and the tokens sampled.
 
@@ -25,12 +25,12 @@ def own_pairs(
     temperature 1, so that they vary as the backbone varies; of those that pass the gate one is drawn.
     """
     groups, tokens = judged_answers(
-        config,
-        gate,
+        context.config,
+        context.gate,
         examples,
         seed,
-        lambda done: recorder.progress(done, len(examples)),
-        samples=config.rewriter.warm_start_samples,
+        lambda done: context.recorder.progress(done, len(examples)),
+        samples=context.config.rewriter.warm_start_samples,
     )
     draw, pairs = random.Random(seed), []
     for user, group in zip(asked, groups, strict=True):
@@ -39,21 +39,14 @@ def own_pairs(
     return pairs, tokens
 
 
-def warm_start(
-    config: StudyConfig,
-    gate: Gate,
-    examples: Sequence[Example],
-    asked: Sequence[str],
-    seed: int,
-    folder: Path,
-    recorder: Recorder,
-) -> int:
+def warm_start(context: StageContext, examples: Sequence[Example], asked: Sequence[str], seed: int, home: Path) -> int:
     """Supervised steps of the rewriter on verified own answers; returns the completion tokens sampled for them.
 
     `asked` are the examples' rewriting prompts, those that GRPO will sample from. Raises StopRequested when asked to
     stop: it is short, and starts over.
     """
-    pairs, tokens = own_pairs(config, gate, examples, asked, seed, recorder)
+    config, recorder = context.config, context.recorder
+    pairs, tokens = own_pairs(context, examples, asked, seed)
     solved = f"The backbone solves {len(pairs)} of {len(examples)} examples itself"
     if not pairs:
         recorder.event("message", level="warning", text=f"{solved}: there is no warm start, GRPO begins cold.")
@@ -65,15 +58,15 @@ def warm_start(
     watcher = Watcher(recorder, {"seed": seed}, rewriter.warm_start_steps, kind="warm")
     supervised(
         section,
-        gate.backbone,
+        context.gate.backbone,
         pairs,
         rewriter.warm_start_steps,
         seed,
-        folder,
+        home,
         watcher,
         rate=rewriter.warm_start_rate or rewriter.learning_rate,
     )
-    shutil.rmtree(folder / "trainer", ignore_errors=True)
+    shutil.rmtree(home / "trainer", ignore_errors=True)
     if watcher.stopped:
         raise StopRequested("Stopped in the rewriter's warm start; resume starts it again.")
     return tokens

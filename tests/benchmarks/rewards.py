@@ -28,6 +28,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from helpers import tiny
+from helpers.contexts import context_of
 
 from patchrl.config import BackboneSection, resolve
 from patchrl.config.instructions import rewrite_prompt
@@ -176,7 +177,8 @@ def share_of_step(name: str, make: Callable[[], Backbone], steps: int, alignment
     settings = {"steps": steps, "prompts_per_step": PROMPTS, "group_size": GROUP, "microbatch_size": 16}
     config = resolve({"rewriter": settings, "reward": {"alignment": alignment, "bf16_scoring": bf16}})
     with tempfile.TemporaryDirectory() as folder, Gate(config, backbone) as gate:
-        train_rewriter(config, gate, world.downstream_examples("foreign", 64), 0, Path(folder), recorder)
+        context = context_of(config, gate, Path(folder), recorder)
+        train_rewriter(context, world.downstream_examples("foreign", 64), 0, Path(folder))
     shares = [e["reward_seconds"] / e["step_seconds"] for e in recorder.events[1:]]
     return {
         "model": name,

@@ -5,10 +5,14 @@ import json
 import pytest
 
 from patchrl.config import absolute_paths, resolve
+from patchrl.data.examples import load_examples
 from patchrl.errors import ConfigError, StopRequested
 from patchrl.models.backbone import Backbone
 from patchrl.nano import world
-from patchrl.pipeline.study import Study, run_study
+from patchrl.pipeline.items import StudyItems
+from patchrl.pipeline.plan import Step
+from patchrl.pipeline.stages import Stages
+from patchrl.pipeline.study import run_study
 from patchrl.runs.folder import RunFolder
 from patchrl.runs.recorder import RunRecorder
 
@@ -56,12 +60,19 @@ def test_harness_tasks_go_through_to_the_result_with_intervals_and_a_bar_of_thei
     assert "sums" in folder.report.read_text(encoding="utf-8")
 
 
+def evaluate_base(config, folder, recorder=None):
+    data = load_examples(config.data)
+    Stages(config, folder, recorder or RunRecorder(folder), data, StudyItems(config, data)).work(
+        Step("evaluate", subject="base")
+    )
+
+
 def test_a_second_study_beside_the_first_asks_the_backbone_nothing(tmp_path, monkeypatch):
     config, first = lab(tmp_path)
-    Study(config, first, RunRecorder(first))._evaluate_base()
+    evaluate_base(config, first)
     second = RunFolder.create(tmp_path / "runs", config, "lab")
     monkeypatch.setattr(Backbone, "complete", lambda self, prompts, **_: pytest.fail("asked again") if prompts else [])
-    Study(config, second, RunRecorder(second))._evaluate_base()
+    evaluate_base(config, second)
     assert rows(second, second.base()) == rows(first, first.base())
 
 
@@ -88,7 +99,7 @@ def test_a_stop_between_harness_tasks_keeps_what_was_answered(tmp_path):
             return True
 
     with pytest.raises(StopRequested, match="Stopped before patchrl_nano"):
-        Study(config, folder, Stopping(folder))._evaluate_base()
+        evaluate_base(config, folder, Stopping(folder))
     kept = [path.name for path in folder.evaluations.rglob("*.json")]
     assert len(kept) == 1 and kept[0].startswith("word-problems")
     assert not (folder.base() / "predictions.jsonl").exists()
@@ -100,8 +111,8 @@ def test_held_out_examples_only_choose_the_rate_where_they_are_no_target(tmp_pat
         (["held-out"], {"validation": 10, "target": 20}),
         (["nano"], {"validation": 30, "target": 20}),
     ):
-        config, folder = lab(tmp_path, sweep, target=target, general=[])
-        found = [kind for kind, _ in Study(config, folder, RunRecorder(folder))._items()]
+        config, _ = lab(tmp_path, sweep, target=target, general=[])
+        found = [kind for kind, _ in StudyItems(config, load_examples(config.data)).judged]
         assert {kind: found.count(kind) for kind in set(found)} == kinds
 
 

@@ -2,9 +2,12 @@
 
 import json
 import re
+import tempfile
+from pathlib import Path
 
 import pytest
 from helpers import tiny
+from helpers.contexts import context_of
 
 from patchrl.config import resolve
 from patchrl.config.instructions import rewrite_prompt
@@ -17,15 +20,10 @@ from patchrl.nano import world
 from patchrl.reporting import findings
 
 
-class Silent:
-    def progress(self, *_):
-        pass
-
-
 def scanned(values):
     config = resolve(values)
-    with Gate(config, Backbone.load(config.backbone)) as gate:
-        return scan(config, gate, load_examples(config.data).train, Silent())
+    with Gate(config, Backbone.load(config.backbone)) as gate, tempfile.TemporaryDirectory() as folder:
+        return scan(context_of(config, gate, Path(folder)), load_examples(config.data).train)
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,13 @@ from unittest import mock
 
 from helpers import tiny
 from helpers.answering import Recorder, roll_out_of
+from helpers.contexts import context_of
 from patchrl.config import apply_overrides, resolve
 from patchrl.config.arms import parse
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.training import onpolicy
-from patchrl.training.finetune import finetune
+from patchrl.training.finetune import FinetuneInputs, finetune
 from patchrl.types import Cost, Example
 
 K = 3
@@ -42,11 +43,9 @@ def practise(
         "rewriter": {"max_new_tokens": 6},
         "onpolicy": {"group_size": K, "rate_factor": 1.0},
     }
-    config, recorder, cost = resolve(apply_overrides(values, overrides)), recorder or Recorder(), Cost()
+    config, recorder = resolve(apply_overrides(values, overrides)), recorder or Recorder()
     backbone = Backbone.load(config.backbone)
     with Gate(config, backbone, answers_only=True) as answers:
-        finetune(
-            config, backbone, examples, steps, parse(name), 0, folder, recorder,
-            rate=1e-2, gate=gate or answers, sampled=cost,
-        )  # fmt: skip
+        context = context_of(config, gate or answers, folder, recorder, backbone)
+        cost = finetune(context, FinetuneInputs(parse(name), examples, steps, 1e-2, 0, folder))
     return backbone, recorder, cost

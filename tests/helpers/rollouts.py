@@ -19,6 +19,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from helpers import tiny
 from helpers.answering import Recorder, roll_out_of
+from helpers.contexts import context_of
 from patchrl.config import apply_overrides, resolve
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
@@ -91,7 +92,7 @@ def train(folder: Path, *overrides: str, dtype: torch.dtype = torch.float32) -> 
     backbone = Backbone(tiny.model("qwen2", len(words)).to(dtype), words)
     recorder = Recorder()
     with Gate(config, backbone) as gate:
-        stage.train_rewriter(config, gate, EXAMPLES, 0, folder, recorder)
+        stage.train_rewriter(context_of(config, gate, folder, recorder), EXAMPLES, 0, folder)
     return recorder
 
 

@@ -6,13 +6,14 @@ import pytest
 import torch
 from helpers import tiny
 
+from patchrl.api import Run
 from patchrl.config import resolve
 from patchrl.config.arms import OFFERED, ON_POLICY, REWRITERS, SOURCES
-from patchrl.errors import StopRequested
+from patchrl.errors import RunError, StopRequested
 from patchrl.pipeline.study import run_study
 from patchrl.runs.embeddings import read_embeddings
 from patchrl.runs.folder import RunFolder
-from patchrl.runs.lines import row_by_id
+from patchrl.runs.jsonl import row_by_id
 from patchrl.runs.recorder import RunRecorder
 
 
@@ -66,6 +67,10 @@ def test_finished_steps_are_not_done_again(tmp_path, shared_data):
     run_study(config, folder, RunRecorder(folder))
     assert folder.samples("prompted", 0).stat().st_mtime_ns == before
     assert folder.result.exists()
+    folder.targets("prompted", 0).write_text("{")  # a summary that is cut proves nothing: its step is done again
+    run_study(config, folder, RunRecorder(folder))
+    assert folder.samples("prompted", 0).stat().st_mtime_ns > before
+    assert folder.read_json(folder.targets("prompted", 0))["tokens"] > 0
 
 
 def test_a_request_to_stop_leaves_a_checkpoint_from_which_training_goes_on(tmp_path, shared_data):
@@ -155,7 +160,11 @@ def test_a_sweep_compares_arms_at_their_own_best_and_keeps_every_point(tmp_path)
         assert [p["rate"] for p in arm["sweep"]] == [1e-4, 1e-3]
         (chosen,) = [p for p in arm["sweep"] if p["chosen"]]
         assert arm["learning_rate"] == chosen["rate"] and arm["target"] == chosen["target"]
-    rows = [json.loads(line) for line in (folder.arm("expert", 0, 1e-3) / "predictions.jsonl").read_text().splitlines()]
+    run = Run(folder)
+    rows = run.predictions("expert", 0, 1e-3)
+    assert run.predictions("expert", 0) == run.predictions("expert", 0, result["arms"]["expert"]["learning_rate"])
+    with pytest.raises(RunError, match=r"no learning rate 0\.5; its rates are 0\.0001, 0\.001"):
+        run.predictions("expert", 0, 0.5)
     kinds = [row["task"].split("/")[0] for row in rows]
     assert (kinds.count("validation"), kinds.count("target")) == (10, 20)
     assert not any(task.startswith("validation") for task in result["base"]["by_task"])

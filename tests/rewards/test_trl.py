@@ -13,6 +13,7 @@ from unittest import mock
 import numpy as np
 import pytest
 from helpers import rollouts, tiny
+from helpers.contexts import context_of
 from helpers.rollouts import ALL_FAIL, EXAMPLES, NO_REFERENCE, K, Watched, fixed_rollouts, train
 from transformers import Qwen2ForCausalLM
 from trl import GRPOTrainer
@@ -179,7 +180,7 @@ def test_processes_that_cannot_share_the_prompts_are_refused_before_training(mon
     monkeypatch.setenv("WORLD_SIZE", "2")
     config = resolve({"rewriter": {"prompts_per_step": 3}})
     with Gate(config, None) as gate, pytest.raises(ConfigError, match=r"rewriter\.prompts_per_step: 3 prompts cannot"):
-        train_rewriter(config, gate, EXAMPLES, 0, tmp_path, rollouts.Recorder())
+        train_rewriter(context_of(config, gate, tmp_path), EXAMPLES, 0, tmp_path)
 
 
 def test_a_call_with_a_split_group_is_an_error_and_not_a_reward():

@@ -1,8 +1,7 @@
 import numpy as np
 
 from patchrl.config import resolve
-from patchrl.rewriting.dataset import write_embeddings
-from patchrl.runs.embeddings import embedding_map, read_embeddings
+from patchrl.runs.embeddings import embedding_map, read_embeddings, write_embeddings
 from patchrl.runs.folder import RunFolder
 
 

@@ -52,3 +52,13 @@ def test_what_was_said_at_the_launch_outlives_the_worker(runs_dir):
     told = {"asked": 5.0, "upto": "train", "worked": 12.0, "first_started": 4.0}
     run.folder.write_json(run.folder.status, {"state": "queued", **told})
     assert {key: RunRecorder(run.folder).status[key] for key in told} == told
+
+
+@pytest.mark.parametrize("state", ["done", "stopped", "failed"])
+def test_a_run_that_ended_has_nothing_left_to_wait_for(runs_dir, state):
+    run = GrowingRun(runs_dir)
+    run.recorder.event("stage", state="start", stage="rewrite", seed=0, arm="rl", expected=20.0, after=100.0)
+    run.recorder.status |= {"eta_seconds": 3.0, "study_eta_seconds": 9.0}
+    run.recorder.finish(state, 0)
+    status = run.folder.read_json(run.folder.status)
+    assert status["eta_seconds"] is None and status["study_eta_seconds"] is None

@@ -5,7 +5,8 @@ from unittest import mock
 
 import pytest
 import torch
-from helpers import answering, rollouts, tiny
+from helpers import rollouts, tiny
+from helpers.contexts import context_of
 from trl import GRPOTrainer
 
 from patchrl.config import apply_overrides, resolve
@@ -70,7 +71,8 @@ def test_kl_knows_the_rewriters_likelihoods_from_the_rollouts(tmp_path, more):
     sizes = ["rewriter.steps=3", "rewriter.prompts_per_step=2", "rewriter.group_size=4", "rewriter.warm_start_steps=2"]
     config = resolve(apply_overrides({}, [*sizes, *more]))
     with Gate(config, Backbone.load(config.backbone)) as gate, mock.patch("patchrl.rewards.trl.surprise", told):
-        train_rewriter(config, gate, world.downstream_examples("foreign", 16), 0, tmp_path, answering.Recorder())
+        context = context_of(config, gate, tmp_path)
+        train_rewriter(context, world.downstream_examples("foreign", 16), 0, tmp_path)
     assert len(seen) == (3 if not more else 2)
     for found, again, sampled in seen:
         assert found == pytest.approx(again, abs=2e-3) and not all(map(math.isnan, sampled))

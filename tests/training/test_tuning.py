@@ -3,12 +3,14 @@
 import pytest
 import torch
 from helpers import tiny
+from helpers.contexts import context_of
 
 from patchrl.config import resolve
 from patchrl.config.arms import parse
 from patchrl.errors import DataError
+from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
-from patchrl.training.finetune import finetune
+from patchrl.training.finetune import FinetuneInputs, finetune
 from patchrl.training.supervised import shared_settings
 from patchrl.training.train_rewriter import trainer_config
 from patchrl.training.tuning import Lora, LowRate, Replay, Tuning, WeightInterpolation, replay_count, tunings_of
@@ -45,7 +47,9 @@ def weights(model):
 def tune(name, folder, *, steps=3, epochs=1, rate=1e-2, examples=EXAMPLES, recorder=None, backbone=None, **extra):
     backbone = backbone or small()
     config = resolve({"finetune": {"epochs": epochs, "batch_size": 4, "max_length": 64}})
-    finetune(config, backbone, examples, steps, parse(name), 0, folder, recorder or Silent(), rate=rate, **extra)
+    with Gate(config, backbone) as gate:
+        inputs = FinetuneInputs(parse(name), examples, steps, rate, 0, folder, **extra)
+        finetune(context_of(config, gate, folder, recorder), inputs)
     return backbone.model
 
 

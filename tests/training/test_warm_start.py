@@ -6,6 +6,7 @@ import pytest
 import torch
 from helpers import tiny
 from helpers.answering import Recorder
+from helpers.contexts import context_of
 from helpers.rollouts import fixed_rollouts, train
 from peft import LoraConfig, get_peft_model
 
@@ -45,11 +46,11 @@ def backbone_with_adapter():
     return backbone
 
 
-def test_only_answers_that_pass_the_gate_are_shown_and_all_are_counted():
+def test_only_answers_that_pass_the_gate_are_shown_and_all_are_counted(tmp_path):
     backbone = backbone_with_adapter()
     texts = {0: ("It is 1.", "It is 9."), 1: ("It is 7.", "Two."), 2: ("So 2 + 1 = 3.", "It is 3."), 3: ("", "So?")}
     with Gate(CONFIG, backbone) as gate, answering(backbone, texts.__getitem__):
-        pairs, tokens = warm.own_pairs(CONFIG, gate, EXAMPLES, ASKED, 0, Recorder())
+        pairs, tokens = warm.own_pairs(context_of(CONFIG, gate, tmp_path), EXAMPLES, ASKED, 0)
     assert [question for question, _ in pairs] == [ASKED[0], ASKED[2]]
     assert pairs[0][1] == "It is 1." and pairs[1][1] in texts[2]
     assert tokens == sum(len(backbone.completion_ids(t)) + 1 for group in texts.values() for t in group)
@@ -63,7 +64,7 @@ def test_the_adapter_learns_the_own_answers_and_the_backbone_stays(tmp_path, rat
     asked = [rewrite_prompt("own-words", e.question, e.solution) for e in EXAMPLES]
     before = [s.nll for s in backbone.score(asked, answers)]
     with Gate(config, backbone) as gate, answering(backbone, lambda n: [answers[n]] * 2):
-        warm.warm_start(config, gate, EXAMPLES, asked, 0, tmp_path, recorder)
+        warm.warm_start(context_of(config, gate, tmp_path, recorder), EXAMPLES, asked, 0, tmp_path)
     assert [s.nll for s in backbone.score(asked, answers)] == pytest.approx(before, abs=1e-6)
     assert sum(s.nll for s in backbone.score(asked, answers, adapted=True)) < 0.5 * sum(before)
     assert recorder.events[0]["kind"] == "message" and recorder.events[-1]["kind"] == "warm"
@@ -74,7 +75,7 @@ def test_without_a_right_answer_it_says_so_and_leaves_the_adapter(tmp_path):
     backbone, recorder = backbone_with_adapter(), Recorder()
     before = [p.clone() for p in backbone.model.parameters()]
     with Gate(CONFIG, backbone) as gate, answering(backbone, lambda n: ["It is 99."] * 2):
-        assert warm.warm_start(CONFIG, gate, EXAMPLES, ASKED, 0, tmp_path, recorder) > 0
+        assert warm.warm_start(context_of(CONFIG, gate, tmp_path, recorder), EXAMPLES, ASKED, 0, tmp_path) > 0
     assert [(e["kind"], e["level"]) for e in recorder.events] == [("message", "warning")]
     assert all(torch.equal(a, b) for a, b in zip(before, backbone.model.parameters(), strict=True))
 
@@ -86,7 +87,7 @@ def test_a_stop_inside_is_heeded(tmp_path):
         answering(backbone, lambda n: [f"It is {n + 1}."] * 2),
         pytest.raises(StopRequested, match="warm start"),
     ):
-        warm.warm_start(CONFIG, gate, EXAMPLES, ASKED, 0, tmp_path, Recorder(stop_after=1))
+        warm.warm_start(context_of(CONFIG, gate, tmp_path, Recorder(stop_after=1)), EXAMPLES, ASKED, 0, tmp_path)
 
 
 def test_it_comes_before_the_first_step_and_not_again_after_a_checkpoint(tmp_path):

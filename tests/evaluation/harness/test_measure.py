@@ -9,6 +9,8 @@ from helpers import hub
 
 pytest.importorskip("lm_eval", reason='lm-evaluation-harness is missing: pip install -e ".[harness]"')
 
+from helpers.contexts import context_of
+
 from patchrl.config import BackboneSection, resolve
 from patchrl.errors import ConfigError, DataError
 from patchrl.evaluation.evaluate import evaluate, fingerprint, summarize
@@ -82,8 +84,8 @@ def test_the_harness_and_the_gate_give_every_nano_item_the_same_answer_and_verdi
     config = resolve({})
     with Gate(config, nano, answers_only=True) as gate:
         store = Evaluations(tmp_path / "gate")
-        evaluate(config, nano, gate, items, [], store, tmp_path / "rows.jsonl", Told())
-    for row in hub.json_lines(tmp_path / "rows.jsonl", len(items)):
+        evaluate(context_of(config, gate, tmp_path), items, [], tmp_path, store)
+    for row in hub.json_lines(tmp_path / "predictions.jsonl", len(items)):
         twin = rows[row["question"]]
         for field in ("reference", "answer", "passed", "no_answer"):
             assert twin[field] == row[field], row
@@ -181,9 +183,8 @@ def test_the_same_weights_are_never_asked_twice_and_other_weights_are(monkeypatc
 
     def scores(backbone):
         with Gate(config, backbone, answers_only=True) as gate:
-            out = tmp_path / "rows.jsonl"
-            benchmarks = [("target", found)]
-            return evaluate(config, backbone, gate, items, benchmarks, Evaluations(tmp_path / "kept"), out, Told())
+            context = context_of(config, gate, tmp_path)
+            return evaluate(context, items, [("target", found)], tmp_path, Evaluations(tmp_path / "kept"))
 
     first = scores(nano)
     assert first["by_task"]["target/patchrl_nano"]["items"] == 20 and first["general"] is not None

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from helpers import tiny
+from helpers.contexts import context_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,7 +78,7 @@ def test_stale_updates_are_measured_and_slowed_where_asked(scales, tmp_path):
 
     events = Events()
     with Passing(config, backbone) as gate:
-        tokens = train_rewriter(config, gate, examples, 0, tmp_path, events)
+        tokens = train_rewriter(context_of(config, gate, tmp_path, events), examples, 0, tmp_path)
     found = events.of("staleness")
     assert [e["step"] for e in found] == [1, 2, 3, 4]
     assert [e["ess"] for e in found[::2]] == pytest.approx([1.0, 1.0], abs=1e-4)  # just sampled
