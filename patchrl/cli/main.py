@@ -15,7 +15,7 @@ from typing import Any
 from patchrl import api
 from patchrl.cli.terminal import Progress, columns, describe_check, print_result, print_scan
 from patchrl.cli.try_command import try_one
-from patchrl.config import StudyConfig, apply_overrides, arms, differences, load_config, resolve
+from patchrl.config import StudyConfig, apply_overrides, arms, differences, is_preset, load_config, resolve, settings
 from patchrl.errors import PatchRLError, RunError
 from patchrl.reporting import hub, run_status, sentences
 from patchrl.runs.folder import default_runs_dir
@@ -50,7 +50,8 @@ def parser() -> argparse.ArgumentParser:
 
     for name, (_, help) in STAGES.items():
         sub = command(name, help)
-        target = "a TOML file" if name == "run" else "a TOML file starts a new run; a run id continues that run"
+        target = "a TOML file or the name of a preset"
+        target += "" if name == "run" else " starts a new run; a run id continues that run"
         target += "; a JSONL, JSON, CSV or Parquet file is scanned at the default settings" if name == "scan" else ""
         sub.add_argument("target", metavar="CONFIG" if name == "run" else "CONFIG|RUN", help=target)
         sub.add_argument(
@@ -93,7 +94,7 @@ def parser() -> argparse.ArgumentParser:
     _of(sub)
     sub.add_argument("--public", action="store_true", help="for everyone to see (default: private)")
     sub = command("check", "check a config before anything loads: rows, columns, problems, time, disk")
-    sub.add_argument("target", metavar="CONFIG")
+    sub.add_argument("target", metavar="CONFIG", help="a TOML file, the name of a preset, or a data file")
     sub.add_argument(
         "--set", action="append", default=[], metavar="section.key=value", help="change one setting; repeatable"
     )
@@ -182,7 +183,7 @@ def dispatch(options: argparse.Namespace) -> int:
 def _stage(options: argparse.Namespace) -> int:
     upto = STAGES[options.command][0]
     is_file = options.target.endswith((".toml", ".json", *DATA_FILES)) or Path(options.target).is_file()
-    if is_file or options.command == "run":
+    if is_file or is_preset(options.target) or options.command == "run":
         config = _config(options)
         run = api.start(config, runs_dir=options.runs_dir, name=options.name, upto=upto, queue=options.queue)
     else:
@@ -266,7 +267,7 @@ def _list(runs_dir: str | None) -> int:
     print(
         columns(("Run", "Started", "State"), rows)
         if rows
-        else f"No runs in {runs_dir or default_runs_dir()} yet; start one with `patchrl run examples/nano.toml`."
+        else f"No runs in {runs_dir or default_runs_dir()} yet; start one with `patchrl run nano`."
     )
     return 0
 
@@ -346,13 +347,13 @@ def _arms() -> int:
 
 
 def _settings() -> int:
-    defaults = resolve({})
     width = shutil.get_terminal_size().columns
-    for section, field in StudyConfig.model_fields.items():
-        model = field.annotation
-        for key, info in model.model_fields.items():  # type: ignore[union-attr]
-            value = getattr(getattr(defaults, section), key)
-            print(f"{section}.{key} = {json.dumps(value, ensure_ascii=False)}")
-            if info.description:
-                print(textwrap.fill(info.description, width, initial_indent="    ", subsequent_indent="    "))
+    for title, basic in (("Basic settings", True), ("Advanced settings", False)):
+        print(f"# {title}\n")
+        for setting in settings():
+            if setting.basic == basic:
+                unit = f"  ({setting.unit})" if setting.unit else ""
+                print(f"{setting.path} = {json.dumps(setting.default, ensure_ascii=False)}{unit}")
+                print(textwrap.fill(setting.help, width, initial_indent="    ", subsequent_indent="    "))
+        print()
     return 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from patchrl import api
-from patchrl.config import StudyConfig, load_config, resolve
+from patchrl.config import StudyConfig, is_preset, load_config, resolve
 from patchrl.errors import ConfigError, PatchRLError
 from patchrl.reporting import sentences
 from patchrl.text import number
@@ -63,7 +63,7 @@ def try_one(options: argparse.Namespace) -> int:
 def _whose(target: str | None, runs_dir: str | None) -> tuple[api.Run | None, StudyConfig]:
     if target is None:
         return None, resolve({})
-    if target.endswith((".toml", ".json")) or Path(target).is_file():
+    if is_preset(target) or target.endswith((".toml", ".json")) or Path(target).is_file():
         return None, load_config(target)
     run = api.open_run(Path(target) if "/" in target else target, runs_dir=runs_dir)
     return run, run.config

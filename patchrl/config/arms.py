@@ -1,9 +1,8 @@
 """What a comparison arm is: where its targets come from × how it learns × how the weights are tuned. No torch.
 
-An arm is written as its parts, joined by +, such as `rl`, `expert+dft`, `rl+lora` or `mind-the-gap+dft`. Without a
-source it is the expert's text (`dft` is `expert+dft`); it learns by an SFT loss, plain nll if none is named, or by
-an on-policy method in the loss's place (`grpo`, `rl+sdft`). A part that has a number takes another one after =
-(`wise-ft=0.3`). The name as written is the arm's name everywhere.
+The name of an arm is its parts, joined by +, such as `rl`, `expert+dft`, `rl+lora` or `mind-the-gap+dft`. The default
+source is the expert's text: `dft` means `expert+dft`. The default loss is nll; an on-policy method can replace the loss
+(`grpo`, `rl+sdft`). `=` changes the number of a part (`wise-ft=0.3`). An arm has the name that the user wrote everywhere.
 """
 
 from __future__ import annotations
@@ -22,9 +21,12 @@ NUMBER = re.compile(r"\d+(\.\d+)?([eE]-?\d+)?")
 class Source:
     """Where targets come from.
 
-    `rewriter`: the trained rewriter it samples from; `data`: the source whose rows it shares (its own by
-    default); `after`: the source whose rows it starts from; `resampled`: sampled anew before every epoch; `once`: it
-    samples one rewrite of each row, not K.
+    Args:
+        rewriter: name of the trained rewriter that it samples from.
+        data: the source whose rows it shares; by default it has its own.
+        after: the source whose rows it starts from.
+        resampled: whether its rows are sampled again before every epoch.
+        once: whether it samples one rewrite of each row instead of K.
     """
 
     help: str
@@ -37,7 +39,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Part:
-    """A loss, an on-policy method or a tuning: its help and, where it has a number, that number's name, default and open range."""
+    """A loss, an on-policy method or a tuning. `number` names its number, if it has one; `low` and `high` are excluded."""
 
     help: str
     number: str | None = None
@@ -52,9 +54,9 @@ SOURCES = {
     "prompted": Source(
         "one prompted rewrite, verified, else the expert's text (compare SDFT, arXiv 2402.13669)", once=True
     ),
-    "best-of-k": Source("of K prompted rewrites the passing one with the lowest ℓ"),
+    "best-of-k": Source("of K prompted rewrites, the one with the lowest ℓ that passes the gate"),
     "rl": Source(
-        "the rewriter's rewrite (arXiv 2602.11220, as the study's settings train it)", rewriter="rl", once=True
+        "a rewrite by the rewriter, trained with the study's settings (arXiv 2602.11220)", rewriter="rl", once=True
     ),
     "rl-paper": Source(
         "a rewriter trained as published: no warm start, ℓ a mean per token, the paper's scales",
@@ -62,20 +64,22 @@ SOURCES = {
         once=True,
     ),
     "rl-mean": Source(
-        "a rewriter trained with the paper's ℓ, a mean per token, as alignment, all else as the study says",
+        "a rewriter trained with the study's settings, but with the paper's ℓ, a mean per token, as alignment",
         rewriter="rl-mean",
         once=True,
     ),
     "rl-no-alignment": Source("a rewriter trained with λ alignment 0", rewriter="rl-no-alignment", once=True),
     "rl-no-diversity": Source("a rewriter trained with λ diversity 0", rewriter="rl-no-diversity", once=True),
-    "rl-drop": Source("the rewriter's rewrites, failed ones dropped instead of replaced", rewriter="rl", after="rl"),
-    "rl-best-of-k": Source("of K of the rewriter's rewrites the passing one with the lowest ℓ", rewriter="rl"),
+    "rl-drop": Source("the rewriter's rewrites; examples with a failed rewrite are dropped", rewriter="rl", after="rl"),
+    "rl-best-of-k": Source(
+        "of K rewrites by the rewriter, the one with the lowest ℓ that passes the gate", rewriter="rl"
+    ),
     "mind-the-gap": Source(
         "the backbone's own correct solution, else one guided by the expert's, else the expert's (arXiv 2509.15157)"
     ),
     "self": Source("the backbone's own correct solutions only (rejection sampling; see arXiv 2510.18874)"),
     "self-resampled": Source(
-        "the same, sampled anew from the model in training before every epoch (arXiv 2510.18874)",
+        "as self, but sampled again from the model in training before every epoch (arXiv 2510.18874)",
         data="self",
         resampled=True,
     ),
@@ -86,12 +90,12 @@ LOSSES = {
     "eaft": Part("each token's loss weighted by the normalised top-20 entropy (arXiv 2601.02151)"),
     "kl": Part("nll + β·KL(backbone ‖ model) on the target's tokens", "β", 0.1),
 }
-# In the place of a loss: the model samples answers as it learns. References from above, not from equal compute.
+# These replace the loss: the model samples answers while it learns. They are upper references, not of equal compute.
 ON_POLICY = {
-    "grpo": Part("GRPO on the task itself: own answers, right or wrong; no text to imitate (arXiv 2402.03300)"),
+    "grpo": Part("GRPO on the task itself: own answers, right or wrong, and no text to imitate (arXiv 2402.03300)"),
     "sft-then-rl": Part("a share of the steps SFT, then GRPO on the task (arXiv 2604.23747)", "share", 0.5, high=1.0),
-    "dypo": Part("no own answer right: SFT; some: α·GRPO + (1 − α)·group alignment; all: nothing (arXiv 2604.08926)", "α", 0.5, high=1.0),
-    "sdft": Part("own answers, towards the model as it answers with the target shown (arXiv 2601.19897)"),
+    "dypo": Part("SFT if no own answer is right, α·GRPO + (1 − α)·group alignment if some are, nothing if all are (arXiv 2604.08926)", "α", 0.5, high=1.0),
+    "sdft": Part("own answers, trained towards the same model that sees the target in its prompt (arXiv 2601.19897)"),
 }  # fmt: skip
 # In the order in which they prepare the model; they finish in the reverse order.
 TUNINGS = {
@@ -100,7 +104,7 @@ TUNINGS = {
     "wise-ft": Part("weights (1 − α)·backbone + α·tuned (arXiv 2109.01903)", "α", 0.5, high=1.0),
     "lora": Part("a LoRA adapter on all linear layers, merged afterwards (arXiv 2106.09685)", "rank", 16, high=1025, whole=True),
 }  # fmt: skip
-# What each trained rewriter changes in the study's settings, by section.
+# How the settings of each trained rewriter differ from the study's, by section.
 REWRITERS: dict[str, dict[str, dict[str, Any]]] = {
     "rl": {},
     "rl-paper": {
@@ -231,7 +235,7 @@ def parse(name: str) -> Arm:
             known_parts = (*SOURCES, *LOSSES, *ON_POLICY, *TUNINGS)
             near = difflib.get_close_matches(part.strip().lower(), known_parts, n=1)
             meant = f"perhaps {near[0]} is meant" if near else f"join some of {', '.join(known_parts)} by +"
-            raise ValueError(f"arm {name!r:.80}: {text!r:.40} is no source, loss or tuning; {meant}")
+            raise ValueError(f"arm {name!r:.80}: {text!r:.40} is not a source, loss or tuning; {meant}")
     if len(name) > MAX_NAME:
         raise ValueError(f"arm {name!r:.80} is longer than {MAX_NAME} characters; leave out what is default")
     arm = Arm(name, source or "expert", loss or "nll", loss_number, {t: tunings[t] for t in TUNINGS if t in tunings})
@@ -255,7 +259,9 @@ def _number(name: str, part: str, known: Part, text: str | None) -> float | None
     if value is None or not known.low < value < known.high or (known.whole and value != int(value)):
         kind = "a whole number" if known.whole else "a number"
         top = "" if known.high == float("inf") else f" and below {known.high:g}"
-        raise ValueError(f"arm {name!r}: {part}={text} is no {known.number}; give {kind} above {known.low:g}{top}")
+        raise ValueError(
+            f"arm {name!r}: {text} is not a valid {known.number} of {part}; give {kind} above {known.low:g}{top}"
+        )
     return value
 
 

@@ -22,7 +22,7 @@ from patchrl.grading.quantities import parse_quantity
 from patchrl.text import dropped_rows
 from patchrl.types import EvalItem, Example, Task
 
-PRESETS = {"nano-foreign": "foreign", "nano-mild": "mild", "nano-near": "near", "nano-own": "own"}
+LAB_DATASETS = {"nano-foreign": "foreign", "nano-mild": "mild", "nano-near": "near", "nano-own": "own"}
 PRESET_COLUMNS = {"question": "question", "solution": "solution", "answer": "reference"}
 PRESET_TASK: Task = "math"
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
@@ -54,7 +54,7 @@ def load_examples(section: DataSection) -> LoadedData:
 
     Raises DataError naming the file, row or column, what was found, and what to do.
     """
-    if section.dataset in PRESETS:
+    if section.dataset in LAB_DATASETS:
         from patchrl.nano import world
 
         fixed = {"task": PRESET_TASK, **{f"{role}_column": name for role, name in PRESET_COLUMNS.items()}}
@@ -64,11 +64,11 @@ def load_examples(section: DataSection) -> LoadedData:
         for name, most in MOST_OF_THE_LAB.items():
             if getattr(section, name) > most:
                 raise DataError(f"data.{name}: the lab makes at most {most:,} examples; ask for fewer.")
-        train = world.downstream_examples(PRESETS[section.dataset], section.train_size)
+        train = world.downstream_examples(LAB_DATASETS[section.dataset], section.train_size)
         items = world.downstream_eval(section.eval_size)
         return LoadedData(train, items, len(train) + len(items), {}, PRESET_COLUMNS, PRESET_TASK)
-    if near := difflib.get_close_matches(section.dataset, PRESETS, 1, 0.85):
-        raise DataError(f"data.dataset: {section.dataset!r} is no preset; did you mean {near[0]}?")
+    if near := difflib.get_close_matches(section.dataset, LAB_DATASETS, 1, 0.85):
+        raise DataError(f"data.dataset: {section.dataset!r} is not a dataset of the lab; did you mean {near[0]}?")
     examples, dropped, columns, task = read_examples(_read_rows(section), section)
     if len(examples) < MIN_ROWS:
         reasons = dropped_rows(dropped) if dropped else "the file is short"
@@ -125,7 +125,7 @@ def _read_rows(section: DataSection) -> list[dict[str, Any]]:
             raise DataError(f"data.dataset: {error}") from None
     if not HUB_ID.match(section.dataset):
         raise DataError(
-            f"data.dataset: {section.dataset!r} is neither a preset, a file, nor a Hub id such as org/name."
+            f"data.dataset: {section.dataset!r} is neither a dataset of the lab, a file, nor a Hub id such as org/name."
         )
     import datasets
 

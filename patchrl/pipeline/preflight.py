@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from patchrl.config import StudyConfig
 from patchrl.config.arms import parse, rewriters_of
-from patchrl.config.eval_tasks import OWN, expand, names_a_file
+from patchrl.config.eval_tasks import BUILT_IN, expand, names_a_file
 from patchrl.data.examples import HUB_ID, LoadedData, load_eval_items, load_examples, load_questions
 from patchrl.errors import PatchRLError
 from patchrl.evaluation.harness.names import name_problems
@@ -88,7 +88,7 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
 
 def item_count(config: StudyConfig, name: str) -> int:
     """Items of one evaluation task, as far as they are known before it loads; raises DataError for a file that cannot be read."""
-    if name in OWN:
+    if name in BUILT_IN:
         return config.evaluate.general_size if name == "nano" else config.data.eval_size
     return len(load_eval_items(name)) if names_a_file(name) else config.evaluate.limit
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from patchrl.models.backbone import Backbone
 from patchrl.rewards import mean_pairwise_distance
-from patchrl.rewriting.sources import SOURCES
+from patchrl.rewriting.sources import REWRITE_METHODS
 from patchrl.runs.context import StageContext
 from patchrl.runs.embeddings import write_embeddings
 from patchrl.runs.jsonl import write_rows
@@ -56,7 +56,7 @@ def rewrite_dataset(
         and `tokens` (completion tokens sampled).
     """
     folder, recorder, gate, backbone = context.folder, context.recorder, context.gate, context.gate.backbone
-    rewrites, tokens = SOURCES[source](
+    rewrites, tokens = REWRITE_METHODS[source](
         context.config, gate, examples, seed, lambda done: recorder.progress(done, len(examples))
     )
     if details:

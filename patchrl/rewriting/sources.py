@@ -1,4 +1,4 @@
-"""Ways to get an arm's targets, each verified by the same gate. One function per source, in SOURCES."""
+"""Ways to get an arm's targets, each verified by the same gate. One function per source, in REWRITE_METHODS."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def mind_the_gap(config: StudyConfig, gate: Gate, examples: Sequence[Example], s
 
 
 # By the sources of patchrl.config.arms; `expert` needs no rows, and `rl-drop` starts from those of `rl`.
-SOURCES = {
+REWRITE_METHODS = {
     "prompted": one_rewrite,
     "best-of-k": best_of_k,
     "rl": one_rewrite,

@@ -1,4 +1,4 @@
-"""SFT losses, each a function of the target's tokens. By name in LOSSES; a text names TRL's own loss."""
+"""SFT losses, each a function of the target's tokens. By name in LOSS_FUNCTIONS; a text names TRL's own loss."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def kl(
     return F.nll_loss(log_p_NV, labels_N, reduction="none") + beta * divergence_N
 
 
-LOSSES: dict[str, str | TokenLoss] = {
+LOSS_FUNCTIONS: dict[str, str | TokenLoss] = {
     "nll": "nll",
     "dft": "dft",  # −sg(p)·log p, arXiv 2508.05629; TRL's
     "eaft": eaft,
@@ -60,7 +60,7 @@ NEEDS_BACKBONE = {"kl"}
 
 def loss_of(name: str, number: float | None) -> str | TokenLoss:
     """A loss with its number set, if it has one."""
-    made = LOSSES[name]
+    made = LOSS_FUNCTIONS[name]
     return made if isinstance(made, str) or number is None else partial(made, beta=number)
 
 

@@ -1,4 +1,4 @@
-"""How the weights are tuned: each way is one small class with up to four moments. By name in TUNINGS."""
+"""How the weights are tuned: each way is one small class with up to four moments. By name in TUNING_CLASSES."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Lora(Tuning):
         return model.merge_and_unload()
 
 
-TUNINGS: dict[str, type[Tuning]] = {
+TUNING_CLASSES: dict[str, type[Tuning]] = {
     "low-lr": LowRate,
     "replay": Replay,
     "wise-ft": WeightInterpolation,
@@ -96,4 +96,4 @@ def replay_count(examples: int, share: float) -> int:
 
 def tunings_of(arm: Arm) -> list[Tuning]:
     """An arm's tunings in the order in which they prepare the model."""
-    return [TUNINGS[name](number) for name, number in arm.tunings.items()]
+    return [TUNING_CLASSES[name](number) for name, number in arm.tunings.items()]

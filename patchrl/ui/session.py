@@ -12,7 +12,7 @@ import gradio as gr
 
 from patchrl import api
 from patchrl.config import StudyConfig
-from patchrl.data.examples import PRESETS
+from patchrl.data.examples import LAB_DATASETS
 from patchrl.errors import ConfigError
 from patchrl.pipeline.estimate import study_minutes
 from patchrl.reporting import markup
@@ -128,7 +128,7 @@ class Session:
         if before:
             return run, self.behind(before)
         # Of data of one's own only its reading tells how much there is; the run says so by itself.
-        known = upto == "report" and config.backbone.model == "nano" and config.data.dataset in PRESETS
+        known = upto == "report" and config.backbone.model == "nano" and config.data.dataset in LAB_DATASETS
         takes = f" It takes {about_minutes(study_minutes(config))} on two CPU cores." if known else ""
         return run, STARTED[upto] + takes
 

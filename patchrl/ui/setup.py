@@ -9,7 +9,7 @@ import gradio as gr
 
 from patchrl import api
 from patchrl.config import StudyConfig, presets, resolve, to_toml
-from patchrl.data.examples import PRESETS as DATA_PRESETS
+from patchrl.data.examples import LAB_DATASETS
 from patchrl.errors import ConfigError, PatchRLError
 from patchrl.reporting import figures, findings, markup, sentences
 from patchrl.text import dropped_rows
@@ -30,7 +30,7 @@ def allowed(config: StudyConfig, limits: Limits) -> StudyConfig:
         return config
     if (
         config.backbone.model != "nano"
-        or config.data.dataset not in DATA_PRESETS
+        or config.data.dataset not in LAB_DATASETS
         or config.evaluate.target != ("held-out",)
         or config.evaluate.general != ("nano",)
         or config.evaluate.tasks_folder

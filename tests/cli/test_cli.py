@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -148,13 +149,15 @@ def test_show_repeats_the_warnings_of_a_run(tmp_path, capsys):
     assert "warning: a warning" in told and "a info" not in told
 
 
-def test_settings_lists_every_section_within_the_terminal(capsys, monkeypatch):
+def test_settings_lists_the_basic_ones_first_within_the_terminal(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     assert main.main(["settings"]) == 0
     out = capsys.readouterr().out
+    basic, advanced = out.split("# Advanced settings")
     for name in ("rewriter.group_size", "reward.lambda_dist", "finetune.learning_rate", "evaluate.general"):
-        assert name in out
-    assert 'reward.alignment = "kl"\n    What counts as near' in out and max(map(len, out.splitlines())) <= 100
+        assert name in basic and name not in advanced
+    assert len(re.findall(r"^\w+\.\w+ = ", basic, re.M)) <= 25
+    assert 'reward.alignment = "kl"\n    How closeness' in advanced and max(map(len, out.splitlines())) <= 100
 
 
 def test_arms_lists_sources_losses_and_tunings_with_their_numbers(capsys):

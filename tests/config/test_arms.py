@@ -48,11 +48,11 @@ def test_arms_share_rows_and_rewriters():
     ("names", "words"),
     [
         (["rl"], "must contain 'expert'"),
-        (["expert", "expert+sgd"], "'sgd' is no source, loss or tuning"),
+        (["expert", "expert+sgd"], "'sgd' is not a source, loss or tuning"),
         (["expert", "rl+self"], "two sources, rl and self"),
         (["expert", "dft+eaft"], "two losses, dft and eaft"),
         (["expert", "lora+lora"], "lora twice"),
-        (["expert", "exprt"], "'exprt' is no source, loss or tuning; perhaps expert is meant"),
+        (["expert", "exprt"], "'exprt' is not a source, loss or tuning; perhaps expert is meant"),
         (["expert", "RL"], "perhaps rl is meant"),
         (["expert", "dft=2"], "dft takes no number"),
         (["expert", "rl=0.3"], "rl takes no number; write rl alone"),
@@ -60,7 +60,7 @@ def test_arms_share_rows_and_rewriters():
         (["expert", "lora=100000"], "a whole number above 0 and below 1025"),
         (["expert", "wise-ft=1"], "give a number above 0 and below 1"),
         (["expert", "lora=1.5"], "a whole number above 0"),
-        (["expert", "kl=nan"], "is no β"),
+        (["expert", "kl=nan"], "is not a valid β"),
         (["expert", "dft", "expert+dft"], "are the same arm"),
         (["expert", "wise-ft", "wise-ft=0.5"], "are the same arm"),
         (["expert", "self-resampled+replay"], "cannot be mixed with replay"),
@@ -68,9 +68,9 @@ def test_arms_share_rows_and_rewriters():
         (["expert", "self-resampled+sdft"], "use self instead of self-resampled"),
         (["expert", "rl+grpo"], "grpo reads no targets"),
         (["expert", "dft+grpo"], "two losses, dft and grpo"),
-        (["expert", "sft-then-rl=1"], "sft-then-rl=1 is no share"),
-        (["expert", "../../etc"], "is no source"),
-        (["expert", ""], "is no source"),
+        (["expert", "sft-then-rl=1"], "1 is not a valid share of sft-then-rl"),
+        (["expert", "../../etc"], "is not a source"),
+        (["expert", ""], "is not a source"),
     ],
 )
 def test_a_wrong_arm_is_one_sentence(names, words):
@@ -106,10 +106,10 @@ def test_a_study_with_composed_arms_survives_its_file(tmp_path):
 
 def test_every_part_is_implemented_and_every_implementation_has_a_name():
     made_elsewhere = {"expert"} | {name for name, source in SOURCES.items() if source.after or source.data}
-    assert set(sources.SOURCES) == set(SOURCES) - made_elsewhere
-    assert set(losses.LOSSES) == set(LOSSES)
+    assert set(sources.REWRITE_METHODS) == set(SOURCES) - made_elsewhere
+    assert set(losses.LOSS_FUNCTIONS) == set(LOSSES)
     assert set(onpolicy.METHODS) == set(ON_POLICY)
-    assert list(tuning.TUNINGS) == list(TUNINGS)
+    assert list(tuning.TUNING_CLASSES) == list(TUNINGS)
     assert {source.rewriter for source in SOURCES.values()} - {None} == set(arms.REWRITERS)
 
 

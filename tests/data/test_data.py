@@ -117,7 +117,7 @@ def test_conversations_are_read_as_question_and_solution(tmp_path):
 
 
 def test_a_name_that_is_neither_file_nor_hub_id_is_refused():
-    with pytest.raises(DataError, match="neither a preset, a file, nor a Hub id"):
+    with pytest.raises(DataError, match="neither a dataset of the lab, a file, nor a Hub id"):
         load_examples(section("no such thing!"))
 
 

@@ -6,7 +6,7 @@ import pytest
 from patchrl.config import resolve
 from patchrl.models.scoring import Score
 from patchrl.rewriting.dataset import drop_fallbacks
-from patchrl.rewriting.sources import SOURCES, best_feasible, first_passing, resample_own
+from patchrl.rewriting.sources import REWRITE_METHODS, best_feasible, first_passing, resample_own
 from patchrl.types import Example, Generation, Verdict
 
 EXAMPLES = [Example(str(n), f"q{n}", f"expert {n}", "right") for n in range(3)]
@@ -50,7 +50,7 @@ GUIDED = [["right never asked", ""], ["wrong", "right guided answer"], ["wrong",
 def made(source, **rewrite):
     backbone = Written(OWN, GUIDED)
     config = resolve({"rewrite": {"best_of_k": 2, **rewrite}})
-    rewrites, tokens = SOURCES[source](config, Gate(backbone), EXAMPLES, 0, None)
+    rewrites, tokens = REWRITE_METHODS[source](config, Gate(backbone), EXAMPLES, 0, None)
     return backbone, rewrites, tokens
 
 

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from patchrl.config import StudyConfig
-from patchrl.config.eval_tasks import PRESETS, expand, harness_names
+from patchrl.config.eval_tasks import TASK_SETS, expand, harness_names
 from patchrl.errors import ConfigError
 
 TASKS = Path(__file__).parent / "task_files"
@@ -48,10 +48,10 @@ def name_problems(config: StudyConfig) -> list[str]:
     for kind, names in asked.items():
         for name in names:
             if name in unknown:
-                nearest = [*get_close_matches(name, PRESETS, 1), *unknown[name]]
+                nearest = [*get_close_matches(name, TASK_SETS, 1), *unknown[name]]
                 near = f"near names are {', '.join(nearest)}" if nearest else "no name is near"
                 problems.append(
-                    f"evaluate.{kind}: there is no harness task {name!r}; {near}. Presets are {', '.join(PRESETS)}; "
+                    f"evaluate.{kind}: there is no harness task {name!r}; {near}. Task sets are {', '.join(TASK_SETS)}; "
                     "a data file must end in .jsonl, .csv or .parquet."
                 )
     return problems

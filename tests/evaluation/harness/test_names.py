@@ -18,7 +18,7 @@ def test_the_default_study_asks_no_harness(monkeypatch):
 
 def test_every_preset_exists_and_a_slip_of_the_pen_is_told_with_near_names():
     pytest.importorskip("lm_eval")
-    asked = [name for preset in eval_tasks.PRESETS.values() for name in preset]
+    asked = [name for preset in eval_tasks.TASK_SETS.values() for name in preset]
     unknown = names.unknown_names([*asked, "helaswag", "zzzzzzzzzz"], "")
     assert set(unknown) == {"helaswag", "zzzzzzzzzz"}, unknown
     assert "hellaswag" in unknown["helaswag"] and unknown["zzzzzzzzzz"] == []
