@@ -354,6 +354,11 @@ def _settings() -> int:
             if setting.basic == basic:
                 unit = f"  ({setting.unit})" if setting.unit else ""
                 print(f"{setting.path} = {json.dumps(setting.default, ensure_ascii=False)}{unit}")
-                print(textwrap.fill(setting.help, width, initial_indent="    ", subsequent_indent="    "))
+                indent = "    "
+                print(
+                    textwrap.fill(
+                        setting.help, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+                    )
+                )
         print()
     return 0
