@@ -16,9 +16,9 @@ import pandas as pd
 
 from patchrl.config import MAX_ROWS, DataSection
 from patchrl.errors import DataError
-from patchrl.grading.answer_span import boxed, marked
-from patchrl.grading.extraction import extract_reference
+from patchrl.grading.answer_span import find_stated
 from patchrl.grading.quantities import parse_quantity
+from patchrl.grading.references import extract_reference
 from patchrl.text import dropped_rows
 from patchrl.types import EvalItem, Example, Task
 
@@ -298,7 +298,7 @@ def _detect_task(rows: list[dict[str, Any]], columns: dict[str, str]) -> Task:
         except (ValueError, TypeError, AttributeError):
             continue
         reference = answer or extract_reference("math", solution) or ""
-        told = answer is not None or boxed(solution) or marked(solution) or _is_number(solution)
+        told = answer is not None or find_stated(solution) or _is_number(solution)
         numeric += bool(told and (_is_number(reference) or "\\" in reference))
     return "math" if numeric > 0.8 * len(sample) else "exact"
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 
-from patchrl.grading.answer_span import boxed, marked
-from patchrl.grading.commitment import corrected
-from patchrl.grading.quantities import untexted
+from patchrl.grading.answer_span import find_stated, last_match
+from patchrl.grading.commitment import correction_in
+from patchrl.grading.notation import without_text_macros
 
 _LETTER = r"[A-J]"
-_NO_WORD = r"(?![AI]\s+(?!is\b|because\b|since\b)[a-z])"  # "I choose" and "A dog" name no letter
-_START = re.compile(rf"^\W{{0,6}}{_NO_WORD}({_LETTER})(?![\w'])")
-_SMALL = re.compile(r"^\W{0,6}([a-j])\s*(?:[)\]}:*]|\.(?!\w)|$)")
-_BRACKET = re.compile(rf"[(\[{{<*]\s?({_LETTER})\s?[)\]}}>*]")
-_WORD = re.compile(rf"\b(?:option|choice|answer)\s+\W{{0,3}}({_LETTER})\b", re.IGNORECASE)
-_ALONE = re.compile(rf"(?<![A-Za-z0-9_']){_NO_WORD}({_LETTER})(?![A-Za-z0-9_'])")
+_NOT_A_WORD = r"(?![AI]\s+(?!is\b|because\b|since\b)[a-z])"  # "I choose" and "A dog" name no letter
+_AT_START = re.compile(rf"^\W{{0,6}}{_NOT_A_WORD}({_LETTER})(?![\w'])")
+_LOWER_CASE = re.compile(r"^\W{0,6}([a-j])\s*(?:[)\]}:*]|\.(?!\w)|$)")
+_IN_BRACKETS = re.compile(rf"[(\[{{<*]\s?({_LETTER})\s?[)\]}}>*]")
+_NAMED = re.compile(rf"\b(?:option|choice|answer)\s+\W{{0,3}}({_LETTER})\b", re.IGNORECASE)
+_STANDALONE = re.compile(rf"(?<![A-Za-z0-9_']){_NOT_A_WORD}({_LETTER})(?![A-Za-z0-9_'])")
 _WRONG = r"(?:wrong|incorrect|false)\b"
 _DENIED = re.compile(
     rf"(?<![A-Za-z0-9_'])({_LETTER})[)\]*]{{0,3}}(?i:\s?\?\s?no\b|\s+no\b(?!\s+\w)|\s+(?:is|was)\s+{_WRONG}|\s?[:=–—-]\s?(?:{_WRONG}|no\b)"
@@ -25,60 +25,63 @@ _DENIED = re.compile(
     r"|\b(?:eliminate|exclude|reject|discard|rule\s+out|ruled\s+out|eliminated|excluded)"
     r"|\b(?:everything|anything|all|nothing)\s+but|\bother\s+than|\bapart\s+from|\bnicht|\bpas|,\s*no|\bvitamin|\bhepatitis|\btype|\bgroup)"
     r"(?:\s+(?:be|for|option|choice|answer))?)"
-    rf"\s+[(\[*]{{0,3}}{_NO_WORD}{_LETTER}(?![A-Za-z0-9_'])(?:(?:,|\s+and|\s+or|,\s+and|\s+nor)\s+{_LETTER}(?![A-Za-z0-9_'])){{0,8}}"
+    rf"\s+[(\[*]{{0,3}}{_NOT_A_WORD}{_LETTER}(?![A-Za-z0-9_'])(?:(?:,|\s+and|\s+or|,\s+and|\s+nor)\s+{_LETTER}(?![A-Za-z0-9_'])){{0,8}}"
     rf"|不是{_LETTER}|(?<![A-Za-z0-9_']){_LETTER}\s?=(?!=)"  # a letter that stands for a quantity
 )
 _AFFIRMED = re.compile(
     rf"(?<![A-Za-z0-9_'])({_LETTER})[)\]*]{{0,3}}(?:\s?[:=–—-])?\s{{0,2}}(?:✅|✓|✔|(?i:(?:is|holds|yes)\b\s?(?:the\s+)?(?:right|correct|best|true|answer|yes)?))"
 )
-_CONCLUDED = re.compile(
+_CONCLUSION = re.compile(
     rf"(?i:\b(?:so|thus|therefore|hence|leaves|choose|pick|select|is|option|choice|answer)\b|[;:故选])(?i:\s?(?:option|choice|answer|it\s+is|it['’]s|the\s+answer\s+is|the))*\s?[(\[*$]{{0,4}}({_LETTER})[)\]*$]{{0,4}}\W*$"
 )
-_MAYBE = r"(?:(?:maybe|perhaps|possibly|even|also|else)\s+)?"
+_PERHAPS = r"(?:(?:maybe|perhaps|possibly|even|also|else)\s+)?"
 _JOINED_BEFORE = re.compile(
-    rf"(?<![\w']){_LETTER}\W{{0,3}}\s(?:or|and)\s+{_MAYBE}\W{{0,3}}$|^\W{{0,3}}{_LETTER}\W{{0,3}}[,/&]\s?\W{{0,3}}$"
+    rf"(?<![\w']){_LETTER}\W{{0,3}}\s(?:or|and)\s+{_PERHAPS}\W{{0,3}}$|^\W{{0,3}}{_LETTER}\W{{0,3}}[,/&]\s?\W{{0,3}}$"
 )
 _JOINED_AFTER = re.compile(
-    rf"\W{{0,3}}\s(?:or|and)\s+{_MAYBE}\W{{0,3}}{_NO_WORD}{_LETTER}(?![\w'])|\W{{0,3}}[,/&]\s?\W{{0,3}}{_LETTER}\W*$"
+    rf"\W{{0,3}}\s(?:or|and)\s+{_PERHAPS}\W{{0,3}}{_NOT_A_WORD}{_LETTER}(?![\w'])|\W{{0,3}}[,/&]\s?\W{{0,3}}{_LETTER}\W*$"
 )
 
 
 def choice_letter(text: str) -> str | None:
-    r"""The letter chosen in `(B)`, `B. because …`, `**B**`, `\boxed{A. Paris}`, `option C`; None where none is, or several."""
-    stated = boxed(text) or marked(text)
-    parts = [(stated.text, text[stated.end :])] if stated else []
-    for part, after in [*parts, (text, "")]:
-        written = untexted(part)
-        inner = _DENIED.sub(" ", written)
-        if found := _letter(inner):
-            letter = found[1].upper()
-            tied = _JOINED_BEFORE.search(inner[max(0, found.start(1) - 20) : found.start(1)])
-            tied = tied or _JOINED_AFTER.match(inner[found.end(1) : found.end(1) + 20])
-            return None if tied or _taken_back(inner[found.end(1) :] + after, letter) else letter
-        if inner != written:  # it only says which it is not
+    r"""The letter chosen in `(B)`, `B. because …`, `**B**`, `\boxed{A. Paris}`, `option C`; None without one, or with several.
+
+    A box or marker is read first, and the whole text only where that names no letter.
+    """
+    stated = find_stated(text)
+    regions = [(stated.text, text[stated.end :])] if stated else []
+    for region, after in [*regions, (text, "")]:
+        plain = without_text_macros(region)
+        affirmed = _DENIED.sub(" ", plain)
+        if choice := _find_letter(affirmed):
+            committed = not _is_alternative(affirmed, choice) and not _is_corrected(affirmed, choice, after)
+            return choice[1].upper() if committed else None
+        if affirmed != plain:  # the region only rules letters out
             return None
     return None
 
 
-def _letter(text: str) -> re.Match[str] | None:
-    if found := _CONCLUDED.search(text[-80:]):
-        return _CONCLUDED.search(text, max(0, len(text) - 80))
-    for pattern in (_START, _SMALL, _AFFIRMED, _WORD):
-        if found := pattern.search(text):
-            return found
-    for pattern in (_BRACKET, _ALONE):
-        found = None
-        for found in pattern.finditer(text):  # noqa: B007
-            pass
-        if found:
-            return found
-    return None
+def _find_letter(text: str) -> re.Match[str] | None:
+    """The place of the chosen letter, its group 1; None without one."""
+    if conclusion := _CONCLUSION.search(text, max(0, len(text) - 80)):
+        return conclusion
+    for pattern in (_AT_START, _LOWER_CASE, _AFFIRMED, _NAMED):
+        if first := pattern.search(text):
+            return first
+    return last_match(_IN_BRACKETS, text) or last_match(_STANDALONE, text)
 
 
-def _taken_back(after: str, letter: str) -> bool:
-    """Whether what follows a letter corrects it to another one."""
-    correction = corrected(after)
+def _is_alternative(text: str, choice: re.Match[str]) -> bool:
+    """Whether `or`, `and` or a comma ties the letter to another one."""
+    start, end = choice.span(1)
+    before, after = text[max(0, start - 20) : start], text[end : end + 20]
+    return bool(_JOINED_BEFORE.search(before) or _JOINED_AFTER.match(after))
+
+
+def _is_corrected(text: str, choice: re.Match[str], after: str) -> bool:
+    """Whether the rest of the text corrects the letter to another one."""
+    correction = correction_in(text[choice.end(1) :] + after)
     if correction is None:
         return False
-    others = _ALONE.findall(_DENIED.sub(" ", correction))
-    return bool(others) and others[-1] != letter
+    letters = _STANDALONE.findall(_DENIED.sub(" ", correction))
+    return bool(letters) and letters[-1] != choice[1].upper()

@@ -1,30 +1,36 @@
-"""Whether a text commits to the answer read from it: no denial, alternative, comparison or operation hangs at it."""
+"""Whether a text commits to an answer: it neither denies nor corrects it, and names no alternative."""
 
 from __future__ import annotations
 
 import re
+from typing import Literal
 
-from patchrl.grading.answer_span import Stated
-from patchrl.grading.quantities import KIND, NUMBER, UNITS, parse_quantity, to_fraction, untexted
+from patchrl.grading.answer_span import AnswerSpan
+from patchrl.grading.notation import without_text_macros
+from patchrl.grading.quantities import NUMBER, parse_quantity, to_fraction
+from patchrl.grading.units import UNIT_KINDS, UNITS
 
-LOOK = 120  # characters read on either side of an answer, so that time stays linear
+Expected = Literal["number", "alternatives", "formula"]
+MAX_CONTEXT = 120  # characters read on either side of an answer, so that time stays linear
 _NUMBER = re.compile(r"[-+−]?\s?[$€£]?(?:\d(?:[\d,]*\d)?(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}|\s?/\s?\d+(?:\.\d+)?)?")
 _FORMULA = re.compile(r"[\\^=(){}\[\]!]")
 _SENTENCE = re.compile(r"[.!?;]\s|\n")
-_DENIED_BEFORE = re.compile(
+_DENIAL = re.compile(r"\W*(?:not|never)\b|\s*(?:≠|\\neq?\b)", re.IGNORECASE)
+_SEVERAL = re.compile(r"\d\W{0,6}\s{1,6}or\s{1,6}\W{0,6}\d")
+_DENIAL_BEFORE = re.compile(
     r"(?:\b(?:not|never|hardly|cannot|anything\s+but|rather\s+than|instead\s+of|(?:is|are|was|ca|wo|does)nt|nicht|keine?|pas|no\s+es|,\s*no)"
     r"|n['’]t|≠|\\neq?|不是|impossible\s+for\b.{0,40}\bto)"
     r"(?:\s+(?:be|equal|equals|to|exactly|really|actually|quite))*\s*$",
     re.IGNORECASE,
 )
-_DENIED_AFTER = re.compile(
+_DENIAL_AFTER = re.compile(
     r"\W{0,4}\?\W{0,3}no\b|"
     r"\W{0,6}\b(?:is|was|are)(?:\s+\w+ly)?"
     r"(?:(?:\s+not|n['’]?t)(?:\s+(?:the|a|my))?(?:\s+\w+)?\s+(?:answer|right|correct|solution)\b"
     r"|(?:\s+not|n['’]?t)\s+(?:right|correct)\b|\s+(?:wrong|incorrect|false)\b)",
     re.IGNORECASE,
 )
-_RETRACTED = re.compile(
+_RETRACTION = re.compile(
     r"\b(?:that|this|it)(?:['’]s|\s+is|\s+was)(?:\s+\w+ly)?\s+(?:wrong|incorrect|not\s+(?:right|correct))\b"
     r"|\b(?:that|this|it)\s+(?:is|was)n['’]?t\s+(?:right|correct)\b|\bno,\s+wait\b|\bwait,\s+no\b|\bcan['’]?(?:no)?t\s+be\s+right\b",
     re.IGNORECASE,
@@ -38,7 +44,7 @@ _CORRECTION = re.compile(
     re.IGNORECASE,
 )
 # The answer named once more, in other words than the first time.
-_RESTATED = re.compile(
+_RESTATEMENT = re.compile(
     r"\b(?:so|thus|therefore|hence),?\s+the\s+(?:final\s+)?(?:answer|result|total|sum)\s+is\s*\D{0,20}?(?=[-−+]?\d)|\b(?:correct|right|true|actual)\s+(?:final\s+)?(?:answer|result|total|value|number|amount|sum|cost|price)\s+(?:is|was|would\s+be|should\s+be|=|:)\s*\D{0,20}?(?=[-−+]?\d)",
     re.IGNORECASE,
 )
@@ -48,19 +54,19 @@ _DOUBT = re.compile(
     r"|common\s+mistake|(?:if|without|had)\b.{0,80}\b(?:were|would)|\bis\s+the\s+answer|impossible)\b",
     re.IGNORECASE,
 )
-_MAYBE = r"(?:(?:maybe|perhaps|possibly|even)\s+)?"
+_PERHAPS = r"(?:(?:maybe|perhaps|possibly|even)\s+)?"
 _JOINED_BEFORE = re.compile(
     r"\d\W{0,6}(?:\s(?:or|and|to|oder|ou|o|bis)|,\s*or)(?:\s+(?:maybe|perhaps|possibly|even))?\s*$|\d或$"
     r"|\b([a-z])(?:_\{?\d\}?)?\s*=\s*[^\s,]{1,20}\W{0,3}(?:\s(?:or|and)|,)\s+\$?\1(?:_\{?\d\}?)?\s*=\s*$",
     re.IGNORECASE,
 )
-_WORKED_OUT = re.compile(r"[+*×/]\s*[$€£]?\d[\d.,]*\s+or\s*$", re.IGNORECASE)  # "$30 + $160 or $190"
+_EVALUATION = re.compile(r"[+*×/]\s*[$€£]?\d[\d.,]*\s+or\s*$", re.IGNORECASE)  # "$30 + $160 or $190"
 _JOINED_AFTER = re.compile(
-    rf"(?:\W{{0,6}}\s(?:or|and|to|oder|ou|o|bis)\s+{_MAYBE}(?:\\boxed\s*\{{)?\W{{0,3}}|或|\s{{1,2}}[A-Za-z]+\s{{1,2}}(?:or|and)\s+{_MAYBE})([$€£]?\d[\d.,]*(?:/\d+)?%?)",
+    rf"(?:\W{{0,6}}\s(?:or|and|to|oder|ou|o|bis)\s+{_PERHAPS}(?:\\boxed\s*\{{)?\W{{0,3}}|或|\s{{1,2}}[A-Za-z]+\s{{1,2}}(?:or|and)\s+{_PERHAPS})([$€£]?\d[\d.,]*(?:/\d+)?%?)",
     re.IGNORECASE,
 )
 _ROOT = r"(?:√|∛|\\sqrt\s*(?:\[\d\])?\{?|\b(?:sqrt|cbrt|ln|log|exp|sin|cos|tan|f|g)\b\s*\(?|±|\\pm|\^\(?\{?)"
-_COMPARED = re.compile(r"\b(?:less|more|fewer|greater|larger|smaller)\s+than\s*$|(?:^|\s)[<>]\s*$|\\[lg]t\s*$", re.I)
+_COMPARISON = re.compile(r"\b(?:less|more|fewer|greater|larger|smaller)\s+than\s*$|(?:^|\s)[<>]\s*$|\\[lg]t\s*$", re.I)
 _OPERATION_BEFORE = re.compile(
     rf"(?:[\d)%}}²³]|(?<![A-Za-z])[a-zA-Z]|\d\s?[A-Za-z]{{1,12}})\s*(?:[+−*/×÷]|\^\{{?|\\(?:times|cdot|div))\s*$|(?:[\d)%}}²³]|(?<![A-Za-z])[a-zA-Z])\s*-\s*$"
     rf"|[\d)%]\s*\b(?:plus|minus|times|by|x|remainder|r)\s*$|\d\s?[A-Za-z]{{1,12}}\s+(?:x|by)\s*$|\b1\s+in\s*$|\d\s+(?:out\s+)?of\s*$|{_ROOT}\s*$|(?<![A-Za-z0-9])[a-z]\($"
@@ -71,120 +77,145 @@ _OPERATION_AFTER = re.compile(
     r"\s*(?:[×÷±√π]|\\(?:sqrt|pi)\b|(?:sqrt|pi|square\s+roots?)\b|(?:remainder|out\s+of|in)\s+\d|[-+−*/]\s?[\d(]|\^(?!\s*\{?\\circ)|\\(?:pm|times|cdot|div)\b|(?:squared|cubed)\b|(?:plus|minus|times)\s+\d"
     r"|=\s*$)|[abdefijnoqrtuvwxyz](?!\w)"
 )
-_WITH_UNIT = re.compile(r"\s*([-−]?[$€£]?\d[\d.,]*)\s?([A-Za-z]+)")
+_NUMBER_WITH_UNIT = re.compile(r"\s*([-−]?[$€£]?\d[\d.,]*)\s?([A-Za-z]+)")
 _UNIT_AT_END = re.compile(r"\d\s?([A-Za-z]+)(?:,|\s+and|,\s+and)?\s*$")
 _AND = re.compile(r",?\s+and\b")
-_LIST = re.compile(r"[-−+\d.,;/\s]*")
+_LIST_OF_NUMBERS = re.compile(r"[-−+\d.,;/\s]*")
 
 
-def hedge(text: str, stated: Stated, *, plain: bool) -> str | None:
-    """Why a text does not commit to the answer it states; None when it does.
+def lack_of_commitment(text: str, answer: AnswerSpan, expected: Expected) -> str | None:
+    """Why a text does not commit to its answer; None when it does. Linear time.
 
-    `plain` says that one number is expected, so that no list, comparison or unfinished operation can be meant.
-    Linear time.
+    Args:
+        text: the candidate, as `notation.plain_mathematics` writes it.
+        answer: the place of the answer in it.
+        expected: what the reference is. Where it is one number, a list, a comparison or an unfinished
+            operation is refused too; where it is a formula, alternatives are.
     """
-    answer, start, end = stated.text, stated.start, stated.end
-    number = None if _FORMULA.search(answer) else _NUMBER.search(answer)
-    if number:
-        start, end = start + number.start(), min(end, start + number.end())
-        if number[0][0] in "-+−" and re.search(
-            r"(?:[\d)%}²³]|(?<![A-Za-z0-9])\d*[a-zA-Z])\s*$", text[max(0, start - LOOK) : start]
-        ):
-            start += 1  # an operator, not a sign
-    quoted = untexted(_SENTENCE.split(text[max(0, start - LOOK) : start])[-1])
-    before, after = undressed(quoted), untexted(text[end : end + LOOK]).lstrip("}$*)`\"'”")
-    if _DENIED_BEFORE.search(before) or re.match(r"\s*(?:≠|\\neq?\b)", answer) or _DENIED_AFTER.match(after):
+    if _DENIAL.match(answer.text):
+        return "says only what the answer is not"
+    if expected == "formula" and _SEVERAL.search(answer.text):
+        return "names several answers"
+    number = None if _FORMULA.search(answer.text) else _NUMBER.search(answer.text)
+    start, end = _number_bounds(text, answer, number)
+    sentence = without_text_macros(_SENTENCE.split(text[max(0, start - MAX_CONTEXT) : start])[-1])
+    before = _without_opening_marks(sentence)
+    after = without_text_macros(text[end : end + MAX_CONTEXT]).lstrip("}$*)`\"'”")
+    if _DENIAL_BEFORE.search(before) or _DENIAL_AFTER.match(after):
         return "says only what the answer is not"
     if _DOUBT.search(before):
         return "does not stand by the answer"
-    if _RETRACTED.search(after) or _taken_back(text[end:], answer):
+    if _RETRACTION.search(after) or _is_corrected(answer.text, text[end:]):
         return "takes the answer back"
-    if not plain:
+    if expected != "number":
         return None
-    joined = _JOINED_BEFORE.search(before) and not _WORKED_OUT.search(before)
-    if joined or _tied(answer, number, after):
+    if _is_alternative(answer.text, number, before, after):
         return "names several answers"
-    if _part_of_compound(untexted(text[start : start + LOOK]), before):
+    if _is_part_of_compound(without_text_macros(text[start : start + MAX_CONTEXT]), before):
         return "is a part of a larger quantity"
     if re.match(r"\W{0,3}\s(?:if|unless)\b", after):
         return "depends on a condition"
-    line = text.strip()[-10 * LOOK :].rsplit("\n", 1)[-1] if text.rstrip(" .").endswith(answer) else answer
-    if any(_listed(part) for part in (answer, line)):
+    ends_text = text.rstrip(" .").endswith(answer.text)
+    line = text.strip()[-10 * MAX_CONTEXT :].rsplit("\n", 1)[-1] if ends_text else answer.text
+    if _is_list(answer.text) or _is_list(line):
         return "names several answers"
-    if _compared(quoted, before) or re.match(r"\s*(?:[<>](?!=)|\\[lg]t\b)", answer):
+    if _is_compared(sentence, before) or re.match(r"\s*(?:[<>](?!=)|\\[lg]t\b)", answer.text):
         return "compares instead of naming an answer"
     if _OPERATION_BEFORE.search(before) or _OPERATION_AFTER.match(after):
         return "leaves an operation open at"
     return None
 
 
-def _tied(answer: str, number: re.Match[str] | None, after: str) -> bool:
+def commits_to_words(text: str, answer: AnswerSpan) -> bool:
+    """Whether a text commits to an answer in words.
+
+    A box or marker may be doubted before and corrected behind it. The first sentence may be corrected. The last
+    sentence is the text's last word.
+    """
+    if answer.kind == "last sentence":
+        return True
+    return correction_in(text[answer.start :]) is None and not (
+        answer.kind != "first sentence" and _is_doubted(text[: answer.start])
+    )
+
+
+def correction_in(text: str) -> str | None:
+    """What follows the first word that may open a correction, None without one."""
+    opening = _CORRECTION.search(text)
+    return text[opening.end() :] if opening else None
+
+
+def _number_bounds(text: str, answer: AnswerSpan, number: re.Match[str] | None) -> tuple[int, int]:
+    """Where the number of an answer starts and ends in the text; the bounds of the answer without a number."""
+    if number is None:
+        return answer.start, answer.end
+    start, end = answer.start + number.start(), min(answer.end, answer.start + number.end())
+    before = text[max(0, start - MAX_CONTEXT) : start]
+    is_operator = number[0][0] in "-+−" and re.search(r"(?:[\d)%}²³]|(?<![A-Za-z0-9])\d*[a-zA-Z])\s*$", before)
+    return start + bool(is_operator), end
+
+
+def _is_alternative(answer: str, number: re.Match[str] | None, before: str, after: str) -> bool:
     """Whether `or`, `to` or, inside the answer, `and` ties a number to another value."""
+    if _JOINED_BEFORE.search(before) and not _EVALUATION.search(before):
+        return True
     inside = _JOINED_AFTER.match(answer[number.end() :]) if number else None
-    found = inside or _JOINED_AFTER.match(after)
-    if not found or not (
-        inside or {"or", "to", "oder", "ou", "o", "bis"} & set(after[: found.start(1)].split()) or "或" in found[0]
+    joined = inside or _JOINED_AFTER.match(after)
+    if not joined or not (
+        inside or {"or", "to", "oder", "ou", "o", "bis"} & set(after[: joined.start(1)].split()) or "或" in joined[0]
     ):
         return False
-    own, other = parse_quantity(number[0]) if number else None, parse_quantity(found[1].rstrip(".,"))
+    own, other = parse_quantity(number[0]) if number else None, parse_quantity(joined[1].rstrip(".,"))
     if own is None or other is None:
         return True
     return own.value != other.value / (100 if other.percent else 1)
 
 
-def _part_of_compound(text: str, before: str) -> bool:
+def _is_part_of_compound(text: str, before: str) -> bool:
     """Whether a number and its unit are a part of `2 hours and 30 minutes`."""
-    earlier = _UNIT_AT_END.search(before)
-    own = _WITH_UNIT.match(text)
+    own = _NUMBER_WITH_UNIT.match(text)
     if not own:
         return False
-    later = (
-        _WITH_UNIT.match(text, own.end())
-        if (join := _AND.match(text, own.end())) is None
-        else _WITH_UNIT.match(text, join.end())
-    )
-    return _one_quantity(own[2], later and later[2]) or _one_quantity(own[2], earlier and earlier[1])
+    earlier = _UNIT_AT_END.search(before)
+    conjunction = _AND.match(text, own.end())
+    later = _NUMBER_WITH_UNIT.match(text, conjunction.end() if conjunction else own.end())
+    return _are_one_quantity(own[2], later and later[2]) or _are_one_quantity(own[2], earlier and earlier[1])
 
 
-def _one_quantity(unit: str, other: str | None) -> bool:
+def _are_one_quantity(unit: str, other: str | None) -> bool:
     first, second = UNITS.get(unit.lower(), ""), UNITS.get((other or "").lower(), "")
-    return first != second and first in KIND and KIND[first] == KIND.get(second)
+    return first != second and first in UNIT_KINDS and UNIT_KINDS[first] == UNIT_KINDS.get(second)
 
 
-def doubted(before: str) -> bool:
-    """Whether the sentence that leads to an answer does not stand by it."""
-    return _DOUBT.search(_SENTENCE.split(before[-LOOK:])[-1]) is not None
+def _is_doubted(before: str) -> bool:
+    """Whether the sentence that leads to an answer doubts it."""
+    return _DOUBT.search(_SENTENCE.split(before[-MAX_CONTEXT:])[-1]) is not None
 
 
-def corrected(after: str) -> str | None:
-    """What follows the first word that may open a correction, None without one."""
-    found = _CORRECTION.search(after)
-    return after[found.end() :] if found else None
-
-
-def _taken_back(after: str, answer: str) -> bool:
+def _is_corrected(answer: str, after: str) -> bool:
     """Whether what follows an answer corrects it: the last number of the correction is another one."""
-    correction, restated = corrected(after), _RESTATED.search(after)
+    correction, restatement = correction_in(after), _RESTATEMENT.search(after)
     numbers = NUMBER.findall(correction)[-1:] if correction is not None else []
-    if restated:
-        numbers += NUMBER.findall(after[restated.end() :])[:1]
+    if restatement:
+        numbers += NUMBER.findall(after[restatement.end() :])[:1]
     first = NUMBER.search(answer)
     return any(first is None or to_fraction(number) != to_fraction(first[0]) for number in numbers)
 
 
-def undressed(before: str) -> str:
-    """What stands before an answer without the box, the markdown and the quotes that open around it."""
+def _without_opening_marks(before: str) -> str:
+    """What precedes an answer, without the box, the markdown and the quotes that open around it."""
     before = re.sub(r"\\f?boxed\s*\{\s*$", "", before).rstrip(" $€£_`(\"'“")
     return before.removesuffix("**").rstrip()
 
 
-def _listed(part: str) -> bool:
-    several = len(re.findall(r"\d[\d,./]*", part)) > 1 and _LIST.fullmatch(part) is not None
-    one = re.fullmatch(r"\s*[-−+]?(?:\d+ \d+\s?/\s?\d+|\d+\s?/\s?\d+|\d{1,3}(?: \d{3})+)\W*", part)
-    arithmetic = re.search(r"\d\s*[-−+/]", part)
-    return several and not one and not arithmetic
+def _is_list(text: str) -> bool:
+    """Whether a text is nothing but several numbers."""
+    has_several = len(re.findall(r"\d[\d,./]*", text)) > 1 and _LIST_OF_NUMBERS.fullmatch(text) is not None
+    is_one = re.fullmatch(r"\s*[-−+]?(?:\d+ \d+\s?/\s?\d+|\d+\s?/\s?\d+|\d{1,3}(?: \d{3})+)\W*", text)
+    is_arithmetic = re.search(r"\d\s*[-−+/]", text)
+    return has_several and not is_one and not is_arithmetic
 
 
-def _compared(quoted: str, before: str) -> bool:
-    # A quoted line of markdown compares nothing.
-    return re.fullmatch(r">\s[\s*_$]*", quoted) is None and _COMPARED.search(before) is not None
+def _is_compared(sentence: str, before: str) -> bool:
+    is_markdown_quote = re.fullmatch(r">\s[\s*_$]*", sentence) is not None
+    return not is_markdown_quote and _COMPARISON.search(before) is not None

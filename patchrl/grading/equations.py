@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from patchrl.grading.quantities import KIND, UNITS
+from patchrl.grading.arithmetic import OPERAND, arithmetic_value
+from patchrl.grading.units import UNIT_KINDS, UNITS
 
 _CALCULATOR = re.compile(r"<<([^<>]*)>>")
-_OPERAND = r"(?:\d+(?:,\d+)*(?:\.\d+)?|\.\d+)%?"
 _START = r"(?<![\d.,])"  # within a long number nothing is tried again
-_TOKEN = re.compile(rf"\s*({_OPERAND}|[-+*/^()=])")
 # A stretch of arithmetic with at least one equals sign, as people write it inside a sentence.
 # It starts where no sign or bracket stands before it, and gives nothing back: time stays linear in the text.
-_STRETCH = re.compile(rf"(?<![-(])(?:[-(]++\s*+)?{_OPERAND}(?:\s*[-+*/^()=]++\s*+(?:[-(]++\s*+)?(?:{_OPERAND})?\)*+)*+")
+_STRETCH = re.compile(rf"(?<![-(])(?:[-(]++\s*+)?{OPERAND}(?:\s*[-+*/^()=]++\s*+(?:[-(]++\s*+)?(?:{OPERAND})?\)*+)*+")
 _CHARACTERS = str.maketrans(
     {
         "×": "*",
@@ -58,15 +57,15 @@ _MARKUP = [
 ]
 # `60 students - 40 students = 20 students`: one unit after every number says nothing about the arithmetic.
 _ONE_UNIT = re.compile(
-    rf"{_START}{_OPERAND} (?P<unit>[A-Za-z]{{1,30}}?)s?\b(?:\s?[-+]\s?{_OPERAND} (?P=unit)s?\b)++"
-    rf"(?:\s?=\s?{_OPERAND} (?P=unit)s?\b(?!\s*[-+*/]))?+"
+    rf"{_START}{OPERAND} (?P<unit>[A-Za-z]{{1,30}}?)s?\b(?:\s?[-+]\s?{OPERAND} (?P=unit)s?\b)++"
+    rf"(?:\s?=\s?{OPERAND} (?P=unit)s?\b(?!\s*[-+*/]))?+"
 )
 # `300 seeds * 1/3 = 100 seeds`: nor does the unit of what is multiplied by plain numbers.
 _SCALED_UNIT = re.compile(
-    rf"{_START}{_OPERAND} (?P<unit>[A-Za-z]{{1,30}}?)s?\b(?:\s?[*/]\s?{_OPERAND})++\s?=\s?{_OPERAND} (?P=unit)s?\b(?!\s*[-+*/])"
+    rf"{_START}{OPERAND} (?P<unit>[A-Za-z]{{1,30}}?)s?\b(?:\s?[*/]\s?{OPERAND})++\s?=\s?{OPERAND} (?P=unit)s?\b(?!\s*[-+*/])"
 )
 # `3 boxes * 12 eggs = 36 eggs`: nor do the units of two factors.
-_FACTOR = rf"({_OPERAND})(?:\s?([A-Za-z]{{2,15}})|\s([ghlms]))?"
+_FACTOR = rf"({OPERAND})(?:\s?([A-Za-z]{{2,15}})|\s([ghlms]))?"
 _FACTORS_WITH_UNITS = re.compile(rf"{_START}{_FACTOR}\s?([*/])\s?{_FACTOR}\s?=\s?{_FACTOR}(?![A-Za-z]|\s?[-+*/(\d.%])")
 # What stands directly before a stretch and makes it part of a larger expression: an operator, also with
 # words after it ("25 + her original 98"; a minus there is most often a dash) or spelled out, a name (D1) or a
@@ -95,12 +94,8 @@ _REMARK_CHANGES = re.compile(r"\s*(?:mod|base|in|rem|round|approx|about|almost|w
 _ASKED = re.compile(r"[\s\w]{0,20}\?")
 _OF = re.compile(r"\s*of\b")
 _TIGHT_FRACTION = re.compile(r"(/\s*)(\d+/\d+)(?![\d/.,])")
-# "7 (3 + 4)" is a number with a remark as often as a product.
-_PERCENT_CHANGE = re.compile(rf"\s*({_OPERAND})\s*([-+])\s*(\d+(?:\.\d+)?)%\s*")
-_SPACED_BRACKET = re.compile(r"[\d)%]\s+\(")
+_PERCENT_CHANGE = re.compile(rf"\s*({OPERAND})\s*([-+])\s*(\d+(?:\.\d+)?)%\s*")
 _BEFORE = 80
-MAX_TERMS = 200
-MAX_POWER_BITS = 4096
 
 
 def failing_equation(text: str) -> str | None:
@@ -193,7 +188,7 @@ def _readings(side: str) -> list[Fraction]:
         written.append(f"({changed[1]}) * (1 {changed[2]} {changed[3]}%)")  # "200 - 20%" is 160
     if side.startswith("- "):
         written.append(side[2:])  # a dash in front of a list's item
-    return [value for text in written if (value := _value(text)) is not None]
+    return [value for text in written if (value := arithmetic_value(text)) is not None]
 
 
 def written_equations(text: str) -> int:
@@ -221,81 +216,12 @@ def _without_unit(found: re.Match[str]) -> str:
 def _without_units(found: re.Match[str]) -> str:
     """A product or quotient without its units; as it is where one unit would have to be turned into another, or
     a remainder is left over."""
-    first, second = (_value(found[group]) for group in (1, 5))
+    first, second = (arithmetic_value(found[group]) for group in (1, 5))
     if found[4] == "/" and (not first or not second or (first / second).denominator > 1):
         return found[0]
     units = {UNITS.get((found[group] or "").lower(), "") for group in (2, 3, 6, 7, 9, 10)}
-    kinds = [KIND[unit] for unit in units if unit in KIND]
+    kinds = [UNIT_KINDS[unit] for unit in units if unit in UNIT_KINDS]
     return found[0] if len(set(kinds)) < len(kinds) else re.sub(r"\s?[A-Za-z]+(?=\s?[*/=])", "", found[0])
-
-
-def _value(side: str) -> Fraction | None:
-    """The exact value of a side, None when it is no complete arithmetic expression."""
-    tokens, position, side = [], 0, side.strip().rstrip(",")
-    if _SPACED_BRACKET.search(side):
-        return None
-    while position < len(side):
-        found = _TOKEN.match(side, position)
-        if not found:
-            return None
-        tokens.append(found[1])
-        position = found.end()
-    if not tokens or len(tokens) > MAX_TERMS:
-        return None
-    try:
-        value, rest = _sum(tokens)
-    except (ValueError, ZeroDivisionError, IndexError, RecursionError):
-        return None
-    return value if not rest else None
-
-
-def _sum(tokens: list[str]) -> tuple[Fraction, list[str]]:
-    value, tokens = _product(tokens)
-    while tokens and tokens[0] in "+-":
-        operator = tokens[0]
-        term, tokens = _product(tokens[1:])
-        value = value + term if operator == "+" else value - term
-    return value, tokens
-
-
-def _product(tokens: list[str]) -> tuple[Fraction, list[str]]:
-    value, tokens = _power(tokens)
-    divided = False
-    while tokens and tokens[0] in "*/(":
-        operator = tokens[0]
-        if operator == "(" and divided:
-            raise ValueError("8/2(4) reads two ways")
-        divided |= operator == "/"
-        factor, tokens = _power(tokens if operator == "(" else tokens[1:])
-        value = value / factor if operator == "/" else value * factor
-    return value, tokens
-
-
-def _power(tokens: list[str]) -> tuple[Fraction, list[str]]:
-    if tokens[0] in "+-":
-        value, rest = _power(tokens[1:])
-        return (-value if tokens[0] == "-" else value), rest
-    base, rest = _atom(tokens)
-    if not rest or rest[0] != "^":
-        return base, rest
-    exponent, rest = _power(rest[1:])
-    bits = max(base.numerator.bit_length(), base.denominator.bit_length()) * abs(exponent)
-    if exponent.denominator != 1 or bits > MAX_POWER_BITS:
-        raise ValueError("no exact power of this size")
-    return base ** int(exponent), rest
-
-
-def _atom(tokens: list[str]) -> tuple[Fraction, list[str]]:
-    head, rest = tokens[0], tokens[1:]
-    if head == "(":
-        value, rest = _sum(rest)
-        if rest[0] != ")":
-            raise ValueError("unbalanced")
-        return value, rest[1:]
-    if len(head) > 1 and head[0] == "0" and head[1].isdigit():
-        raise ValueError("a time or a code")
-    percent = head.endswith("%")
-    return Fraction(head.rstrip("%").replace(",", "")) / (100 if percent else 1), rest
 
 
 def _equal(left: Fraction, left_text: str, right: Fraction, right_text: str) -> bool:

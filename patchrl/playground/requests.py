@@ -10,7 +10,7 @@ from typing import Any
 from patchrl.config import StudyConfig, resolve
 from patchrl.config.arms import display_name
 from patchrl.errors import ConfigError
-from patchrl.grading.extraction import extract_reference
+from patchrl.grading.references import extract_reference
 from patchrl.runs.folder import RunFolder
 from patchrl.types import Example, Task, Writer
 

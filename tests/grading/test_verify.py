@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchrl.grading.answer_span import boxed
+from patchrl.grading.answer_span import find_box
 from patchrl.grading.equations import failing_equation
-from patchrl.grading.extraction import extract_reference
+from patchrl.grading.references import extract_reference
 from patchrl.grading.verify import Verifier, verify_answer
 
 
@@ -126,7 +126,7 @@ def test_an_unknown_task_is_refused_and_numbers_are_taken_as_text(answers):
 
 
 def test_the_last_box_is_read_with_its_nested_braces():
-    assert boxed(r"\boxed{1} and \boxed{\frac{14}{\sqrt{3}}}").text == r"\frac{14}{\sqrt{3}}"
+    assert find_box(r"\boxed{1} and \boxed{\frac{14}{\sqrt{3}}}").text == r"\frac{14}{\sqrt{3}}"
 
 
 @pytest.mark.parametrize("reference", [None, "", "  "])
@@ -215,9 +215,32 @@ def test_a_plain_script_without_a_main_guard_can_ask(tmp_path):
     assert done.stdout == "True", done.stderr
 
 
+ONE_BY_ONE = """
+import os, patchrl, psutil
+from concurrent.futures import ThreadPoolExecutor
+def judge(n):
+    return patchrl.verify_answer("math", f"({n},2)", f"so the answer is ({n % 7}, 2).").passed
+judge(0)
+with ThreadPoolExecutor(4) as pool:
+    verdicts = list(pool.map(judge, range(100)))
+child = os.fork()
+if child == 0:
+    os._exit(0 if judge(3) is True and judge(8) is False else 1)
+assert verdicts == [n < 7 for n in range(100)], verdicts
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert judge(4) is True and judge(9) is False
+print(len(psutil.Process().children()))
+"""
+
+
+def test_calls_one_by_one_share_one_process_across_threads_and_not_with_a_fork():
+    done = subprocess.run([sys.executable, "-c", ONE_BY_ONE], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "1", done.stderr
+
+
 def test_a_worker_killed_from_outside_is_one_unscorable_answer(answers):
     assert answers.verify("math", "(1,2)", r"\boxed{(1, 2)}").passed is True
-    os.kill(answers._process.pid, signal.SIGKILL)
+    os.kill(answers._math_process._process.pid, signal.SIGKILL)
     assert answers.verify("math", "(1,2)", r"\boxed{(1, 2)}").reason == "verifier crashed"
     assert answers.verify("math", "(1,2)", r"\boxed{(1, 2)}").passed is True
 

@@ -17,11 +17,11 @@ from patchrl.config.eval_tasks import harness_names
 from patchrl.errors import ConfigError, DataError
 from patchrl.evaluation.harness.index import manager_for
 from patchrl.evaluation.harness.names import task_folders
-from patchrl.grading import extraction, verify
+from patchrl.grading.fingerprint import grading_fingerprint
 
+OWN_SCORE = "passed"  # judged by patchrl.grading
 # Of a task's scores per item, the one that is reported: what its leaderboards report, else its first.
-PREFERRED = ("passed", "acc_norm", "exact_match", "acc", "prompt_level_strict_acc")
-JUDGE = (verify, extraction)  # what decides on `passed`, PatchRL's own score
+PREFERRED = (OWN_SCORE, "acc_norm", "exact_match", "acc", "prompt_level_strict_acc")
 FEWSHOT_SEED = 1234  # the harness's own
 
 
@@ -43,12 +43,12 @@ class Leaf:
         config.get("metadata", {}).pop("config_source", None)
         docs = self.task.eval_docs
         content = json.dumps([docs[i] for i in self.items], sort_keys=True, default=str)
-        judge = "".join(map(inspect.getsource, JUDGE)) if self.score == PREFERRED[0] else ""
+        judge = grading_fingerprint() if self.score == OWN_SCORE else ""
         return {
             "version": str(self.task.VERSION),
             "config": json.loads(json.dumps(config, sort_keys=True, default=_source)),
             "documents": hashlib.sha256(content.encode()).hexdigest(),
-            "judge": hashlib.sha256(judge.encode()).hexdigest(),
+            "judge": judge,
         }
 
 

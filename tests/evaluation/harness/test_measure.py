@@ -2,6 +2,8 @@
 
 import json
 import math
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +19,7 @@ from patchrl.evaluation.evaluate import evaluate, fingerprint, summarize
 from patchrl.evaluation.harness.benchmark import load_benchmarks, score_of, spread
 from patchrl.evaluation.harness.measure import measure
 from patchrl.evaluation.harness.model import HarnessModel
+from patchrl.grading import fingerprint as grading
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.nano import world
@@ -210,6 +213,17 @@ def test_settings_and_documents_are_part_of_what_is_kept(tmp_path, nano):
     answered(own_task(tmp_path, rows[::-1]), nano, tmp_path / "kept", tokens=9)
     answered(own_task(tmp_path, rows[::-1], doc_to_text="Add: {{question}}"), nano, tmp_path / "kept", tokens=9)
     assert len(list((tmp_path / "kept").rglob("*.json"))) == 4
+
+
+@pytest.mark.parametrize("module", sorted(path.name for path in grading.PACKAGE.glob("*.py")))
+def test_any_change_in_the_code_that_judges_makes_stored_answers_stale(monkeypatch, tmp_path, module):
+    leaf = benchmark("patchrl_nano", limit=20).leaves[0]
+    before = leaf.settings()
+    copy = Path(shutil.copytree(grading.PACKAGE, tmp_path / "grading"))
+    monkeypatch.setattr(grading, "PACKAGE", copy)
+    assert leaf.settings() == before
+    (copy / module).write_text((copy / module).read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert leaf.settings() != before
 
 
 def sums(tmp_path, nano, tokens, **wanted):
