@@ -20,8 +20,7 @@ from examples.nano_lab.lab_figures import cost_figures, dial_figures
 FOLDER = Path(__file__).parent / "pictures"
 # file -> (tab, in it what must be there, what is shown)
 PICTURES = {
-    "training": ("Train rewriter", "[data-chart=reward] .main-svg", ".patchrl-figure:visible"),
-    "compare": ("Compare", "#samples tr[data-index='5']", "#samples"),
+    "rewrite": ("Compare", "#samples tr[data-index='5']", "#detail"),
     "spread": ("Compare", "#player .main-svg", "#player"),
     "map": ("Compare", "[data-chart=map] .main-svg", "[data-chart=map]"),
     "forgetting": ("Fine-tune", "[data-chart=plane] .main-svg", "[data-chart=plane]"),
@@ -39,7 +38,7 @@ def take_pictures(page: Page) -> None:
     for name, (tab, ready, shown) in PICTURES.items():
         page.get_by_role("tab", name=tab).click()
         page.locator(ready).first.wait_for()
-        if name == "compare":
+        if name == "rewrite":
             page.locator(ready).first.click()
             page.locator("#detail .tok").first.wait_for()
         shoot(page, name, shown)

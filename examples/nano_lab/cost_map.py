@@ -124,19 +124,24 @@ def sentences(points: Sequence[Point], both: Mapping[Cell, Against]) -> list[str
     if not points:
         return []
     few, many = ([p for p in points if p.rows == rows] for rows in (ROWS[0], ROWS[-1]))
-    told = [
-        f"To rewrite {ROWS[0]} rows RL's sampled tokens would buy best-of-{_between([p.buys for p in few])}, to rewrite "
-        f"{ROWS[-1]:,} best-of-{_between([p.buys for p in many])}: against the next k measured, {_ks(few)}, RL {_counted(p.rl for p in few)} of "
-        f"{len(few)} settings ({_seeds(few)}); against {_ks(many)} it {_counted(p.rl for p in many)} ({_seeds(many)}).",
-        f"Setting by setting, {ROWS[0]} rows: {_where(few)}.",
-    ]
+    said = [_at_rows(few), _at_rows(many), f"By setting, {ROWS[0]} rows: {_where(few)}."]
     if both:
         target, general = (_between([100 * getattr(a, on) for a in both.values()], "+") for on in ("target", "general"))
-        told.append(
-            f"Selecting among {MEASURED_K} of the rewriter's own rewrites by ℓ, RL and best-of-k together, changes the target by {target} and "
-            f"general skills by {general} points against taking one: of {_settings(len(both))} it {_counted(both.values())}."
+        said.append(
+            f"RL and best-of-k together: taking the rewrite with the lowest ℓ of {MEASURED_K} of the rewriter's, instead of one, "
+            f"changes the target by {target} and general skills by {general} points. In {_settings(len(both))} it "
+            f"{_counted(both.values())}."
         )
-    return told
+    return said
+
+
+def _at_rows(points: Sequence[Point]) -> str:
+    """RL against best-of-k for one number of rows."""
+    return (
+        f"Rewriting {points[0].rows:,} rows: RL's sampled tokens would pay for best-of-{_between([p.buys for p in points])}. "
+        f"Compared with {_ks(points)}, the next k that was measured, RL {_counted(p.rl for p in points)} of "
+        f"{_settings(len(points))} ({_seeds(points)})."
+    )
 
 
 def _between(values: Sequence[float], sign: str = "") -> str:

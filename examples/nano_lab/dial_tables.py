@@ -19,8 +19,8 @@ COLUMNS = {
     "expert": "plain SFT",
     "best-of-k": "best-of-8",
     "rl": "RL",
-    "rl-mean": "the same with the paper's ℓ",
-    "rl-paper": "as published",
+    "rl-mean": "RL, mean ℓ",
+    "rl-paper": "RL as published",
 }
 SHORT = {"target": "target", "drop": "drop", "best-of-k": "behind best-of-8"}
 
@@ -28,7 +28,7 @@ SHORT = {"target": "target", "drop": "drop", "best-of-k": "behind best-of-8"}
 def dial_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A line for each setting (`dial.dialled`): every arm's target and general score in per cent with 95 % intervals, the
     share of the drop that RL avoided with its own, and where RL falls short of the aim."""
-    yield "| backbone, expert | dial | " + " | ".join(ARMS) + " | drop avoided by rl, % | falls short |"
+    yield "| backbone, expert | dial | " + " | ".join(ARMS) + " | drop avoided by rl, % | aim missed on |"
     yield "|---" * (4 + len(ARMS)) + "|"
     for (backbone, expert, setting), by in _settings(rows):
         cells = [_scores(by.get(arm), by["rl"]["seeds"]) for arm in ARMS]
@@ -43,7 +43,7 @@ def brief_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """The same without intervals, with the share of accepted rewrites in the own style and of the drop that was avoided."""
     yield (
         f"| expert | own style planted | {' | '.join(COLUMNS[arm] for arm in ARMS)} | "
-        "own style: published → RL, % | drop avoided %: best-of-8, RL | falls short |"
+        "own style: published → RL, % | drop avoided %: best-of-8, RL | aim missed on |"
     )
     yield "|---" * 10 + "|"
     for (_, expert, setting), by in _settings(rows):
@@ -68,38 +68,37 @@ def kl_table(found: Mapping[Cell, Found]) -> Iterator[str]:
         yield f"| {cell.expert} | {cell.setting}, seed{'s'[: len(made.seeds) > 1]} {seeds} | {' | '.join(cells)} |"
 
 
-def aim_told(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any] | None = None) -> str:
-    """In how many settings RL meets the aim, where it does not, the rates taken, and what the backbone's own style alone
-    would bring."""
+def aim_sentences(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any] | None = None) -> Iterator[str]:
+    """What the aim is, in how many settings RL meets it, which rates were chosen, and what the
+    backbone's own style alone reaches."""
     settings = list(_settings(rows))
-    short = [
-        f"{expert} at {setting} ({_short(by['rl'])})" for (_, expert, setting), by in settings if by["rl"]["short"]
-    ]
+    met = sum(not by["rl"]["short"] for _, by in settings)
+    yield (
+        f"The aim has three parts: a target score at most {100 * TARGET_SLACK:.0f} points below plain SFT's, at least "
+        f"{percent(AVOIDED, 0)} % of plain SFT's drop avoided (both as point estimates), and neither score measurably below "
+        "best-of-8's, which samples more tokens."
+    )
+    yield f"RL meets the aim in {met} of {len(settings)} settings; the last column says what it misses in the others."
     shares = {arm: [by[arm]["avoided"]["mean"] or 0.0 for _, by in settings] for arm in ("rl", "best-of-k")}
     ranges = {
         arm: " to ".join(dict.fromkeys(percent(share) for share in (min(of), max(of)))) + " %"
         for arm, of in shares.items()
     }
-    bound = ""
-    if own_style:
-        scores = [f"{_both((at['target'], at['general']))} at {at['rate']:g}" for at in own_style["sweep"]]
-        bound = (
-            " Plain SFT on right answers in the backbone's own style, as if every rewrite had succeeded, has "
-            f"{listed(scores)} ({_seeds(own_style)})."
-        )
+    yield f"RL avoids {ranges['rl']} of the drop; best-of-8 avoids {ranges['best-of-k']}."
     ablated = []
     for arm in ABLATIONS:
         if measured := [by[arm] for _, by in settings if arm in by]:
-            met = sum(not row["short"] for row in measured)
-            ablated.append(f"{COLUMNS[arm]} in {met} of {len(measured)}")
-    others = f" Target and drop alone are met by {listed(ablated)}." if ablated else ""
-    return (
-        f"The aim is the expert's target within {100 * TARGET_SLACK:.0f} points, {percent(AVOIDED, 0)} % of its drop avoided (both as estimated), and on neither "
-        f"count measurably behind best-of-8, which samples more tokens. RL meets it in {len(settings) - len(short)} of {len(settings)} settings"
-        + (f"; it falls short on {listed(short)}" if short else "")
-        + f". It avoids {ranges['rl']} of the drop, best-of-8 {ranges['best-of-k']}.{others} Rates taken: "
-        f"{'; '.join(_rates_told(COLUMNS[arm], [by[arm]['rate'] for _, by in settings]) for arm in GRID)}.{bound}"
-    )
+            ablated.append(f"{COLUMNS[arm]} in {sum(not row['short'] for row in measured)} of {len(measured)}")
+    if ablated:
+        yield f"Without the comparison with best-of-8, the aim is met by {listed(ablated)}."
+    rates = "; ".join(_rates_told(COLUMNS[arm], [by[arm]["rate"] for _, by in settings]) for arm in GRID)
+    yield f"Chosen rates: {rates}."
+    if own_style:
+        scores = [f"{_both((at['target'], at['general']))} at {at['rate']:g}" for at in own_style["sweep"]]
+        yield (
+            "Plain SFT on right answers in the backbone's own style, as if every rewrite had succeeded, scores "
+            f"{listed(scores)} ({_seeds(own_style)})."
+        )
 
 
 def _rates_told(name: str, rates: Sequence[float]) -> str:
@@ -157,14 +156,31 @@ def whole_table(whole: Whole) -> Iterator[str]:
     yield "|---" * (1 + len(whole.sweep)) + "|"
     for rate in RATES:
         yield f"| all at {rate:g} | {' | '.join(_both(of_arm[rate]) for of_arm in whole.sweep.values())} |"
-    yield f"| each at the rate taken for the target | {' | '.join(_taken(whole, arm) for arm in whole.sweep)} |"
+    yield f"| each at its chosen rate | {' | '.join(_taken(whole, arm) for arm in whole.sweep)} |"
+
+
+def summary_table(wholes: Mapping[str, tuple[Correct, Whole]]) -> Iterator[str]:
+    """Target and general score of each arm at equal rates and at the chosen rates, one line for each.
+
+    Args:
+        wholes: for each backbone, by its name, its answers before fine-tuning and all its settings taken together.
+    """
+    arms = next(iter(wholes.values()))[1].sweep
+    yield f"| backbone | fine-tuning rate | {' | '.join(COLUMNS[arm] for arm in arms)} |"
+    yield "|---" * (2 + len(arms)) + "|"
+    for name, (before, whole) in wholes.items():
+        labels = [f"{name}, before: {_of_seeds([before])}", "", ""]
+        lines = [(f"{rate:g}", [_both(of_arm[rate]) for of_arm in whole.sweep.values()]) for rate in RATES]
+        lines.append(("chosen", [_taken(whole, arm) for arm in whole.sweep]))
+        for label, (rate, scores) in zip(labels, lines, strict=True):
+            yield f"| {label} | {rate} | {' | '.join(scores)} |"
 
 
 def parts_table(wholes: Mapping[str, Whole]) -> Iterator[str]:
     """RL and its ablations over several choices of settings, named by the keys, and what RL is against each ablation."""
     rates = [f"all at {rate:g}" for rate in RATES]
-    headers = ["settings", "target % / general %", "each at the rate taken", *rates]
-    yield f"| {' | '.join([*headers, 'RL less it, points of the target', 'of general skills'])} |"
+    headers = ["settings", "target % / general %", "each at its chosen rate", *rates]
+    yield f"| {' | '.join([*headers, 'RL minus it, points of the target', 'of general skills'])} |"
     yield "|---" * (2 + len(headers)) + "|"
     for name, whole in wholes.items():
         for arm in [arm for arm in whole.sweep if arm != "expert"]:
@@ -174,18 +190,17 @@ def parts_table(wholes: Mapping[str, Whole]) -> Iterator[str]:
             yield f"| {' | '.join([of, COLUMNS[arm], *scores, *less])} |"
 
 
-def whole_told(whole: Whole) -> str:
-    """RL against plain SFT at equal rates, what it avoids of its drop at the rates taken, and RL against best-of-8."""
+def whole_sentences(whole: Whole) -> Iterator[str]:
+    """RL against plain SFT at equal rates, what it avoids of plain SFT's drop at the chosen rates, and RL against best-of-8."""
     rl = whole.statistics["rl"]
-    less = {
+    minus = {
         rate: [ours - plain for ours, plain in zip(whole.sweep["rl"][rate], whole.sweep["expert"][rate], strict=True)]
         for rate in RATES
     }
-    equal = [f"{100 * target:+z.1f} / {100 * general:+z.1f} at {rate:g}" for rate, (target, general) in less.items()]
-    return (
-        f"At equal rates RL less plain SFT is {listed(equal)}. At the rates taken RL avoids "
-        f"{told(rl.share_avoided, rl.share_avoided_ci95)} % of plain SFT's drop; {against(whole, 'rl', 'best-of-k')}"
-    )
+    equal = [f"{100 * target:+z.1f} / {100 * general:+z.1f} at {rate:g}" for rate, (target, general) in minus.items()]
+    yield f"RL minus plain SFT at equal rates, in points of target / general: {listed(equal)}."
+    yield f"At the chosen rates RL avoids {told(rl.share_avoided, rl.share_avoided_ci95)} % of plain SFT's drop."
+    yield against(whole, "rl", "best-of-k")
 
 
 def _taken(whole: Whole, arm: str) -> str:
@@ -199,9 +214,9 @@ def _both(scores: tuple[float, float]) -> str:
 
 def against(found: Found | Whole, arm: str, other: str) -> str:
     """One arm less another on both counts in points, with intervals and verdicts corrected for all pairs."""
-    sentences = [f"{points} points of {NAMES[on]} ({verdict})" for on, points, verdict in _less(found, arm, other)]
+    parts = [f"{points} points of {NAMES[on]} ({verdict})" for on, points, verdict in _less(found, arm, other)]
     tokens = found.tokens[arm] / found.tokens[other]
-    return f"`{arm}` against `{other}`: {', '.join(sentences)}, with {percent(tokens, 0)} % of its sampled tokens."
+    return f"`{arm}` minus `{other}`: {', '.join(parts)}. `{arm}` samples {percent(tokens, 0)} % of the tokens of `{other}`."
 
 
 def _less(found: Found | Whole, arm: str, other: str) -> Iterator[tuple[str, str, str]]:
@@ -250,7 +265,7 @@ def _short_scores(row: Mapping[str, Any] | None, seeds: int) -> str:
 
 
 def _short(row: Mapping[str, Any]) -> str:
-    return ", ".join(SHORT[reason] for reason in row["short"]) or "no"
+    return ", ".join(SHORT[reason] for reason in row["short"]) or "–"
 
 
 def told(value: float | None, ci95: tuple[float, float] | None, digits: int = 1) -> str:

@@ -1,10 +1,11 @@
 """The tables and sentences of the lab's studies in Markdown files, between marks that name them, so that no figure is typed.
 
-`<!-- dial -->` and `<!-- /dial -->` each stand on a line of their own; `turn_dial --fill FILE` renews what is between.
+`<!-- dial -->` and `<!-- /dial -->` each stand on a line of their own; `run_dial --fill FILE` renews what is between.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -16,10 +17,12 @@ from examples.nano_lab.dial import (
     EVERY,
     EXPERTS,
     GRID,
+    RATES,
     SECOND,
     SHIPPED,
     WITH_KL,
     Cell,
+    correct_of,
     found_of,
     of_backbone,
     own_style,
@@ -30,17 +33,20 @@ from examples.nano_lab.dial import (
 from examples.nano_lab.dial_tables import (
     ARMS,
     against,
-    aim_told,
+    aim_sentences,
     arms_table,
     brief_table,
     dial_table,
     kl_table,
     parts_table,
+    percent,
     seeds_table,
+    summary_table,
+    whole_sentences,
     whole_table,
-    whole_told,
 )
 from patchrl.errors import DataError
+from patchrl.evaluation.statistics import Correct, macro
 from patchrl.nano.world import OWN_SHARE
 
 WIDTH = 128
@@ -51,6 +57,7 @@ MARKED = re.compile(r"(?P<begin><!-- (?P<name>[\w-]+) -->\n).*?(?P<end><!-- /(?P
 MARK = re.compile(r"^<!-- /?[\w-]+ -->$", re.MULTILINE)
 
 
+@functools.cache
 def blocks() -> dict[str, str]:
     """What stands between the marks of each name, from the answers that come with PatchRL."""
     every = read()
@@ -59,6 +66,8 @@ def blocks() -> dict[str, str]:
     return {
         "main": _one(lines, MAIN, by_seed=True),
         "collapse": _one(lines, COLLAPSE),
+        "summary": _summary({"shipped": lines, "second": of_backbone(every, SECOND)}),
+        "why": _why(lines),
         "whole": _whole(lines),
         "whole-second": _whole(of_backbone(every, SECOND)),
         "parts": _parts(lines, ABLATIONS),
@@ -95,9 +104,34 @@ def _one(lines: Sequence[dict[str, Any]], cell: Cell, by_seed: bool = False) -> 
     return "\n".join([*arms_table(found), "", *sentences, *seeds])
 
 
+def _summary(by_backbone: Mapping[str, Sequence[dict[str, Any]]]) -> str:
+    """README's one table: every backbone's settings taken together."""
+    wholes = {name: (_before(lines), together) for name, lines in by_backbone.items() if (together := whole(lines))}
+    return "\n".join(summary_table(wholes)) if wholes else NOT_YET
+
+
+def _why(lines: Sequence[dict[str, Any]]) -> str:
+    """The one number of README's motivation: general skills after plain SFT and after RL at the highest rate."""
+    together = whole(lines)
+    if together is None:
+        return NOT_YET
+    rate = max(RATES)
+    plain, rl = (percent(together.sweep[arm][rate][1]) for arm in ("expert", "rl"))
+    before = percent(macro(_before(lines), "general"))
+    return _paragraph(
+        f"In the lab described below, SFT at a learning rate of {rate:g} lowers general skills from {before} to {plain} %; "
+        f"SFT on rewrites at the same rate leaves {rl} %."
+    )
+
+
+def _before(lines: Sequence[dict[str, Any]]) -> Correct:
+    """A backbone's answers before fine-tuning."""
+    return correct_of(next(line for line in lines if line["arm"] == "base"))
+
+
 def _whole(lines: Sequence[dict[str, Any]]) -> str:
     together = whole(lines)
-    return "\n".join([*whole_table(together), "", _paragraph(whole_told(together))]) if together else NOT_YET
+    return "\n".join([*whole_table(together), "", *map(_bullet, whole_sentences(together))]) if together else NOT_YET
 
 
 def _parts(lines: Sequence[dict[str, Any]], ablations: Sequence[str]) -> str:
@@ -116,7 +150,7 @@ def _parts(lines: Sequence[dict[str, Any]], ablations: Sequence[str]) -> str:
 def _dial(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any] | None = None) -> str:
     if not rows:
         return NOT_YET
-    return "\n".join([*brief_table(rows), "", _paragraph(aim_told(rows, own_style))])
+    return "\n".join([*brief_table(rows), "", *map(_bullet, aim_sentences(rows, own_style))])
 
 
 def _paragraph(text: str, first: str = "", further: str = "") -> str:

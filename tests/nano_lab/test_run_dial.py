@@ -7,13 +7,13 @@ import pytest
 
 from examples.nano_lab import dial, run_dial
 from examples.nano_lab.dial_tables import (
-    aim_told,
+    aim_sentences,
     arms_table,
     brief_table,
     dial_table,
     parts_table,
+    whole_sentences,
     whole_table,
-    whole_told,
 )
 from examples.nano_lab.lab_figures import dial_figures
 from patchrl import api
@@ -125,7 +125,7 @@ def test_where_rl_falls_short_of_the_aim_is_said(rl, short):
     assert by["rl"]["short"] == short and "rl-mean" not in by
     for table in (dial_table, brief_table):
         line = list(table(by.values()))[2]
-        assert line.endswith("| no |" if not short else f"{'behind best-of-8' if 'best-of-k' in short else short[0]} |")
+        assert line.endswith("| – |" if not short else f"{'behind best-of-8' if 'best-of-k' in short else short[0]} |")
         assert "2 seeds" in line and "| – |" in line
 
 
@@ -134,25 +134,22 @@ def test_the_aim_is_told_with_where_it_is_missed_and_what_can_be_reached():
     foreign = [line | {"expert": "foreign"} for line in setting((0.95, 0.98))]
     rates = [{"rate": 5e-4, "target": 0.97, "general": 0.959}, {"rate": 1e-3, "target": 0.9, "general": 0.8}]
     own = {"sweep": rates, "seeds": 5}
-    told = aim_told(dial.dialled([*mild, *foreign]), own)
-    assert (
-        "RL meets it in 1 of 2 settings; it falls short on mild at 3 % (drop). It avoids 94.0 to 96.0 % of the drop"
-        in told
-    )
-    assert "best-of-8 80.0 %." in told and told.endswith(
-        "has 97.0 / 95.9 at 0.0005 and 90.0 / 80.0 at 0.001 (5 seeds)."
-    )
-    assert aim_told(dial.dialled(foreign)).endswith(
-        "in 1 of 1 settings. It avoids 96.0 % of the drop, best-of-8 80.0 %. "
-        "Rates taken: plain SFT 0.0005; best-of-8 0.0005; RL 0.0005."
-    )
+    _, met, avoided, *_, own_style = aim_sentences(dial.dialled([*mild, *foreign]), own)
+    assert met == "RL meets the aim in 1 of 2 settings; the last column says what it misses in the others."
+    assert avoided == "RL avoids 94.0 to 96.0 % of the drop; best-of-8 avoids 80.0 %."
+    assert own_style.endswith("scores 97.0 / 95.9 at 0.0005 and 90.0 / 80.0 at 0.001 (5 seeds).")
+    assert list(aim_sentences(dial.dialled(foreign)))[1:] == [
+        "RL meets the aim in 1 of 1 settings; the last column says what it misses in the others.",
+        "RL avoids 96.0 % of the drop; best-of-8 avoids 80.0 %.",
+        "Chosen rates: plain SFT 0.0005; best-of-8 0.0005; RL 0.0005.",
+    ]
 
 
 def test_an_ablation_stands_over_the_seeds_it_has():
     rows = dial.dialled(list(setting((0.9, 0.9), ablation=(0.8, 0.7))))
-    assert "Target and drop alone are met by the same with the paper's ℓ in 0 of 1. Rates" in aim_told(rows)
+    assert list(aim_sentences(rows))[3].endswith("the aim is met by RL, mean ℓ in 0 of 1.")
     met = dial.dialled(list(setting((0.9, 0.9), ablation=(0.9, 0.98))))
-    assert "are met by the same with the paper's ℓ in 1 of 1." in aim_told(met)
+    assert list(aim_sentences(met))[3].endswith("the aim is met by RL, mean ℓ in 1 of 1.")
     assert [(row["arm"], row["seeds"]) for row in rows] == [("expert", 2), ("best-of-k", 2), ("rl", 2), ("rl-mean", 1)]
     assert "80.0 / 70.0 (1 seed)" in list(brief_table(rows))[2]
 
@@ -224,9 +221,9 @@ def test_the_settings_taken_together_draw_every_fine_tune_as_a_seed():
     assert header.startswith("| 3 settings, 6 fine-tunes an arm;")
     assert low == "| all at 0.0005 | 90.0 / 50.0 | 90.0 / 90.0 | 94.0 / 97.0 |"
     assert taken.endswith("| 90.0 / 50.0 | 90.0 / 90.0 | 94.0 / 97.0 |")
-    assert whole_told(whole).startswith(
-        "At equal rates RL less plain SFT is +4.0 / +47.0 at 0.0005 and +4.0 / +47.0 at 0.001. At the rates taken RL avoids 94.0 ["
-    )
+    equal, avoided, _ = whole_sentences(whole)
+    assert equal.endswith("in points of target / general: +4.0 / +47.0 at 0.0005 and +4.0 / +47.0 at 0.001.")
+    assert avoided.startswith("At the chosen rates RL avoids 94.0 [")
     assert dial.whole([]) is None
 
 
@@ -237,9 +234,9 @@ def test_the_recipe_without_its_parts_is_told_over_the_seeds_that_have_all():
     whole = dial.whole(lines, ("expert", "rl", *dial.ABLATIONS))
     header, _, ours, mean, paper = parts_table({"mild expert": whole})
     assert header.endswith(
-        "| each at the rate taken | all at 0.0005 | all at 0.001 | RL less it, points of the target | of general skills |"
+        "| each at its chosen rate | all at 0.0005 | all at 0.001 | RL minus it, points of the target | of general skills |"
     )
     assert ours == "| mild expert: 2, 2 fine-tunes | RL | 95.0 / 97.0 | 95.0 / 97.0 | 95.0 / 97.0 |  |  |"
-    assert mean.startswith("|  | the same with the paper's ℓ | 97.0 / 70.0 | 97.0 / 70.0 | 97.0 / 70.0 | -2.0 [")
+    assert mean.startswith("|  | RL, mean ℓ | 97.0 / 70.0 | 97.0 / 70.0 | 97.0 / 70.0 | -2.0 [")
     assert "] (cannot tell) | +27.0 [" in mean and mean.endswith("] (better) |")
-    assert paper == mean.replace("the same with the paper's ℓ", "as published")
+    assert paper == mean.replace("RL, mean ℓ", "RL as published")
