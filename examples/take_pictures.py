@@ -21,15 +21,15 @@ FOLDER = Path(__file__).parent / "pictures"
 # file -> (tab, in it what must be there, what is shown)
 PICTURES = {
     "rewrite": ("Compare", "#samples tr[data-index='5']", "#detail"),
-    "spread": ("Compare", "#player .main-svg", "#player"),
+    "spread": ("Compare", "#distribution-slider .main-svg", "#distribution-slider"),
     "map": ("Compare", "[data-chart=map] .main-svg", "[data-chart=map]"),
     "forgetting": ("Fine-tune", "[data-chart=plane] .main-svg", "[data-chart=plane]"),
 }
 SETTLE_MS = 1000
 FRAME_SECONDS = 2.0  # between two frames of the animation
-SHOWN_MS, LAST_MS = 180, 2500
-MOST_FRAMES = 60
-MOST_BYTES = 1_500_000
+FRAME_MS, LAST_FRAME_MS = 180, 2500
+MAX_FRAMES = 60
+MAX_BYTES = 1_500_000
 SIZE = (1080, 476)  # two rows of three curves
 
 
@@ -94,15 +94,15 @@ def cut(picture: Image.Image) -> Image.Image:
 
 
 def save_animation(frames: list[Image.Image], path: Path) -> None:
-    """An endless WebP of at most MOST_FRAMES frames and MOST_BYTES bytes; the last frame rests."""
-    kept = [frames[round(i * (len(frames) - 1) / max(1, MOST_FRAMES - 1))] for i in range(MOST_FRAMES)]
-    kept = frames if len(frames) <= MOST_FRAMES else kept
-    times = [SHOWN_MS] * (len(kept) - 1) + [LAST_MS]
+    """An endless WebP of at most MAX_FRAMES frames and MAX_BYTES bytes; the last frame rests."""
+    kept = [frames[round(i * (len(frames) - 1) / max(1, MAX_FRAMES - 1))] for i in range(MAX_FRAMES)]
+    kept = frames if len(frames) <= MAX_FRAMES else kept
+    times = [FRAME_MS] * (len(kept) - 1) + [LAST_FRAME_MS]
     for quality in (80, 60, 40, 20):
         kept[0].save(
             path, save_all=True, append_images=kept[1:], duration=times, loop=0, quality=quality, method=6, minimize_size=True
         )  # fmt: skip
-        if path.stat().st_size <= MOST_BYTES:
+        if path.stat().st_size <= MAX_BYTES:
             break
     print(f"{path}: {len(kept)} frames, {path.stat().st_size / 1e6:.2f} MB")
 

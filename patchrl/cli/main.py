@@ -89,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--into", metavar="DIR", default=".", help="folder to write to (default: this one)")
     sub = command("push", "publish a rewritten dataset or an adapter on the Hugging Face Hub, with a card; private")
     sub.add_argument("run", metavar="RUN")
-    sub.add_argument("kind", metavar="dataset|adapter", choices=hub.TYPES, help="what to publish")
+    sub.add_argument("kind", metavar="dataset|adapter", choices=hub.REPO_TYPES, help="what to publish")
     sub.add_argument("repo", metavar="OWNER/NAME", help="the repository; made where it is missing")
     _of(sub)
     sub.add_argument("--public", action="store_true", help="for everyone to see (default: private)")

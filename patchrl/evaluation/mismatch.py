@@ -20,7 +20,7 @@ from patchrl.types import TokenSurprisal
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 OWN_RANGE = (0.025, 0.975)  # the middle 95 % of the backbone's own answers
 RESAMPLES = 1000
-ROWS_SHOWN, TOKENS_SHOWN = 10, 15
+MAX_ROWS, MAX_TOKENS = 10, 15
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ def standardised_gap(expert_N: np.ndarray, own_N: np.ndarray) -> float | None:
 def gap_interval(expert_N: np.ndarray, own_N: np.ndarray) -> list[float] | None:
     """95 % bootstrap interval of the standardised gap over questions."""
     drawn = [standardised_gap(expert_N[rows], own_N[rows]) for rows in _draws(len(expert_N))]
-    found = percentile_interval(np.array([math.nan if gap is None else gap for gap in drawn]))
-    return None if found is None else list(found)
+    interval = percentile_interval(np.array([math.nan if gap is None else gap for gap in drawn]))
+    return None if interval is None else list(interval)
 
 
 def divergences(
-    expert: Surprise, own: Surprise, prompted: Surprise, as_asked: Surprise | None
+    expert: Surprise, own: Surprise, prompted: Surprise, under_prompt: Surprise | None
 ) -> dict[str, dict[str, Any]]:
     """Cross-entropy, entropy and KL on the task by sampling, per answer and per token, with 95 % intervals.
 
@@ -79,7 +79,7 @@ def divergences(
       itself cannot be had from data alone: it needs P's density.
     - `prompted`: KL(π0(·|rewriting prompt) ‖ π0(·|q(x))) = E[log π0(y|rewriting prompt) − log π0(y|q(x))] over
       rewrites y sampled at temperature 1: both densities are known, so this one is unbiased. Left out without
-      `as_asked`, the same rewrites' surprisal under the rewriting prompt.
+      `under_prompt`, the surprisal of the same rewrites under the rewriting prompt.
 
     Nats over the text's tokens, the end-of-turn token left out as in ℓ. `per_token` is the ratio of totals:
     long answers weigh more than in the mean of ℓ. Compare arXiv 2509.04259, which finds that KL to the backbone
@@ -90,15 +90,15 @@ def divergences(
         "own": [(1, own)],
         "excess": [(1, expert), (-1, own)],
     }
-    if as_asked is not None:
-        sources["prompted"] = [(1, prompted), (-1, as_asked)]
-    found = {}
+    if under_prompt is not None:
+        sources["prompted"] = [(1, prompted), (-1, under_prompt)]
+    estimates = {}
     for name, terms in sources.items():
         per_answer = _estimated(len(expert.total_N), partial(_sum, terms, of=_per_answer))
         per_token = _estimated(len(expert.total_N), partial(_sum, terms, of=_per_token))
         if per_answer and per_token:
-            found[name] = {"per_answer": per_answer, "per_token": per_token}
-    return found
+            estimates[name] = {"per_answer": per_answer, "per_token": per_token}
+    return estimates
 
 
 def _per_answer(surprise: Surprise, rows: np.ndarray) -> float:
@@ -119,8 +119,8 @@ def _estimated(count: int, statistic: Callable[[np.ndarray], float]) -> dict[str
     value = statistic(np.arange(count))
     if math.isnan(value):
         return None
-    found = percentile_interval(np.array([statistic(rows) for rows in _draws(count)]))
-    return {"value": round(value, 4), "ci95": None if found is None else [round(v, 4) for v in found]}
+    interval = percentile_interval(np.array([statistic(rows) for rows in _draws(count)]))
+    return {"value": round(value, 4), "ci95": None if interval is None else [round(v, 4) for v in interval]}
 
 
 def _draws(count: int) -> np.ndarray:
@@ -145,7 +145,7 @@ class TokenKind:
 
 
 def surprising_tokens(
-    rows: Sequence[Sequence[TokenSurprisal]], usual: float, limit: int = TOKENS_SHOWN
+    rows: Sequence[Sequence[TokenSurprisal]], usual: float, limit: int = MAX_TOKENS
 ) -> list[TokenKind]:
     """The token texts that make the gap, largest part first.
 
@@ -156,18 +156,18 @@ def surprising_tokens(
     for row, tokens in enumerate(rows):
         for position, token in enumerate(tokens):
             places.setdefault(token.text, []).append((token.nll, row, position))
-    parts = {text: sum(nll - usual for nll, _, _ in found) for text, found in places.items()}
+    parts = {text: sum(nll - usual for nll, _, _ in where) for text, where in places.items()}
     whole = sum(part for part in parts.values() if part > 0)
     kinds = []
     for text in sorted((t for t in parts if parts[t] > 0), key=lambda t: -parts[t])[:limit]:
-        found = places[text]
-        _, row, position = max(found)
-        mean = sum(nll for nll, _, _ in found) / len(found)
-        kinds.append(TokenKind(text, len(found), round(mean, 3), round(parts[text] / whole, 4), row, position))
+        where = places[text]
+        _, row, position = max(where)
+        mean = sum(nll for nll, _, _ in where) / len(where)
+        kinds.append(TokenKind(text, len(where), round(mean, 3), round(parts[text] / whole, 4), row, position))
     return kinds
 
 
-def most_surprising(nll_N: np.ndarray, limit: int = ROWS_SHOWN) -> list[int]:
+def most_surprising(nll_N: np.ndarray, limit: int = MAX_ROWS) -> list[int]:
     """Indices of the rows with the highest ℓ, highest first; unscored ones left out."""
     known = [i for i, nll in enumerate(nll_N) if not math.isnan(nll)]
     return sorted(known, key=lambda i: -nll_N[i])[:limit]

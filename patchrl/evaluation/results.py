@@ -99,8 +99,8 @@ def collect(config: StudyConfig, folder: RunFolder) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """What this process runs on: PatchRL, Python, and the libraries that can move a figure."""
-    found = {"patchrl": __version__, "python": platform.python_version()}
-    return found | {name: metadata.version(name) for name in LIBRARIES}
+    versions = {"patchrl": __version__, "python": platform.python_version()}
+    return versions | {name: metadata.version(name) for name in LIBRARIES}
 
 
 def _reported(task: str) -> bool:
@@ -110,15 +110,15 @@ def _reported(task: str) -> bool:
 def _sweep(arm: str, chosen: float, tuned: dict[Tuned, list[Correct]]) -> list[dict[str, Any]]:
     """Every learning rate of an arm: its point on the gain–forgetting front, and what it was chosen by."""
     points = []
-    for (name, rate), seeds in tuned.items():
+    for (name, rate), per_seed in tuned.items():
         if name != arm:
             continue
         points.append(
             {
                 "rate": rate,
                 "chosen": rate == chosen,
-                "validation": _mean([macro(c, "validation") for c in seeds]),
-                **{kind: _scores(_macros(seeds, kind), score_interval(seeds, kind)) for kind in KINDS},
+                "validation": _mean([macro(c, "validation") for c in per_seed]),
+                **{kind: _scores(_macros(per_seed, kind), score_interval(per_seed, kind)) for kind in KINDS},
             }
         )
     return points

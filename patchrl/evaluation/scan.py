@@ -20,9 +20,9 @@ from patchrl.runs.context import StageContext
 from patchrl.runs.embeddings import write_embeddings
 from patchrl.types import Example, Generation
 
-SAMPLE = 128
-BEFORE, AFTER = 12, 6  # tokens of context around a surprising one
-LONGEST = 1000  # characters of a text in the rows shown
+MAX_QUESTIONS = 128
+TOKENS_BEFORE, TOKENS_AFTER = 12, 6  # tokens of context around a surprising one
+MAX_CHARACTERS = 1000  # characters of a text in the rows shown
 
 
 def scan(context: StageContext, examples: Sequence[Example]) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def scan(context: StageContext, examples: Sequence[Example]) -> dict[str, Any]:
     calibration on the same examples. The embeddings of all three sources go to the run's folder.
     """
     config, gate, recorder = context.config, context.gate, context.recorder
-    sample, backbone = list(examples)[:SAMPLE], gate.backbone
+    sample, backbone = list(examples)[:MAX_QUESTIONS], gate.backbone
     questions = [e.question for e in sample]
     prompts = [rewrite_prompt(config.rewriter.instruction, e.question, e.solution) for e in sample]
     answers = backbone.generate(
@@ -84,31 +84,31 @@ def scan(context: StageContext, examples: Sequence[Example]) -> dict[str, Any]:
         result["open_gate"] = calibration.summary()
     passed = {name: [v.passed for v in gate.check(sample, read[name], vectors[name])] for name in ("prompted", "own")}
     right = {"passed": passed["own"].count(True), "scorable": len(sample) - passed["own"].count(None)}
-    found = mismatch.own_style(passed["prompted"], surprise["prompted"].nll_N, surprise["own"].nll_N)
+    own_style = mismatch.own_style(passed["prompted"], surprise["prompted"].nll_N, surprise["own"].nll_N)
     tokens = sum(lengths["prompted"]) + len(sample)  # each rewrite's end-of-turn token counts, as in the arms' costs
     result |= {
         "own_right": right,
-        "own_style": found,
+        "own_style": own_style,
         "recommendation": advise(
-            config, found, len(examples), tokens / len(sample), tokens / max(seconds, 1e-6), right["passed"] > 0
+            config, own_style, len(examples), tokens / len(sample), tokens / max(seconds, 1e-6), right["passed"] > 0
         ),
     }
     if not nll["expert"] or not nll["own"]:
         return result | {"gap": None}
     means = {name: float(np.mean(nll[name])) for name in ("expert", "own")}
-    as_asked = _as_asked(config, backbone, prompts, prompted)
+    under_prompt = _under_prompt(config, backbone, prompts, prompted)
     return result | {
         "expert_mean": means["expert"],
         "own_mean": means["own"],
         "gap": mismatch.standardised_gap(surprise["expert"].nll_N, surprise["own"].nll_N),
         "gap_ci95": mismatch.gap_interval(surprise["expert"].nll_N, surprise["own"].nll_N),
-        "divergences": mismatch.divergences(surprise["expert"], surprise["own"], surprise["prompted"], as_asked),
+        "divergences": mismatch.divergences(surprise["expert"], surprise["own"], surprise["prompted"], under_prompt),
         "rows": _worst_rows(sample, surprise["expert"].nll_N, own),
         "tokens": _worst_tokens(backbone, sample, [s.tokens for s in scores["expert"]], surprise["own"]),
     }
 
 
-def _as_asked(
+def _under_prompt(
     config: StudyConfig, backbone: Backbone, prompts: Sequence[str], rewrites: Sequence[Generation]
 ) -> Surprise | None:
     """Surprisal of the rewrites under the prompt they were sampled from; None where the temperature bent that."""
@@ -133,22 +133,22 @@ def _worst_rows(sample: Sequence[Example], nll_N: np.ndarray, own: Sequence[Gene
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else text[:LONGEST].rstrip() + "…"
+    return text if len(text) <= MAX_CHARACTERS else text[:MAX_CHARACTERS].rstrip() + "…"
 
 
 def _worst_tokens(backbone: Backbone, sample: Sequence[Example], tokens, own: Surprise) -> list[dict[str, Any]]:
     """The tokens that make the gap, each with its most surprising place in context."""
     usual = float(np.nansum(own.total_N) / own.tokens_N.sum())
-    found = []
+    worst = []
     for kind in mismatch.surprising_tokens(tokens, usual):
         ids, at = backbone.completion_ids(sample[kind.row].solution), kind.position
-        start, end = max(0, at - BEFORE), at + 1 + AFTER
+        start, end = max(0, at - TOKENS_BEFORE), at + 1 + TOKENS_AFTER
         context = {
             "before": ("…" if start else "") + backbone.tokenizer.decode(ids[start:at]),
             "after": backbone.tokenizer.decode(ids[at + 1 : end]) + ("…" if end < len(ids) else ""),
         }
-        found.append({"text": kind.text, "count": kind.count, "mean": kind.mean, "share": kind.share} | context)
-    return found
+        worst.append({"text": kind.text, "count": kind.count, "mean": kind.mean, "share": kind.share} | context)
+    return worst
 
 
 def calibrate_meaning(gate: Gate, examples: Sequence[Example], texts: Sequence[str]) -> Calibration:

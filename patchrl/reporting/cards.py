@@ -93,7 +93,7 @@ def _card(
     from huggingface_hub.utils import yaml_dump
 
     toml = to_toml(config).strip() or "# every setting has its default value"
-    told = [
+    sections = [
         *body,
         f"## Measured\n\n{_measured(result, source)}",
         "## How to make it again\n\nSave as `study.toml`, then run `python -m patchrl run study.toml`. "
@@ -101,7 +101,7 @@ def _card(
         "## License\n\nNone is set. The text derives from the dataset and from the backbone: see what their licenses "
         "allow, then add `license:` at the head of this card. Another push replaces the card.",
     ]
-    return f"---\n{yaml_dump(header, sort_keys=False)}{LICENSE_COMMENT}\n---\n\n" + "\n\n".join(told) + "\n"
+    return f"---\n{yaml_dump(header, sort_keys=False)}{LICENSE_COMMENT}\n---\n\n" + "\n\n".join(sections) + "\n"
 
 
 def _facts(
@@ -109,7 +109,7 @@ def _facts(
 ) -> str:
     data, counts = config.data, Counter(row["decision"] for row in rows)
     version = (result or {}).get("versions", {}).get("patchrl", __version__)
-    parts = [f"{counts[name]} {told}" for name, told in DECISIONS.items()]
+    parts = [f"{counts[name]} {words}" for name, words in DECISIONS.items()]
     facts = [
         ("Backbone", config.backbone.model),
         ("Dataset", ", ".join(filter(None, (data.dataset, data.config)))),

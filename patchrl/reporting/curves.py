@@ -38,8 +38,8 @@ PANELS = (
     ("loss", "Loss", "loss", False),
     ("step_seconds", "Step time", "seconds", False),
 )
-STALENESS = ("ess", "rate_factor")  # of every update, where rollouts serve several of them
-SIGNED = ("loss",)  # may lie below zero
+STALENESS_CURVES = ("ess", "rate_factor")  # of every update, where rollouts serve several of them
+SIGNED_CURVES = ("loss",)  # may be below zero
 X_AXES = {"step": "step", "samples": "rewrites sampled", "time": "minutes"}
 
 
@@ -82,7 +82,7 @@ def training_figures(
     for name, title, unit, spread in PANELS:
         traces: list[Figure] = []
         for line in lines:
-            rows = line.updates if name in STALENESS else line.rows
+            rows = line.updates if name in STALENESS_CURVES else line.rows
             ys = smooth([row.get(name) for row in rows], smoothing)
             if all(y is None for y in ys):
                 continue
@@ -112,7 +112,7 @@ def training_figures(
                     unit,
                     yaxis={
                         "type": "log" if log_y else "linear",
-                        "rangemode": "normal" if name in SIGNED else "nonnegative",
+                        "rangemode": "normal" if name in SIGNED_CURVES else "nonnegative",
                     },
                     showlegend=len(lines) > 1,
                     height=280 if len(lines) > 1 else 250,
@@ -134,10 +134,10 @@ class _Line:
 def _lines(events: Sequence[Event], overlays: Mapping[str, Sequence[Event]]) -> list[_Line]:
     """A line per run, seed and rewriter, thinned. Names reach a page as markup, so `<` is written out."""
     lines = []
-    for run, (label, found) in enumerate({"": events, **overlays}.items()):
+    for run, (label, run_events) in enumerate({"": events, **overlays}.items()):
         trainings: dict[str, list[Event]] = {}
         stale: dict[str, list[Event]] = {}
-        steps = [event for event in found if event["kind"] in ("train", "staleness")]
+        steps = [event for event in run_events if event["kind"] in ("train", "staleness")]
         several = any("rewriter" in event for event in steps)
         for event in steps:
             which = f"seed {event['seed']}" + (f", {event.get('rewriter', 'rl')}" if several else "")
@@ -187,11 +187,11 @@ def loss_figure(events: Sequence[Event]) -> Figure | None:
 
 def practice_figures(events: Sequence[Event]) -> dict[str, Figure]:
     """What on-policy arms did by step: the share of their answers that were right, and their own objective."""
-    made = {
+    by_name = {
         "answers": _tuning_figure(events, "reward", "Right answers while practising", "share of answers"),
         "objective": _tuning_figure(events, "objective", "Objective of on-policy arms", "each arm's own"),
     }
-    return {name: figure for name, figure in made.items() if figure}
+    return {name: figure for name, figure in by_name.items() if figure}
 
 
 def _tuning_figure(events: Sequence[Event], value: str, title: str, unit: str) -> Figure | None:

@@ -1,6 +1,6 @@
 // How ℓ is distributed at each recorded step of training: one chart, a slider and a play button. Shared by
 // the app and the report. Returns a function that takes new data and keeps the reader's place.
-window.patchrlPlayer = (root) => {
+window.patchrlDistributionSlider = (root) => {
   const make = (tag, attributes, text = '') => {
     const node = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -8,12 +8,12 @@ window.patchrlPlayer = (root) => {
     return node;
   };
   const chart = make('div', {'data-chart': 'spread'});
-  const play = make('button', {type: 'button', class: 'player-play'}, '▶ Play');
+  const play = make('button', {type: 'button', class: 'slider-play'}, '▶ Play');
   const slider = make('input', {type: 'range', min: 0, value: 0, step: 1, 'aria-label': 'Training step'});
-  const told = make('p', {class: 'player-told'});
-  const bar = make('div', {class: 'player-bar'});
+  const caption = make('p', {class: 'slider-caption'});
+  const bar = make('div', {class: 'slider-bar'});
   bar.append(play, slider);
-  root.append(chart, bar, told);
+  root.append(chart, bar, caption);
   let data = null, at = 0, timer = null;
 
   const draw = () => {
@@ -24,7 +24,7 @@ window.patchrlPlayer = (root) => {
     slider.max = data.frames.length - 1;
     slider.value = at;
     slider.setAttribute('aria-valuetext', `step ${frame.step}`);
-    told.textContent = `Step ${frame.step}: ${frame.told}. ${data.told}`;
+    caption.textContent = `Step ${frame.step}: ${frame.caption}. ${data.caption}`;
   };
   const pause = () => { clearInterval(timer); timer = null; play.textContent = '▶ Play'; };
   play.addEventListener('click', () => {

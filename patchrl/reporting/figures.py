@@ -197,7 +197,7 @@ def mismatch_over_training(events: Sequence[Event], seed: int | None = None) -> 
         {
             "step": e["step"],
             "y": _shares(e["nll"], top),
-            "told": f"ℓ of {len(e['nll'])} passing rewrites is {number(sum(e['nll']) / len(e['nll']), 2)} nats on average",
+            "caption": f"ℓ of {len(e['nll'])} passing rewrites is {number(sum(e['nll']) / len(e['nll']), 2)} nats on average",
         }
         for e in spreads
     ]
@@ -209,7 +209,7 @@ def mismatch_over_training(events: Sequence[Event], seed: int | None = None) -> 
             _outline(name, SOURCE_NAMES[name], _centres(top), _shares(values, top)) for name, values in still.items()
         ],
         "moving": _outline("rl", SOURCE_NAMES["rl"], _centres(top), []),
-        "told": f"For comparison: {means}." if means else "",
+        "caption": f"For comparison: {means}." if means else "",
         "layout": layout(
             "Mismatch over training", AXIS_NLL, "share of texts", height=330, yaxis={"range": [0, 1.05 * highest]}
         ),
@@ -251,14 +251,14 @@ def embedding_figure(
                 "hoverinfo": "skip",
             }
         )
-    for source, found in points.items():
+    for source, places in points.items():
         traces.append(
             {
                 "type": "scatter",
                 "mode": "markers",
                 "name": SOURCE_NAMES.get(source, display_name(source)),
-                "x": [significant(point[0]) for point in found],
-                "y": [significant(point[1]) for point in found],
+                "x": [significant(point[0]) for point in places],
+                "y": [significant(point[1]) for point in places],
                 "customdata": ids[source],
                 "marker": {
                     "size": 7,
@@ -395,9 +395,9 @@ def task_figure(result: dict[str, Any]) -> Figure:
 
 def _task_errors(values: dict[str, Any], tasks: Sequence[str]) -> Figure | None:
     """Error bars of one arm's tasks; none for a result from before they were measured."""
-    found = values.get("by_task_ci95")
-    if not found:
+    intervals = values.get("by_task_ci95")
+    if not intervals:
         return None
-    bounds = [_errors({"mean": values["by_task"].get(t), "ci95": found.get(t)}) for t in tasks]
+    bounds = [_errors({"mean": values["by_task"].get(t), "ci95": intervals.get(t)}) for t in tasks]
     sides = {side: [b[side][0] if b else 0.0 for b in bounds] for side in ("array", "arrayminus")}
     return {"type": "data", "symmetric": False, **sides, "thickness": 1, "width": 2, "color": "rgba(128,128,128,.9)"}

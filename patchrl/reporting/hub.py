@@ -11,61 +11,61 @@ from patchrl.errors import HubError
 from patchrl.text import number
 
 # What is pushed -> the kind of repository it becomes.
-TYPES = {"dataset": "dataset", "adapter": "model"}
+REPO_TYPES = {"dataset": "dataset", "adapter": "model"}
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
 REPO = re.compile(rf"{_NAME}/{_NAME}")
 
 
 def check_request(kind: str, repo: str) -> None:
     """Raise HubError for what cannot be pushed at all: an unknown kind, or a name that no repository can have."""
-    if kind not in TYPES:
-        raise HubError(f"Push {kind!r}: choose one of {', '.join(TYPES)}.")
+    if kind not in REPO_TYPES:
+        raise HubError(f"Push {kind!r}: choose one of {', '.join(REPO_TYPES)}.")
     if not REPO.fullmatch(repo) or "--" in repo or ".." in repo or len(repo) > 96 or repo.endswith(".git"):
         raise HubError(f"Repository {repo!r}: write OWNER/NAME, with letters, digits, single - and ., and _.")
 
 
-def token_of(given: str | None) -> str:
+def token_of(token: str | None) -> str:
     """The token to push with: the one given, else the login of this machine's owner.
 
     On Spaces nobody but the visitor may pay for a push: the Space's own token is never used there. Raises HubError
     where there is none.
     """
-    if given:
-        return given
+    if token:
+        return token
     if os.environ.get("SPACE_ID"):
         raise HubError("Sign in first: on Spaces a push needs your own account, and never uses the Space's.")
     from huggingface_hub import get_token
 
-    found = get_token()
-    if not found:
+    login = get_token()
+    if not login:
         raise HubError(
             "This machine is not signed in to the Hub: run `hf auth login`, or set HF_TOKEN, and push again."
         )
-    return found
+    return login
 
 
 def upload(
-    kind: str, repo: str, folder: Path, *, token: str, private: bool, on_step: Callable[[str], None] = lambda told: None
+    kind: str, repo: str, folder: Path, *, token: str, private: bool, on_step: Callable[[str], None] = lambda step: None
 ) -> str:
     """Make the repository where it is missing, put the folder's files into it by one commit, and return its address.
 
-    A repository that is there must be as private or public as asked. Raises HubError with one sentence for everything
+    An existing repository must already be as private or public as requested. Raises HubError with one sentence for everything
     that goes wrong; the commit is made whole or not at all.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
     from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabled
 
-    api, type_ = HfApi(token=token), TYPES[kind]
+    api, type_ = HfApi(token=token), REPO_TYPES[kind]
     files = sorted(path for path in folder.iterdir() if path.is_file())
     try:
         on_step(f"Asking the Hub for {repo}")
         address = api.create_repo(repo, repo_type=type_, private=private, exist_ok=True)
-        found = api.repo_info(repo, repo_type=type_)
-        if bool(found.private) != private:
-            now, asked = ("private", "public") if found.private else ("public", "private")
+        existing = api.repo_info(repo, repo_type=type_)
+        if bool(existing.private) != private:
+            current, requested = ("private", "public") if existing.private else ("public", "private")
             raise HubError(
-                f"{repo} exists and is {now}, and a push changes that of no repository: choose another name, or make it "
-                f"{asked} in its settings on the Hub."
+                f"{repo} exists and is {current}, and a push changes that of no repository: choose another name, or make it "
+                f"{requested} in its settings on the Hub."
             )
         size = sum(path.stat().st_size for path in files) / 1e6
         on_step(f"Uploading {len(files)} files, {number(size, 1)} MB, to {repo}")
@@ -87,7 +87,7 @@ def upload(
     return str(address)
 
 
-def _refusal(status: int, said: str | None, repo: str, type_: str) -> str:
+def _refusal(status: int, message: str | None, repo: str, type_: str) -> str:
     """Why the Hub refused, in a sentence that says what to do."""
     owner = repo.partition("/")[0]
     if status == 401:
@@ -98,7 +98,7 @@ def _refusal(status: int, said: str | None, repo: str, type_: str) -> str:
         return f"{repo} is no {type_} this token can see, and its name is taken: choose another name."
     if status == 429 or status >= 500:
         return f"The Hub is busy or out of order (status {status}); push again later."
-    return f"The Hub refuses {repo} (status {status}): {_line(said or 'no reason given')}."
+    return f"The Hub refuses {repo} (status {status}): {_line(message or 'no reason given')}."
 
 
 def _line(text: str) -> str:

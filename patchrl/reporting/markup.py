@@ -16,8 +16,8 @@ from patchrl.text import number, percent
 SURPRISAL_TOP = 6.0  # nats at which the scale is full
 # Five points of the cividis map, light to dark: even for every kind of colour vision, and in grey.
 SCALE = ("#fff6c9", "#f0d873", "#c3ad6a", "#67686f", "#3d4d6b")
-# The player of `figures.mismatch_over_training`, for any page that has Plotly.
-PLAYER = Path(__file__).with_name("distribution_slider.js").read_text(encoding="utf-8")
+# Shows `figures.mismatch_over_training` on any page that has Plotly.
+DISTRIBUTION_SLIDER = Path(__file__).with_name("distribution_slider.js").read_text(encoding="utf-8")
 
 
 def escape(text: Any) -> str:
@@ -55,10 +55,10 @@ def surprisal(tokens: Sequence[Sequence[Any]], title: str = "Text") -> str:
         tip = f"{text!r}: {number(nll, 2)} nats, p = {number(math.exp(-nll))}" + (
             f"\nLikeliest here:{others}" if others else ""
         )
-        shown = escape(text).replace("\n", "↵<br>") or "∅"
+        text_html = escape(text).replace("\n", "↵<br>") or "∅"
         spans.append(
             f'<span class="tok" role="img" tabindex="{-1 if spans else 0}" style="background:{SCALE[level]};color:{ink}" '
-            f'aria-label="{escape(tip)}">{shown}</span>'
+            f'aria-label="{escape(tip)}">{text_html}</span>'
         )
     mean = sum(t[1] for t in tokens) / len(tokens) if tokens else 0.0
     summary = f"mean {number(mean)} nats per token over {len(tokens)} tokens"
@@ -102,6 +102,16 @@ def verdict(row: dict[str, Any]) -> str:
     return f'<span class="verdict {kind}">{GATE_WORDS[row["passed"]]}</span> <span class="note">{escape(row["reason"] or "")}</span>'
 
 
+def error(text: str) -> str:
+    """One sentence of error, as HTML."""
+    return f'<p class="problem" role="alert">✗ {escape(text)}</p>'
+
+
+def note(text: str) -> str:
+    """A sentence in small print, as HTML."""
+    return f'<p class="note">{escape(text)}</p>'
+
+
 def group_cards(event: dict[str, Any] | None) -> str:
     """The newest scored group: the question, the expert's words, and every candidate with its rewards."""
     if event is None:
@@ -120,9 +130,9 @@ def group_cards(event: dict[str, Any] | None) -> str:
 
 def messages(events: Sequence[dict[str, Any]]) -> str:
     """Warnings a run has raised, newest first."""
-    found = [e for e in reversed(events) if e["kind"] == "message"]
+    newest_first = [e for e in reversed(events) if e["kind"] == "message"]
     signs = {"warning": "⚠", "error": "✗"}
-    return "".join(f'<p class="note">{signs.get(e["level"], "·")} {escape(e["text"])}</p>' for e in found)
+    return "".join(f'<p class="note">{signs.get(e["level"], "·")} {escape(e["text"])}</p>' for e in newest_first)
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -182,8 +192,8 @@ ins{background:rgba(0,158,115,.22);text-decoration:underline;text-decoration-thi
 .bar b{font-weight:500;text-align:right;font-variant-numeric:tabular-nums}
 .verdict{font-weight:600;padding:1px 7px;border-radius:9px;font-size:.86em}.verdict.ok{background:rgba(0,158,115,.22)}
 .verdict.bad{background:rgba(213,94,0,.24)}.verdict.unsure{background:rgba(128,128,128,.28)}
-.player-bar{display:flex;gap:12px;align-items:center}.player-bar input{flex:1;min-width:0;accent-color:#009E73}.player-told{font-size:.9em;margin:.4em 0 1em;min-height:3em}
-.player-play{border:1px solid rgba(128,128,128,.5);border-radius:6px;padding:5px 14px;min-width:96px;background:none;color:inherit;font:inherit;cursor:pointer}
+.slider-bar{display:flex;gap:12px;align-items:center}.slider-bar input{flex:1;min-width:0;accent-color:#009E73}.slider-caption{font-size:.9em;margin:.4em 0 1em;min-height:3em}
+.slider-play{border:1px solid rgba(128,128,128,.5);border-radius:6px;padding:5px 14px;min-width:96px;background:none;color:inherit;font:inherit;cursor:pointer}
 .scroll{overflow-x:auto;margin-bottom:10px}table.plain{border-collapse:collapse;width:100%;font-size:.92em}table.plain th{text-align:left;font-weight:600}
 table.plain,table.plain thead,table.plain tbody,table.plain tr{border:0!important}
 table.plain td,table.plain th{padding:6px 10px;border:0!important;border-bottom:1px solid rgba(128,128,128,.3)!important;white-space:nowrap;font-variant-numeric:tabular-nums}

@@ -1,5 +1,5 @@
 // Draws the figures of a report, and draws them again for paper: dark ink, the width of the page.
-// `figures`: name -> {data, layout}; `played`: what distribution_slider.js shows, or null. Both stand before this in the page.
+// `figures`: name -> {data, layout}; `overTraining`: what distribution_slider.js shows, or null. The page defines both before this script.
 const nodes = [...document.querySelectorAll("[data-figure]")];
 const buttons = [["toImage", "zoom2d", "pan2d", "resetScale2d"]];
 
@@ -21,7 +21,7 @@ function legendRows(figure, width) {
 }
 
 draw();
-if (played) patchrlPlayer(document.getElementById("player"))(played);
+if (overTraining) patchrlDistributionSlider(document.getElementById("distribution-slider"))(overTraining);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 
 const opened = [];

@@ -17,13 +17,13 @@ from patchrl.runs.folder import RunFolder
 from patchrl.runs.jsonl import read_rows
 from patchrl.text import duration, listed
 
-SHOWN = 3  # examples of each kind
-STYLE, DRAW = (Path(__file__).with_name(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+EXAMPLES_PER_KIND = 3  # examples of each kind
+STYLE, SCRIPT = (Path(__file__).with_name(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
 Section = tuple[str, str]  # title (none for what opens the page) and HTML
 
 
 def report_of(config: StudyConfig, folder: RunFolder, result: dict[str, Any]) -> str:
-    """The page of a run, from what its folder holds and its result; examples are of its first seed."""
+    """The page of a run, from the files of its folder and its result; examples come from its first seed."""
     seed = config.study.seeds[0]
     sources = [source for source in sources_in_order(map(parse, config.study.arms)) if source != "expert"]
     rewrites = {source: read_rows(folder.samples(source, seed)) for source in sources}
@@ -41,11 +41,14 @@ def build_report(
     from plotly.offline import get_plotlyjs
 
     scan = next((e for e in reversed(events) if e["kind"] == "scan"), None)
-    drawn, played = _figures(events, result, scan, rewrites, embedding_map), figures.mismatch_over_training(events)
+    drawn, over_training = (
+        _figures(events, result, scan, rewrites, embedding_map),
+        figures.mismatch_over_training(events),
+    )
     sections = [
         _results(result),
         _comparisons(result),
-        _sweep(result),
+        _learning_rates(result),
         ("Every task", _slot("tasks", "wide") + "<p class='note'>Bars: 95 % intervals over items and seeds.</p>"),
         (
             "Every seed",
@@ -53,7 +56,7 @@ def build_report(
         ),
         ("Data", _data(config)),
         ("Method", _method(config)),
-        ("Mismatch", _mismatch(scan, drawn, played is not None)),
+        ("Mismatch", _mismatch(scan, drawn, over_training is not None)),
         _training(events, drawn),
         ("Fine-tuning", _slot("loss", "wide") if "loss" in drawn else ""),
         ("Example rewrites", "".join(_examples(source, rows) for source, rows in rewrites.items())),
@@ -63,13 +66,13 @@ def build_report(
     sections = [(title, body) for title, body in sections if body]
     links = "".join(f"<a href='#{_anchor(title)}'>{title}</a>" for title, _ in sections)
     body = "".join(f"<h2 id='{_anchor(title)}'>{title}</h2>{body}" for title, body in sections)
-    data = json.dumps([drawn, played], ensure_ascii=False).replace("<", "\\u003c")
+    data = json.dumps([drawn, over_training], ensure_ascii=False).replace("<", "\\u003c")
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' "
         "content='width=device-width, initial-scale=1'><title>PatchRL report</title>"
         f"<style>{markup.STYLE}{STYLE}</style><script>{get_plotlyjs()}</script></head><body>"
         f"<h1>PatchRL report</h1>{_question(config, result)}<nav aria-label='Sections'>{links}</nav>{body}"
-        f"<script>{markup.PLAYER}const [figures, played] = {data};{DRAW}</script></body></html>"
+        f"<script>{markup.DISTRIBUTION_SLIDER}const [figures, overTraining] = {data};{SCRIPT}</script></body></html>"
     )
 
 
@@ -100,7 +103,7 @@ def _figures(
 
 def _question(config: StudyConfig, result: dict[str, Any]) -> str:
     others = [display_name(arm) for arm in result["arms"] if arm != "expert"]
-    asked = (
+    question = (
         f"Fine-tuned on {result['dataset']}, how much of its general skill does {result['backbone']} lose, and do "
         f"{listed(others)} keep more of it at the same gain than plain SFT on the expert's text?"
         if others
@@ -109,7 +112,7 @@ def _question(config: StudyConfig, result: dict[str, Any]) -> str:
     seeds = result["seeds"]
     return (
         f"<p class='note'>backbone {markup.escape(result['backbone'])} · dataset {markup.escape(result['dataset'])} · "
-        f"seeds {', '.join(map(str, seeds))}</p><p><b>Question.</b> {markup.escape(asked)}</p>"
+        f"seeds {', '.join(map(str, seeds))}</p><p><b>Question.</b> {markup.escape(question)}</p>"
         f"<p class='lead'><b>Answer.</b> {markup.escape(sentences.headline(result))}</p>"
     )
 
@@ -141,14 +144,14 @@ def _comparisons(result: dict[str, Any]) -> Section:
     )
 
 
-def _sweep(result: dict[str, Any]) -> Section:
+def _learning_rates(result: dict[str, Any]) -> Section:
     rows = tables.rate_rows(result)
-    told = (
+    note = (
         "<p class='note'>Arms are compared at their own best rate: the lowest whose target score on a third of the "
         "held-out examples is within one standard error of the arm's best there. Those examples are reported nowhere "
         "else.</p>"
     )
-    return "Every learning rate", markup.table(tables.RATE_HEADERS, rows) + told if rows else ""
+    return "Every learning rate", markup.table(tables.RATE_HEADERS, rows) + note if rows else ""
 
 
 def _data(config: StudyConfig) -> str:
@@ -167,7 +170,7 @@ def _data(config: StudyConfig) -> str:
     return _facts(facts)
 
 
-ALIGNMENTS = {
+ALIGNMENT_WORDS = {
     "mean": "how likely the frozen backbone finds it per token, given the question alone",
     "total": "how likely the frozen backbone finds the whole text, given the question alone",
     "excess": "how much more surprising it is than the frozen backbone's own entropy, given the question alone",
@@ -184,15 +187,15 @@ def _method(config: StudyConfig) -> str:
         if rewriter.warm_start_steps
         else ""
     )
-    told = (
+    paragraph = (
         f"<p>A rewriter, the backbone with a LoRA adapter, is trained by GRPO to restate each expert solution. {warm}One rewrite's "
         f"reward in its group of {rewriter.group_size} is r = g · (1 + {reward.lambda_dist:g} · a + {reward.lambda_div:g} · d): "
-        f"the gate g (right answer, valid reasoning), alignment a ({ALIGNMENTS[reward.alignment]}) and diversity d. Each example is then rewritten, verified by the same gate, and "
+        f"the gate g (right answer, valid reasoning), alignment a ({ALIGNMENT_WORDS[reward.alignment]}) and diversity d. Each example is then rewritten, verified by the same gate, and "
         f"{'replaced by the expert’s text' if config.rewrite.fallback == 'expert' else 'dropped'} where that fails. Every arm "
         "is fine-tuned on the same examples for as many steps and evaluated alike (arXiv 2602.11220).</p>"
     )
     rows = {display_name(name): _arm_words(name) for name in config.study.arms}
-    return told + _facts(rows)
+    return paragraph + _facts(rows)
 
 
 def _arm_words(name: str) -> str:
@@ -206,25 +209,25 @@ def _arm_words(name: str) -> str:
     return "; ".join(parts)
 
 
-def _mismatch(scan: dict[str, Any] | None, drawn: dict[str, Any], played: bool) -> str:
+def _mismatch(scan: dict[str, Any] | None, drawn: dict[str, Any], over_training: bool) -> str:
     return (
         (findings.as_html(scan) if scan else "<p>Not scanned.</p>")
         + (_slot("mismatch", "wide") if "mismatch" in drawn else "")
-        + ("<div id='player'></div>" if played else "")
+        + ("<div id='distribution-slider'></div>" if over_training else "")
         + (_slot("map", "wide") if "map" in drawn else "")
     )
 
 
 def _training(events: Sequence[dict[str, Any]], drawn: dict[str, Any]) -> Section:
-    shown = "".join(_slot(name) for name in drawn if name.startswith("curve-"))
-    if not shown:
+    slots = "".join(_slot(name) for name in drawn if name.startswith("curve-"))
+    if not slots:
         return "Training of the rewriter", ""
     alarms = markup.messages(sentences.warnings(events))
     return "Training of the rewriter", (
         f"<h3>Alarms</h3>{alarms or '<p>None: no sign of a rewriter that wins its reward without rewriting.</p>'}"
         "<p class='note'>Watched at every step: copies, mentions of the given solution, collapsing length, lost equations, "
         "one opening for all, fewer wordings and phrases than the backbone's own answers.</p>"
-        f"<h3>Curves</h3><div class='figures'>{shown}</div>"
+        f"<h3>Curves</h3><div class='figures'>{slots}</div>"
         "<p class='note'>A line per seed; bands are one standard deviation over a step's rewrites.</p>"
     )
 
@@ -268,13 +271,15 @@ def _examples(source: str, rows: list[dict[str, Any]]) -> str:
     """Good, bad and random rewrites of one source, no row twice."""
     accepted = samples_table.select(rows, keep="accepted")
     kinds = {
-        "Good: the biggest gains in ℓ": samples_table.by_column(accepted, "gain", descending=True)[:SHOWN],
-        "Bad: refused by the gate": samples_table.select(rows, keep="fallback")[:SHOWN],
-        "Bad: accepted, with the smallest gains": samples_table.by_column(accepted, "gain", descending=False)[:SHOWN],
+        "Good: the biggest gains in ℓ": samples_table.by_column(accepted, "gain", descending=True)[:EXAMPLES_PER_KIND],
+        "Bad: refused by the gate": samples_table.select(rows, keep="fallback")[:EXAMPLES_PER_KIND],
+        "Bad: accepted, with the smallest gains": samples_table.by_column(accepted, "gain", descending=False)[
+            :EXAMPLES_PER_KIND
+        ],
     }
     seen = {row["id"] for chosen in kinds.values() for row in chosen}
     rest = [row for row in rows if row["id"] not in seen]
-    kinds["At random"] = random.Random(0).sample(rest, min(SHOWN, len(rest)))
+    kinds["At random"] = random.Random(0).sample(rest, min(EXAMPLES_PER_KIND, len(rest)))
     shown, parts = set[str](), [f"<h3>{markup.escape(display_name(source))}</h3>"]
     for title, chosen in kinds.items():
         new = [row for row in chosen if row["id"] not in shown]
@@ -299,5 +304,5 @@ def _anchor(title: str) -> str:
 
 
 def _facts(facts: dict[str, str]) -> str:
-    listed = "".join(f"<dt>{markup.escape(name)}</dt><dd>{markup.escape(told)}</dd>" for name, told in facts.items())
-    return f"<dl class='facts'>{listed}</dl>"
+    items = "".join(f"<dt>{markup.escape(name)}</dt><dd>{markup.escape(text)}</dd>" for name, text in facts.items())
+    return f"<dl class='facts'>{items}</dl>"

@@ -9,15 +9,15 @@ from patchrl.text import number
 
 Row = dict[str, Any]
 
-EXTREME = 100  # rows that `worst` and `biggest gain` show
-EXCERPT = 90  # characters of a text in the table
+MAX_EXTREME_ROWS = 100  # rows that `worst` and `biggest gain` show
+MAX_EXCERPT = 90  # characters of a text in the table
 FILTERS = {
     "all": "All rows",
     "accepted": "Accepted",
     "fallback": "Fell back to the expert",
     "unscorable": "Unscorable",
-    "worst": f"Worst ({EXTREME} smallest gains)",
-    "gains": f"Best ({EXTREME} biggest gains)",
+    "worst": f"Worst ({MAX_EXTREME_ROWS} smallest gains)",
+    "gains": f"Best ({MAX_EXTREME_ROWS} biggest gains)",
 }
 
 
@@ -54,7 +54,7 @@ def select(
 ) -> list[Row]:
     """Rows that pass a filter and hold a text, sorted by a column; without one, in the filter's own order.
 
-    Rows without a value come last in either direction. `worst` and `gains` show EXTREME rows.
+    Rows without a value come last in either direction. `worst` and `gains` show MAX_EXTREME_ROWS rows.
     """
     needle = search.strip().lower()
     chosen = [
@@ -64,7 +64,7 @@ def select(
         and (not needle or any(needle in str(row[k]).lower() for k in ("id", "question", "expert", "rewrite")))
     ]
     if keep in ("worst", "gains"):
-        chosen = by_column(chosen, "gain", descending=keep == "gains")[:EXTREME]
+        chosen = by_column(chosen, "gain", descending=keep == "gains")[:MAX_EXTREME_ROWS]
     return by_column(chosen, sort, descending) if sort in COLUMNS else chosen
 
 
@@ -88,8 +88,8 @@ def _kept(row: Row, keep: str) -> bool:
 
 def excerpt(text: str) -> str:
     """The beginning of a text on one line."""
-    line = " ".join(text[: 2 * EXCERPT].split())
-    return line if len(line) <= EXCERPT and len(text) <= 2 * EXCERPT else line[:EXCERPT].rstrip() + "…"
+    line = " ".join(text[: 2 * MAX_EXCERPT].split())
+    return line if len(line) <= MAX_EXCERPT and len(text) <= 2 * MAX_EXCERPT else line[:MAX_EXCERPT].rstrip() + "…"
 
 
 def cells(row: Row) -> list[str]:

@@ -36,15 +36,15 @@ class Answers:
         """One line: what is going on, or how it ended."""
         last = self.last
         if last["kind"] == "error":
-            return problem(last["text"])
-        told = {
+            return markup.error(last["text"])
+        texts = {
             "asked": f"Starting the model's process … {seconds:.0f} s (about 10 s the first time).",
             "waiting": f"In line: {last.get('ahead')} ahead of you.",
             "loading": f"Loading the backbone {last.get('model')} … {seconds:.0f} s.",
             "cancelled": "■ Cancelled.",
             "done": f"✓ Done in {seconds:.1f} s.",
         }.get(last["kind"], f"Writing … {seconds:.0f} s.")
-        return f'<p class="note" role="status">{markup.escape(told)}</p>'
+        return f'<p class="note" role="status">{markup.escape(texts)}</p>'
 
     def body(self) -> str:
         """The answers so far."""
@@ -71,8 +71,8 @@ class Answers:
             return f"<section>{title}<p class='note'>The gate judges whole rewrites.</p>{cards}</section>"
         group = self.groups[key]
         cards = "".join(self._card(row) for row in sorted(group, key=lambda row: -(row["reward"] or 0.0)))
-        told = f'<p class="note">{markup.escape(sentences.group_words(group))}, best first.</p>{self._likeness(key)}'
-        return f"<section>{title}{told}{cards}</section>"
+        summary = f'<p class="note">{markup.escape(sentences.group_words(group))}, best first.</p>{self._likeness(key)}'
+        return f"<section>{title}{summary}{cards}</section>"
 
     def _likeness(self, key: str) -> str:
         """A note where a rewriter wrote what the prompted backbone did: both sample with the same random numbers."""
@@ -108,13 +108,8 @@ def tokens(row: dict[str, Any]) -> str:
     """The text as the backbone reads it, folded."""
     if not row.get("tokens"):
         return ""
-    shown = markup.surprisal(row["tokens"])
-    return f"<details><summary>Token by token</summary>{markup.surprisal_legend()}{shown}</details>"
-
-
-def problem(text: str) -> str:
-    """One sentence of error, as HTML."""
-    return f'<p class="problem" role="alert">✗ {markup.escape(text)}</p>'
+    text = markup.surprisal(row["tokens"])
+    return f"<details><summary>Token by token</summary>{markup.surprisal_legend()}{text}</details>"
 
 
 STYLE = """

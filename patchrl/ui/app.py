@@ -20,8 +20,8 @@ from patchrl.ui.session import LIVE, Limits, Session
 
 HERE = Path(__file__).parent
 CSS = (HERE / "page.css").read_text(encoding="utf-8") + markup.STYLE + answers.STYLE + lesson_pages.STYLE
-# Behaviour of markup wherever it appears: tooltips and arrow keys of tokens, the player of distributions.
-SCRIPTS = f"<script>{(HERE / 'tokens.js').read_text(encoding='utf-8')}{markup.PLAYER}</script>"
+# Behaviour of markup wherever it appears: tooltips and arrow keys of tokens, the slider of distributions.
+SCRIPTS = f"<script>{(HERE / 'tokens.js').read_text(encoding='utf-8')}{markup.DISTRIBUTION_SLIDER}</script>"
 TITLE = (
     "<h1>PatchRL</h1><p>Rewrite fine-tuning data the way the model itself answers, and measure what is forgotten.</p>"
 )
@@ -78,11 +78,11 @@ def _wire_buttons(
     def starter(upto: str) -> Any:
         def begin(*values: Any) -> tuple[Any, str]:
             try:
-                run, told = session.begin(setup.allowed(form.config(values), session.limits), upto)
+                run, message = session.begin(setup.allowed(form.config(values), session.limits), upto)
             except PatchRLError as error:
                 gr.Warning(str(error))
-                return gr.skip(), setup.problem(str(error))
-            gr.Info(told)
+                return gr.skip(), markup.error(str(error))
+            gr.Info(message)
             return gr.update(choices=session.choices(), value=run.id), ""
 
         return begin
@@ -121,11 +121,11 @@ def _wire_buttons(
         session.follow(button.click(act(what), session.run, None, **options))
 
 
-def linked(asked: Mapping[str, str]) -> list[Any]:
+def linked(query: Mapping[str, str]) -> list[Any]:
     """The tab and the dataset that an address names: `?run=…&row=…` opens a row on Compare."""
-    if not asked.get("row"):
+    if not query.get("row"):
         return [gr.skip()] * 3
-    return [gr.Tabs(selected="compare"), asked.get("arm") or gr.skip(), asked.get("seed") or gr.skip()]
+    return [gr.Tabs(selected="compare"), query.get("arm") or gr.skip(), query.get("seed") or gr.skip()]
 
 
 def usable(snapshot: Snapshot) -> list[Any]:

@@ -8,17 +8,17 @@ import gradio as gr
 
 # gr.Plot would build a new node on every update; the script updates the one it has. Plotly itself comes
 # from its own package: no outside request.
-DRAW = Path(__file__).with_name("charts.js").read_text(encoding="utf-8")
-# The player itself is in the page's head, see app.py.
-PLAY = """
+CHARTS = Path(__file__).with_name("charts.js").read_text(encoding="utf-8")
+# The slider's script is in the page's head, see app.py.
+SLIDER = """
 const root = document.createElement('div');
 let show = null;
 const fill = () => {
   if (!root.isConnected) element.appendChild(root);
   root.hidden = !props.value;
   if (!props.value) return;
-  if (!window.Plotly || !window.patchrlPlayer) { setTimeout(fill, 100); return; }
-  show = show || window.patchrlPlayer(root);
+  if (!window.Plotly || !window.patchrlDistributionSlider) { setTimeout(fill, 100); return; }
+  show = show || window.patchrlDistributionSlider(root);
   show(props.value);
 };
 watch('value', fill);
@@ -29,15 +29,20 @@ fill();
 def charts(label: str) -> gr.HTML:
     """A grid of charts; its value is a dict of name -> Plotly figure."""
     return gr.HTML(
-        value={}, html_template="<div></div>", js_on_load=DRAW, label=label, elem_classes=["patchrl-figure"],
+        value={}, html_template="<div></div>", js_on_load=CHARTS, label=label, elem_classes=["patchrl-figure"],
         apply_default_css=False,
     )  # fmt: skip
 
 
-def player(label: str) -> gr.HTML:
+def distribution_slider(label: str) -> gr.HTML:
     """A chart with a slider and a play button; its value is that of `figures.mismatch_over_training`."""
     return gr.HTML(
-        value=None, html_template="<div></div>", js_on_load=PLAY, label=label, elem_id="player", apply_default_css=False
+        value=None,
+        html_template="<div></div>",
+        js_on_load=SLIDER,
+        label=label,
+        elem_id="distribution-slider",
+        apply_default_css=False,
     )
 
 

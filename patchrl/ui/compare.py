@@ -9,12 +9,12 @@ import gradio as gr
 from patchrl.config.arms import display_name
 from patchrl.reporting import figures
 from patchrl.ui import playground
-from patchrl.ui.charts import charts, player
+from patchrl.ui.charts import charts, distribution_slider
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.rows import dataset_choice, rows_table, table_value
 from patchrl.ui.session import Session, no_run
 
-WAITING = (
+NO_REWRITES = (
     "Rewrites appear here once the rewriter is trained and the dataset is rewritten. Start a study on the Setup tab."
 )
 
@@ -33,34 +33,34 @@ def build(session: Session) -> tuple[gr.Dropdown, gr.Dropdown]:
         seed = gr.Dropdown([], value=None, label="Seed", elem_id="seed", allow_custom_value=True)
     waiting = gr.HTML("", elem_classes=["maybe"])
     table = rows_table(session)
-    over_training = player("Mismatch over training")
+    over_training = distribution_slider("Mismatch over training")
     mismatch = charts("Mismatch and embeddings")
     playground.build(session)
 
     def fill(snapshot: Snapshot, arm: str | None, seed: str | None) -> list[Any]:
         source, number, lists = dataset_choice(snapshot.run, arm, seed)
         value = table_value(snapshot, source, number)
-        return ["" if value else no_run(snapshot, WAITING), value, *lists]
+        return ["" if value else no_run(snapshot, NO_REWRITES), value, *lists]
 
-    def spread(snapshot: Snapshot) -> dict[str, Any]:
+    def draw(snapshot: Snapshot) -> dict[str, Any]:
         run, rewrites = snapshot.run, {}
         if run is None:
             return {}
         for name in run.sources():
             rows = session.reader.samples(run, name, run.config.study.seeds[0])
-            found = [r["nll_rewrite"] for r in rows if r["decision"] == "accepted"]
-            rewrites[name] = [nll for nll in found if nll is not None]
+            nlls = [r["nll_rewrite"] for r in rows if r["decision"] == "accepted"]
+            rewrites[name] = [nll for nll in nlls if nll is not None]
         figure = figures.mismatch_figure(snapshot.last("scan"), rewrites)
-        found_map = run.embedding_map()
-        drawn = {"mismatch": figure, "map": figures.embedding_figure(**found_map) if found_map else None}
+        embedding_map = run.embedding_map()
+        drawn = {"mismatch": figure, "map": figures.embedding_figure(**embedding_map) if embedding_map else None}
         return {name: figure for name, figure in drawn.items() if figure}
 
-    def played(snapshot: Snapshot, seed: str | None) -> dict[str, Any] | None:
+    def draw_over_training(snapshot: Snapshot, seed: str | None) -> dict[str, Any] | None:
         if snapshot.run is None:
             return None
         return figures.mismatch_over_training(snapshot.events, dataset_choice(snapshot.run, None, seed)[1])
 
     session.live(fill, [waiting, table, arm, seed], [arm, seed], depends=("run", "samples"))
-    session.live(played, [over_training], [seed], depends=("run", "events"))
-    session.live(spread, [mismatch], depends=("run", "samples", "embeddings"))
+    session.live(draw_over_training, [over_training], [seed], depends=("run", "events"))
+    session.live(draw, [mismatch], depends=("run", "samples", "embeddings"))
     return arm, seed

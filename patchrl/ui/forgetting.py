@@ -12,7 +12,7 @@ from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Session, no_run
 
-WAITING = "The table and the gain–forgetting plot appear when every arm is fine-tuned and evaluated."
+NO_RESULT = "The table and the gain–forgetting plot appear when every arm is fine-tuned and evaluated."
 
 
 def build(session: Session, form: Form) -> gr.Button:
@@ -39,9 +39,9 @@ def build(session: Session, form: Form) -> gr.Button:
         if snapshot.result is None:
             return [_progress(snapshot), {}, "", lower]
         lower = {"tasks": figures.task_figure(snapshot.result)} | lower
-        shown = markup.table(tables.RESULT_HEADERS, tables.result_rows(snapshot.result))
+        below = markup.table(tables.RESULT_HEADERS, tables.result_rows(snapshot.result))
         seeds = markup.table(tables.SEED_HEADERS, tables.seed_rows(snapshot.result))
-        told = f'<p class="headline">{markup.escape(sentences.headline(snapshot.result))}</p>'
+        headline_html = f'<p class="headline">{markup.escape(sentences.headline(snapshot.result))}</p>'
         more = f"<details><summary>Every seed</summary>{seeds}</details>"
         if sweep := tables.rate_rows(snapshot.result):
             more += (
@@ -51,9 +51,9 @@ def build(session: Session, form: Form) -> gr.Button:
         if compared:
             pairs = markup.table(tables.COMPARISON_HEADERS, tables.comparison_rows(snapshot.result))
             compared.append(sentences.detectable_sentence(snapshot.result))
-            shown += "<ul>" + "".join(f"<li>{markup.escape(text)}</li>" for text in compared) + "</ul>"
+            below += "<ul>" + "".join(f"<li>{markup.escape(text)}</li>" for text in compared) + "</ul>"
             more = f"<details><summary>Every pair of arms</summary>{pairs}</details>" + more
-        return [told, {"plane": figures.gain_forgetting_figure(snapshot.result)}, shown + more, lower]
+        return [headline_html, {"plane": figures.gain_forgetting_figure(snapshot.result)}, below + more, lower]
 
     session.live(fill, [headline, plane, table, losses], depends=("run", "events", "result"))
     return finetune
@@ -63,5 +63,5 @@ def _progress(snapshot: Snapshot) -> str:
     """Evaluations that are in so far, while the rest is still running."""
     rows = tables.evaluation_rows(snapshot.events)
     if not rows:
-        return no_run(snapshot, WAITING)
+        return no_run(snapshot, NO_RESULT)
     return markup.table(("Evaluated so far", "Seed", "Target %", "General %"), rows)

@@ -86,7 +86,7 @@ def build(session: Session) -> Learn:
     quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
 
     def fill() -> list[Any]:
-        it, shown = lesson(), trap.load()
+        it, trap_figures = lesson(), trap.load()
         rewrites = {arm: it.rewrite_nll(arm) for arm in ARMS}
         tasks = {"base": it.result["base"], "arms": {"expert": it.result["arms"]["expert"]}}
         return [
@@ -102,8 +102,8 @@ def build(session: Session) -> Learn:
             *draw(1),
             lesson_pages.what_is_forgotten(it),
             {"plane": figures.gain_forgetting_figure(it.result)},
-            lesson_pages.the_trap(trap.sentences(shown)),
-            {"trap": trap.figure(shown)},
+            lesson_pages.the_trap(trap.sentences(trap_figures)),
+            {"trap": trap.figure(trap_figures)},
         ]
 
     def another(number: int) -> tuple[str, int]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from patchrl.config.arms import display_name
 from patchrl.grading.verify import verify_answer
 from patchrl.nano.world import style
 from patchrl.rewards import group_rewards
@@ -52,14 +51,14 @@ class Lesson:
         return len({row["task"] for row in self.general("base")})
 
     @property
-    def mark(self) -> str:
+    def opening(self) -> str:
         """The word every expert solution begins with most often."""
         return Counter(row["expert"].split()[0] for row in self.samples["rl"]).most_common(1)[0][0]
 
-    def marked(self, arm: str) -> float:
+    def opening_share(self, arm: str) -> float:
         """Share of an arm's general answers that begin like the expert."""
         rows = self.general(arm)
-        return sum(row["answer"].startswith(self.mark) for row in rows) / len(rows)
+        return sum(row["answer"].startswith(self.opening) for row in rows) / len(rows)
 
     def lost(self, arm: str) -> list[tuple[Row, Row]]:
         """(before, after) of every general question the backbone had right and the tuned model has wrong."""
@@ -72,11 +71,11 @@ class Lesson:
         for pair in self.lost("expert"):
             by_skill.setdefault(pair[0]["task"], []).append(pair)
         most = sorted(by_skill.values(), key=len, reverse=True)[:count]
-        return [self._telling(pairs) for pairs in most]
+        return [self._typical(pairs) for pairs in most]
 
-    def _telling(self, pairs: list[tuple[Row, Row]]) -> tuple[Row, Row]:
-        marked = [pair for pair in pairs if pair[1]["answer"].startswith(self.mark)] or pairs
-        return sorted(marked, key=lambda pair: len(pair[1]["answer"]))[len(marked) // 2]
+    def _typical(self, pairs: list[tuple[Row, Row]]) -> tuple[Row, Row]:
+        like_expert = [pair for pair in pairs if pair[1]["answer"].startswith(self.opening)] or pairs
+        return sorted(like_expert, key=lambda pair: len(pair[1]["answer"]))[len(like_expert) // 2]
 
     # --- 2: token by token ------------------------------------------------------------------------
 
@@ -104,11 +103,11 @@ class Lesson:
     def style_examples(self) -> list[tuple[str, Row]]:
         """One prompted rewrite of each common style that passed, and one that failed."""
         rows = self.samples["prompted"]
-        found = [
+        examples = [
             (name, next((r for r in rows if r["passed"] and style(r["rewrite"]) == name), None)) for name in STYLES
         ]
         failed = next((r for r in rows if r["passed"] is False), None)
-        return [(name, row) for name, row in [*found[:4], ("wrong", failed)] if row is not None]
+        return [(name, row) for name, row in [*examples[:4], ("wrong", failed)] if row is not None]
 
     # --- 4: training --------------------------------------------------------------------------------
 
@@ -127,24 +126,13 @@ class Lesson:
 
     # --- 5: what is forgotten -----------------------------------------------------------------------
 
-    def skill_rows(self) -> tuple[list[str], list[list[str]]]:
-        """A table of every task: the backbone's score, and each arm's change in points."""
-        base, arms = self.result["base"]["by_task"], self.result["arms"]
-        tasks = sorted(base, key=lambda task: (not task.startswith("target/"), task))
-        rows = [
-            [task.split("/", 1)[1] + (" (target)" if task.startswith("target/") else ""), f"{100 * base[task]:.0f} %"]
-            + [f"{100 * (values['by_task'][task] - base[task]):+z.0f}" for values in arms.values()]
-            for task in tasks
-        ]
-        return ["Task", f"{display_name('base')}, %", *(f"{display_name(arm)}, points" for arm in arms)], rows
-
     def same_question(self) -> list[tuple[str, Row]]:
         """One general question that expert data made the model forget and rewrites did not, answered by every arm."""
         kept = {row["id"] for row in self.general("rl") if row["passed"]}
-        shown = {before["id"] for before, _ in self.lost_examples()}
-        pairs = [pair for pair in self.lost("expert") if pair[0]["id"] in kept - shown]
-        wanted = self._telling(pairs)[0]["id"] if pairs else self.general("base")[0]["id"]
-        return [(arm, next(row for row in rows if row["id"] == wanted)) for arm, rows in self.predictions.items()]
+        used = {before["id"] for before, _ in self.lost_examples()}
+        pairs = [pair for pair in self.lost("expert") if pair[0]["id"] in kept - used]
+        row_id = self._typical(pairs)[0]["id"] if pairs else self.general("base")[0]["id"]
+        return [(arm, next(row for row in rows if row["id"] == row_id)) for arm, rows in self.predictions.items()]
 
 
 @dataclass(frozen=True)

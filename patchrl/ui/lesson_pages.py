@@ -8,11 +8,11 @@ from typing import Any
 
 from patchrl.config.arms import display_name
 from patchrl.reporting import markup, sentences, tables
-from patchrl.text import number
+from patchrl.text import compact, number, percent, points
 from patchrl.ui.lesson import ARMS, STYLES, Lesson
 
 escape = markup.escape
-TOPS = 3  # most surprising tokens shown
+TOP_TOKENS = 3  # most surprising tokens shown
 STYLE_WORDS = {
     "own": "as the backbone answers",
     "mannered": "with manners",
@@ -23,15 +23,11 @@ STYLE_WORDS = {
 }
 
 
-def percent(share: float, digits: int = 1) -> str:
-    return f"{100 * share:.{digits}f} %"
-
-
-def tile(label: str, before: str, after: str, told: str) -> str:
+def tile(label: str, before: str, after: str, caption: str) -> str:
     """One figure before and after."""
     return (
         f'<div class="tile"><span>{escape(label)}</span><b>{escape(before)} <span aria-hidden="true">→</span>'
-        f'<span class="sr"> to </span> {escape(after)}</b><small>{escape(told)}</small></div>'
+        f'<span class="sr"> to </span> {escape(after)}</b><small>{escape(caption)}</small></div>'
     )
 
 
@@ -64,8 +60,8 @@ def what_sft_does(lesson: Lesson) -> str:
     <div class="cards two">{card("Question", first["question"])}{card("The expert's solution", first["expert"])}</div>
     <div class="tiles">{tile("Word problems, right", percent(base["target"]), percent(expert["target"]["mean"]), "the task it was fine-tuned on")}
     {tile("General skills, right", percent(base["general"]), percent(expert["general"]["mean"]), "never touched by the fine-tuning data")}
-    {tile(f"General answers that begin with “{lesson.mark}”", percent(lesson.marked("base")), percent(lesson.marked("expert")), "the word the expert begins with")}</div>
-    <p>It learned the task and <b>forgot {100 * expert["forgetting"]["absolute"]:.1f} points</b> of what it could do before
+    {tile(f"General answers that begin with “{lesson.opening}”", percent(lesson.opening_share("base")), percent(lesson.opening_share("expert")), "the word the expert begins with")}</div>
+    <p>It learned the task and <b>forgot {points(expert["forgetting"]["absolute"])} points</b> of what it could do before
     (the mean over the skills, each counting the same). Of the {right_before} general questions it had right,
     {len(lesson.lost("expert"))} are wrong now. One from each of the skills
     that lost most:</p>{pairs}</div>"""
@@ -74,20 +70,20 @@ def what_sft_does(lesson: Lesson) -> str:
 def token_by_token(lesson: Lesson, row_id: str) -> str:
     row = lesson.row("rl", row_id)
     tokens = lesson.tokens["rl"][row_id]
-    worst = sorted(tokens["expert"], key=lambda token: -token[1])[:TOPS]
+    worst = sorted(tokens["expert"], key=lambda token: -token[1])[:TOP_TOKENS]
     rows = [
-        [f"“{text.strip() or text}”", f"{nll:.2f}", _odds(nll), _expected(alternatives)]
+        [f"“{text.strip() or text}”", number(nll, 2), _odds(nll), _expected(alternatives)]
         for text, nll, alternatives in worst
     ]
     return f"""<div class="lesson"><p><b>Question.</b> {escape(row["question"])}</p>{markup.surprisal_legend()}
     <div class="cards two"><article class="card"><header>The expert's solution</header>{markup.surprisal(tokens["expert"])}</article>
     <article class="card"><header>The same solution, rewritten as the backbone answers</header>{markup.surprisal(tokens["rewrite"])}</article></div>
-    <p>Both are right. The expert's text costs the backbone {row["nll_expert"]:.2f} nats a token, the rewrite {row["nll_rewrite"]:.2f}.
+    <p>Both are right. The expert's text costs the backbone {number(row["nll_expert"], 2)} nats a token, the rewrite {number(row["nll_rewrite"], 2)}.
     Where the expert surprised it most:</p>{markup.table(("Token", "Nats", "Its probability", "The backbone expected"), rows)}</div>"""
 
 
 def _expected(alternatives: Sequence[Sequence[Any]]) -> str:
-    return ", ".join(f"“{text.strip() or text}” ({100 * p:.0f} %)" for text, p in alternatives[:2])
+    return ", ".join(f"“{text.strip() or text}” ({percent(p, 0)})" for text, p in alternatives[:2])
 
 
 def _odds(nll: float) -> str:
@@ -101,15 +97,15 @@ def off_distribution(lesson: Lesson) -> str:
     scan = lesson.scan
     return f"""<div class="lesson"><h3>What “off-distribution” looks like</h3><p class="lead">Fine-tuning pulls the model towards every token of its data. How hard it must pull
     shows in the <b>surprisal</b>: −log p of a token, given what stands before it. Its mean over a text is <b>ℓ</b>.</p>
-    <p>Over {len(scan["expert_nll"])} questions the expert's solutions have a mean ℓ of <b>{scan["expert_mean"]:.2f}</b> nats a token, the
-    backbone's own answers <b>{scan["own_mean"]:.2f}</b>: {scan["gap"]:.1f} standard deviations apart. The expert is
+    <p>Over {len(scan["expert_nll"])} questions the expert's solutions have a mean ℓ of <b>{number(scan["expert_mean"], 2)}</b> nats a token, the
+    backbone's own answers <b>{number(scan["own_mean"], 2)}</b>: {number(scan["gap"], 1)} standard deviations apart. The expert is
     <b>off-distribution</b>.</p></div>"""
 
 
 def why_not_prompt(lesson: Lesson) -> str:
     arms = lesson.result["arms"]
     nll = lesson.rewrite_nll
-    shown = "".join(
+    examples = "".join(
         card(
             f"{escape(STYLE_WORDS[name].capitalize())} {markup.verdict(row)}", row["rewrite"], _nll(row["nll_rewrite"])
         )
@@ -118,7 +114,7 @@ def why_not_prompt(lesson: Lesson) -> str:
     styles = [[display_name(arm), *(percent(lesson.styles(arm)[name], 0) for name in STYLES)] for arm in ARMS]
     table = [
         [
-            display_name(arm), percent(lesson.accepted(arm), 0), f"{sum(nll(arm)) / len(nll(arm)):.2f}",
+            display_name(arm), percent(lesson.accepted(arm), 0), number(sum(nll(arm)) / len(nll(arm)), 2),
             percent(arms[arm]["target"]["mean"]), percent(arms[arm]["general"]["mean"]),
         ]
         for arm in ARMS
@@ -126,7 +122,7 @@ def why_not_prompt(lesson: Lesson) -> str:
     return f"""<div class="lesson"><h3>Why prompting is not enough</h3><p class="lead">One can simply ask the backbone to rewrite the expert in its own words. Then
     {percent(lesson.accepted("prompted"), 0)} of its rewrites keep the right answer, and {percent(lesson.styles("prompted")["own"], 0)}
     of them look as it would answer by itself.</p>
-    <div class="cards five">{shown}</div>
+    <div class="cards five">{examples}</div>
     <h4>What the rewrites look like</h4>{markup.table(("Rewrites", *(STYLE_WORDS[name] for name in STYLES)), styles)}
     <h4>And what becomes of a model fine-tuned on them</h4>
     {markup.table(("Rewrites", "Pass the gate", "ℓ of those", "Word problems, right", "General skills, right"), table)}
@@ -156,7 +152,7 @@ def replay(lesson: Lesson) -> str:
     styles = lesson.styles
     return f"""<div class="lesson"><h4>Watch it being trained</h4><p>The recorded training, step by step, through the same reader as a live
     run. From step 1 to step {lesson.steps} the gate's pass rate went from {percent(first["consistency"], 0)} to
-    {percent(last["consistency"], 0)}, ℓ of passing rewrites from {first["nll"]:.2f} to {last["nll"]:.2f} nats a token, and the share
+    {percent(last["consistency"], 0)}, ℓ of passing rewrites from {number(first["nll"], 2)} to {number(last["nll"], 2)} nats a token, and the share
     that looks like the backbone's own answers from {percent(styles("prompted")["own"], 0)} when prompted to
     {percent(styles("rl")["own"], 0)} at the end.</p></div>"""
 
@@ -164,13 +160,13 @@ def replay(lesson: Lesson) -> str:
 def what_is_forgotten(lesson: Lesson) -> str:
     result = lesson.result
     lost = lesson.lost("expert")
-    foreign = sum(after["answer"].startswith(lesson.mark) for _, after in lost)
+    foreign = sum(after["answer"].startswith(lesson.opening) for _, after in lost)
     answers = "".join(
         card(f"{escape(display_name(arm))} {right(row['passed'])}", row["answer"])
         for arm, row in lesson.same_question()
     )
     question = lesson.same_question()[0][1]["question"]
-    headers, rows = lesson.skill_rows()
+    headers, rows = tables.skill_rows(result)
     return f"""<div class="lesson"><h3>What is forgotten, and what is kept</h3><p class="lead">{escape(sentences.headline(result))}</p>
     {markup.table(tables.RESULT_HEADERS[:7], [row[:7] for row in tables.result_rows(result)])}
     <p class="note">One seed, at a rate at which luck is large: RL's fine-tune made again on another machine lost a third of the general
@@ -188,8 +184,9 @@ def scored_card(row: dict[str, Any], lambda_dist: float, lambda_div: float) -> s
         written = "reward: not scored"
     else:
         written = (
-            f"{gate:.0f} · (1 + {lambda_dist:g} · {row['alignment']:.2f} + {lambda_div:g} · {row['diversity']:.3f}) = "
-            f"{row['reward']:.3f}"
+            f"{number(gate, 0)} · (1 + {compact(lambda_dist)} · {number(row['alignment'], 2)} + "
+            f"{compact(lambda_div)} · {number(row['diversity'])}) = "
+            f"{number(row['reward'])}"
         )
     source = (
         ""

@@ -12,7 +12,8 @@ from patchrl import api
 from patchrl.config import StudyConfig, resolve
 from patchrl.config.instructions import INSTRUCTIONS
 from patchrl.errors import ConfigError, PatchRLError
-from patchrl.ui.answers import Answers, problem
+from patchrl.reporting import markup
+from patchrl.ui.answers import Answers
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Limits, Session
 
@@ -20,25 +21,38 @@ TASKS = [("mathematics", "math"), ("multiple choice", "choice"), ("exact words",
 INTRO = """Type a question and an expert's solution, and see how the **backbone** restates it when prompted, and how a
 trained **rewriter** does. Every rewrite is judged by the same gate and scored by the same rewards as in training.
 Without a run, or before a rewriter has a checkpoint, the prompted backbone of the nano lab answers alone."""
-HOSTED = api.Caps(question=1_000, solution=4_000)
+PUBLIC_CAPS = api.Caps(question=1_000, solution=4_000)
 TICK_SECONDS = 0.25
 # What a visitor types, in the order of its widgets.
-NAMES = ("question", "solution", "reference", "task", "instruction", "k", "temperature", "length", "seed", "writers")
+INPUT_NAMES = (
+    "question",
+    "solution",
+    "reference",
+    "task",
+    "instruction",
+    "k",
+    "temperature",
+    "length",
+    "seed",
+    "writers",
+)
 
 
 def caps(limits: Limits) -> api.Caps:
     """What this page lets a visitor ask."""
     if not limits.public:
         return api.Caps()
-    return api.Caps(HOSTED.question, HOSTED.solution, group=limits.max_group, new_tokens=limits.max_new_tokens)
+    return api.Caps(
+        PUBLIC_CAPS.question, PUBLIC_CAPS.solution, group=limits.max_group, new_tokens=limits.max_new_tokens
+    )
 
 
-class Bench:
+class Requests:
     """The requests of this page's visitors, one each."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.asked: dict[str, api.Answer] = {}
+        self.answers: dict[str, api.Answer] = {}
 
     def config(self, run_id: str | None) -> tuple[api.Run | None, StudyConfig]:
         """The chosen run and its settings; the nano lab's without a run."""
@@ -49,57 +63,57 @@ class Bench:
         return run, config
 
     def cancel(self, visitor: str | None) -> None:
-        """Drop what a visitor asked last, wherever it stands."""
-        answer = self.asked.pop(visitor or "", None)
+        """Drop a visitor's last request, whatever its state."""
+        answer = self.answers.pop(visitor or "", None)
         if answer is not None:
             answer.cancel()
 
     def done(self, visitor: str | None, answer: api.Answer) -> None:
         """Nobody reads this answer any more."""
         answer.cancel()
-        if self.asked.get(visitor or "") is answer:
-            del self.asked[visitor or ""]
+        if self.answers.get(visitor or "") is answer:
+            del self.answers[visitor or ""]
 
     def ask(self, visitor: str | None, run_id: str | None, typed: dict[str, Any]) -> tuple[api.Answer, Answers]:
-        """Check what was typed and put it in line; raises a PatchRLError that names what is wrong."""
+        """Check the typed values and queue the request; raises a PatchRLError that names the wrong field."""
         self.cancel(visitor)
         run, config = self.config(run_id)
-        most = caps(self.session.limits)
+        limits = caps(self.session.limits)
         settings = api.play_settings(
             config,
             task=typed["task"],
-            group_size=min(int(typed["k"]), most.group),
+            group_size=min(int(typed["k"]), limits.group),
             temperature=typed["temperature"],
             instruction=typed["instruction"].strip() or None,
-            max_new_tokens=min(int(typed["length"]), most.new_tokens),
-            caps=most,
+            max_new_tokens=min(int(typed["length"]), limits.new_tokens),
+            caps=limits,
         )
-        example = api.typed_example(typed["question"], typed["solution"], typed["reference"], typed["task"], most)
+        example = api.typed_example(typed["question"], typed["solution"], typed["reference"], typed["task"], limits)
         writers = [w for w in (run.writers() if run else [api.prompted()]) if w.key in typed["writers"]]
         if not writers:
             raise ConfigError("Written by: choose at least one writer.")
         answer = self.session.playground.rewrite(
             settings, example, writers, seed=int(typed["seed"]), threshold=run.threshold if run else None
         )
-        self.asked[visitor or ""] = answer
+        self.answers[visitor or ""] = answer
         return answer, Answers({w.key: w.name for w in writers})
 
 
 def build(session: Session) -> None:
     """The section; its process starts when it is opened, so that the first answer is quick."""
-    bench, most, first = Bench(session), caps(session.limits), api.lab_example(0)
+    requests, limits, first = Requests(session), caps(session.limits), api.lab_example(0)
     with gr.Accordion("Playground: rewrite your own", open=False, elem_id="playground") as section:
         gr.Markdown(INTRO)
         with gr.Row():
             question = gr.Textbox(
-                first.question, label="Question", lines=4, max_length=most.question, elem_id="play-question"
+                first.question, label="Question", lines=4, max_length=limits.question, elem_id="play-question"
             )
             solution = gr.Textbox(
-                first.solution, label="Expert solution", lines=4, max_length=most.solution, elem_id="play-solution"
+                first.solution, label="Expert solution", lines=4, max_length=limits.solution, elem_id="play-solution"
             )
         with gr.Row():
             reference = gr.Textbox(
-                "", label="Right answer", info="Empty: read out of the solution.", max_length=most.reference
+                "", label="Right answer", info="Empty: read out of the solution.", max_length=limits.reference
             )
             task = gr.Dropdown(TASKS, value="math", label="Task", info="How the gate compares answers.")
             instruction = gr.Dropdown(
@@ -107,9 +121,9 @@ def build(session: Session) -> None:
                 info="Choose one or type your own.", allow_custom_value=True,
             )  # fmt: skip
         with gr.Row():
-            k = gr.Slider(2, most.group, value=4, step=1, label="Rewrites by each, K")
+            k = gr.Slider(2, limits.group, value=4, step=1, label="Rewrites by each, K")
             temperature = gr.Slider(0.1, 2.0, value=1.0, step=0.1, label="Temperature")
-            length = gr.Slider(8, most.new_tokens, value=96, step=8, label="Longest, tokens")
+            length = gr.Slider(8, limits.new_tokens, value=96, step=8, label="Longest, tokens")
             seed = gr.Number(0, label="Sampling seed", precision=0, minimum=0)
         writers = gr.CheckboxGroup(
             [(api.prompted().name, api.prompted().key)], value=[api.prompted().key], label="Written by",
@@ -123,8 +137,8 @@ def build(session: Session) -> None:
         body = gr.HTML("", elem_id="play-answers")
 
     def offered(snapshot: Snapshot) -> Any:
-        there = snapshot.run.writers() if snapshot.run else [api.prompted()]
-        return gr.update(choices=[(w.name, w.key) for w in there], value=[w.key for w in there])
+        writers_now = snapshot.run.writers() if snapshot.run else [api.prompted()]
+        return gr.update(choices=[(w.name, w.key) for w in writers_now], value=[w.key for w in writers_now])
 
     session.live(offered, [writers], depends=("run", "events", "status"))
     widgets = (question, solution, reference, task, instruction, k, temperature, length, seed, writers)
@@ -133,9 +147,9 @@ def build(session: Session) -> None:
         started, busy = time.monotonic(), [gr.update(interactive=False), gr.update(interactive=True)]
         rest = [gr.update(interactive=True), gr.update(interactive=False)]
         try:
-            answer, view = bench.ask(request.session_hash, run_id, dict(zip(NAMES, values, strict=True)))
+            answer, view = requests.ask(request.session_hash, run_id, dict(zip(INPUT_NAMES, values, strict=True)))
         except PatchRLError as error:
-            yield [problem(str(error)), "", *rest]  # answers to another question would look like this one's
+            yield [markup.error(str(error)), "", *rest]  # answers to another question would look like this one's
             return
         try:
             while not view.ended:
@@ -145,19 +159,19 @@ def build(session: Session) -> None:
                     view.add(event)
             yield [view.status(time.monotonic() - started), view.body(), *rest]
         finally:  # also when the page is closed, which ends this generator
-            bench.done(request.session_hash, answer)
+            requests.done(request.session_hash, answer)
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
     go.click(play, [session.run, *widgets], [status, body, go, cancel], **quiet)
 
     def stop(request: gr.Request) -> None:
-        bench.cancel(request.session_hash)
+        requests.cancel(request.session_hash)
 
     cancel.click(stop, None, None, **quiet)
 
     def warm(run_id: str | None) -> None:
         try:
-            _, config = bench.config(run_id)
+            _, config = requests.config(run_id)
             if not session.playground.warmed:
                 session.playground.warm(api.play_settings(config))
         except PatchRLError:
@@ -172,16 +186,16 @@ def build(session: Session) -> None:
     another.click(draw, [session.run, question], [question, solution, reference], **quiet)
 
 
-def next_example(session: Session, run_id: str | None, shown: str) -> dict[str, Any]:
-    """An example other than the one shown: of the chosen run's own data, else of the nano lab."""
+def next_example(session: Session, run_id: str | None, question: str) -> dict[str, Any]:
+    """An example other than the one with this question: of the chosen run's own data, else of the nano lab."""
     run = session.reader.snapshot(run_id).run
     if run is not None and run.config.backbone.model != "nano":
         seed = run.config.study.seeds[0]
         rows = next((rows for source in run.sources() if (rows := session.reader.samples(run, source, seed))), [])
-        place = next((i for i, row in enumerate(rows) if row["question"] == shown), -1)
+        place = next((i for i, row in enumerate(rows) if row["question"] == question), -1)
         if rows:
             return rows[(place + 1) % len(rows)]
     example = api.lab_example()
-    while example.question == shown:
+    while example.question == question:
         example = api.lab_example()
     return {"question": example.question, "expert": example.solution, "reference": example.reference}

@@ -21,18 +21,20 @@ def build(session: Session, arm: gr.Dropdown, seed: gr.Dropdown) -> None:
     """The form, for the rewrites chosen above it. Tokens live in the request and nowhere else."""
     public = session.limits.public
     closed = public and not sign_in_works()
-    gr.HTML(f"<h3>Push to the Hugging Face Hub</h3>{note('The rewrites and the seed chosen above, with a card.')}")
+    gr.HTML(
+        f"<h3>Push to the Hugging Face Hub</h3>{markup.note('The rewrites and the seed chosen above, with a card.')}"
+    )
     if public and not closed:
         gr.LoginButton(elem_id="sign-in")
     with gr.Row():
         kind = gr.Dropdown(
-            [(told, name) for name, told in KINDS.items()], value="dataset", label="What", elem_id="push-kind"
+            [(title, name) for name, title in KINDS.items()], value="dataset", label="What", elem_id="push-kind"
         )
         repo = gr.Textbox(label="Repository", placeholder="owner/name", max_length=200, elem_id="push-repo")
         private = gr.Checkbox(True, label="Private", info="For its owner's eyes only.", elem_id="push-private")
     button = gr.Button("Push", elem_id="push", interactive=not closed)
-    told = NO_SIGN_IN if closed else VISITOR if public else OWN_LOGIN
-    pushed = gr.HTML(note(told), elem_id="pushed", min_height=60)
+    account = NO_SIGN_IN if closed else VISITOR if public else OWN_LOGIN
+    pushed = gr.HTML(markup.note(account), elem_id="pushed", min_height=60)
 
     def push(
         run_id: str | None,
@@ -46,7 +48,7 @@ def build(session: Session, arm: gr.Dropdown, seed: gr.Dropdown) -> None:
     ) -> str:
         snapshot = session.reader.snapshot(run_id)
         if snapshot.run is None:
-            return problem("Choose a run above first.")
+            return markup.error("Choose a run above first.")
         source, number, _ = dataset_choice(snapshot.run, arm, seed)
         try:
             if public and visitor is None:
@@ -57,10 +59,12 @@ def build(session: Session, arm: gr.Dropdown, seed: gr.Dropdown) -> None:
                 on_step=lambda step: progress(None, desc=step),
             )  # fmt: skip
         except PatchRLError as error:
-            return problem(str(error))
-        shown = markup.escape(address)
-        seen = "private" if private else "public"
-        return f'<p role="status">✓ Pushed, {seen}: <a href="{shown}" target="_blank" rel="noopener">{shown}</a></p>'
+            return markup.error(str(error))
+        link = markup.escape(address)
+        visibility = "private" if private else "public"
+        return (
+            f'<p role="status">✓ Pushed, {visibility}: <a href="{link}" target="_blank" rel="noopener">{link}</a></p>'
+        )
 
     inputs = [session.run, arm, seed, kind, repo, private]
     button.click(push, inputs, pushed, api_visibility="private")
@@ -71,13 +75,5 @@ def sign_in_works() -> bool:
 
     Elsewhere than on a Space with OAuth Gradio would either not start, or take everyone for this machine's owner.
     """
-    given = (oauth.OAUTH_CLIENT_ID, oauth.OAUTH_CLIENT_SECRET, oauth.OAUTH_SCOPES, oauth.OPENID_PROVIDER_URL)
-    return get_space() is not None and all(given)
-
-
-def note(text: str) -> str:
-    return f'<p class="note">{markup.escape(text)}</p>'
-
-
-def problem(text: str) -> str:
-    return f'<p class="problem" role="alert">✗ {markup.escape(text)}</p>'
+    settings = (oauth.OAUTH_CLIENT_ID, oauth.OAUTH_CLIENT_SECRET, oauth.OAUTH_SCOPES, oauth.OPENID_PROVIDER_URL)
+    return get_space() is not None and all(settings)

@@ -13,8 +13,8 @@ from patchrl.errors import PatchRLError
 from patchrl.runs.folder import default_runs_dir
 from patchrl.runs.timeline import Timeline
 
-KEPT_RUNS = 8
-KEPT_TABLES = 16
+MAX_RUNS = 8
+MAX_TABLES = 16
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Reader:
                 self._timelines[run.id] = run.timeline(), threading.Lock()
             self._timelines.move_to_end(run.id)
             timeline, lock = self._timelines[run.id]
-            while len(self._timelines) > KEPT_RUNS:
+            while len(self._timelines) > MAX_RUNS:
                 self._timelines.popitem(last=False)
         with lock:  # its own: reading a long run for the first time holds nobody else up
             return timeline.update()
@@ -89,6 +89,6 @@ class Reader:
             if self._rows.get(key, ("",))[0] != stamp:
                 self._rows[key] = (stamp, run.samples(arm, seed))
             self._rows.move_to_end(key)
-            while len(self._rows) > KEPT_TABLES:
+            while len(self._rows) > MAX_TABLES:
                 self._rows.popitem(last=False)
             return self._rows[key][1]

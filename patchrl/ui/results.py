@@ -43,20 +43,20 @@ def build(session: Session) -> None:
     def fill(snapshot: Snapshot) -> str:
         if snapshot.run is None:
             return no_run(snapshot, "Choose a run above.")
-        told = [
+        parts = [
             f"<p><b>{markup.escape(snapshot.run.id)}</b>: {markup.escape(run_status.describe_status(snapshot.status))}</p>"
         ]
         if snapshot.result:
-            spent = snapshot.result.get("seconds", {})
-            told.append(f'<p class="headline">{markup.escape(sentences.headline(snapshot.result))}</p>')
-            told.append(markup.table(("Where the time went", "Time"), [[k, duration(v)] for k, v in spent.items()]))
-        return "".join(told)
+            seconds = snapshot.result.get("seconds", {})
+            parts.append(f'<p class="headline">{markup.escape(sentences.headline(snapshot.result))}</p>')
+            parts.append(markup.table(("Where the time went", "Time"), [[k, duration(v)] for k, v in seconds.items()]))
+        return "".join(parts)
 
-    def offered(snapshot: Snapshot, arm: str | None, seed: str | None) -> list[Any]:
+    def list_datasets(snapshot: Snapshot, arm: str | None, seed: str | None) -> list[Any]:
         return dataset_choice(snapshot.run, arm, seed)[2]
 
     session.live(fill, [summary], depends=("run", "status", "result"))
-    session.live(offered, [arm, seed], [arm, seed], depends=("run",))
+    session.live(list_datasets, [arm, seed], [arm, seed], depends=("run",))
 
     def prepare(run_id: str | None, kind: str, arm: str | None, seed: str | None) -> Any:
         snapshot = session.reader.snapshot(run_id)
@@ -64,8 +64,8 @@ def build(session: Session) -> None:
             raise gr.Error("Choose a run above first.", print_exception=False)
         try:
             source, number, _ = dataset_choice(snapshot.run, arm, seed)
-            made = snapshot.run.export(kind, Path(tempfile.mkdtemp(prefix="patchrl-")), arm=source, seed=number)
-            return gr.File(str(made), visible=True)
+            path = snapshot.run.export(kind, Path(tempfile.mkdtemp(prefix="patchrl-")), arm=source, seed=number)
+            return gr.File(str(path), visible=True)
         except PatchRLError as error:
             raise gr.Error(str(error), print_exception=False) from None
 

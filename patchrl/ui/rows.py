@@ -16,7 +16,7 @@ from patchrl.reporting import markup, samples_table
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Session
 
-MOST_ROWS = 200  # in one page
+MAX_ROWS = 200  # in one page
 SCRIPT = (Path(__file__).with_name("rows.js")).read_text(encoding="utf-8")
 
 
@@ -24,36 +24,36 @@ def rows_table(session: Session) -> gr.HTML:
     """The component; its value is that of `table_value`."""
 
     # What comes from the page may be anything: every name is checked, every number bounded.
-    def read_page(asked: Any) -> dict[str, Any]:
-        rows = _rows(session, asked)
-        keep, sort = _text(asked, "keep"), _text(asked, "sort")
+    def read_page(request: Any) -> dict[str, Any]:
+        rows = _rows(session, request)
+        keep, sort = _text(request, "keep"), _text(request, "sort")
         chosen = samples_table.select(
             rows,
             keep=keep if keep in samples_table.FILTERS else "all",
-            search=_text(asked, "search")[:200],
+            search=_text(request, "search")[:200],
             sort=sort if sort in samples_table.COLUMNS else None,
-            descending=bool(asked.get("descending")),
+            descending=bool(request.get("descending")),
         )
-        start, wanted = max(0, _number(asked, "start")), _text(asked, "find")
-        found = next((i for i, row in enumerate(chosen) if str(row["id"]) == wanted), -1) if wanted else -1
-        shown = chosen[start : start + min(_number(asked, "count"), MOST_ROWS)]
-        return {"rows": [samples_table.cells(r) for r in shown], "total": len(chosen), "all": len(rows), "index": found}
+        start, row_id = max(0, _number(request, "start")), _text(request, "find")
+        index = next((i for i, row in enumerate(chosen) if str(row["id"]) == row_id), -1) if row_id else -1
+        page = chosen[start : start + min(_number(request, "count"), MAX_ROWS)]
+        return {"rows": [samples_table.cells(r) for r in page], "total": len(chosen), "all": len(rows), "index": index}
 
-    def read_row(asked: Any) -> str:
-        wanted = _text(asked, "row")
-        found = next((r for r in _rows(session, asked) if str(r["id"]) == wanted), None)
-        if found is None:
+    def read_row(request: Any) -> str:
+        row_id = _text(request, "row")
+        row = next((r for r in _rows(session, request) if str(r["id"]) == row_id), None)
+        if row is None:
             return '<p class="note">That row is not in this dataset; choose one in the table.</p>'
-        run = api.open_run(_text(asked, "run"), runs_dir=session.runs_dir)
-        tokens = run.surprisal(_text(asked, "arm"), _number(asked, "seed"), wanted)
+        run = api.open_run(_text(request, "run"), runs_dir=session.runs_dir)
+        tokens = run.surprisal(_text(request, "arm"), _number(request, "seed"), row_id)
         note = "" if tokens else '<p class="note">Token surprisal is kept for the first seed of a study only.</p>'
-        return markup.sample_detail(found, tokens) + note
+        return markup.sample_detail(row, tokens) + note
 
     # In the script and not as properties: those are lost when a value comes before the tab is first opened.
     columns = [[name, title, number] for name, (title, _, number) in samples_table.COLUMNS.items()]
-    given = f"const COLUMNS = {json.dumps(columns)}, FILTERS = {json.dumps(list(samples_table.FILTERS.items()))};\n"
+    constants = f"const COLUMNS = {json.dumps(columns)}, FILTERS = {json.dumps(list(samples_table.FILTERS.items()))};\n"
     return gr.HTML(
-        value={}, html_template="<div></div>", js_on_load=given + SCRIPT, server_functions=[read_page, read_row],
+        value={}, html_template="<div></div>", js_on_load=constants + SCRIPT, server_functions=[read_page, read_row],
         elem_id="samples", label="Rewritten dataset", apply_default_css=False,
     )  # fmt: skip
 
@@ -67,21 +67,21 @@ def table_value(snapshot: Snapshot, arm: str, seed: int) -> dict[str, Any]:
     return {"run": snapshot.run.id, "arm": arm, "seed": seed, "stamp": f"{where} {stat.st_mtime_ns}:{stat.st_size}"}
 
 
-def _rows(session: Session, asked: Any) -> list[dict[str, Any]]:
+def _rows(session: Session, request: Any) -> list[dict[str, Any]]:
     try:
-        run = api.open_run(_text(asked, "run"), runs_dir=session.runs_dir)
-        return session.reader.samples(run, _text(asked, "arm"), _number(asked, "seed"))
+        run = api.open_run(_text(request, "run"), runs_dir=session.runs_dir)
+        return session.reader.samples(run, _text(request, "arm"), _number(request, "seed"))
     except PatchRLError:
         return []
 
 
-def _text(asked: Any, key: str) -> str:
-    value = asked.get(key) if isinstance(asked, dict) else None
+def _text(request: Any, key: str) -> str:
+    value = request.get(key) if isinstance(request, dict) else None
     return value if isinstance(value, str) else ""
 
 
-def _number(asked: Any, key: str) -> int:
-    value = asked.get(key) if isinstance(asked, dict) else None
+def _number(request: Any, key: str) -> int:
+    value = request.get(key) if isinstance(request, dict) else None
     return value if isinstance(value, int) else 0
 
 
@@ -93,8 +93,8 @@ def dataset_choice(run: api.Run | None, arm: str | None, seed: str | None) -> tu
     first = "rl" if "rl" in sources or not sources else sources[0]
     source = arm if arm in sources else first
     number = next((s for s in seeds if str(s) == seed), seeds[0])
-    shown = [(display_name(name), name) for name in sources or [first]]
-    return source, number, [_listed(shown, source, arm), _listed([str(s) for s in seeds], str(number), seed)]
+    names = [(display_name(name), name) for name in sources or [first]]
+    return source, number, [_listed(names, source, arm), _listed([str(s) for s in seeds], str(number), seed)]
 
 
 def _listed(choices: Sequence[Any], value: str, chosen: str | None) -> Any:

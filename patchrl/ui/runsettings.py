@@ -18,7 +18,7 @@ from patchrl.ui.session import Session, no_run
 def build(session: Session) -> gr.Button:
     """The accordion; returns the button that copies the run's settings into the form."""
     with gr.Accordion("Settings of this run", open=False, elem_id="settings"):
-        shown = gr.HTML("", elem_id="run-settings")
+        settings = gr.HTML("", elem_id="run-settings")
         with gr.Row():
             other = gr.Dropdown([], value=None, label="Compare its settings with those of", elem_id="diff-with")
             clone = gr.Button("Copy its settings into the form", elem_id="clone")
@@ -42,7 +42,7 @@ def build(session: Session) -> gr.Button:
             return '<p class="note">Both runs have the same settings.</p>'
         return markup.table(("Setting", "This run", name), rows)
 
-    session.live(fill, [shown], depends=("run",))
+    session.live(fill, [settings], depends=("run",))
     session.live(compare, [difference], [other], depends=("run",))
     session.live(lambda _: gr.update(choices=session.choices()), [other], depends=("runs",))
     return clone

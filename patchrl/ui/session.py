@@ -21,7 +21,7 @@ from patchrl.ui.reader import Reader, Snapshot
 
 LIVE = ("queued", "running", "stopping")
 IDLE_SECONDS = 15.0
-STARTED = {
+STARTED_MESSAGES = {
     "report": "Started. Follow it on the tabs Train rewriter, Compare, and Fine-tune & forgetting.",
     "train": "Started: the rewriter is trained. Its curves are on this tab.",
     "scan": "Scanning. The histogram appears on this tab in a moment.",
@@ -54,7 +54,7 @@ class Limits:
 
 
 # What a live part may depend on: the chosen run, the list of runs, and the parts of a run.
-EVERYTHING = ("run", "runs", "status", "events", "samples", "embeddings", "result")
+ALL_PARTS = ("run", "runs", "status", "events", "samples", "embeddings", "result")
 # Asks whether anything changed, and only then for what changed. A hidden page asks nothing.
 PULSE = """
 let timer = null;
@@ -130,7 +130,7 @@ class Session:
         # Of data of one's own only its reading tells how much there is; the run says so by itself.
         known = upto == "report" and config.backbone.model == "nano" and config.data.dataset in LAB_DATASETS
         takes = f" It takes {about_minutes(study_minutes(config))} on two CPU cores." if known else ""
-        return run, STARTED[upto] + takes
+        return run, STARTED_MESSAGES[upto] + takes
 
     def behind(self, before: Sequence[str]) -> str:
         """What is said of a run that these are before; empty where none is."""
@@ -141,7 +141,7 @@ class Session:
         fill: Callable[..., Any],
         outputs: Sequence[gr.components.Component],
         inputs: Sequence[gr.components.Component] = (),
-        depends: Sequence[str] = EVERYTHING,
+        depends: Sequence[str] = ALL_PARTS,
     ) -> None:
         """Keep `outputs` at `fill(snapshot, *inputs)`, a value or one per output.
 
@@ -153,7 +153,7 @@ class Session:
         """What each page has seen, the pulse, and all live outputs; what it already has is skipped."""
         snapshot = self.reader.snapshot(run_id)
         now: dict[str, str] = {}
-        shown: list[Any] = []
+        values_now: list[Any] = []
         rest = list(values)
         for number, live in enumerate(self.lives):
             own, rest = rest[: len(live.inputs)], rest[len(live.inputs) :]
@@ -161,22 +161,22 @@ class Session:
             now[key] = _digest([[snapshot.stamps.get(part) for part in live.depends], own])
             if seen.get(key) == now[key]:
                 now |= {f"{key}.{i}": seen[f"{key}.{i}"] for i in range(len(live.outputs))}
-                shown += [gr.skip()] * len(live.outputs)
+                values_now += [gr.skip()] * len(live.outputs)
                 continue
             result = live.fill(snapshot, *own)
             for i, value in enumerate(result if len(live.outputs) > 1 else [result]):
                 part = f"{key}.{i}"
                 now[part] = _digest(value)
-                shown.append(gr.skip() if seen.get(part) == now[part] else value)
-        return [now, {"run": run_id, **self._beat(snapshot.stamps, snapshot.status)}, *shown]
+                values_now.append(gr.skip() if seen.get(part) == now[part] else value)
+        return [now, {"run": run_id, **self._beat(snapshot.stamps, snapshot.status)}, *values_now]
 
     def _beat(self, stamps: dict[str, str], status: dict[str, Any]) -> dict[str, Any]:
         wait = self.limits.poll_seconds if status.get("state") in LIVE else IDLE_SECONDS
         return {"version": _digest(stamps), "wait": wait}
 
-    def pulse(self, asked: Any) -> dict[str, Any]:
+    def pulse(self, query: Any) -> dict[str, Any]:
         """The version of a run's state and when to ask again; called by the page itself."""
-        run_id = asked.get("run") if isinstance(asked, dict) else None
+        run_id = query.get("run") if isinstance(query, dict) else None
         stamps = self.reader.stamps(run_id if isinstance(run_id, str) else None)
         return self._beat(stamps, _loads(stamps.get("status", "")))
 
@@ -192,8 +192,8 @@ class Session:
         """
         seen = gr.State({})
 
-        def changed(asked: Any) -> dict[str, Any]:
-            return self.pulse(asked)
+        def changed(query: Any) -> dict[str, Any]:
+            return self.pulse(query)
 
         heart = gr.HTML(
             value={}, html_template="<div></div>", js_on_load=PULSE, server_functions=[changed], elem_id="pulse",
@@ -216,9 +216,9 @@ class Session:
             widget.change(self.update, **again)
 
         def opened(request: gr.Request) -> Any:
-            asked = request.query_params.get("run")
+            run_id = request.query_params.get("run")
             choices = self.choices()
-            run = gr.update(choices=choices, value=asked or next(iter(self.going() or choices), None))
+            run = gr.update(choices=choices, value=run_id or next(iter(self.going() or choices), None))
             return [run, *linked(request.query_params)]
 
         follow(demo.load(opened, None, [self.run, *outputs_linked], **quiet))

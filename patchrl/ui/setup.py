@@ -111,14 +111,14 @@ def build(session: Session, form: Form) -> Parts:
             "", language=None, label="study.toml — run with: python -m patchrl run study.toml", interactive=False
         )
 
-    def found(snapshot: Snapshot) -> list[Any]:
+    def fill(snapshot: Snapshot) -> list[Any]:
         scan = snapshot.last("scan")
         figure = figures.mismatch_figure(scan, {"prompted": scan.get("prompted_nll", [])}) if scan else None
         if figure and snapshot.run:
             figure["layout"]["title"]["text"] += f": data of {snapshot.run.id}"
-        return [scan_found(snapshot), {"mismatch": figure} if figure else {}]
+        return [scan_findings(snapshot), {"mismatch": figure} if figure else {}]
 
-    session.live(found, [scanned, histogram], depends=("run", "events", "status"))
+    session.live(fill, [scanned, histogram], depends=("run", "events", "status"))
 
     def keep_upload(path: str | None) -> Any:
         if path is None or session.limits.public:
@@ -144,55 +144,50 @@ def wire(session: Session, form: Form, parts: Parts) -> None:
             config = allowed(form.config(values), session.limits)
             return preflight_card(api.check(config)), to_toml(config) or "# every setting has its default value"
         except PatchRLError as error:
-            return problem(str(error)), ""
+            return markup.error(str(error)), ""
 
     parts.check.click(preflight, form.inputs(), [parts.card, parts.toml], api_visibility="private")
 
 
-def problem(text: str) -> str:
-    """One sentence of error, as HTML."""
-    return f'<p class="problem" role="alert">✗ {markup.escape(text)}</p>'
-
-
-def preflight_card(found: dict[str, Any]) -> str:
-    """What the preflight found, as HTML."""
+def preflight_card(check: dict[str, Any]) -> str:
+    """The result of the preflight as HTML."""
     parts = ["<h3>Check of the settings on this page</h3>"]
-    parts += [problem(text) for text in found["problems"]]
-    parts += [f'<p class="note">⚠ {markup.escape(text)}</p>' for text in found["warnings"]]
-    if found.get("rows"):
+    parts += [markup.error(text) for text in check["problems"]]
+    parts += [f'<p class="note">⚠ {markup.escape(text)}</p>' for text in check["warnings"]]
+    if check.get("rows"):
         facts = [
-            ["Rows", f"{found['rows']['train']} to train on, {found['rows']['eval']} held out"],
-            ["Dropped", dropped_rows(found["dropped"])],
-            ["Columns", ", ".join(f"{role} = {name}" for role, name in found["columns"].items())],
-            ["Task", found["task"]],
-            *map(list, sentences.estimates(found).items()),
-            ["Command", found["command"]],
+            ["Rows", f"{check['rows']['train']} to train on, {check['rows']['eval']} held out"],
+            ["Dropped", dropped_rows(check["dropped"])],
+            ["Columns", ", ".join(f"{role} = {name}" for role, name in check["columns"].items())],
+            ["Task", check["task"]],
+            *map(list, sentences.estimates(check).items()),
+            ["Command", check["command"]],
         ]
-        first = found["first"]
+        first = check["first"]
         parts += [
             markup.table(("Preflight", "Found"), facts),
             f"<p><b>First example.</b> {markup.escape(first['question'])}</p>",
             f"<p><b>Expert.</b> {markup.escape(first['solution'])} <b>Answer:</b> {markup.escape(first['reference'])}</p>",
         ]
-        if found["tokens"]:
-            parts.append(token_strip(found["tokens"]))
+        if check["tokens"]:
+            parts.append(token_strip(check["tokens"]))
         else:
             parts.append('<p class="note">Its tokens are shown once the tokenizer is on this machine.</p>')
-    parts.append("<p>✓ Ready to run.</p>" if found["ok"] else "<p>✗ This cannot run as it is.</p>")
+    parts.append("<p>✓ Ready to run.</p>" if check["ok"] else "<p>✗ This cannot run as it is.</p>")
     return "".join(parts)
 
 
 def token_strip(tokens: dict[str, list[str]]) -> str:
     """The first example as the backbone reads it: prompt and solution, token by token."""
-    shown = []
+    parts = []
     for part, title in (("prompt", "Prompt"), ("completion", "Solution")):
         cut = "".join(f"<span>{markup.escape(token) or '∅'}</span>" for token in tokens[part])
-        shown.append(f'<p><b>{title}, {len(tokens[part])} tokens.</b></p><div class="cut">{cut}</div>')
-    return "".join(shown)
+        parts.append(f'<p><b>{title}, {len(tokens[part])} tokens.</b></p><div class="cut">{cut}</div>')
+    return "".join(parts)
 
 
-def scan_found(snapshot: Snapshot) -> str:
-    """What the scan of the chosen run says, and what can be done next."""
+def scan_findings(snapshot: Snapshot) -> str:
+    """The findings of the chosen run's scan, and what to do next."""
     scan = snapshot.last("scan")
     if scan is None or snapshot.run is None:
         return ""

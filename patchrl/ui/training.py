@@ -12,8 +12,8 @@ from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Session, no_run
 
-MOST_OVERLAYS = 4
-WAITING = "Curves appear after the first training step. Start a study on the Setup tab."
+MAX_OVERLAYS = 4
+NO_CURVES = "Curves appear after the first training step. Start a study on the Setup tab."
 
 
 def build(session: Session, form: Form) -> gr.Button:
@@ -43,8 +43,8 @@ def build(session: Session, form: Form) -> gr.Button:
         smoothing = gr.Slider(0, 0.95, value=0.5, step=0.05, label="Smoothing", info="0 shows the raw values.")
         log_y = gr.Checkbox(False, label="Logarithmic vertical axis")
         others = gr.Dropdown(
-            [], value=[], multiselect=True, max_choices=MOST_OVERLAYS, label="Draw other runs over it", elem_id="overlays",
-            info=f"At most {MOST_OVERLAYS}; colours tell runs, dashes seeds.",
+            [], value=[], multiselect=True, max_choices=MAX_OVERLAYS, label="Draw other runs over it", elem_id="overlays",
+            info=f"At most {MAX_OVERLAYS}; colours tell runs, dashes seeds.",
         )  # fmt: skip
     waiting = gr.HTML("", elem_classes=["maybe"])
     panels = charts("Training curves")
@@ -53,12 +53,12 @@ def build(session: Session, form: Form) -> gr.Button:
     def fill(snapshot: Snapshot, axis: str, weight: float, log: bool, runs: list[str] | None) -> list[Any]:
         overlays = {
             run_id: session.reader.snapshot(run_id).events
-            for run_id in (runs or [])[:MOST_OVERLAYS]
+            for run_id in (runs or [])[:MAX_OVERLAYS]
             if snapshot.run is not None and run_id != snapshot.run.id
         }
         drawn = curves.training_figures(snapshot.events, x=axis, smoothing=weight, log_y=log, overlays=overlays)
-        told = markup.messages(snapshot.events) if drawn else no_run(snapshot, WAITING)
-        return [told, drawn, markup.group_cards(snapshot.last("group"))]
+        messages = markup.messages(snapshot.events) if drawn else no_run(snapshot, NO_CURVES)
+        return [messages, drawn, markup.group_cards(snapshot.last("group"))]
 
     session.live(fill, [waiting, panels, group], [x, smoothing, log_y, others], depends=("run", "events"))
     session.live(lambda _: gr.update(choices=session.choices()), [others], depends=("runs",))

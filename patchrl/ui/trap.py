@@ -11,7 +11,7 @@ from typing import Any
 
 from patchrl.config.arms import display_name
 from patchrl.reporting.figures import Figure, arm_style, layout, significant
-from patchrl.text import compact, listed, percent, points
+from patchrl.text import compact, percent
 
 TRAP = Path(__file__).with_name("trap.json")
 
@@ -29,20 +29,23 @@ def sentences(trap: dict[str, Any]) -> list[str]:
         f"{trap['expert']} expert, {percent(hardest['planted_share'], 0)} of prompted rewrites in the own style, rollouts "
         f"at temperature {compact(hardest['temperature'])}, {hardest['seeds']} seeds"
     )
-    scores = [
-        f"{points(theirs['target'])} and {points(own['target'])} % of the target with {points(theirs['general'])} and "
-        f"{points(own['general'])} % of general skills at learning rate {compact(own['rate'])}"
-        for theirs, own in zip(published["scores"], ours["scores"], strict=True)
-    ]
+    lower, higher = zip(published["scores"], ours["scores"], strict=True)
     return [
         "A rewriter can only be rewarded for what it samples: if no rewrite of a group is in the backbone's own style, the "
         "reward picks the best of other templates, and training settles on one of those while gate and reward rise.",
         f"At the lab's hardest setting ({setting}) {percent(published['own_share'], 0)} of accepted rewrites end in the own "
-        f"style with the reward as published and {percent(ours['own_share'], 0)} with PatchRL; the models fine-tuned on them "
-        f"reach, in this order, {listed(scores)}.",
+        f"style with the reward as published and {percent(ours['own_share'], 0)} with PatchRL, and the models fine-tuned on "
+        f"them reach {_both(lower, 'target')} of the target at learning rate {compact(lower[0]['rate'])} (general skills: "
+        f"{_both(lower, 'general')}; at {compact(higher[0]['rate'])}: {_both(higher, 'target')} and "
+        f"{_both(higher, 'general')}).",
         "What ends the trap is a warm start, which PatchRL does by default: before RL, a few supervised steps show the "
         "rewriter the backbone's own answers that pass the gate.",
     ]
+
+
+def _both(scores: tuple[dict[str, float], ...], kind: str) -> str:
+    """The scores of the published recipe and of PatchRL, in this order."""
+    return " and ".join(percent(at[kind]) for at in scores)
 
 
 def figure(trap: dict[str, Any]) -> Figure:

@@ -96,12 +96,12 @@ def test_a_study_is_stopped_resumed_and_read_and_survives_reload_and_restart(set
     playwright.expect(detail).to_contain_text("Expert, as the backbone reads it")
     assert detail.locator(".tok").count() > 20
     assert detail.locator(".bar").count() == 4
-    page.locator("#player .main-svg").first.wait_for()
+    page.locator("#distribution-slider .main-svg").first.wait_for()
     page.locator("[data-chart=map] .main-svg").first.wait_for()
     page.get_by_label("Training step").fill("0")
-    playwright.expect(page.locator(".player-told")).to_contain_text("Step 1:")
+    playwright.expect(page.locator(".slider-caption")).to_contain_text("Step 1:")
     page.get_by_role("button", name="▶ Play").click()
-    playwright.expect(page.locator(".player-told")).to_contain_text(f"Step {STEPS}:")
+    playwright.expect(page.locator(".slider-caption")).to_contain_text(f"Step {STEPS}:")
     shots(page, "story-3-compare")
 
     page.get_by_role("button", name="Playground").click()
@@ -140,7 +140,7 @@ def test_the_report_draws_every_figure_offline(page, server, shots):
     playwright.expect(page.locator("[data-figure] .main-svg").first).to_be_visible()
     assert page.locator("[data-figure].js-plotly-plot").count() == slots
     assert page.locator("[data-figure=map]").count() == 1
-    page.locator("#player .main-svg").first.wait_for()
+    page.locator("#distribution-slider .main-svg").first.wait_for()
     assert not [p for p in page.problems if not p.startswith("outside: file:")], page.problems
     shots(page, "story-6-report")
 

@@ -1,7 +1,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchrl.evaluation.repetition import NEAR, SHINGLE, common_phrases, near_duplicates, repetition, words_of
+from patchrl.evaluation.repetition import (
+    MIN_SIMILARITY,
+    SHINGLE_WORDS,
+    common_phrases,
+    near_duplicates,
+    repetition,
+    words_of,
+)
 
 SONGS = [
     "The river carries seven boats past the old mill every single morning",
@@ -45,11 +52,11 @@ def test_near_duplicates_share_four_fifths_of_their_shingles_and_keep_their_numb
 
 @given(st.lists(st.lists(st.sampled_from("abc"), max_size=14), max_size=12))
 def test_near_duplicates_are_those_a_comparison_of_all_pairs_finds(texts):
-    sets = [{tuple(t[i : i + SHINGLE]) for i in range(len(t) - SHINGLE + 1)} for t in texts]
+    sets = [{tuple(t[i : i + SHINGLE_WORDS]) for i in range(len(t) - SHINGLE_WORDS + 1)} for t in texts]
     slow = {
         i
         for i, a in enumerate(sets)
-        if any(len(a & b) >= NEAR * len(a | b) for j, b in enumerate(sets) if i != j and a and b)
+        if any(len(a & b) >= MIN_SIMILARITY * len(a | b) for j, b in enumerate(sets) if i != j and a and b)
     }
     assert near_duplicates([" ".join(t) for t in texts]) == slow
 

@@ -11,7 +11,7 @@ ROWS = [sample_row(n) for n in range(300)]
 def test_a_row_fills_every_column_with_a_short_line():
     cells = samples_table.cells(ROWS[0] | {"question": "word " * 500, "expert": "a\nb"})
     assert len(cells) == len(samples_table.COLUMNS) + 1
-    assert max(map(len, cells)) <= samples_table.EXCERPT + 1
+    assert max(map(len, cells)) <= samples_table.MAX_EXCERPT + 1
     assert "\n" not in "".join(cells)
 
 
@@ -33,7 +33,7 @@ def test_values_are_in_order_and_missing_ones_come_last(descending):
 
 def test_worst_and_best_are_the_two_ends_of_the_gain():
     worst, best = (samples_table.select(ROWS, keep=keep) for keep in ("worst", "gains"))
-    assert len(worst) == len(best) == samples_table.EXTREME
+    assert len(worst) == len(best) == samples_table.MAX_EXTREME_ROWS
     assert worst[0]["nll_rewrite"] == max(r["nll_rewrite"] for r in ROWS if r["nll_rewrite"] is not None)
     assert best[0]["nll_rewrite"] == min(r["nll_rewrite"] for r in ROWS if r["nll_rewrite"] is not None)
 

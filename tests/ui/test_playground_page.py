@@ -38,8 +38,8 @@ def asked(monkeypatch):
     return seen
 
 
-def bench(tmp_path, public: bool) -> playground.Bench:
-    return playground.Bench(Session(str(tmp_path), Limits(public=public)))
+def bench(tmp_path, public: bool) -> playground.Requests:
+    return playground.Requests(Session(str(tmp_path), Limits(public=public)))
 
 
 def test_a_public_page_clamps_group_and_length(tmp_path, asked):
@@ -86,7 +86,7 @@ def test_a_closed_page_cancels_its_answer(tmp_path, asked):
     answers = []
     ask = session.playground.rewrite
     session.playground.rewrite = lambda *a, **k: answers.append(ask(*a, **k)) or answers[-1]
-    generator = handler(request, None, *(TYPED[name] for name in playground.NAMES))
+    generator = handler(request, None, *(TYPED[name] for name in playground.INPUT_NAMES))
     next(generator)
     generator.close()  # what Gradio does when a page goes away
     assert answers[0].cancelled
@@ -132,5 +132,5 @@ def test_what_is_refused_leaves_no_older_answers_on_the_page(tmp_path, asked):
         playground.build(session)
     handler = next(fn.fn for fn in demo.fns.values() if fn.fn is not None and fn.fn.__name__ == "play")
     typed = TYPED | {"question": ""}
-    shown = next(handler(gr.Request(session_hash="visitor"), None, *(typed[name] for name in playground.NAMES)))
+    shown = next(handler(gr.Request(session_hash="visitor"), None, *(typed[name] for name in playground.INPUT_NAMES)))
     assert "Question: it is empty" in shown[0] and shown[1] == ""
