@@ -96,7 +96,7 @@ def test_it_comes_before_the_first_step_and_not_again_after_a_checkpoint(tmp_pat
     with fixed_rollouts(), mock.patch.object(stage, "warm_start", made):
         train(tmp_path / "whole", "rewriter.warm_start_steps=1", "rewriter.more_instructions=['clarify']")
     assert made.call_count == 1
-    _, _, examples, asked, *_ = made.call_args.args
+    _, examples, asked, *_ = made.call_args.args
     by_turns = ("own-words", "clarify") * len(examples)
     assert asked == [rewrite_prompt(i, e.question, e.solution) for i, e in zip(by_turns, examples, strict=False)]
     with fixed_rollouts(), mock.patch.object(stage, "warm_start", made):
