@@ -15,7 +15,7 @@ from patchrl.config.arms import REWRITERS, Arm, parse, sources_in_order
 from patchrl.errors import ConfigError, PatchRLError, RunError
 from patchrl.grading.verify import verify_answer
 from patchrl.jobs import launch
-from patchrl.jobs.status import LIVE, log_tail, resolve_status
+from patchrl.jobs.status import LIVE_STATES, log_tail, resolve_status
 from patchrl.nano import RECORDED
 from patchrl.playground.client import Answer, Playground
 from patchrl.playground.requests import (
@@ -117,7 +117,7 @@ class Run:
             if on_event is not None:
                 for event in events:
                     on_event(event)
-            if status["state"] not in LIVE or (deadline is not None and time.monotonic() >= deadline):
+            if status["state"] not in LIVE_STATES or (deadline is not None and time.monotonic() >= deadline):
                 return status
             time.sleep(POLL_SECONDS)
 

@@ -15,7 +15,7 @@ import patchrl
 from patchrl import api
 from patchrl.config import StudyConfig, load_config, resolve, to_toml
 from patchrl.errors import ConfigError, RunError
-from patchrl.jobs.status import LAUNCHED
+from patchrl.jobs.status import LAUNCH_MARK
 from patchrl.runs.folder import RunFolder
 
 
@@ -135,7 +135,7 @@ def test_a_run_whose_files_were_cut_off_is_shown_as_damaged_and_does_not_hide_th
 def test_the_last_words_of_a_worker_are_its_own_and_no_progress_bars(runs_dir):
     run = api.Run(made(runs_dir))
     run.folder.log.write_text(
-        f"{LAUNCHED}one\nStopped before evaluate.\n{LAUNCHED}two\nLoading weights:   0%|  |\nboom\n"
+        f"{LAUNCH_MARK}one\nStopped before evaluate.\n{LAUNCH_MARK}two\nLoading weights:   0%|  |\nboom\n"
     )
     assert run.log_tail() == ["boom"]
 

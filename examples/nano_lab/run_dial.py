@@ -41,7 +41,7 @@ from patchrl import api
 from patchrl.config import StudyConfig, resolve
 from patchrl.config.arms import parse
 from patchrl.errors import PatchRLError
-from patchrl.jobs.status import LIVE
+from patchrl.jobs.status import LIVE_STATES
 from patchrl.nano.world import OWN_SHARE, style
 from patchrl.runs.folder import RunFolder, default_runs_dir
 from patchrl.runs.jsonl import read_rows
@@ -102,7 +102,7 @@ def run_cell(cell: Cell, model: str, seed: int, arms: Sequence[str], runs_dir: P
         _take_over(folder, config, runs_dir)
         run = api.open_run(folder.path)
     if (state := run.status()["state"]) != "done":
-        if state not in LIVE:
+        if state not in LIVE_STATES:
             run.resume()
         if (status := run.wait())["state"] != "done":
             raise PatchRLError(f"{run.id} {status['state']}: {status.get('error') or 'no reason was left'}")

@@ -76,7 +76,7 @@ class Progress:
     def __init__(self) -> None:
         self.bar: Any = None
         self.where: tuple[Any, ...] | None = None
-        self.ahead: list[str] | None = None
+        self.queued_behind: list[str] | None = None
 
     def say(self, text: str) -> None:
         if self.bar is not None:
@@ -103,9 +103,9 @@ class Progress:
             self.say(f"  {event['level']}: {event['text']}")
 
     def status(self, status: dict[str, Any]) -> None:
-        if status.get("ahead") and status["ahead"] != self.ahead:
+        if status.get("queued_behind") and status["queued_behind"] != self.queued_behind:
             self.say(f"  {run_status.describe_status(status)}")
-        self.ahead = status.get("ahead")
+        self.queued_behind = status.get("queued_behind")
         where = (status["stage"], status["arm"], status["seed"])
         if where != self.where:
             self.close()

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from patchrl.errors import RunError
-from patchrl.jobs.status import LAUNCHED, LIVE, children, resolve_status, worker_of
+from patchrl.jobs.status import LAUNCH_MARK, LIVE_STATES, children, resolve_status, worker_of
 from patchrl.runs.folder import RunFolder
 
 TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN", "HF_TOKEN_PATH")
@@ -34,7 +34,7 @@ def environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def alone(folder: RunFolder) -> Iterator[None]:
+def exclusive(folder: RunFolder) -> Iterator[None]:
     """Hold the run's folder, so that two launches cannot both find it without a worker."""
     handle = os.open(folder.path, os.O_RDONLY)
     try:
@@ -50,14 +50,14 @@ def launch(folder: RunFolder, upto: str = "report", queue: bool = False) -> None
     With `queue` the worker waits until no run of the same folder that was launched earlier is going on.
     """
     try:
-        with alone(folder):
+        with exclusive(folder):
             _launch(folder, upto, queue)
     except OSError as error:
         raise RunError(f"{folder.id} cannot start: {error.strerror or error}.") from None
 
 
 def _launch(folder: RunFolder, upto: str, queue: bool) -> None:
-    if resolve_status(folder)["state"] in LIVE:
+    if resolve_status(folder)["state"] in LIVE_STATES:
         raise RunError(
             f"{folder.id} is already running; stop it first, or follow it with `patchrl tail -f {folder.id}`."
         )
@@ -71,20 +71,23 @@ def _launch(folder: RunFolder, upto: str, queue: bool) -> None:
         "seed": None,
         "arm": None,
     }
-    before = folder.read_json(folder.status) or {}
-    worked = before.get("worked", 0.0)
+    before = folder.read_status() or {}
+    earlier_seconds = before.get("seconds_before", 0.0)
     if before.get("started"):
-        worked += (before.get("finished") or before.get("updated") or before["started"]) - before["started"]
+        earlier_seconds += (before.get("finished") or before.get("updated") or before["started"]) - before["started"]
     queued |= {"done": 0, "total": 0, "note": "", "eta_seconds": None, "started": now, "updated": now}
-    queued |= {"asked": now, "upto": upto}
-    queued |= {"worked": worked, "first_started": before.get("first_started") or before.get("started") or now}
+    queued |= {"queued_at": now, "upto": upto}
+    queued |= {
+        "seconds_before": earlier_seconds,
+        "first_started": before.get("first_started") or before.get("started") or now,
+    }
     queued |= {"finished": None, "exit_code": None, "error": None}
-    # Written before the worker starts: from then on the worker alone writes it.
+    # Written before the worker starts: from then on only the worker writes it.
     folder.write_json(folder.status, queued)
     command = [sys.executable, "-m", "patchrl.jobs.worker", str(folder.path.resolve()), "--upto", upto]
     command += ["--queue"] if queue else []
     with folder.log.open("ab") as log:
-        log.write(f"{LAUNCHED}{time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
+        log.write(f"{LAUNCH_MARK}{time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
         log.flush()
         children[folder.id] = subprocess.Popen(
             command,
@@ -99,14 +102,14 @@ def _launch(folder: RunFolder, upto: str, queue: bool) -> None:
 
 def request_stop(folder: RunFolder) -> None:
     """Ask the worker to stop after its current step."""
-    if resolve_status(folder)["state"] not in LIVE:
+    if resolve_status(folder)["state"] not in LIVE_STATES:
         raise RunError(f"{folder.id} is not running.")
     folder.stop_flag.touch()
 
 
 def cancel(folder: RunFolder, grace: float = GRACE_SECONDS) -> None:
     """End the worker and its children: SIGTERM, and SIGKILL after `grace` seconds."""
-    process = worker_of(folder.read_json(folder.status) or {})
+    process = worker_of(folder.read_status() or {})
     if process is None and folder.id in children and children[folder.id].poll() is None:
         process = psutil.Process(children[folder.id].pid)  # started a moment ago, no status of its own yet
     if process is None:
@@ -123,8 +126,8 @@ def cancel(folder: RunFolder, grace: float = GRACE_SECONDS) -> None:
             break
     if folder.id in children:
         children[folder.id].poll()
-    status = folder.read_json(folder.status) or {}
-    if status.get("state") in LIVE:  # else it ended by itself first, and its own last word stands
+    status = folder.read_status() or {}
+    if status.get("state") in LIVE_STATES:  # else it ended by itself first, and its own last word stands
         last = {"state": "cancelled", "finished": time.time(), "exit_code": -sent, "error": None}
         folder.write_json(folder.status, status | last)
 

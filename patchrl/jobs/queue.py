@@ -1,4 +1,4 @@
-"""Runs of one folder in a line: a worker that was asked to waits until no earlier run is going on."""
+"""The queue of a runs folder: a queued worker waits until no run that was queued earlier is live."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ import time
 from typing import Any
 
 from patchrl.errors import StopRequested
-from patchrl.jobs.status import LIVE, resolve_status
+from patchrl.jobs.status import LIVE_STATES, resolve_status
 from patchrl.runs.folder import RunFolder
 from patchrl.runs.recorder import RunRecorder
 
-WAIT_SECONDS = 0.5
+POLL_SECONDS = 0.5
 
 
-def ahead(folder: RunFolder) -> list[str]:
-    """Ids of the runs beside this one that were asked for earlier and are not over yet, the oldest first."""
-    own = _place(folder, folder.read_json(folder.status) or {})
-    found = []
+def runs_ahead(folder: RunFolder) -> list[str]:
+    """Ids of the live runs of the same folder that were queued earlier, the oldest first."""
+    own = _queue_position(folder, folder.read_status() or {})
+    earlier = []
     for path in folder.path.parent.iterdir():
         other = RunFolder(path)
         if other.id == folder.id or not other.status.is_file():
             continue
-        status = other.read_json(other.status)
-        if not isinstance(status, dict):  # damaged: it is going nowhere
+        status = other.read_status()
+        if status is None:  # damaged: its worker is gone
             continue
-        place = _place(other, status)
-        if status.get("state") in LIVE and place < own and resolve_status(other)["state"] in LIVE:
-            found.append(place)
-    return [run_id for _, run_id in sorted(found)]
+        place = _queue_position(other, status)
+        if status.get("state") in LIVE_STATES and place < own and resolve_status(other)["state"] in LIVE_STATES:
+            earlier.append(place)
+    return [run_id for _, run_id in sorted(earlier)]
 
 
-def wait_in_line(folder: RunFolder, recorder: RunRecorder) -> None:
+def wait_for_turn(folder: RunFolder, recorder: RunRecorder) -> None:
     """Return when it is this run's turn; raises StopRequested when it is stopped before."""
-    while before := ahead(folder):
+    while before := runs_ahead(folder):
         recorder.queued(before)
         if recorder.stop_requested():
             raise StopRequested("Stopped before it began; resume starts it.")
-        time.sleep(WAIT_SECONDS)
+        time.sleep(POLL_SECONDS)
     recorder.begin()
 
 
-def _place(folder: RunFolder, status: dict[str, Any]) -> tuple[float, str]:
-    return status.get("asked") or status.get("started") or 0.0, folder.id
+def _queue_position(folder: RunFolder, status: dict[str, Any]) -> tuple[float, str]:
+    return status.get("queued_at") or status.get("started") or 0.0, folder.id

@@ -10,11 +10,11 @@ import psutil
 
 from patchrl.runs.folder import RunFolder
 
-LIVE = ("queued", "running", "stopping")
-START_SECONDS = 60.0  # a worker that has not spoken after this long never will
+LIVE_STATES = ("queued", "running", "stopping")
+START_TIMEOUT = 60.0  # a worker that has not spoken after this long never will
 SAME_PROCESS_SECONDS = 2.0
-LAUNCHED = "--- launched "  # begins the log of each of a run's workers
-REAP_SECONDS = 2.0
+LAUNCH_MARK = "--- launched "  # begins the log of each of a run's workers
+REAP_TIMEOUT = 2.0
 
 # Our own children, kept so that they can be reaped and their exit codes read.
 children: dict[str, subprocess.Popen[bytes]] = {}
@@ -36,39 +36,39 @@ def resolve_status(folder: RunFolder) -> dict[str, Any]:
     """status.json, corrected by whether the worker lives; a run never started is `new`."""
     child = children.get(folder.id)
     ended = child is not None and child.poll() is not None  # polling reaps our own child
-    status = folder.read_json(folder.status)
-    if not isinstance(status, dict) or "state" not in status:
+    status = folder.read_status()
+    if status is None:
         fresh = {"stage": None, "seed": None, "arm": None, "done": 0, "total": 0}
         if folder.status.exists():
             return fresh | {"state": "failed", "error": f"Its {folder.status.name} is damaged. Resume writes it anew."}
         return fresh | {"state": "new", "error": None}
-    if status["state"] not in LIVE:
+    if status["state"] not in LIVE_STATES:
         if ended:  # forgotten, so that it does not speak for a later worker that another process starts
             children.pop(folder.id, None)
         return status
     if status["state"] == "queued" and not status.get("pid"):
-        alive = not ended if child else time.time() - status["updated"] < START_SECONDS
+        alive = not ended if child else time.time() - status["updated"] < START_TIMEOUT
     else:
         alive = worker_of(status) is not None
     if alive:
         return status | ({"state": "stopping"} if folder.stop_flag.exists() else {})
-    again = folder.read_json(folder.status) or status  # it may have finished between the two looks
-    if again["state"] not in LIVE:
+    again = folder.read_status() or status  # it may have finished between the two looks
+    if again["state"] not in LIVE_STATES:
         return again
     exit_code = _exit_code(child) if child and again["pid"] in (None, child.pid) else None
-    return again | {"state": "failed", "exit_code": exit_code, "error": obituary(folder, exit_code)}
+    return again | {"state": "failed", "exit_code": exit_code, "error": cause_of_death(folder, exit_code)}
 
 
 def _exit_code(child: subprocess.Popen[bytes]) -> int | None:
     """The exit code of our own dead child. It shows as a zombie a moment before it can be reaped: its other
     threads are still being torn down."""
     try:
-        return child.wait(REAP_SECONDS)
+        return child.wait(REAP_TIMEOUT)
     except subprocess.TimeoutExpired:
         return None
 
 
-def obituary(folder: RunFolder, exit_code: int | None) -> str:
+def cause_of_death(folder: RunFolder, exit_code: int | None) -> str:
     """Why a worker that left no last word is gone: exit code, a hint, its last log lines."""
     last = log_tail(folder, 3)
     text = " ".join(last).lower()
@@ -91,6 +91,6 @@ def log_tail(folder: RunFolder, lines: int) -> list[str]:
             text = file.read().decode("utf-8", errors="replace")
     except FileNotFoundError:
         return []
-    _, launched, newest = text.rpartition(LAUNCHED)
+    _, launched, newest = text.rpartition(LAUNCH_MARK)
     shown = [line.rsplit("\r", 1)[-1].rstrip() for line in newest.splitlines()[1 if launched else 0 :]]
     return [line for line in shown if line.strip() and "%|" not in line][-lines:]

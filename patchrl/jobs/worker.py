@@ -12,11 +12,11 @@ from pathlib import Path
 
 from patchrl.config import load_config
 from patchrl.errors import PatchRLError, StopRequested
-from patchrl.jobs.queue import wait_in_line
+from patchrl.jobs.queue import wait_for_turn
 from patchrl.runs.folder import RunFolder
 from patchrl.runs.recorder import RunRecorder
 
-STOPPED, FAILED, TWICE = 0, 1, 3
+STOPPED, FAILED, ALREADY_RUNNING = 0, 1, 3
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             print(f"{folder.id} already has a worker.", file=sys.stderr)
-            return TWICE
+            return ALREADY_RUNNING
         return work(folder, options.upto, options.queue)
 
 
@@ -43,7 +43,7 @@ def work(folder: RunFolder, upto: str, queue: bool = False) -> int:
     recorder = RunRecorder(folder)
     try:
         if queue:
-            wait_in_line(folder, recorder)
+            wait_for_turn(folder, recorder)
         config = load_config(folder.config)
         from patchrl.pipeline.study import run_study
 

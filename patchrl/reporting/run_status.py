@@ -16,7 +16,7 @@ def describe_status(status: Status) -> str:
         remaining = time_left(status)
         return f"{status['state']}: {_progress(status)}" + (f"; {remaining}" if remaining else "")
     if status["state"] == "queued":
-        runs_ahead = status.get("ahead") or ()
+        runs_ahead = status.get("queued_behind") or ()
         return f"queued behind {', '.join(runs_ahead)}; it starts by itself" if runs_ahead else "queued: starting"
     if status.get("error"):
         return f"{status['state']}: {status['error']}"
@@ -24,7 +24,7 @@ def describe_status(status: Status) -> str:
         return status["state"]
     seconds = (status.get("finished") or time.time()) - status["started"]
     # A resumed run counts the seconds of its earlier processes too.
-    return f"{status['state']} after {duration(seconds + status.get('worked', 0.0))}"
+    return f"{status['state']} after {duration(seconds + status.get('seconds_before', 0.0))}"
 
 
 def _progress(status: Status) -> str:

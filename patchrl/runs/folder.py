@@ -18,6 +18,8 @@ from patchrl.config import StudyConfig
 from patchrl.errors import RunError
 
 UPLOADS = ".uploads"
+# Fields of status.json that earlier versions wrote by other names.
+STATUS_FIELDS = {"asked": "queued_at", "worked": "seconds_before", "ahead": "queued_behind"}
 RUN_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$")
 
 
@@ -172,6 +174,13 @@ class RunFolder:
     def evaluations(self) -> Path:
         """Answers of earlier evaluations, shared by all runs beside this one; may be deleted at any time."""
         return self.path.parent / ".evaluations"
+
+    def read_status(self) -> dict[str, Any] | None:
+        """The status as the worker wrote it, None where there is none or it is damaged."""
+        status = self.read_json(self.status)
+        if not isinstance(status, dict) or "state" not in status:
+            return None
+        return {STATUS_FIELDS.get(str(field), str(field)): value for field, value in status.items()}
 
     @staticmethod
     def write_json(path: Path, value: Any) -> None:

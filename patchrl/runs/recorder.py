@@ -13,7 +13,12 @@ from patchrl.runs.folder import RunFolder
 from patchrl.runs.remaining_time import RemainingTime
 
 STATUS_SECONDS = 0.5  # status.json is written at most this often for mere progress
-KEPT = ("asked", "upto", "worked", "first_started")  # what was said of the run when it was launched
+LAUNCH_FIELDS = (
+    "queued_at",
+    "upto",
+    "seconds_before",
+    "first_started",
+)  # what was said of the run when it was launched
 
 
 class RunRecorder:
@@ -22,7 +27,7 @@ class RunRecorder:
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
         now = time.time()
-        before = folder.read_json(folder.status) or {}
+        before = folder.read_status() or {}
         self.status: dict[str, Any] = {
             "state": "running",
             "pid": os.getpid(),
@@ -35,29 +40,29 @@ class RunRecorder:
             "note": "",
             "eta_seconds": None,
             "study_eta_seconds": None,
-            "ahead": [],
+            "queued_behind": [],
             "started": now,
             "updated": now,
             "finished": None,
             "exit_code": None,
             "error": None,
-        } | {key: before[key] for key in KEPT if key in before}
+        } | {key: before[key] for key in LAUNCH_FIELDS if key in before}
         self._remaining = RemainingTime()
         self._step_started = self._stage_started = now
         self._stage_base = self._had = 0
-        self._latest = now  # when progress was last told
+        self._latest = now  # when progress was last reported
         self._written = 0.0
         self._write()
 
-    def queued(self, ahead: list[str]) -> None:
-        """It waits for these runs; told when they change."""
-        if self.status["ahead"] != ahead or self.status["state"] != "queued":
-            self.status |= {"state": "queued", "ahead": ahead, "started": None}
+    def queued(self, queued_behind: list[str]) -> None:
+        """It waits for these runs; reported when they change."""
+        if self.status["queued_behind"] != queued_behind or self.status["state"] != "queued":
+            self.status |= {"state": "queued", "queued_behind": queued_behind, "started": None}
             self._write()
 
     def begin(self) -> None:
         """Its work begins; until now it may have waited."""
-        self.status |= {"state": "running", "ahead": [], "started": time.time()}
+        self.status |= {"state": "running", "queued_behind": [], "started": time.time()}
         self._write()
 
     def event(self, kind: str, **fields: Any) -> None:

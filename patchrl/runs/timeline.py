@@ -11,7 +11,7 @@ from typing import Any
 Event = dict[str, Any]
 
 BLOCK = 4 * 2**20  # bytes read at a time
-KEPT = 1000  # events of one series; at most twice as many are held
+MAX_EVENTS = 1000  # events of one series; at most twice as many are held
 KEPT_MESSAGES = 200
 # A line begins as `append_event` writes it, with whose curve it is before the step; what is thinned away is never
 # parsed further than this.
@@ -36,7 +36,7 @@ class Series:
             self.kept.pop()
         if self.count % self.stride == 0 and (event := parsed(line)) is not None:
             self.kept.append(event)
-            if len(self.kept) >= 2 * KEPT:
+            if len(self.kept) >= 2 * MAX_EVENTS:
                 self.kept, self.stride = self.kept[::2], 2 * self.stride
         self.count += 1
         self.newest = line

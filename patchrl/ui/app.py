@@ -11,12 +11,13 @@ import gradio as gr
 
 from patchrl import api
 from patchrl.errors import PatchRLError
+from patchrl.jobs.status import LIVE_STATES
 from patchrl.reporting import markup, run_status
 from patchrl.ui import answers, compare, forgetting, learn, lesson_pages, results, runsettings, setup, training
 from patchrl.ui.charts import plotly_script
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
-from patchrl.ui.session import LIVE, Limits, Session
+from patchrl.ui.session import Limits, Session
 
 HERE = Path(__file__).parent
 CSS = (HERE / "page.css").read_text(encoding="utf-8") + markup.STYLE + answers.STYLE + lesson_pages.STYLE
@@ -104,7 +105,7 @@ def _wire_buttons(
                     before = [other for other in session.going() if other != run.id]
                     run.resume("report" if what == "finetune" else None, queue=True)
                     gr.Info(session.behind(before) or "Resumed; finished steps are not done again.")
-                elif run.status()["state"] not in LIVE:
+                elif run.status()["state"] not in LIVE_STATES:
                     raise PatchRLError("This run is not running.")
                 elif what == "stop":
                     run.stop()
@@ -130,7 +131,7 @@ def linked(query: Mapping[str, str]) -> list[Any]:
 
 def usable(snapshot: Snapshot) -> list[Any]:
     """Stop and Cancel for a run that is going on, Resume for one that ended unfinished."""
-    going = snapshot.status.get("state") in LIVE
+    going = snapshot.status.get("state") in LIVE_STATES
     unfinished = snapshot.run is not None and not going and snapshot.result is None
     return [gr.update(interactive=shown) for shown in (going, going, unfinished)]
 
@@ -145,7 +146,7 @@ def status_line(snapshot: Snapshot, choices: Sequence[str] = ()) -> str:
         log = f'<details><summary>Last lines of its log</summary><pre class="code" tabindex="0">{last}</pre></details>'
         return f'<p class="problem" role="alert">✗ {markup.escape(line)}</p>{log}'
     sign = {"done": "✓ ", "stopped": "■ ", "cancelled": "■ "}.get(status["state"], "")
-    if status["state"] not in LIVE:
+    if status["state"] not in LIVE_STATES:
         return f'<div class="status">{sign}{markup.escape(line)}</div>'
     amount = f' value="{status["done"]}" max="{status["total"]}"' if status.get("total") else ""
     return f'<div class="status" role="status">{markup.escape(line)}<progress aria-label="progress of this stage"{amount}></progress></div>'

@@ -14,12 +14,12 @@ from patchrl import api
 from patchrl.config import StudyConfig
 from patchrl.data.examples import LAB_DATASETS
 from patchrl.errors import ConfigError
+from patchrl.jobs.status import LIVE_STATES
 from patchrl.pipeline.estimate import study_minutes
 from patchrl.reporting import markup
 from patchrl.text import about_minutes
 from patchrl.ui.reader import Reader, Snapshot
 
-LIVE = ("queued", "running", "stopping")
 IDLE_SECONDS = 15.0
 STARTED_MESSAGES = {
     "report": "Started. Follow it on the tabs Train rewriter, Compare, and Fine-tune & forgetting.",
@@ -109,7 +109,7 @@ class Session:
 
     def going(self) -> list[str]:
         """Ids of the runs that are going on now or wait for their turn, the newest first."""
-        return [run.id for run in api.list_runs(self.runs_dir) if run.status()["state"] in LIVE]
+        return [run.id for run in api.list_runs(self.runs_dir) if run.status()["state"] in LIVE_STATES]
 
     def begin(self, config: StudyConfig, upto: str) -> tuple[api.Run, str]:
         """Start a study, or queue it behind what is going on; returns its run and a sentence about it.
@@ -117,7 +117,7 @@ class Session:
         The same study asked for again while it is going on is the run it was, so that a second press starts
         nothing. Raises ConfigError for what cannot work and, on a public page, where the line is full.
         """
-        self.begun = {key: run for key, run in self.begun.items() if run.status()["state"] in LIVE}
+        self.begun = {key: run for key, run in self.begun.items() if run.status()["state"] in LIVE_STATES}
         key = (config.model_dump_json(), upto)
         if key in self.begun:
             return self.begun[key], f"{self.begun[key].id} is this very study, and it is going on."
@@ -171,7 +171,7 @@ class Session:
         return [now, {"run": run_id, **self._beat(snapshot.stamps, snapshot.status)}, *values_now]
 
     def _beat(self, stamps: dict[str, str], status: dict[str, Any]) -> dict[str, Any]:
-        wait = self.limits.poll_seconds if status.get("state") in LIVE else IDLE_SECONDS
+        wait = self.limits.poll_seconds if status.get("state") in LIVE_STATES else IDLE_SECONDS
         return {"version": _digest(stamps), "wait": wait}
 
     def pulse(self, query: Any) -> dict[str, Any]:

@@ -232,12 +232,20 @@ def test_a_bare_file_is_scanned_and_its_findings_are_printed(tmp_path, runs_dir)
 
 def test_the_terminal_says_what_is_waited_for_and_what_is_left_of_the_study(runs_dir, capsys):
     view = Progress()
-    queued = {"state": "queued", "ahead": ["first"], "stage": None, "arm": None, "seed": None, "total": 0, "done": 0}
+    queued = {
+        "state": "queued",
+        "queued_behind": ["first"],
+        "stage": None,
+        "arm": None,
+        "seed": None,
+        "total": 0,
+        "done": 0,
+    }
     for _ in range(2):
         view.status(queued)
     assert capsys.readouterr().err.count("queued behind first; it starts by itself") == 1
     running = {"state": "running", "stage": "train", "seed": 0, "total": 40, "done": 3, "study_eta_seconds": 600.0}
-    view.status(queued | running | {"ahead": []})
+    view.status(queued | running | {"queued_behind": []})
     assert "about 10 minutes left of the study" in capsys.readouterr().err
     view.close()
 

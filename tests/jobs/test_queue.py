@@ -8,7 +8,7 @@ from helpers.workers import make, state, until
 
 from patchrl import api
 from patchrl.jobs import launch, status
-from patchrl.jobs.queue import ahead
+from patchrl.jobs.queue import runs_ahead
 from patchrl.reporting import run_status
 
 
@@ -20,7 +20,7 @@ def waiting(runs_dir, tmp_path):
     os.mkfifo(fifo)
     folder = make(runs_dir, fifo)
     launch.launch(folder, "scan", queue=True)
-    until(lambda: (folder.read_json(folder.status) or {}).get("ahead") == [first.id])
+    until(lambda: (folder.read_json(folder.status) or {}).get("queued_behind") == [first.id])
     yield folder, first
     child = status.children.pop(folder.id, None)
     if child is not None and child.poll() is None:
@@ -34,7 +34,7 @@ def test_it_waits_says_for_whom_and_begins_by_itself(waiting):
     assert run_status.describe_status(api.Run(folder).status()) == f"queued behind {first.id}; it starts by itself"
     first.finish()
     until(lambda: state(folder) == "running")
-    assert folder.read_json(folder.status)["ahead"] == []
+    assert folder.read_json(folder.status)["queued_behind"] == []
 
 
 def test_it_can_be_stopped_before_it_began_and_is_resumed_to_what_was_asked_for(waiting):
@@ -59,13 +59,13 @@ def test_only_live_runs_that_were_asked_for_earlier_are_ahead(runs_dir):
     over.finish()
     later = GrowingRun(runs_dir, "later")
     dead = GrowingRun(runs_dir, "dead")
-    dead.folder.write_json(dead.folder.status, dead.recorder.status | {"pid": 2**22 + 1, "asked": 1.0})
-    assert ahead(own.folder) == [first.id]
-    assert ahead(later.folder) == [first.id, own.id]
+    dead.folder.write_json(dead.folder.status, dead.recorder.status | {"pid": 2**22 + 1, "queued_at": 1.0})
+    assert runs_ahead(own.folder) == [first.id]
+    assert runs_ahead(later.folder) == [first.id, own.id]
 
 
 @pytest.mark.parametrize("damage", ["[1]", '{"state": "runn'])
 def test_a_neighbour_whose_status_is_damaged_holds_nobody_up(runs_dir, damage):
     broken, own = GrowingRun(runs_dir, "broken"), GrowingRun(runs_dir, "own")
     broken.folder.status.write_text(damage)
-    assert ahead(own.folder) == []
+    assert runs_ahead(own.folder) == []

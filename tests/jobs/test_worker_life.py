@@ -15,7 +15,7 @@ from helpers.workers import make, state, until
 
 from patchrl.errors import RunError
 from patchrl.jobs import launch, worker
-from patchrl.jobs.status import START_SECONDS, children, resolve_status
+from patchrl.jobs.status import START_TIMEOUT, children, resolve_status
 from patchrl.runs.folder import RunFolder
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(120)"]
@@ -148,7 +148,7 @@ def test_a_launch_that_never_spoke_is_failed_after_its_start_time(slow):
     queued = {"state": "queued", "pid": None, "pid_started": None, "updated": time.time()}
     slow.write_json(slow.status, queued)
     assert state(slow) == "queued"
-    slow.write_json(slow.status, queued | {"updated": time.time() - START_SECONDS - 1})
+    slow.write_json(slow.status, queued | {"updated": time.time() - START_TIMEOUT - 1})
     assert state(slow) == "failed"
 
 
@@ -194,7 +194,7 @@ def test_a_second_worker_leaves_at_once_and_touches_nothing(slow):
     before = slow.status.read_text()
     command = [sys.executable, "-m", "patchrl.jobs.worker", str(slow.path)]
     done = subprocess.run(command, capture_output=True, text=True, env=launch.environment(), timeout=60)
-    assert done.returncode == worker.TWICE and "already has a worker" in done.stderr
+    assert done.returncode == worker.ALREADY_RUNNING and "already has a worker" in done.stderr
     assert slow.status.read_text() == before
 
 

@@ -89,6 +89,6 @@ def test_a_study_too_small_to_tell_anything_says_so_instead_of_points_above_a_hu
 
 
 def test_a_resumed_run_took_all_its_goes_together():
-    status = {"state": "done", "started": 100.0, "finished": 117.0, "worked": 43.0}
+    status = {"state": "done", "started": 100.0, "finished": 117.0, "seconds_before": 43.0}
     assert run_status.describe_status(status) == "done after 1 min 00 s"
     assert about_minutes(0.5) == "under a minute"

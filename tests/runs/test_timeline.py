@@ -5,7 +5,7 @@ import pytest
 from helpers.synthetic import GrowingRun, long_events
 
 from patchrl.runs.events import append_event, read_events
-from patchrl.runs.timeline import KEPT, Timeline
+from patchrl.runs.timeline import MAX_EVENTS, Timeline
 
 
 def steps(events):
@@ -40,7 +40,7 @@ def test_a_long_run_is_thinned_within_bounded_memory(tmp_path):
     assert path.stat().st_size > 30e6
     assert peak < 20e6
     shown = steps(kept)
-    assert KEPT <= len(shown) <= 2 * KEPT + 1
+    assert MAX_EVENTS <= len(shown) <= 2 * MAX_EVENTS + 1
     assert (shown[0], shown[-1]) == (1, 20_000)
     assert [e["step"] for e in kept if e["kind"] == "group"] == [20_000]
 
