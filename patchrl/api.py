@@ -62,7 +62,15 @@ RECORDED_ID = RECORDED.name
 
 
 class Run:
-    """One run: its settings, its state, what it has made so far. Reading never disturbs the worker."""
+    """One run: its settings, its state, and what it has made so far. Reading does not disturb the worker.
+
+    Example:
+        >>> run = patchrl.open_run("recorded-nano")
+        >>> run.config.study.arms
+        ('expert', 'prompted', 'best-of-k', 'rl')
+        >>> run.samples("rl", 0)[0]["rewrite"]
+        '99 - 24 = 75 and 75 + 21 = 96. The answer is 96.'
+    """
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
@@ -353,10 +361,25 @@ def start(
     upto: str = "report",
     queue: bool = False,
 ) -> Run:
-    """Start a study in a process of its own and return at once; raises ConfigError for what cannot work.
+    """Start a study in a process of its own and return at once.
 
-    Nothing is written before the settings are checked. Paths in them are kept absolute: the worker runs elsewhere.
-    With `queue` it begins when runs of the same folder that were started earlier are over.
+    Nothing is written before the settings are checked. Paths in them are kept absolute, because the worker runs elsewhere.
+
+    Args:
+        config: the settings of the study.
+        runs_dir: where the run's folder is made; your data folder unless given.
+        name: the run's id begins with it; `study.name` unless given.
+        upto: the last stage: scan, train, rewrite, finetune, evaluate or report.
+        queue: begin when the runs of the same folder that were started earlier are over.
+
+    Raises:
+        ConfigError: a setting cannot work.
+
+    Example:
+        >>> run = patchrl.start(patchrl.load_config("nano-quick"), upto="scan")
+        >>> run.cancel()
+        >>> run.wait()["state"]
+        'cancelled'
     """
     require_ready(config)
     folder = RunFolder.create(runs_dir or default_runs_dir(), absolute_paths(config), name)
@@ -375,10 +398,23 @@ def run(
     wait: bool = True,
     on_event: Callable[[dict[str, Any]], None] | None = None,
 ) -> Run:
-    """Run a study to its end and return it; with `wait=False` return once it is started, or queued.
+    """Run a study to its end and return it.
 
-    Raises ConfigError for what cannot work, before anything is written, and RunError with the reason when it
-    was waited for and did not finish.
+    Args:
+        config: settings, a TOML file, or the name of a preset.
+        overrides: settings to change, each `section.key=value`.
+        wait: False returns as soon as the study is started or queued.
+        on_event: called with each event while waiting.
+        runs_dir, name, upto, queue: as in `start`.
+
+    Raises:
+        ConfigError: a setting cannot work; nothing was written.
+        RunError: the study was waited for and did not finish; says why.
+
+    Example:
+        >>> run = patchrl.run("nano-quick", upto="scan")
+        >>> round(run.scan()["expert_mean"], 1)  # ℓ of the expert's text, nats per token
+        2.0
     """
     settings = config if isinstance(config, StudyConfig) else load_config(config, list(overrides))
     made = start(settings, runs_dir, name, upto, queue)
@@ -391,10 +427,17 @@ def run(
 
 
 def open_run(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:
-    """An existing run: by its id (text), or by its folder (a Path).
+    """Open an existing run by its id (text) or by its folder (a Path).
 
-    Text is never taken for a path, so that what a visitor types cannot leave the runs folder. The id
-    `recorded-nano` is the recording that ships with PatchRL.
+    Text is never read as a path, so that what a visitor types cannot leave the runs folder. The id `recorded-nano` is
+    the recording that ships with PatchRL.
+
+    Raises:
+        RunError: no run has this id.
+
+    Example:
+        >>> patchrl.open_run("recorded-nano").status()["state"]
+        'done'
     """
     if run_id == RECORDED_ID:
         return Run(RunFolder(RECORDED))
@@ -409,7 +452,12 @@ def recorded_group() -> dict[str, Any]:
 
 
 def list_runs(runs_dir: Path | str | None = None) -> list[Run]:
-    """All runs, newest first; folders that are no readable runs are left out."""
+    """List all runs, newest first. Folders that are not readable runs are left out.
+
+    Example:
+        >>> [run.id for run in patchrl.list_runs("an-empty-folder")]
+        []
+    """
     folder = Path(runs_dir or default_runs_dir())
     runs = []
     paths = [p for p in folder.iterdir() if (p / "config.json").is_file()] if folder.is_dir() else []
@@ -431,7 +479,15 @@ def keep_upload(path: Path | str, runs_dir: Path | str | None = None) -> Path:
 
 
 def check(config: StudyConfig) -> dict[str, Any]:
-    """Preflight: what would happen, and what would not work. Loads data, never a model."""
+    """Say what a study would do and what in it cannot work. Loads data, never a model.
+
+    Returns:
+        `ok`, `problems` (sentences), rows kept and dropped, columns, minutes, memory, and the settings as TOML.
+
+    Example:
+        >>> patchrl.check(patchrl.load_config("nano-quick"))["problems"]
+        []
+    """
     from patchrl.pipeline.preflight import preflight
 
     return preflight(config) | {"toml": to_toml(config), "command": "python -m patchrl run study.toml"}

@@ -2,7 +2,15 @@
 
 
 class PatchRLError(Exception):
-    """Base of every error raised on purpose; its text is shown to people as it is."""
+    """Base of every error that PatchRL raises on purpose. Its text is shown to people as it is.
+
+    Example:
+        >>> try:
+        ...     patchrl.open_run("no-such-run")
+        ... except patchrl.PatchRLError as error:
+        ...     print(error)
+        Run 'no-such-run' is not in ...
+    """
 
 
 class ConfigError(PatchRLError):

@@ -6,6 +6,7 @@ The blocks of a page run in order in one folder, and its Python blocks share the
 """
 
 import contextlib
+import doctest
 import io
 import os
 import re
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+import patchrl
 from patchrl.cli.main import parser
 from patchrl.config import SECTIONS, arms, resolve
 
@@ -175,3 +177,23 @@ def test_quick_blocks_run_as_written(page, workplace):
 @pytest.mark.parametrize("page", [page for page in PAGES if any("slow" in b.marks for b in blocks(page))], ids=name_of)
 def test_slow_blocks_run_as_written(page, workplace):
     run_page(page, slow=True)
+
+
+@pytest.mark.parametrize("name", [name for name in patchrl.__all__ if name not in ("__version__", "run")])
+def test_every_public_name_has_an_example_that_runs(name, workplace):
+    run_examples(name)
+
+
+@pytest.mark.slow
+def test_the_example_of_run_runs(workplace):
+    run_examples("run")
+
+
+def run_examples(name: str) -> None:
+    """Run the examples in a public name's docstring."""
+    documented = getattr(patchrl, name)
+    (examples,) = doctest.DocTestFinder(recurse=False).find(
+        documented, name, globs={"patchrl": patchrl, name: documented}
+    )
+    assert examples.examples, f"patchrl.{name} has no example"
+    assert doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(examples).failed == 0

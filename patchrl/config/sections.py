@@ -400,7 +400,13 @@ class EvaluateSection(Section):
 
 
 class StudyConfig(Section):
-    """Everything a study needs; a run restarts from this alone."""
+    """Every setting of a study, frozen and typed. A run restarts from these alone.
+
+    Example:
+        >>> config = patchrl.StudyConfig()
+        >>> config.backbone.model, config.rewriter.group_size
+        ('nano', 8)
+    """
 
     study: StudySection = StudySection()
     backbone: BackboneSection = BackboneSection()

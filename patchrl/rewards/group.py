@@ -71,12 +71,25 @@ def group_rewards(
     diversity_scale: Scale = "paper",
     anchor: Anchor | None = None,
 ) -> GroupRewards:
-    """Rewards of the K rewrites sampled for one question (arXiv 2602.11220, gated reward).
+    """Compute the gated rewards of the K rewrites sampled for one question (arXiv 2602.11220).
 
-    `passed`: K gate verdicts (None = unscorable). `nll`: K values of ℓ, nats per token under the
-    frozen backbone, or of another measure where lower is nearer to it; `anchor` as in `alignment`. `embeddings`:
-    shape (K, D). Only feasible members' ℓ and embeddings are read.
-    Raises ValueError on unequal lengths, what is no number, or NaN or infinity in a feasible member.
+    Args:
+        passed: K gate verdicts; None is unscorable.
+        nll: K values of ℓ in nats per token under the frozen backbone, or of another measure where lower is nearer.
+        embeddings: shape (K, D).
+        lambda_dist, lambda_div: weights of alignment and diversity.
+        diversity_scale: `paper` or `group`.
+        anchor: mean and deviation to standardise with, instead of the group's own; see `alignment`.
+
+    Only ℓ and embeddings of rewrites that passed are read.
+
+    Raises:
+        ValueError: lengths differ, something is not a number, or a rewrite that passed has NaN or infinity.
+
+    Example:
+        >>> rewards = patchrl.group_rewards([True, True, False], [0.4, 0.9, 0.7], [[1, 0], [0, 1], [1, 1]])
+        >>> [round(reward, 3) for reward in rewards.reward]
+        [1.506, 1.344, 0.0]
     """
     if not np.iterable(passed) or not hasattr(passed, "__len__") or isinstance(passed, (set, frozenset, dict)):
         raise ValueError(f"group_rewards: passed must be K verdicts (found {passed!r:.40}).")
