@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -117,9 +116,3 @@ class Recorder(Protocol):
     def progress(self, done: int, total: int, note: str = "") -> None: ...
 
     def stop_requested(self) -> bool: ...
-
-
-class Scorer(Protocol):
-    """Anything that gives ℓ and embeddings of completions under the frozen backbone."""
-
-    def score(self, questions: Sequence[str], completions: Sequence[str | Sequence[int]]) -> Any: ...

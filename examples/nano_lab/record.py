@@ -90,7 +90,7 @@ def lesson_group(run: api.Run) -> dict[str, Any]:
     scored = next((a for a in answers if a["kind"] == "group"), None)
     if scored is None:
         raise RunError(answers[-1].get("text", "The group could not be scored."))
-    keys = ("text", "passed", "reason", "nll")
+    keys = ("text", "passed", "reason", "nll", "misalignment")
     candidates = [
         {key: candidate[key] for key in keys} | {"embedding": vector}
         for candidate, vector in zip(scored["candidates"], scored["embeddings"], strict=True)

@@ -96,7 +96,7 @@ class Progress:
             self.say(
                 f"  {event.get('rewriter', 'rl')} seed {event['seed']} step {event['step']}: reward {number(event['reward'])}, "
                 f"gate {percent(event['consistency'], 0)}, ℓ {number(event['nll'])}; outside the reward: as likely as own "
-                f"answers {percent(event.get('own_share'), 0)}, distance to their wording "
+                f"answers {percent(event.get('own_style_share'), 0)}, distance to their wording "
                 f"{number(event.get('own_distance'), 2)}{sentences.lost_groups(event)}"
             )
         elif event["kind"] == "message":

@@ -6,6 +6,7 @@ from patchrl.config.presets import Preset, presets
 from patchrl.config.sections import (
     MAX_ROWS,
     SECTIONS,
+    Alignment,
     BackboneSection,
     DataSection,
     EvaluateSection,
@@ -25,6 +26,7 @@ from patchrl.config.toml import differences, to_toml
 __all__ = [
     "MAX_ROWS",
     "SECTIONS",
+    "Alignment",
     "BackboneSection",
     "DataSection",
     "EvaluateSection",

@@ -15,6 +15,7 @@ from patchrl.errors import ConfigError
 from patchrl.types import Task
 
 MAX_ROWS = 2_000_000  # of a dataset
+Alignment = Literal["kl", "mean"]
 
 
 def setting(default: Any, title: str, help: str, unit: str = "", *, basic: bool = False, **bounds: Any) -> Any:
@@ -161,18 +162,17 @@ class RewardSection(Section):
     lambda_dist: float = setting(
         0.35, "λ alignment", "Weight of alignment with the backbone's style in the reward.", basic=True, ge=0
     )
-    alignment: Literal["mean", "total", "excess", "worst", "ratio", "kl"] = setting(
+    alignment: Alignment = setting(
         "kl",
         "Alignment measure",
         "How closeness to the backbone is measured: `kl` of the rewriter to the backbone's own answers, which preserves "
-        "their variety, `mean` surprisal per token (the paper's ℓ), `total` of the whole text, `excess` over its own "
-        "entropy, the `worst` tokens, or `ratio` to the rewriting prompt.",
+        "their variety, or `mean` surprisal per token (the paper's ℓ).",
     )
     alignment_scale: Literal["group", "own"] = setting(
         "group",
         "Alignment scale",
         "`group`: standardised among the rewrites of a question (the paper); `own`: absolute, full when a rewrite is as "
-        "likely as the backbone's own sampled answers (for `ratio` and `kl`: as likely under the rewriter).",
+        "likely as the backbone's own sampled answers (for `kl`: as likely under the rewriter).",
     )
     lambda_div: float = setting(0.5, "λ diversity", "Weight of diversity in the reward.", basic=True, ge=0)
     diversity_scale: Literal["paper", "group"] = setting(

@@ -355,7 +355,6 @@ class Backbone:
         completions: Sequence[str | Sequence[int]],
         *,
         top: int = 0,
-        entropy: bool = False,
         adapted: bool = False,
         bf16: bool = False,
     ) -> list[Score]:
@@ -363,7 +362,7 @@ class Backbone:
 
         ℓ is the mean −log p of the completion's tokens in nats, end-of-turn left out; the embedding is
         the mean last hidden state over the same tokens. `top` > 0 adds per-token surprisal with that
-        many alternatives, `entropy` that of the next token. `adapted` leaves the adapter on. A question with
+        many alternatives. `adapted` leaves the adapter on. A question with
         several completions is read once; rows go in batches of like length; logits are made for completion
         tokens only, a chunk at a time. `bf16` computes under autocast: faster, |Δℓ| of about 1e-2.
         """
@@ -371,7 +370,7 @@ class Backbone:
         asked = [(prompts[q], tuple(self.completion_ids(c))) for q, c in zip(questions, completions, strict=True)]
         rows = list(dict.fromkeys(asked))  # the same text twice costs once, and ties stay exact
         with self.frozen(adapted) as model, torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            scores = Scorer(model, self.tokenizer, self.stop_ids).scores(rows, top, entropy)
+            scores = Scorer(model, self.tokenizer, self.stop_ids).scores(rows, top)
         return [scores[row] for row in asked]
 
     def next_token_probabilities(self, users: Sequence[str], choices: Sequence[Sequence[int]]) -> np.ndarray:

@@ -27,13 +27,11 @@ Row = tuple[tuple[int, ...], tuple[int, ...]]  # token ids of a prompt and of a 
 @dataclass(frozen=True)
 class Score:
     """ℓ of one completion in nats per token (NaN when it has no tokens), its embedding of shape (D,), the surprisal
-    of each of its T tokens and of the end of the turn after them in nats, shape (T + 1,), the entropy of the
-    distribution each was drawn from, of the same shape (empty unless asked for), and its tokens when asked for."""
+    of each of its T tokens and of the end of the turn after them in nats, shape (T + 1,), and its tokens when asked for."""
 
     nll: float
     embedding: np.ndarray
     surprisal: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    entropy: np.ndarray = field(default_factory=lambda: np.zeros(0))
     tokens: tuple[TokenSurprisal, ...] = ()
 
 
@@ -84,13 +82,13 @@ class Scorer:
         self.pad, self.decode = tokenizer.pad_token_id, tokenizer.decode
         self.device = next(model.parameters()).device
 
-    def scores(self, rows: list[Row], top: int, entropy: bool) -> dict[Row, Score]:
+    def scores(self, rows: list[Row], top: int) -> dict[Row, Score]:
         """The score of each distinct row; a prompt with several completions is read once."""
         shared = 2 * len({prompt for prompt, _ in rows}) <= len(rows) and reads_ahead(self.core)
         read = self._read_prompts_once if shared else self._read_whole_rows
         scores: dict[Row, Score] = {}
         for batch, states in read(rows):
-            scores |= zip(batch, self._score_batch(states, batch, top, entropy), strict=True)
+            scores |= zip(batch, self._score_batch(states, batch, top), strict=True)
         return scores
 
     def next_token(
@@ -165,20 +163,20 @@ class Scorer:
         width = max(map(len, rows))
         return torch.tensor([[*row, *[self.pad] * (width - len(row))] for row in rows], device=self.device)
 
-    def _score_batch(self, states: list[torch.Tensor], rows: list[Row], top: int, entropy: bool) -> list[Score]:
+    def _score_batch(self, states: list[torch.Tensor], rows: list[Row], top: int) -> list[Score]:
         lengths = [len(target) + 1 for _, target in rows]
         ids = [i for _, target in rows for i in (*target, END)]
-        surprisal_N, entropy_N, tokens = self._surprisal(torch.cat(states), ids, top, entropy)
+        surprisal_N, tokens = self._surprisal(torch.cat(states), ids, top)
         scores, end = [], 0
         split = zip(states, lengths, surprisal_N.split(lengths), strict=True)
         for hidden_TD, length, nll_T in split:
             start, end = end, end + length
-            read = nll_T.cpu().numpy(), entropy_N[start:end].cpu().numpy()
+            surprisal_T = nll_T.cpu().numpy()
             if length == 1:
-                scores.append(Score(float("nan"), np.zeros(hidden_TD.shape[-1]), *read))
+                scores.append(Score(float("nan"), np.zeros(hidden_TD.shape[-1]), surprisal_T))
                 continue
             embedding = hidden_TD[1:].float().mean(0).cpu().numpy()
-            scores.append(Score(float(nll_T[:-1].mean()), embedding, *read, tuple(tokens[start : end - 1])))
+            scores.append(Score(float(nll_T[:-1].mean()), embedding, surprisal_T, tuple(tokens[start : end - 1])))
         return scores
 
     def _logits(self, hidden_TD: torch.Tensor) -> torch.Tensor:
@@ -194,14 +192,16 @@ class Scorer:
         return logits
 
     def _surprisal(
-        self, hidden_TD: torch.Tensor, ids: list[int], top: int, entropy: bool
-    ) -> tuple[torch.Tensor, torch.Tensor, list[TokenSurprisal]]:
-        """−log p of each id after its hidden state and, when asked for, the entropy there, each of shape (T,), and
-        the tokens with `top` alternatives. The id END is any token that ends the turn."""
+        self, hidden_TD: torch.Tensor, ids: list[int], top: int
+    ) -> tuple[torch.Tensor, list[TokenSurprisal]]:
+        """−log p of each id after its hidden state, shape (T,), and the tokens with `top` alternatives.
+
+        The id END is any token that ends the turn.
+        """
         ids_T = torch.tensor(ids, dtype=torch.long, device=hidden_TD.device)
         step = max(1, LOGITS_PER_CHUNK // self.core.config.get_text_config().vocab_size)
         stops = [i for i in self.stop_ids if i < self.core.config.get_text_config().vocab_size]
-        surprisal, entropies = [], [hidden_TD.new_zeros(0, dtype=torch.float32)]
+        surprisal: list[torch.Tensor] = []
         tokens: list[TokenSurprisal] = []
         for start in range(0, len(ids), step):
             logits_TV = self._logits(hidden_TD[start : start + step])
@@ -209,12 +209,9 @@ class Scorer:
             nll = torch.nn.functional.cross_entropy(logits_TV, chunk, reduction="none")
             nll[ends] = logits_TV[ends].logsumexp(-1) - logits_TV[ends][:, stops].logsumexp(-1)
             surprisal.append(nll)
-            if entropy:
-                logp_TV = logits_TV.log_softmax(-1)
-                entropies.append(-(logp_TV.exp() * logp_TV).sum(-1))
             if top:
                 tokens += self._alternatives(chunk.tolist(), nll.tolist(), logits_TV.softmax(-1).topk(top, dim=-1))
-        return torch.cat(surprisal), torch.cat(entropies), tokens
+        return torch.cat(surprisal), tokens
 
     def _alternatives(self, ids: list[int], surprisal: list[float], best) -> list[TokenSurprisal]:
         return [

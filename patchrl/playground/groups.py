@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from patchrl.config import StudyConfig
@@ -18,14 +17,14 @@ from patchrl.config.instructions import rewrite_prompt
 from patchrl.errors import BackboneError, ConfigError, StopRequested
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
-from patchrl.models.scoring import Score
-from patchrl.rewards import group_rewards
+from patchrl.rewards.group_score import Group, GroupScore, JudgedCompletion, judge_completions, score_groups
+from patchrl.rewards.own_answers import own_anchor
 from patchrl.rewriting.dataset import TOP_ALTERNATIVES, tokens_of
-from patchrl.types import Example, Verdict, Writer
+from patchrl.types import Example, Generation, Writer
 
 Emit = Callable[..., None]  # emit(kind, **fields)
-WATCH_SECONDS = 0.15  # texts in the making are told this often
-KEPT_ADAPTERS = 4
+EMIT_SECONDS = 0.15  # between two events with the texts written so far
+MAX_ADAPTERS = 4  # loaded at a time
 
 
 @contextmanager
@@ -55,7 +54,7 @@ def _loaded(backbone: Backbone, folder: Path) -> str:
             backbone.model = PeftModel.from_pretrained(backbone.model, str(folder), adapter_name=name).eval()
         elif name not in backbone.model.peft_config:
             backbone.model.load_adapter(str(folder), adapter_name=name)
-            for old in list(backbone.model.peft_config)[:-KEPT_ADAPTERS]:
+            for old in list(backbone.model.peft_config)[:-MAX_ADAPTERS]:
                 backbone.model.delete_adapter(old)
     except (OSError, ValueError, RuntimeError) as error:
         raise BackboneError(
@@ -66,22 +65,21 @@ def _loaded(backbone: Backbone, folder: Path) -> str:
 
 
 def read_expert(config: StudyConfig, gate: Gate, example: Example) -> dict[str, Any]:
-    """ℓ of the expert solution with its token surprisal, and the gate's word on it.
+    """ℓ of the expert solution with its token surprisal, and the gate's verdict on it.
 
     Raises ConfigError when question and solution leave no room for a rewrite in the model's context.
     """
     backbone, room = gate.backbone, config.rewriter.max_new_tokens
-    prompt = rewrite_prompt(config.rewriter.instruction, example.question, example.solution)
+    prompt = _prompt(config, example)
     if not backbone.fits(prompt, room):
         limit = backbone.model.config.get_text_config().max_position_embeddings
         raise ConfigError(
             f"Question and solution take {len(backbone.prompt_ids(prompt)):,} tokens and the rewrite up to {room}, but "
             f"this backbone holds {limit:,} in all; shorten one of them."
         )
-    (score,) = backbone.score([example.question], [example.solution], top=TOP_ALTERNATIVES)
-    embedding = gate.embedder.embed([example.solution], [score])
-    (verdict,) = gate.check([example], [example.solution], embedding)
-    return _candidate(example.solution, verdict, score)
+    solution = generation_of(backbone, example.solution)
+    (judged,) = judge_completions(gate, [example], [solution], top=TOP_ALTERNATIVES)
+    return _described(judged)
 
 
 def rewrite_group(
@@ -94,68 +92,92 @@ def rewrite_group(
     emit: Emit,
     stopped: Callable[[], bool],
 ) -> list[dict[str, Any]]:
-    """K rewrites by one writer, scored as one group; `emit("writing", …)` tells the texts in the making.
+    """K rewrites by one writer, scored as one group; `emit("writing", …)` sends the texts written so far.
 
     Raises StopRequested as soon as `stopped()` says so.
     """
     backbone, rewriter = gate.backbone, config.rewriter
-    told = time.monotonic()
+    emitted = time.monotonic()
 
     def watch(ids_KT: torch.Tensor) -> bool:
-        nonlocal told
-        if time.monotonic() - told >= WATCH_SECONDS:
-            told = time.monotonic()
+        nonlocal emitted
+        if time.monotonic() - emitted >= EMIT_SECONDS:
+            emitted = time.monotonic()
             texts = [backbone.decode(backbone.completion_ids(ids)) for ids in ids_KT.tolist()]
             emit("writing", writer=writer.key, name=writer.name, texts=texts)
         return stopped()
 
     with writing(backbone, writer):
-        (group,) = backbone.generate(
-            [rewrite_prompt(rewriter.instruction, example.question, example.solution)],
+        (generations,) = backbone.generate(
+            [_prompt(config, example)],
             samples=rewriter.group_size,
             temperature=rewriter.temperature,
             max_new_tokens=rewriter.max_new_tokens,
             seed=seed,
             watch=watch,
         )
-    if stopped():
-        raise StopRequested("Cancelled.")
-    scored, _ = score_group(config, gate, example, [g.token_ids for g in group])
-    return [candidate | {"clipped": g.clipped} for candidate, g in zip(scored, group, strict=True)]
+        if stopped():
+            raise StopRequested("Cancelled.")
+        scored = score_group(config, gate, example, generations)
+    return [
+        candidate | {"clipped": generation.clipped}
+        for candidate, generation in zip(candidates(scored), generations, strict=True)
+    ]
+
+
+def score_texts(config: StudyConfig, gate: Gate, example: Example, texts: Sequence[str]) -> GroupScore:
+    """Texts that a person wrote, scored as one group of the prompted backbone, whose alignment `kl` is against it."""
+    with gate.backbone.frozen():
+        return score_group(config, gate, example, [generation_of(gate.backbone, text) for text in texts])
 
 
 def score_group(
-    config: StudyConfig, gate: Gate, example: Example, completions: Sequence[str | Sequence[int]]
-) -> tuple[list[dict[str, Any]], np.ndarray]:
-    """Verdict, ℓ, token surprisal and every reward of K completions as one group; and their embeddings (K, D)."""
-    backbone = gate.backbone
-    texts = [c if isinstance(c, str) else backbone.decode(c) for c in completions]
-    scores = backbone.score([example.question] * len(texts), completions, top=TOP_ALTERNATIVES)
-    embeddings_KD = gate.embedder.embed(texts, scores)
-    verdicts = gate.check([example] * len(texts), texts, embeddings_KD)
-    # An empty text has no ℓ: where the gate lets it pass, it is unscorable.
-    passed = [None if v.passed and math.isnan(s.nll) else v.passed for v, s in zip(verdicts, scores, strict=True)]
-    rewards = group_rewards(
-        passed,
-        [s.nll for s in scores],
-        embeddings_KD,
-        lambda_dist=config.reward.lambda_dist,
-        lambda_div=config.reward.lambda_div,
-        diversity_scale=config.reward.diversity_scale,
+    config: StudyConfig, gate: Gate, example: Example, generations: Sequence[Generation], seed: int = 0
+) -> GroupScore:
+    """Verdict, score and rewards of K completions as training gives them to the writer that the backbone now is.
+
+    Where alignment is on the scale of the backbone's own answers, those to this question are sampled with `seed`.
+    """
+    judged = judge_completions(
+        gate, [example] * len(generations), generations, top=TOP_ALTERNATIVES, bf16=config.reward.bf16_scoring
     )
-    parts = asdict(rewards)
-    candidates = [
-        _candidate(text, verdict, score) | {name: values[i] for name, values in parts.items()}
-        for i, (text, verdict, score) in enumerate(zip(texts, verdicts, scores, strict=True))
+    (scored,) = score_groups(
+        gate,
+        config.reward,
+        [Group(example, _prompt(config, example), judged)],
+        anchor=own_anchor(config, gate.backbone, [example], seed),
+        bf16=config.reward.bf16_scoring,
+    )
+    return scored
+
+
+def candidates(scored: GroupScore) -> list[dict[str, Any]]:
+    """A scored group as the playground sends it: each completion with its verdict, its tokens and every reward."""
+    parts = asdict(scored.rewards)
+    return [
+        _described(judged) | {"misalignment": _rounded(figure)} | {name: values[k] for name, values in parts.items()}
+        for k, (judged, figure) in enumerate(zip(scored.group.completions, scored.misalignment, strict=True))
     ]
-    return candidates, embeddings_KD
 
 
-def _candidate(text: str, verdict: Verdict, score: Score) -> dict[str, Any]:
+def generation_of(backbone: Backbone, text: str) -> Generation:
+    """A written text as if it had been sampled."""
+    return Generation(text, tuple(backbone.completion_ids(text)))
+
+
+def _prompt(config: StudyConfig, example: Example) -> str:
+    return rewrite_prompt(config.rewriter.instruction, example.question, example.solution)
+
+
+def _described(judged: JudgedCompletion) -> dict[str, Any]:
     return {
-        "text": text,
-        "passed": verdict.passed,
-        "reason": verdict.reason,
-        "nll": None if math.isnan(score.nll) else round(score.nll, 5),
-        "tokens": tokens_of(score.tokens),
+        "text": judged.generation.text,
+        "passed": judged.verdict.passed,
+        "reason": judged.verdict.reason,
+        "nll": _rounded(judged.score.nll),
+        "tokens": tokens_of(judged.score.tokens),
     }
+
+
+def _rounded(nats: float) -> float | None:
+    return round(nats, 5) if math.isfinite(nats) else None

@@ -74,7 +74,7 @@ class Player:
 
     def answer(self, request: dict[str, Any]) -> None:
         """Do one request; its last reply is `done`, and `cancelled` and `error` end it too."""
-        from patchrl.playground.groups import read_expert, rewrite_group, score_group
+        from patchrl.playground.groups import candidates, read_expert, rewrite_group, score_texts
 
         self._check()
         self.config = resolve(request["config"])
@@ -85,17 +85,17 @@ class Player:
         example = Example(**request["example"])
         self._check()
         if request["op"] == "score":
-            candidates, embeddings_KD = score_group(self.config, self.gate, example, request["texts"])
-            vectors = [[round(float(v), 5) for v in vector] for vector in embeddings_KD]
-            self.tell("group", candidates=candidates, embeddings=vectors)
+            scored = score_texts(self.config, self.gate, example, request["texts"])
+            vectors = [[round(float(v), 5) for v in judged.embedding] for judged in scored.group.completions]
+            self.tell("group", candidates=candidates(scored), embeddings=vectors)
             return self.tell("done")
         self.tell("expert", **read_expert(self.config, self.gate, example))
         for values in request["writers"]:
             writer = Writer(**values)
-            candidates = rewrite_group(
+            rewrites = rewrite_group(
                 self.config, self.gate, example, writer, seed=request["seed"], emit=self.tell, stopped=self.stopped
             )
-            self.tell("group", writer=writer.key, name=writer.name, candidates=candidates)
+            self.tell("group", writer=writer.key, name=writer.name, candidates=rewrites)
         return self.tell("done")
 
     def _check(self) -> None:

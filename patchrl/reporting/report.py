@@ -172,10 +172,6 @@ def _data(config: StudyConfig) -> str:
 
 ALIGNMENT_WORDS = {
     "mean": "how likely the frozen backbone finds it per token, given the question alone",
-    "total": "how likely the frozen backbone finds the whole text, given the question alone",
-    "excess": "how much more surprising it is than the frozen backbone's own entropy, given the question alone",
-    "worst": "how surprising its worst tokens are to the frozen backbone, given the question alone",
-    "ratio": "how much likelier the frozen backbone finds it given the question alone than when asked to rewrite",
     "kl": "how much likelier the frozen backbone finds it given the question alone than the rewriter does",
 }
 

@@ -1,5 +1,7 @@
-"""The reward of a group of rewrites and its three parts. No torch here: `patchrl.rewards.trl` adapts
-it to GRPO, `patchrl.rewards.measures` and `patchrl.rewards.own_answers` read the backbone."""
+"""The reward of a group of rewrites and its three parts. This door needs no torch.
+
+`patchrl.rewards.group_score` scores groups with the backbone and the gate; `patchrl.rewards.trl` adapts that to GRPO.
+"""
 
 from patchrl.rewards.alignment import alignment
 from patchrl.rewards.consistency import consistency

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 Scale = Literal["paper", "group"]
-LEAST = 1e-4  # D(S) of a group from which its own scale means something: below, copies would earn the most
+MIN_DIVERSITY = 1e-4  # D(S) from which the own scale of a group means something; below it copies would earn the most
 
 
 def _distances(embeddings_FD: np.ndarray) -> np.ndarray:
@@ -28,7 +28,7 @@ def mean_pairwise_distance(embeddings_FD: np.ndarray) -> float:
 def diversity(embeddings_FD: np.ndarray, scale: Scale = "paper") -> np.ndarray:
     """d_i = max(0, D(S) − D(S without i)) over the feasible rewrites of one group (arXiv 2602.11220).
 
-    `embeddings_FD`: shape (F, D). `scale="group"` divides by D(S), or by LEAST where that is less, so that the
+    `embeddings_FD`: shape (F, D). `scale="group"` divides by D(S), or by MIN_DIVERSITY where that is less, so that the
     term keeps its size when the whole group lies in a small region of embedding space. Returns shape (F,).
     """
     count = len(embeddings_FD)
@@ -42,4 +42,4 @@ def diversity(embeddings_FD: np.ndarray, scale: Scale = "paper") -> np.ndarray:
     without = (total - own) / rest_pairs if rest_pairs else np.zeros(count)
     gain = whole - without
     gain[gain < 1e-12] = 0.0
-    return gain if scale == "paper" else gain / max(whole, LEAST)
+    return gain if scale == "paper" else gain / max(whole, MIN_DIVERSITY)

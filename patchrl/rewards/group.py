@@ -10,11 +10,12 @@ from typing import Any, get_args
 
 import numpy as np
 
+from patchrl.config import RewardSection
 from patchrl.rewards.alignment import Anchor, alignment
 from patchrl.rewards.consistency import consistency
 from patchrl.rewards.diversity import Scale, diversity
 
-LARGEST = 1e100  # of any number given; beyond it sums of squares overflow
+MAX_NUMBER = 1e100  # sums of squares overflow beyond it
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,8 @@ def group_rewards(
             f"{embeddings_KD.shape}; give K values, K values and K vectors."
         )
     for name, weight in (("lambda_dist", lambda_dist), ("lambda_div", lambda_div)):
-        if not _is_number(weight) or not 0 <= float(weight) <= LARGEST:
-            raise ValueError(f"group_rewards: {name} must be a number from 0 to {LARGEST:g} (found {weight!r:.40}).")
+        if not _is_number(weight) or not 0 <= float(weight) <= MAX_NUMBER:
+            raise ValueError(f"group_rewards: {name} must be a number from 0 to {MAX_NUMBER:g} (found {weight!r:.40}).")
     odd = [p for p in passed if p is not None and (np.ndim(p) or p not in (False, True))]
     if odd:
         raise ValueError(f"group_rewards: a verdict is True, False or None (found {odd[0]!r:.40}).")
@@ -116,7 +117,7 @@ def group_rewards(
         raise ValueError(f"group_rewards: diversity_scale is {diversity_scale!r}; use 'paper' or 'group'.")
     feasible = np.array([p is True or (p is not None and bool(p)) for p in passed], dtype=bool)
     for name, values in (("nll", nll_K), ("embeddings", embeddings_KD)):
-        if not (np.abs(values[feasible]) <= LARGEST).all():
+        if not (np.abs(values[feasible]) <= MAX_NUMBER).all():
             raise ValueError(
                 f"group_rewards: {name} of a feasible rewrite must be finite (found NaN, None or infinity)."
             )
@@ -132,3 +133,27 @@ def group_rewards(
     gate_K = np.array([g or 0.0 for g in gate])
     total = gate_K * (1.0 + lambda_dist * align + lambda_div * diverse)
     return GroupRewards(scored(total), gate, scored(align), scored(diverse))
+
+
+def configured_rewards(
+    section: RewardSection,
+    passed: Sequence[bool | None],
+    misalignment: Sequence[float],
+    embeddings_KD: np.ndarray,
+    anchor: Anchor | None = None,
+) -> GroupRewards:
+    """The rewards that the settings in `section` give K rewrites of one question.
+
+    A rewrite that passes without a finite `misalignment` (the figure that alignment compares) or embedding, such as an
+    empty text, counts as unscorable.
+    """
+    finite_K = np.isfinite(misalignment) & np.isfinite(embeddings_KD).all(axis=1)
+    return group_rewards(
+        [None if verdict and not finite else verdict for verdict, finite in zip(passed, finite_K, strict=True)],
+        misalignment,
+        embeddings_KD,
+        lambda_dist=section.lambda_dist,
+        lambda_div=section.lambda_div,
+        diversity_scale=section.diversity_scale,
+        anchor=anchor,
+    )

@@ -1,6 +1,6 @@
-"""The backbone's own sampled answers: what rewrites are held against while the rewriter trains.
+"""The backbone's own sampled answers, which rewrites are compared with.
 
-None of the figures here but the anchor is in the reward, so they can tell that it is being won in the wrong way.
+Only the anchor enters the reward. The other figures stay outside it, so that they can show a reward won in the wrong way.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from functools import cached_property
 
 import numpy as np
 
+from patchrl.config import Alignment, RewriterSection, StudyConfig
 from patchrl.models.backbone import Backbone
 from patchrl.models.scoring import Score
-from patchrl.rewards.alarms import Variety
 from patchrl.rewards.alignment import Anchor
-from patchrl.rewards.measures import MEASURES, total
-from patchrl.rewards.variety import energy_distance
+from patchrl.rewards.misalignment import text_nll
+from patchrl.rewards.variety import Variety, energy_distance
+from patchrl.types import Example
 
-LIKELIEST = 0.975  # share of own answers that are at most as surprising as what counts as in their style
+OWN_STYLE_QUANTILE = 0.975  # of the own answers' surprisal: what is above it does not count as in their style
 
 
 @dataclass(frozen=True)
@@ -30,48 +31,58 @@ class OwnAnswers:
     scores: list[Score]
 
     @classmethod
-    def sample(
-        cls,
-        backbone: Backbone,
-        questions: Sequence[str],
-        *,
-        samples: int,
-        temperature: float,
-        max_new_tokens: int,
-        seed: int,
-    ) -> OwnAnswers:
-        """`samples` answers to each question alone."""
-        groups = backbone.generate(
-            questions, samples=samples, temperature=temperature, max_new_tokens=max_new_tokens, seed=seed
-        )
-        asked = [(q, answer) for q, group in zip(questions, groups, strict=True) for answer in group]
-        scores = backbone.score([q for q, _ in asked], [a.token_ids for _, a in asked], entropy=True)
-        return cls([a.text for _, a in asked], scores)
+    def sample(cls, backbone: Backbone, questions: Sequence[str], rewriter: RewriterSection, seed: int) -> OwnAnswers:
+        """Answers of the frozen backbone to each question alone, as many as a group has rewrites.
+
+        The number matters: variety depends on how many texts are compared.
+        """
+        with backbone.frozen():
+            groups = backbone.generate(
+                questions,
+                samples=rewriter.group_size,
+                temperature=rewriter.temperature,
+                max_new_tokens=rewriter.max_new_tokens,
+                seed=seed,
+            )
+        rows = [(question, answer) for question, group in zip(questions, groups, strict=True) for answer in group]
+        scores = backbone.score([question for question, _ in rows], [answer.token_ids for _, answer in rows])
+        return cls([answer.text for _, answer in rows], scores)
 
     @cached_property
     def variety(self) -> Variety:
         return Variety.of(self.texts)
 
-    def anchor(self, measure: str) -> Anchor:
-        """Mean and standard deviation of a measure of surprise over these answers.
+    def anchor(self, alignment: Alignment) -> Anchor:
+        """Mean and standard deviation over these answers of what `alignment` compares.
 
-        The measures against the rewriting prompt are 0 where the rewriter answers as the backbone does.
+        `kl` is 0 where the rewriter answers as the backbone does; it varies as much as the surprisal of whole answers.
         """
-        known = [s for s in self.scores if not math.isnan(s.nll)]
-        values = [MEASURES.get(measure, total)(s) for s in known] or [0.0]
-        return (float(np.mean(values)) if measure in MEASURES else 0.0), float(np.std(values))
+        scores = [score for score in self.scores if not math.isnan(score.nll)]
+        if alignment == "mean":
+            values = [score.nll for score in scores] or [0.0]
+            return float(np.mean(values)), float(np.std(values))
+        return 0.0, float(np.std([text_nll(score) for score in scores] or [0.0]))
 
     @cached_property
-    def _limit(self) -> float:
-        return float(np.quantile([total(s) for s in self.scores], LIKELIEST)) if self.scores else math.inf
+    def _max_own_nll(self) -> float:
+        values = [text_nll(score) for score in self.scores]
+        return float(np.quantile(values, OWN_STYLE_QUANTILE)) if values else math.inf
 
     def resembles(self, score: Score) -> bool:
-        """Whether a text is as likely as a whole as these answers are, told by its total surprisal in nats.
+        """Whether a text as a whole is as likely as these answers are, by its surprisal in nats.
 
         A long template that is dull token by token is not: its tokens add up.
         """
-        return total(score) <= self._limit
+        return text_nll(score) <= self._max_own_nll
 
     def distance(self, texts: Sequence[str]) -> float:
         """How far the wording of some texts is from these answers', from 0 (alike) to 1 (`energy_distance`)."""
         return energy_distance(texts, self.texts)
+
+
+def own_anchor(config: StudyConfig, backbone: Backbone, examples: Sequence[Example], seed: int) -> Anchor | None:
+    """The scale of alignment that training would have on these examples; None where it is relative to the group."""
+    if config.reward.alignment_scale == "group":
+        return None
+    questions = [example.question for example in examples[: config.rewriter.prompts_per_step]]
+    return OwnAnswers.sample(backbone, questions, config.rewriter, seed).anchor(config.reward.alignment)

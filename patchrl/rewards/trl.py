@@ -2,50 +2,50 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
-
-import numpy as np
 
 from patchrl.config import RewardSection
 from patchrl.grading.gate import Gate
-from patchrl.models.scoring import Score
-from patchrl.rewards.alarms import watch
-from patchrl.rewards.group import GroupRewards, group_rewards
-from patchrl.rewards.measures import surprise, total
+from patchrl.rewards.group_score import Group, GroupScore, judge_completions, score_groups
+from patchrl.rewards.misalignment import text_nll
+from patchrl.rewards.monitors import monitor_shares
 from patchrl.rewards.own_answers import OwnAnswers
-from patchrl.types import Example, Recorder, Verdict
+from patchrl.types import Example, Generation, Recorder
 
-COLUMNS = tuple(f.name for f in fields(Example))  # what the trainer's dataset must hold beside the prompt
-ASKED = "asked"  # and the rewriting prompt as text, for the measures that are held against it
-SAMPLED = "sampled_nll"  # −log p of the rollout under the policy that sampled it, where that was noted
+# Columns of the trainer's dataset beside the prompt: the example, and its rewriting prompt as text.
+COLUMNS = tuple(f.name for f in fields(Example))
+PROMPT_COLUMN = "rewrite_prompt"
+SAMPLED_NLL_COLUMN = "sampled_nll"  # of the rollouts: −log p under the policy that sampled it, where it was noted
+PARTS = ("consistency", "alignment", "diversity")
 
 
 @dataclass
 class StepStats:
-    """What the reward saw of training since it was last asked: sums over the rollouts of a step."""
+    """What the reward saw of training since `take_stats` was last called: the rollouts of a step."""
 
-    nll_passing: list[float] = field(default_factory=list)
-    total_passing: list[float] = field(default_factory=list)  # nats of the whole text
-    largest_passing: list[float] = field(default_factory=list)  # nats of its most surprising token
-    passing: list[str] = field(default_factory=list)
-    own_like: int = 0  # of the passing ones, as likely as the backbone's own answers
+    nll: list[float] = field(default_factory=list)  # of the passing rewrites, as the next four
+    text_nll: list[float] = field(default_factory=list)  # nats of the whole text
+    max_token_nll: list[float] = field(default_factory=list)  # nats of its most surprising token
+    passing_texts: list[str] = field(default_factory=list)
+    own_style: int = 0  # as likely as the backbone's own answers
     unscorable: int = 0
     failed_groups: int = 0  # without a rewrite that passes: nothing to learn from
     unscorable_groups: int = 0  # without a single verdict
     seconds: float = 0.0
-    group: dict[str, Any] | None = None
+    newest_group: GroupScore | None = None
     texts: list[str] = field(default_factory=list)
     solutions: list[str] = field(default_factory=list)
-    signs: dict[str, float] = field(default_factory=dict)
+    monitor_shares: dict[str, float] = field(default_factory=dict)
     own_distance: float | None = None
 
     @property
-    def own_share(self) -> float | None:
+    def own_style_share(self) -> float | None:
         """Of the passing rewrites, those as likely as the backbone's own answers."""
-        return self.own_like / len(self.passing) if self.passing else None
+        return self.own_style / len(self.passing_texts) if self.passing_texts else None
 
 
 class GatedReward:
@@ -63,17 +63,13 @@ class GatedReward:
         group_size: int,
         own: OwnAnswers | None = None,
     ) -> None:
-        """`own` are the backbone's own answers, for the alarms and where alignment is on their scale."""
+        """`own` are the backbone's own answers, for the monitors and where alignment is on their scale."""
         self.gate, self.section, self.group_size, self.own = gate, section, group_size, own
         self.anchor = own.anchor(section.alignment) if own and section.alignment_scale == "own" else None
         self.stats = StepStats()
         self.total_tokens = 0
         self._batch: Any = None
         self._parts: dict[str, list[float | None]] = {}
-
-    @property
-    def weights(self) -> list[float]:
-        return [1.0, self.section.lambda_dist, self.section.lambda_div]
 
     @property
     def functions(self) -> list[Callable[..., list[float | None]]]:
@@ -86,7 +82,7 @@ class GatedReward:
             reward.__name__ = part
             return reward
 
-        return [make(part) for part in ("consistency", "alignment", "diversity")]
+        return [make(part) for part in PARTS]
 
     def _score(self, completion_ids: list[list[int]], columns: dict[str, Any]) -> dict[str, list[float | None]]:
         if self._batch is completion_ids:  # the other two parts of the same call
@@ -98,66 +94,46 @@ class GatedReward:
         )
         if broken:
             raise ValueError(f"The reward was called with split groups; make the batch a multiple of K = {size}.")
-        backbone = self.gate.backbone
-        counted = backbone.model.training  # an evaluation in between is no part of the step
+        backbone, bf16 = self.gate.backbone, self.section.bf16_scoring
         examples = [Example(*values) for values in zip(*(columns[name] for name in COLUMNS), strict=True)]
-        ids = [backbone.completion_ids(c) for c in completion_ids]
-        texts = [backbone.decode(c) for c in ids]
-        measure, bf16 = self.section.alignment, self.section.bf16_scoring
-        scores = backbone.score(questions, ids, entropy=measure == "excess", bf16=bf16)
-        far = surprise(measure, backbone, columns[ASKED], ids, scores, bf16, columns.get(SAMPLED))
-        embeddings_ND = self.gate.embedder.embed(texts, scores)
-        verdicts = self.gate.check(examples, texts, embeddings_ND)
-        parts: dict[str, list[float | None]] = {"consistency": [], "alignment": [], "diversity": []}
-        for start in range(0, len(ids), size):
-            members = slice(start, start + size)
-            passed = [_scorable(v, s) for v, s in zip(verdicts[members], scores[members], strict=True)]
-            group = group_rewards(
-                passed,
-                far[members],
-                embeddings_ND[members],
-                lambda_dist=self.section.lambda_dist,
-                lambda_div=self.section.lambda_div,
-                diversity_scale=self.section.diversity_scale,
-                anchor=self.anchor,
+        ids = [backbone.completion_ids(completion) for completion in completion_ids]
+        judged = judge_completions(
+            self.gate, examples, [Generation(backbone.decode(kept), tuple(kept)) for kept in ids], bf16=bf16
+        )
+        sampled_nll = columns.get(SAMPLED_NLL_COLUMN, ())
+        groups = [
+            Group(
+                examples[start],
+                columns[PROMPT_COLUMN][start],
+                judged[start : start + size],
+                sampled_nll[start : start + size],
             )
-            for part, values in parts.items():
-                values.extend(getattr(group, part))
-            if counted:
-                self._count(passed, scores[members], texts[members])
-        if counted:
-            self.stats.group = self._newest_group(columns, texts, verdicts, scores, group)
-            self.stats.texts += texts
-            self.stats.solutions += columns["solution"]
-            self.total_tokens += sum(len(c) for c in completion_ids)
-            self.stats.seconds += time.perf_counter() - started
-        self._batch, self._parts = completion_ids, parts
-        return parts
-
-    def _count(self, passed: list[bool | None], scores: list[Score], texts: list[str]) -> None:
-        good = [(score, text) for score, text, p in zip(scores, texts, passed, strict=True) if p]
-        self.stats.nll_passing += [score.nll for score, _ in good]
-        self.stats.total_passing += [total(score) for score, _ in good]
-        self.stats.largest_passing += [float(score.surprisal.max()) for score, _ in good]
-        self.stats.passing += [text for _, text in good]
-        self.stats.own_like += sum(self.own.resembles(score) for score, _ in good) if self.own else 0
-        self.stats.unscorable += passed.count(None)
-        self.stats.unscorable_groups += all(p is None for p in passed)
-        self.stats.failed_groups += not any(passed) and any(p is not None for p in passed)
-
-    def _newest_group(self, columns, texts, verdicts, scores, group: GroupRewards) -> dict[str, Any]:
-        last = range(len(texts) - self.group_size, len(texts))
-        candidates = [
-            {
-                "text": texts[i],
-                "passed": verdicts[i].passed,
-                "reason": verdicts[i].reason,
-                "nll": None if np.isnan(scores[i].nll) else round(scores[i].nll, 4),
-                **{part: getattr(group, part)[k] for part in ("reward", "consistency", "alignment", "diversity")},
-            }
-            for k, i in enumerate(last)
+            for start in range(0, len(judged), size)
         ]
-        return {"question": columns["question"][-1], "solution": columns["solution"][-1], "candidates": candidates}
+        scored = score_groups(self.gate, self.section, groups, anchor=self.anchor, bf16=bf16)
+        if backbone.model.training:  # an evaluation in between is no part of the step
+            for group_score in scored:
+                self._count(group_score)
+            self.stats.newest_group = scored[-1]
+            self.total_tokens += sum(len(completion) for completion in completion_ids)
+            self.stats.seconds += time.perf_counter() - started
+        self._batch = completion_ids
+        self._parts = {part: [v for s in scored for v in getattr(s.rewards, part)] for part in PARTS}
+        return self._parts
+
+    def _count(self, group_score: GroupScore) -> None:
+        group, consistency = group_score.group, group_score.rewards.consistency
+        passing = [c for c, gate in zip(group.completions, consistency, strict=True) if gate]
+        self.stats.nll += [c.score.nll for c in passing]
+        self.stats.text_nll += [text_nll(c.score) for c in passing]
+        self.stats.max_token_nll += [float(c.score.surprisal.max()) for c in passing]
+        self.stats.passing_texts += [c.generation.text for c in passing]
+        self.stats.own_style += sum(self.own.resembles(c.score) for c in passing) if self.own else 0
+        self.stats.unscorable += consistency.count(None)
+        self.stats.unscorable_groups += all(gate is None for gate in consistency)
+        self.stats.failed_groups += not passing and any(gate is not None for gate in consistency)
+        self.stats.texts += [c.generation.text for c in group.completions]
+        self.stats.solutions += [group.example.solution] * len(group.completions)
 
     def take_stats(self) -> StepStats:
         """The sums since the last call, which are then reset."""
@@ -165,24 +141,39 @@ class GatedReward:
         started = time.perf_counter()
         if stats.texts:
             groups = len(stats.texts) / self.group_size
-            stats.signs = watch(stats.texts, stats.solutions, self.own.variety if self.own else None) | {
+            own_style_share = stats.own_style_share
+            variety = self.own.variety if self.own else None
+            stats.monitor_shares = monitor_shares(stats.texts, stats.solutions, variety) | {
                 "failed": stats.failed_groups / groups,
                 "undecided": stats.unscorable / len(stats.texts),
-                "unlike": 1 - stats.own_share if self.own and stats.own_share is not None else 0.0,
+                "unlike": 1 - own_style_share if self.own and own_style_share is not None else 0.0,
             }
-            if self.own and stats.passing:
-                stats.own_distance = self.own.distance(stats.passing)
+            if self.own and stats.passing_texts:
+                stats.own_distance = self.own.distance(stats.passing_texts)
         stats.seconds += time.perf_counter() - started
         return stats
 
 
-def _scorable(verdict: Verdict, score: Score) -> bool | None:
-    """The gate's word, undecided where a rewrite passed but its ℓ or embedding is no finite number."""
-    finite = np.isfinite(score.nll) and np.isfinite(score.embedding).all()
-    return verdict.passed if finite or not verdict.passed else None
-
-
 def emit_group(recorder: Recorder, seed: int, step: int, stats: StepStats) -> None:
     """Record the newest group as it was scored."""
-    if stats.group:
-        recorder.event("group", seed=seed, step=step, **stats.group)
+    if stats.newest_group is None:
+        return
+    group, rewards = stats.newest_group.group, stats.newest_group.rewards
+    candidates = [
+        {
+            "text": completion.generation.text,
+            "passed": completion.verdict.passed,
+            "reason": completion.verdict.reason,
+            "nll": None if math.isnan(completion.score.nll) else round(completion.score.nll, 4),
+            **{name: values[k] for name, values in asdict(rewards).items()},
+        }
+        for k, completion in enumerate(group.completions)
+    ]
+    recorder.event(
+        "group",
+        seed=seed,
+        step=step,
+        question=group.example.question,
+        solution=group.example.solution,
+        candidates=candidates,
+    )

@@ -1,15 +1,16 @@
-"""Wordings, numbers masked: how many a set of texts holds (distinct-n, Vendi score), how far two sets are apart."""
+"""How varied a set of texts is (distinct-n, Vendi score) and how far two sets are apart. Numbers are masked."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 DISTINCT_N = 4
-LONGEST = 3  # words in an n-gram of the Vendi kernel
+MAX_NGRAM = 3  # words in an n-gram of the Vendi kernel
 _NUMBER = re.compile(r"\d[\d.,]*")
 
 
@@ -24,8 +25,8 @@ def _ngrams(words: Sequence[str], n: int) -> Iterator[tuple[str, ...]]:
 
 def distinct_n(texts: Sequence[str], n: int = DISTINCT_N) -> float:
     """Different n-grams over all n-grams of the texts, in (0, 1] (arXiv 1510.03055); 0 without any."""
-    found = Counter(gram for text in texts for gram in _ngrams(_words(text), n))
-    return len(found) / found.total() if found else 0.0
+    counts = Counter(gram for text in texts for gram in _ngrams(_words(text), n))
+    return len(counts) / counts.total() if counts else 0.0
 
 
 def vendi(texts: Sequence[str]) -> float:
@@ -42,12 +43,24 @@ def vendi(texts: Sequence[str]) -> float:
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
+@dataclass(frozen=True)
+class Variety:
+    """Vendi score and distinct-4 of a set of texts; both depend on the number of texts."""
+
+    vendi: float
+    distinct: float
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> Variety:
+        return cls(vendi(texts), distinct_n(texts))
+
+
 def energy_distance(texts: Sequence[str], others: Sequence[str]) -> float:
     """How far apart the wordings of two sets of texts are, from 0 (drawn alike) to 1.
 
-    Székely and Rizzo's energy distance 2E|X − Y| − E|X − X'| − E|Y − Y'| over 2E|X − Y|, X and Y the unit vectors of
-    the texts' counts of n-grams as in `vendi`, each pair of different texts once. 0 without two texts in each set, and also where few texts share no word at all with
-    any other, within their set or across: from so few nothing can be told.
+    Székely and Rizzo's energy distance 2E|X − Y| − E|X − X'| − E|Y − Y'| over 2E|X − Y|. X and Y are the unit vectors of
+    the texts' counts of n-grams as in `vendi`, each pair of different texts once. It is 0 where a set has fewer than two
+    texts, and where few texts share no word with any other: so few texts show nothing.
     """
     if min(len(texts), len(others)) < 2:
         return 0.0
@@ -62,10 +75,10 @@ def energy_distance(texts: Sequence[str], others: Sequence[str]) -> float:
 
 def _directions(texts: Sequence[str]) -> np.ndarray:
     """Unit vectors of each text's counts of n-grams, shape (N, G); texts without a word are alike."""
-    counts = [Counter(g for n in range(1, LONGEST + 1) for g in _ngrams(_words(text), n)) for text in texts]
+    counts = [Counter(g for n in range(1, MAX_NGRAM + 1) for g in _ngrams(_words(text), n)) for text in texts]
     column = {gram: i for i, gram in enumerate(dict.fromkeys(g for c in counts for g in c))}
     table_NG = np.zeros((len(texts), len(column) + 1))
-    for row, found in zip(table_NG, counts, strict=True):
-        row[[column[g] for g in found]] = list(found.values())
-        row[-1] = not found
+    for row, count in zip(table_NG, counts, strict=True):
+        row[[column[g] for g in count]] = list(count.values())
+        row[-1] = not count
     return table_NG / np.linalg.norm(table_NG, axis=1, keepdims=True)

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-
-import numpy as np
+from dataclasses import asdict, replace
 
 from patchrl.config import StudyConfig
 from patchrl.config.instructions import rewrite_prompt
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.models.scoring import Score
-from patchrl.rewards import group_rewards
+from patchrl.rewards.group_score import Group, JudgedCompletion, judge_completions, score_groups
+from patchrl.rewards.own_answers import own_anchor
 from patchrl.types import Decision, Example, Generation, Rewrite, Verdict
 
 Progress = Callable[[int], None] | None
 ATTEMPT_SEED, GUIDED_SEED = 10_007, 500_009  # offsets, so that no two draws of a study share one
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One sampled text with the gate's word on it, its ℓ and its embedding of shape (D,)."""
-
-    generation: Generation
-    verdict: Verdict
-    score: Score
-    embedding: np.ndarray
 
 
 def best_feasible(verdicts: Sequence[Verdict], scores: Sequence[Score]) -> int | None:
@@ -69,12 +58,8 @@ def own_solutions(config: StudyConfig, gate: Gate, examples: Sequence[Example], 
     Rejection sampling; "Retaining by Doing" (arXiv 2510.18874) studies what such data keeps and forgets.
     """
     groups, tokens = judged_answers(config, gate, examples, seed, progress, config.rewrite.best_of_k)
-    experts = _expert_scores(gate, examples)
-    made = [
-        _decide(config, e, expert, group, first_passing([c.verdict for c in group]), "drop", "own")
-        for e, expert, group in zip(examples, experts, groups, strict=True)
-    ]
-    return made, tokens
+    picks = [first_passing([c.verdict for c in group]) for group in groups]
+    return _decide(config, gate, examples, groups, picks, "drop", ["own"] * len(examples), seed), tokens
 
 
 def mind_the_gap(config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, progress: Progress):
@@ -93,22 +78,14 @@ def mind_the_gap(config: StudyConfig, gate: Gate, examples: Sequence[Example], s
         guided, more = _sample(
             gate,
             rows,
-            [rewrite_prompt(config.rewriter.instruction, e.question, e.solution) for e in rows],
+            config,
             samples=config.rewrite.best_of_k,
-            temperature=config.rewrite.temperature,
-            max_new_tokens=config.rewriter.max_new_tokens,
             seed=seed * 1_000_003 + GUIDED_SEED,
         )
         tokens += more
         for i, group in zip(unsolved, guided, strict=True):
             groups[i], picks[i], origins[i] = group, first_passing([c.verdict for c in group]), "guided"
-    experts = _expert_scores(gate, examples)
-    fallback = config.rewrite.fallback
-    made = [
-        _decide(config, e, expert, group, pick, fallback, origin)
-        for e, expert, group, pick, origin in zip(examples, experts, groups, picks, origins, strict=True)
-    ]
-    return made, tokens
+    return _decide(config, gate, examples, groups, picks, config.rewrite.fallback, origins, seed), tokens
 
 
 # By the sources of patchrl.config.arms; `expert` needs no rows, and `rl-drop` starts from those of `rl`.
@@ -165,40 +142,36 @@ def rewrite_examples(
     backbone carries; the feasible one with the lowest ℓ is kept. Examples without one are tried again
     up to `rewrite.attempts` times and then fall back.
     """
-    experts = _expert_scores(gate, examples)
-    chosen: dict[int, tuple[list[Candidate], int | None]] = {}
+    groups: dict[int, list[JudgedCompletion]] = {}
+    picks: dict[int, int | None] = dict.fromkeys(range(len(examples)))
     attempts = dict.fromkeys(range(len(examples)), 0)
     tokens = 0
     for attempt in range(config.rewrite.attempts):
-        open_rows = [i for i in attempts if i not in chosen or chosen[i][1] is None]
+        open_rows = [i for i, pick in picks.items() if pick is None]
         if not open_rows:
             break
         rows = [examples[i] for i in open_rows]
-        groups, sampled = _sample(
+        sampled, more = _sample(
             gate,
             rows,
-            [rewrite_prompt(config.rewriter.instruction, e.question, e.solution) for e in rows],
+            config,
             samples=candidates,
-            temperature=config.rewrite.temperature,
-            max_new_tokens=config.rewriter.max_new_tokens,
             seed=seed * 1_000_003 + attempt * ATTEMPT_SEED,
             progress=on_progress if attempt == 0 else None,
         )
-        tokens += sampled
-        for row, group in zip(open_rows, groups, strict=True):
-            chosen[row] = group, best_feasible([c.verdict for c in group], [c.score for c in group])
+        tokens += more
+        for row, group in zip(open_rows, sampled, strict=True):
+            groups[row], picks[row] = group, best_feasible([c.verdict for c in group], [c.score for c in group])
             attempts[row] += 1
-    fallback = config.rewrite.fallback
-    rewrites = [
-        _decide(config, example, experts[i], *chosen[i], fallback, "rewrite", attempts[i])
-        for i, example in enumerate(examples)
-    ]
-    return rewrites, tokens
+    ordered = [groups[i] for i in picks]
+    origins = ["rewrite"] * len(examples)
+    rewrites = _decide(config, gate, examples, ordered, list(picks.values()), config.rewrite.fallback, origins, seed)
+    return [replace(rewrite, attempts=attempts[i]) for i, rewrite in enumerate(rewrites)], tokens
 
 
 def judged_answers(
     config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, progress: Progress, samples: int
-) -> tuple[list[list[Candidate]], int]:
+) -> tuple[list[list[JudgedCompletion]], int]:
     """`samples` answers to the bare question of every example, judged, and the completion tokens sampled."""
     return _judge(gate, examples, _generate_own(config, gate.backbone, examples, seed, progress, samples))
 
@@ -225,20 +198,18 @@ def _generate_own(
 def _sample(
     gate: Gate,
     examples: Sequence[Example],
-    prompts: Sequence[str],
+    config: StudyConfig,
     *,
     samples: int,
-    temperature: float,
-    max_new_tokens: int,
     seed: int,
     progress: Progress = None,
-) -> tuple[list[list[Candidate]], int]:
-    """`samples` judged texts for each prompt, and the completion tokens sampled."""
+) -> tuple[list[list[JudgedCompletion]], int]:
+    """`samples` judged rewrites of each example's solution, and the completion tokens sampled."""
     groups = gate.backbone.generate(
-        prompts,
+        [_rewriting_prompt(config, example) for example in examples],
         samples=samples,
-        temperature=temperature,
-        max_new_tokens=max_new_tokens,
+        temperature=config.rewrite.temperature,
+        max_new_tokens=config.rewriter.max_new_tokens,
         seed=seed,
         on_progress=progress,
     )
@@ -247,73 +218,89 @@ def _sample(
 
 def _judge(
     gate: Gate, examples: Sequence[Example], groups: Sequence[Sequence[Generation]]
-) -> tuple[list[list[Candidate]], int]:
-    flat = [(e, g) for e, group in zip(examples, groups, strict=True) for g in group]
-    texts = [g.text for _, g in flat]
-    scores = gate.backbone.score([e.question for e, _ in flat], [g.token_ids for _, g in flat])
-    embeddings_ND = gate.embedder.embed(texts, scores)
-    verdicts = gate.check([e for e, _ in flat], texts, embeddings_ND)
-    judged = iter(
-        Candidate(g, verdict, score, embedding)
-        for (_, g), verdict, score, embedding in zip(flat, verdicts, scores, embeddings_ND, strict=True)
-    )
-    tokens = sum(len(g.token_ids) + 1 for _, g in flat)
+) -> tuple[list[list[JudgedCompletion]], int]:
+    rows = [(example, generation) for example, group in zip(examples, groups, strict=True) for generation in group]
+    judged = iter(judge_completions(gate, [example for example, _ in rows], [generation for _, generation in rows]))
+    tokens = sum(len(generation.token_ids) + 1 for _, generation in rows)
     return [[next(judged) for _ in group] for group in groups], tokens
 
 
-def _expert_scores(gate: Gate, examples: Sequence[Example]) -> list[tuple[Score, np.ndarray]]:
-    """Score and embedding of every expert solution."""
-    solutions = [e.solution for e in examples]
-    scores = gate.backbone.score([e.question for e in examples], solutions)
-    return list(zip(scores, gate.embedder.embed(solutions, scores), strict=True))
+def _rewriting_prompt(config: StudyConfig, example: Example) -> str:
+    return rewrite_prompt(config.rewriter.instruction, example.question, example.solution)
 
 
 def _decide(
     config: StudyConfig,
-    example: Example,
-    expert: tuple[Score, np.ndarray],
-    group: Sequence[Candidate],
-    pick: int | None,
+    gate: Gate,
+    examples: Sequence[Example],
+    groups: Sequence[Sequence[JudgedCompletion]],
+    picks: Sequence[int | None],
     fallback: str,
-    origin: str,
-    attempts: int = 1,
-) -> Rewrite:
-    """The decision on one example: its picked candidate, or, shown for what it is, the first of a failed group."""
-    made = group[pick or 0]
-    if pick is not None:
-        decision: Decision = "accepted"
-        target: str | None = made.generation.text
-    elif fallback == "expert":
-        decision, target = "fallback", example.solution
-    else:
-        decision, target = "dropped", None
-    nll, expert_nll = made.score.nll, expert[0].nll
-    return Rewrite(
-        example=example,
-        text=made.generation.text,
-        verdict=made.verdict,
-        decision=decision,
-        target=target,
-        nll_expert=expert_nll,
-        nll_rewrite=None if math.isnan(nll) else nll,
-        attempts=attempts,
-        rewards=_against_expert(config, made.verdict, [nll, expert_nll], np.stack([made.embedding, expert[1]])),
-        origin=origin,
-    )
+    origins: Sequence[str],
+    seed: int,
+) -> list[Rewrite]:
+    """The decision on each example: its picked completion, or the first one of a group in which none was picked."""
+    shown = [group[pick or 0] for group, pick in zip(groups, picks, strict=True)]
+    experts = _expert_completions(gate, examples)
+    rewrites = []
+    for example, completion, expert, pick, origin, rewards in zip(
+        examples,
+        shown,
+        experts,
+        picks,
+        origins,
+        rewards_beside_expert(config, gate, examples, shown, experts, seed),
+        strict=True,
+    ):
+        text, nll = completion.generation.text, completion.score.nll
+        decision: Decision = "fallback" if fallback == "expert" else "dropped"
+        target = example.solution if fallback == "expert" else None
+        rewrites.append(
+            Rewrite(
+                example=example,
+                text=text,
+                verdict=completion.verdict,
+                decision=decision if pick is None else "accepted",
+                target=target if pick is None else text,
+                nll_expert=expert.score.nll,
+                nll_rewrite=None if math.isnan(nll) else nll,
+                attempts=1,
+                rewards=rewards,
+                origin=origin,
+            )
+        )
+    return rewrites
 
 
-def _against_expert(
-    config: StudyConfig, verdict: Verdict, nll: list[float], embeddings_2D: np.ndarray
-) -> dict[str, float | None]:
-    """The rewrite's rewards in a group of two with the expert solution, so that alignment above 0.5
-    means: more like the backbone's own answers than the expert."""
-    passed = None if math.isnan(nll[0]) and verdict.passed else verdict.passed
-    group = group_rewards(
-        [passed, True],
-        nll,
-        embeddings_2D,
-        lambda_dist=config.reward.lambda_dist,
-        lambda_div=config.reward.lambda_div,
-        diversity_scale=config.reward.diversity_scale,
-    )
-    return {name: values[0] for name, values in asdict(group).items()}
+def _expert_completions(gate: Gate, examples: Sequence[Example]) -> list[JudgedCompletion]:
+    """Every expert solution as a completion that passes."""
+    backbone, solutions = gate.backbone, [example.solution for example in examples]
+    scores = backbone.score([example.question for example in examples], solutions)
+    embeddings_ND = gate.embedder.embed(solutions, scores)
+    return [
+        JudgedCompletion(Generation(text, tuple(backbone.completion_ids(text))), Verdict(True, "expert"), score, vector)
+        for text, score, vector in zip(solutions, scores, embeddings_ND, strict=True)
+    ]
+
+
+def rewards_beside_expert(
+    config: StudyConfig,
+    gate: Gate,
+    examples: Sequence[Example],
+    rewrites: Sequence[JudgedCompletion],
+    experts: Sequence[JudgedCompletion],
+    seed: int,
+) -> list[dict[str, float | None]]:
+    """The rewards of each rewrite in a group of two with the expert solution.
+
+    On the group's scale, an alignment above 0.5 means: nearer to the backbone than the expert.
+    """
+    groups = [
+        Group(example, _rewriting_prompt(config, example), pair)
+        for example, *pair in zip(examples, rewrites, experts, strict=True)
+    ]
+    anchor = own_anchor(config, gate.backbone, examples, seed)
+    return [
+        {name: values[0] for name, values in asdict(scored.rewards).items()}
+        for scored in score_groups(gate, config.reward, groups, anchor=anchor)
+    ]

@@ -7,6 +7,30 @@ import time
 from pathlib import Path
 from typing import Any
 
+# Names that fields had in runs of earlier versions, by kind of event. Readers see the present names only.
+FORMER_FIELDS = {
+    "train": {
+        "signs": "monitor_shares",
+        "largest": "max_token_nll",
+        "total": "text_nll",
+        "own_share": "own_style_share",
+    }
+}
+
+
+def parse_event(line: bytes) -> dict[str, Any] | None:
+    """The event of a line, by the present names of its fields; None for a damaged line."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(event, dict) or "kind" not in event:
+        return None
+    for former, present in FORMER_FIELDS.get(event["kind"], {}).items():
+        if former in event:
+            event[present] = event.pop(former)
+    return event
+
 
 def append_event(path: Path, kind: str, fields: dict[str, Any]) -> None:
     """Append one event; the line goes out in a single write."""
@@ -33,14 +57,7 @@ def read_new_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], 
         file.seek(offset)
         data = file.read(size - offset)
     end = data.rfind(b"\n") + 1
-    events = []
-    for line in data[:end].splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict) and "kind" in event:
-            events.append(event)
+    events = [event for line in data[:end].splitlines() if (event := parse_event(line)) is not None]
     return events, offset + end
 
 

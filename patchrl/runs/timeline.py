@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import deque
 from pathlib import Path
 from typing import Any
+
+from patchrl.runs.events import parse_event
 
 Event = dict[str, Any]
 
@@ -34,7 +35,7 @@ class Series:
         # A resumed run repeats the steps after its checkpoint; the new ones count.
         while self.kept and step <= self.kept[-1]["step"]:
             self.kept.pop()
-        if self.count % self.stride == 0 and (event := parsed(line)) is not None:
+        if self.count % self.stride == 0 and (event := parse_event(line)) is not None:
             self.kept.append(event)
             if len(self.kept) >= 2 * MAX_EVENTS:
                 self.kept, self.stride = self.kept[::2], 2 * self.stride
@@ -43,19 +44,10 @@ class Series:
 
     def events(self) -> list[Event]:
         """What is kept, and always the newest."""
-        newest = parsed(self.newest) if self.newest else None
+        newest = parse_event(self.newest) if self.newest else None
         if newest is None or (self.kept and self.kept[-1]["step"] >= newest["step"]):
             return list(self.kept)
         return [*self.kept, newest]
-
-
-def parsed(line: bytes) -> Event | None:
-    """The event of a line, None for a damaged one."""
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) and "kind" in event else None
 
 
 class Timeline:
@@ -117,10 +109,10 @@ class Timeline:
             self._newest[kind] = line
         elif step is not None:
             self._series.setdefault((kind, whose), Series()).add(line, int(step))
-        elif (event := parsed(line)) is not None:
+        elif (event := parse_event(line)) is not None:
             (self._messages if kind == b"message" else self._others).append(event)
 
     def _sorted(self) -> list[Event]:
         events = [*self._others, *self._messages, *(e for s in self._series.values() for e in s.events())]
-        events += [e for line in self._newest.values() if (e := parsed(line)) is not None]
+        events += [e for line in self._newest.values() if (e := parse_event(line)) is not None]
         return sorted(events, key=lambda event: event["t"])

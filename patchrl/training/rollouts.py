@@ -7,13 +7,13 @@ from typing import Any
 import torch
 
 from patchrl.models.backbone import Backbone
-from patchrl.rewards.trl import SAMPLED
+from patchrl.rewards.trl import SAMPLED_NLL_COLUMN
 
 
 def roll_out(backbone: Backbone, note: bool = False):
     """A `rollout_func` for TRL's GRPO trainers; TRL repeats each prompt as often as it wants completions of it.
 
-    With `note` the reward gets every completion's −log p under the policy that sampled it, as its column SAMPLED.
+    With `note` the reward gets every completion's −log p under the policy that sampled it, as its column SAMPLED_NLL_COLUMN.
     """
 
     def rolled(prompts: list[Any], trainer: Any) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def roll_out(backbone: Backbone, note: bool = False):
             "completion_ids": [ids for group in groups for ids, _ in group],
             "logprobs": None,  # the policy's own: TRL computes what it needs
         }
-        return made | ({SAMPLED: [nll for group in groups for _, nll in group]} if note else {})
+        return made | ({SAMPLED_NLL_COLUMN: [nll for group in groups for _, nll in group]} if note else {})
 
     return rolled
 

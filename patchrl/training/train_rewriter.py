@@ -21,9 +21,9 @@ from patchrl.config.instructions import rewrite_prompt
 from patchrl.errors import BackboneError, ConfigError, StopRequested
 from patchrl.models.backbone import Backbone
 from patchrl.models.rows import prompt
-from patchrl.rewards.alarms import raised
+from patchrl.rewards.monitors import warnings
 from patchrl.rewards.own_answers import OwnAnswers
-from patchrl.rewards.trl import ASKED, GatedReward, emit_group
+from patchrl.rewards.trl import PROMPT_COLUMN, GatedReward, emit_group
 from patchrl.runs.context import StageContext
 from patchrl.runs.folder import RunFolder
 from patchrl.training.baselines.vcpo import EssScaling, StalenessTrainer
@@ -32,10 +32,10 @@ from patchrl.training.warm_start import warm_start
 from patchrl.types import Example, Recorder
 
 CHECKPOINT_STEPS = 10
-SAMPLED = "sampled.json"  # beside the checkpoints: completion tokens sampled until the newest
+TOKENS_FILE = "sampled.json"  # beside the checkpoints: completion tokens sampled until the newest
 PROBES = 8
 SPREADS, SPREAD_SIZE = 60, 256  # steps at which the ℓ of passing rewrites is recorded one by one; at most so many
-ALARM_STEPS = 3  # one odd batch is no trend
+WARNING_STEPS = 3  # one odd batch is no trend
 
 
 class FrozenProbe:
@@ -80,7 +80,7 @@ class _Watcher(TrainerCallback):
         stats = self.reward.take_stats()
         if not state.is_world_process_zero:  # TRL's figures are of all processes, `stats` of this one's groups
             return
-        passing = stats.nll_passing
+        passing = stats.nll
 
         def number(key: str) -> float | None:
             value = logs.get(key)
@@ -103,9 +103,9 @@ class _Watcher(TrainerCallback):
             reward_std=number("reward_std"),
             **parts,
             nll=mean(passing),
-            total=mean(stats.total_passing),
-            largest=mean(stats.largest_passing),
-            own_share=stats.own_share,
+            text_nll=mean(stats.text_nll),
+            max_token_nll=mean(stats.max_token_nll),
+            own_style_share=stats.own_style_share,
             own_distance=stats.own_distance,
             unscorable=stats.unscorable,
             failed_groups=stats.failed_groups,
@@ -118,27 +118,27 @@ class _Watcher(TrainerCallback):
             loss=number("loss"),
             step_seconds=number("step_time"),
             reward_seconds=round(stats.seconds, 4),
-            signs={name: round(share, 4) for name, share in stats.signs.items()},
+            monitor_shares={name: round(share, 4) for name, share in stats.monitor_shares.items()},
         )
         emit_group(self.recorder, self.seed, state.global_step, stats)
         every = max(1, state.max_steps // SPREADS)
         if passing and (state.global_step % every == 0 or state.global_step in (1, state.max_steps)):
             spread = [round(nll, 3) for nll in passing[:SPREAD_SIZE]]
             self.recorder.event("spread", seed=self.seed, step=state.global_step, nll=spread)
-        self._warn(state.global_step, stats.signs)
+        self._warn(state.global_step, stats.monitor_shares)
         self.recorder.progress(state.global_step, state.max_steps)
 
-    def _warn(self, step: int, signs: dict[str, float]) -> None:
-        """Say an alarm once, when it has been up for ALARM_STEPS steps in a row."""
-        up = raised(signs) if signs else {}
-        self.lasting = {name: self.lasting.get(name, 0) + 1 for name in up}
-        for name, sentence in up.items():
-            if self.lasting[name] >= ALARM_STEPS and name not in self.warned:
+    def _warn(self, step: int, monitor_shares: dict[str, float]) -> None:
+        """Record a monitor's warning once, when its share was above the limit for WARNING_STEPS steps in a row."""
+        sentences = warnings(monitor_shares)
+        self.lasting = {name: self.lasting.get(name, 0) + 1 for name in sentences}
+        for name, sentence in sentences.items():
+            if self.lasting[name] >= WARNING_STEPS and name not in self.warned:
                 self.warned.add(name)
                 self.recorder.event("message", level="warning", text=f"Seed {self.seed}, step {step}: {sentence}")
 
     def on_save(self, args, state, control, **_: Any) -> None:
-        RunFolder.write_json(Path(args.output_dir) / SAMPLED, {"tokens": self.reward.total_tokens})
+        RunFolder.write_json(Path(args.output_dir) / TOKENS_FILE, {"tokens": self.reward.total_tokens})
 
     def on_step_end(self, args, state, control, **_: Any) -> None:
         if state.global_step % CHECKPOINT_STEPS == 0 or state.global_step == state.max_steps:
@@ -208,14 +208,7 @@ def train_rewriter(context: StageContext, examples: Sequence[Example], seed: int
         )
     set_seed(seed)
     questions = [e.question for e in examples[: rollouts // rewriter.group_size]]
-    own = OwnAnswers.sample(
-        backbone,
-        questions,
-        samples=rewriter.group_size,  # as many as a group holds: variety depends on how many there are
-        temperature=rewriter.temperature,
-        max_new_tokens=rewriter.max_new_tokens,
-        seed=seed,
-    )
+    own = OwnAnswers.sample(backbone, questions, rewriter, seed)
     lora = LoraConfig(
         r=rewriter.lora_rank,
         lora_alpha=rewriter.lora_alpha,
@@ -226,15 +219,18 @@ def train_rewriter(context: StageContext, examples: Sequence[Example], seed: int
     backbone.model = get_peft_model(backbone.model, lora)
     checkpoints = home / "checkpoints"
     last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
-    sampled = (RunFolder.read_json(checkpoints / SAMPLED) or {}).get("tokens", 0) if last else 0
+    sampled = (RunFolder.read_json(checkpoints / TOKENS_FILE) or {}).get("tokens", 0) if last else 0
     instructions = (rewriter.instruction, *rewriter.more_instructions)
-    asked = [
+    prompts = [
         rewrite_prompt(instructions[i % len(instructions)], e.question, e.solution) for i, e in enumerate(examples)
     ]
     if rewriter.warm_start_steps and not last:
-        sampled = warm_start(context, examples, asked, seed, home)
+        sampled = warm_start(context, examples, prompts, seed, home)
     rows = Dataset.from_list(
-        [{"prompt": prompt(backbone, user), ASKED: user, **asdict(e)} for user, e in zip(asked, examples, strict=True)]
+        [
+            {"prompt": prompt(backbone, user), PROMPT_COLUMN: user, **asdict(example)}
+            for user, example in zip(prompts, examples, strict=True)
+        ]
     )
     reward = GatedReward(gate, config.reward, rewriter.group_size, own)
     reward.total_tokens = sampled

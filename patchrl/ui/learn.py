@@ -69,7 +69,7 @@ def build(session: Session) -> Learn:
             _steps(walk, 3)
         with gr.Tab(f"4 {TITLES[3]}", id=4) as rewards:
             page4 = gr.HTML("", elem_id="lesson-4")
-            board = learn_group.build(session)
+            editable = learn_group.build(session)
             page4b = gr.HTML("", elem_id="lesson-replay")
             panels, group, draw = _replay(lesson)
             _steps(walk, 4)
@@ -115,7 +115,7 @@ def build(session: Session) -> Learn:
     pages = [page1, chart1, page2, chart2, tokens, page3, chart3, page4, page4b, panels, group, page5, chart5]
     pages += [page6, chart6]
 
-    rewards.select(board.warm, None, None, **quiet)
+    rewards.select(editable.warm, None, None, **quiet)
     return Learn(fill, pages, recorded, setup)
 
 

@@ -1,4 +1,4 @@
-"""The walkthrough's editable group: four rewrites whose verdicts and rewards follow what one types."""
+"""The walkthrough's editable group: four rewrites whose verdicts and rewards follow what a visitor types."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 import gradio as gr
 
 from patchrl import api
-from patchrl.config import resolve
 from patchrl.errors import PatchRLError
 from patchrl.reporting import markup
 from patchrl.ui import lesson
@@ -21,10 +20,10 @@ from patchrl.ui.lesson_pages import scored_card
 from patchrl.ui.session import Session
 
 NAMES = ("A", "B", "C", "D")
-MOST_CHARACTERS = 600
-MOMENT_SECONDS = 1.0
-KEPT_TEXTS = 512
-TRIES = (
+MAX_CHARACTERS = 600
+READ_TIMEOUT = 1.0  # seconds a page waits before it asks again
+MAX_TEXTS = 512  # that the backbone has read are kept
+EDITS = (
     (
         "Make A's answer wrong",
         "Raise the last number of A by one: the gate closes, and how well it reads no longer counts.",
@@ -37,18 +36,21 @@ TRIES = (
 )
 
 
-class Board:
-    """What the backbone has said of texts so far, and the reading each visitor waits for."""
+class EditableGroup:
+    """The recorded group, what the backbone says of texts, and the request that each visitor waits for.
+
+    The group is scored with the settings of the recorded run.
+    """
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.group = api.recorded_group()
         self.example = api.typed_example(self.group["question"], self.group["solution"], self.group["reference"])
-        self.settings = api.play_settings(resolve({}))
+        self.settings = api.play_settings(api.open_run(api.RECORDED_ID).config)
         self.recorded = lesson.known_texts(self.group)
         self._read: OrderedDict[str, lesson.Known] = OrderedDict()
         self._lock = threading.Lock()
-        self._asked: dict[str, tuple[tuple[str, ...], api.Answer]] = {}
+        self._requests: dict[str, tuple[tuple[str, ...], api.Answer]] = {}
 
     @property
     def texts(self) -> list[str]:
@@ -58,35 +60,35 @@ class Board:
         with self._lock:
             return self.recorded | dict(self._read)
 
-    def learn(self, texts: Sequence[str], event: dict[str, Any]) -> None:
-        """Keep ℓ and embedding of texts the process has scored."""
+    def learn(self, event: dict[str, Any]) -> None:
+        """Keep what the backbone says of texts that the process has scored."""
+        scored = zip(event["candidates"], event["embeddings"], strict=True)
+        facts = lesson.known_texts({"candidates": [c | {"embedding": vector} for c, vector in scored]})
         with self._lock:
-            for text, candidate, vector in zip(texts, event["candidates"], event["embeddings"], strict=True):
-                nll = float("nan") if candidate["nll"] is None else candidate["nll"]
-                self._read[text] = lesson.Known(nll, vector)
-            while len(self._read) > KEPT_TEXTS:
+            self._read |= facts
+            while len(self._read) > MAX_TEXTS:
                 self._read.popitem(last=False)
 
     def read(self, visitor: str, texts: Sequence[str]) -> None:
-        """Have texts read, and wait a moment for it; other texts this visitor still waits for are dropped.
+        """Let the process read texts, and wait for READ_TIMEOUT at most; the visitor's earlier request is cancelled.
 
         Raises a PatchRLError with the process's own sentence when it fails.
         """
-        waiting, answer = self._asked.pop(visitor, ((), None))
+        waiting, answer = self._requests.pop(visitor, ((), None))
         if answer is None or waiting != tuple(texts):
             if answer is not None:
                 answer.cancel()
             answer = self.session.playground.score(self.settings, self.example, texts)
-        end, last = time.monotonic() + MOMENT_SECONDS, ""
+        end, last = time.monotonic() + READ_TIMEOUT, ""
         while last not in ENDS and time.monotonic() < end:
             for event in answer.take(end - time.monotonic()):
                 last = event["kind"]
                 if last == "group":
-                    self.learn(texts, event)
+                    self.learn(event)
                 elif last == "error":
                     raise PatchRLError(event["text"])
         if last not in ENDS:
-            self._asked[visitor] = tuple(texts), answer
+            self._requests[visitor] = tuple(texts), answer
 
     def warm(self) -> None:
         """Start the process when the group comes into sight."""
@@ -94,83 +96,89 @@ class Board:
             self.session.playground.warm(self.settings)
 
 
-def build(session: Session) -> Board:
-    """The group; returns its board, to be warmed when it comes into sight."""
-    board = Board(session)
-    first = lesson.rescore(board.group, board.texts, board.recorded)
+def build(session: Session) -> EditableGroup:
+    """The group's widgets; returns the group, to be warmed when it comes into sight."""
+    editable = EditableGroup(session)
+    reward = editable.settings.reward
+    first = lesson.rescore(reward, editable.group, editable.texts, editable.recorded)
     boxes: list[gr.Textbox] = []
     cards: list[gr.HTML] = []
     with gr.Row():
-        tries = [gr.Button(title, size="sm", elem_id=f"try-{i}") for i, (title, _) in enumerate(TRIES)]
+        buttons = [gr.Button(title, size="sm", elem_id=f"try-{i}") for i, (title, _) in enumerate(EDITS)]
         reset = gr.Button("As recorded", size="sm", elem_id="try-reset")
-    told = gr.HTML("", elem_id="try-told")
+    notice = gr.HTML("", elem_id="try-told")
     for pair in (0, 2):
         with gr.Row():
             for i in (pair, pair + 1):
                 with gr.Column(min_width=300):
                     boxes.append(
                         gr.Textbox(
-                            board.texts[i],
+                            editable.texts[i],
                             label=f"Rewrite {NAMES[i]}",
                             lines=3,
-                            max_length=MOST_CHARACTERS,
+                            max_length=MAX_CHARACTERS,
                             elem_id=f"rewrite-{NAMES[i]}",
                         )
                     )
-                    cards.append(gr.HTML(scored_card(first[i], 0.35, 0.5), elem_id=f"scored-{NAMES[i]}"))
+                    cards.append(
+                        gr.HTML(
+                            scored_card(first[i], reward.lambda_dist, reward.lambda_div), elem_id=f"scored-{NAMES[i]}"
+                        )
+                    )
     again = gr.State(0)
     with gr.Accordion("The weights λ", open=False), gr.Row():
-        lambda_dist = gr.Slider(0, 2, value=0.35, step=0.05, label="λ alignment")
-        lambda_div = gr.Slider(0, 5, value=0.5, step=0.1, label="λ diversity")
+        lambda_dist = gr.Slider(0, 2, value=reward.lambda_dist, step=0.05, label="λ alignment")
+        lambda_div = gr.Slider(0, 5, value=reward.lambda_div, step=0.1, label="λ diversity")
 
-    def shown(texts: Sequence[str], dist: float, div: float) -> list[str]:
-        rows = lesson.rescore(board.group, texts, board.known(), lambda_dist=dist, lambda_div=div)
+    def scored_cards(texts: Sequence[str], dist: float, div: float) -> list[str]:
+        weighted = reward.model_copy(update={"lambda_dist": dist, "lambda_div": div})
+        rows = lesson.rescore(weighted, editable.group, texts, editable.known())
         return [scored_card(row, dist, div) for row in rows]
 
     def edited(request: gr.Request, *values: Any) -> Iterator[list[Any]]:
-        """What is known at once; then, within a moment, what the backbone says. Where that takes longer, again."""
-        texts, (dist, div, round) = [str(v or "")[:MOST_CHARACTERS] for v in values[:4]], values[4:]
-        yield [*shown(texts, dist, div), gr.skip(), gr.skip()]
-        unread = [text for text in dict.fromkeys(texts) if text not in board.known()]
+        """Cards with what is known; then, within READ_TIMEOUT, what the backbone says. After it, the page asks again."""
+        texts, (dist, div, round) = [str(v or "")[:MAX_CHARACTERS] for v in values[:4]], values[4:]
+        yield [*scored_cards(texts, dist, div), gr.skip(), gr.skip()]
+        unread = [text for text in dict.fromkeys(texts) if text not in editable.known()]
         if not unread:
             return
         try:
-            board.read(request.session_hash or "", unread)
+            editable.read(request.session_hash or "", unread)
         except PatchRLError as error:
-            yield [*[gr.skip()] * 4, note(str(error)), gr.skip()]
+            yield [*[gr.skip()] * 4, notice_html(str(error)), gr.skip()]
             return
-        yield [*shown(texts, dist, div), gr.skip(), round + 1]
+        yield [*scored_cards(texts, dist, div), gr.skip(), round + 1]
 
     # One listener for everything that changes the group: the page sends the newest state last, and waits
     # for an answer before it sends again, so that no late answer can overwrite a newer one.
     quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
     triggers = [*(box.change for box in boxes), lambda_dist.change, lambda_div.change, again.change]
-    inputs, outputs = [*boxes, lambda_dist, lambda_div, again], [*cards, told, again]
+    inputs, outputs = [*boxes, lambda_dist, lambda_div, again], [*cards, notice, again]
     gr.on(triggers, edited, inputs, outputs, trigger_mode="always_last", **quiet)
 
     def change(number: int) -> Any:
-        def do(round: int, *texts: str) -> list[Any]:
+        def edit(round: int, *texts: str) -> list[Any]:
             a, b, c, d = texts
-            bare = f"The answer is {board.example.reference}."
+            bare = f"The answer is {editable.example.reference}."
             group = ([raise_last_number(a), b, c, d], [a, a, c, d], [bare, b, c, d])[number]
-            return [*group, note(TRIES[number][1]), round + 1]
+            return [*group, notice_html(EDITS[number][1]), round + 1]
 
-        return do
+        return edit
 
-    for i, button in enumerate(tries):
-        button.click(change(i), [again, *boxes], [*boxes, told, again], **quiet)
-    reset.click(lambda round: [*board.texts, "", round + 1], again, [*boxes, told, again], **quiet)
-    return board
+    for i, button in enumerate(buttons):
+        button.click(change(i), [again, *boxes], [*boxes, notice, again], **quiet)
+    reset.click(lambda round: [*editable.texts, "", round + 1], again, [*boxes, notice, again], **quiet)
+    return editable
 
 
 def raise_last_number(text: str) -> str:
     """The text with its last whole number one larger."""
-    found = list(re.finditer(r"\d+", text))
-    if not found:
+    numbers = list(re.finditer(r"\d+", text))
+    if not numbers:
         return text
-    last = found[-1]
+    last = numbers[-1]
     return f"{text[: last.start()]}{int(last[0]) + 1}{text[last.end() :]}"
 
 
-def note(text: str) -> str:
+def notice_html(text: str) -> str:
     return f'<p class="note" role="status">{markup.escape(text)}</p>'

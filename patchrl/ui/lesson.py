@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from patchrl.config import RewardSection
 from patchrl.grading.verify import verify_answer
 from patchrl.nano.world import style
-from patchrl.rewards import group_rewards
+from patchrl.rewards.group import configured_rewards
 
 Row = dict[str, Any]
 STYLES = ("own", "mannered", "half-foreign", "expert", "other")
@@ -137,50 +137,39 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Known:
-    """What the backbone says of a text: ℓ in nats per token and its embedding."""
+    """What the backbone says of a text: ℓ in nats per token, the figure that alignment compares, and its embedding."""
 
-    nll: float
+    nll: float | None
+    misalignment: float
     embedding: Sequence[float]
 
 
-def rescore(
-    group: Row,
-    texts: Sequence[str],
-    known: Mapping[str, Known],
-    *,
-    lambda_dist: float = 0.35,
-    lambda_div: float = 0.5,
-) -> list[Row]:
-    """The group with edited texts: real verdicts and real group rewards.
+def rescore(section: RewardSection, group: Row, texts: Sequence[str], known: Mapping[str, Known]) -> list[Row]:
+    """The group with edited texts: real verdicts, and the rewards that the settings in `section` give the group.
 
-    `read` says where ℓ and embedding come from: a text the backbone has not read yet keeps those of the
+    `read` says where ℓ and embedding come from: a text that the backbone has not read yet keeps those of the
     recorded text it replaces (False).
     """
-    candidates: list[Row] = []
-    for text, recorded in zip(texts, group["candidates"], strict=True):
+    candidates, recorded = [], known_texts(group)
+    for text, before in zip(texts, group["candidates"], strict=True):
         verdict = verify_answer("math", group["reference"], text, reasoning="equations")
-        fact = known.get(text) or Known(recorded["nll"], recorded["embedding"])
-        candidates.append(
-            {"text": text, "passed": verdict.passed, "reason": verdict.reason, "nll": fact.nll, "read": text in known}
-            | {"embedding": fact.embedding}
-        )
-    unscorable = [math.isnan(c["nll"]) for c in candidates]
-    rewards = group_rewards(
-        [None if bad and c["passed"] else c["passed"] for c, bad in zip(candidates, unscorable, strict=True)],
-        [c["nll"] for c in candidates],
-        np.array([c["embedding"] for c in candidates]),
-        lambda_dist=lambda_dist,
-        lambda_div=lambda_div,
+        candidates.append((text, verdict, known.get(text) or recorded[before["text"]]))
+    rewards = configured_rewards(
+        section,
+        [verdict.passed for _, verdict, _ in candidates],
+        [facts.misalignment for _, _, facts in candidates],
+        np.array([facts.embedding for _, _, facts in candidates]),
     )
-    for i, candidate in enumerate(candidates):
-        del candidate["embedding"]
-        if unscorable[i]:
-            candidate["nll"] = None
-        for part in ("reward", "consistency", "alignment", "diversity"):
-            candidate[part] = getattr(rewards, part)[i]
-    return candidates
+    return [
+        {"text": text, "passed": verdict.passed, "reason": verdict.reason, "nll": facts.nll, "read": text in known}
+        | {part: values[i] for part, values in asdict(rewards).items()}
+        for i, (text, verdict, facts) in enumerate(candidates)
+    ]
 
 
 def known_texts(group: Row) -> dict[str, Known]:
-    """The recorded candidates, as the backbone read them."""
-    return {c["text"]: Known(c["nll"], c["embedding"]) for c in group["candidates"]}
+    """Scored candidates, as the backbone read them."""
+    return {
+        c["text"]: Known(c["nll"], float("nan") if c["misalignment"] is None else c["misalignment"], c["embedding"])
+        for c in group["candidates"]
+    }

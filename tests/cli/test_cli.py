@@ -130,8 +130,8 @@ def test_wrong_use_is_one_sentence_and_leaves_nothing_behind(arguments, words, t
 
 def test_a_training_step_says_whose_it_is_and_what_the_reward_does_not_see(capsys):
     step = {"kind": "train", "seed": 1, "step": 10, "reward": 1.1, "consistency": 0.98, "nll": 0.5}
-    Progress().event(step | {"rewriter": "rl-paper", "own_share": 0.02, "own_distance": 0.6})
-    Progress().event(step | {"own_share": None})
+    Progress().event(step | {"rewriter": "rl-paper", "own_style_share": 0.02, "own_distance": 0.6})
+    Progress().event(step | {"own_style_share": None})
     told = capsys.readouterr().err.splitlines()
     assert told[0] == (
         "  rl-paper seed 1 step 10: reward 1.100, gate 98%, ℓ 0.500; outside the reward: as likely as own answers 2%, "

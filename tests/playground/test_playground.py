@@ -66,11 +66,11 @@ def test_texts_a_person_wrote_get_the_real_group_rewards(playground):
     group = first(playground.score(SETTINGS, EXAMPLE, texts), "group")
     found = group["candidates"]
     assert [c["passed"] for c in found] == [True, True, False, False]
-    nll = [float("nan") if c["nll"] is None else c["nll"] for c in found]
-    expected = asdict(group_rewards([c["passed"] for c in found], nll, group["embeddings"]))
+    figures = [float("nan") if c["misalignment"] is None else c["misalignment"] for c in found]
+    expected = asdict(group_rewards([c["passed"] for c in found], figures, group["embeddings"]))
     for name, values in expected.items():
         assert [c[name] for c in found] == pytest.approx(values, abs=1e-4)
-    assert found[0]["alignment"] > found[1]["alignment"]  # nearer to the backbone's own words
+    assert found[0]["nll"] < found[1]["nll"] and found[0]["misalignment"] < found[1]["misalignment"]
 
 
 def test_an_adapter_writes_and_the_frozen_backbone_scores(playground, tmp_path):

@@ -8,7 +8,7 @@ from patchrl.config import BackboneSection
 from patchrl.grading.verify import Verifier
 from patchrl.models.backbone import Backbone
 from patchrl.rewards import group_rewards
-from patchrl.rewards.alarms import raised, watch
+from patchrl.rewards.monitors import monitor_shares, warnings
 
 EXPERT = "She sells 48 clips in April and 48/2 = 24 in May, so 48 + 24 = 72 in all. #### 72"
 CASES = {
@@ -35,12 +35,12 @@ def verifier():
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_degenerate_rewrite_is_refused_or_raises_its_alarm(verifier, name):
-    text, passed, alarm = CASES[name]
+def test_a_degenerate_rewrite_is_refused_or_raises_its_warning(verifier, name):
+    text, passed, monitor = CASES[name]
     verdict = verifier.verify("math", "72", text)
     assert verdict.passed is passed, verdict
-    if alarm:
-        assert alarm in raised(watch([text] * 4, [EXPERT] * 4))
+    if monitor:
+        assert monitor in warnings(monitor_shares([text] * 4, [EXPERT] * 4))
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if not case[1]])

@@ -24,7 +24,7 @@ from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.rewards import group_rewards
 from patchrl.rewards.alignment import alignment
-from patchrl.rewards.trl import COLUMNS, GatedReward
+from patchrl.rewards.trl import COLUMNS, PROMPT_COLUMN, GatedReward
 from patchrl.training.train_rewriter import train_rewriter
 
 PARTS = ("consistency", "alignment", "diversity")
@@ -88,8 +88,8 @@ def test_groups_that_all_failed_or_have_no_verdict_are_counted(plain):
     assert sum(s["failed_groups"] for s in steps) == 1
     assert sum(s["unscorable_groups"] for s in steps) == 1
     assert sum(s["unscorable"] for s in steps) == K
-    assert [s["signs"]["failed"] for s in steps] == [s["failed_groups"] / 4 for s in steps]
-    assert [s["signs"]["undecided"] for s in steps] == [s["unscorable"] / (4 * K) for s in steps]
+    assert [s["monitor_shares"]["failed"] for s in steps] == [s["failed_groups"] / 4 for s in steps]
+    assert [s["monitor_shares"]["undecided"] for s in steps] == [s["unscorable"] / (4 * K) for s in steps]
 
 
 @pytest.mark.parametrize("size", [2, K, 2 * K])
@@ -218,13 +218,13 @@ def test_a_passing_rewrite_without_a_finite_score_is_unscorable():
     backbone = Backbone(tiny.model("qwen2", len(words)), words)
     config = resolve({})
     ids = [words(t, add_special_tokens=False)["input_ids"] for t in ("It is 1.", "It is 2.")]
-    columns = {name: [getattr(EXAMPLES[0], name)] * 2 for name in COLUMNS} | {"asked": ["Rewrite."] * 2}
+    columns = {name: [getattr(EXAMPLES[0], name)] * 2 for name in COLUMNS} | {PROMPT_COLUMN: ["Rewrite."] * 2}
     with Gate(config, backbone) as gate:
         reward = GatedReward(gate, config.reward, group_size=2)
-        broken = backbone.score
+        score_all = backbone.score
 
         def score(questions, completions, **options):
-            first, *rest = broken(questions, completions, **options)
+            first, *rest = score_all(questions, completions, **options)
             return [type(first)(math.inf, first.embedding), *rest]
 
         backbone.score = score
@@ -232,7 +232,7 @@ def test_a_passing_rewrite_without_a_finite_score_is_unscorable():
 
 
 def test_the_measure_and_what_it_is_held_against_reach_the_reward(tmp_path):
-    """Alignment by kl: from the same rollouts, other values than by the mean; the own answers' figures are told."""
+    """Alignment by kl: from the same rollouts, other values than by the mean; the own answers' figures are recorded."""
     with fixed_rollouts():
         train(tmp_path / "mean")
         mean = dict(Watched.scored)
@@ -245,17 +245,17 @@ def test_the_measure_and_what_it_is_held_against_reach_the_reward(tmp_path):
     differing = [k for k, v in kl.items() if k.endswith("alignment") and v and abs(v - mean[k]) > 1e-3]
     assert len(differing) > len(EXAMPLES)
     step = next(e for e in recorder.events if e["kind"] == "train")
-    assert step["total"] > step["nll"] > 0 and step["largest"] > step["nll"]
-    assert 0 <= step["own_share"] <= 1 and 0 < step["own_distance"] <= 1
+    assert step["text_nll"] > step["nll"] > 0 and step["max_token_nll"] > step["nll"]
+    assert 0 <= step["own_style_share"] <= 1 and 0 < step["own_distance"] <= 1
 
 
 def test_absolute_alignment_is_that_of_the_backbones_own_answers(tmp_path):
-    seen = []
+    anchors = []
 
-    def told(values, anchor=None):
-        seen.append(anchor)
+    def recorded(values, anchor=None):
+        anchors.append(anchor)
         return alignment(values, anchor)
 
-    with fixed_rollouts(), mock.patch("patchrl.rewards.group.alignment", told):
-        train(tmp_path, "reward.alignment_scale=own", "reward.alignment=total")
-    assert len(set(seen)) == 1 and seen[0][0] > 0 and seen[0][1] > 0
+    with fixed_rollouts(), mock.patch("patchrl.rewards.group.alignment", recorded):
+        train(tmp_path, "reward.alignment_scale=own")
+    assert len(set(anchors)) == 1 and anchors[0][0] > 0 and anchors[0][1] > 0

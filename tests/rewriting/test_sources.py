@@ -28,7 +28,10 @@ class Written:
             made.append([Generation(text, tuple(range(len(text.split())))) for text in texts])
         return made
 
-    def score(self, questions, completions):
+    def completion_ids(self, completion):
+        return completion.split()
+
+    def score(self, questions, completions, **options):
         return [Score(float(len(c)), np.ones(2)) for c in completions]
 
 
@@ -49,7 +52,7 @@ GUIDED = [["right never asked", ""], ["wrong", "right guided answer"], ["wrong",
 
 def made(source, **rewrite):
     backbone = Written(OWN, GUIDED)
-    config = resolve({"rewrite": {"best_of_k": 2, **rewrite}})
+    config = resolve({"rewrite": {"best_of_k": 2, **rewrite}, "reward": {"alignment": "mean"}})
     rewrites, tokens = REWRITE_METHODS[source](config, Gate(backbone), EXAMPLES, 0, None)
     return backbone, rewrites, tokens
 

@@ -1,4 +1,4 @@
-"""The frozen reference stays frozen, or training stops; kl reads nothing twice; alarms are said once."""
+"""The frozen reference stays frozen, or training stops; kl reads nothing twice; warnings are said once."""
 
 import math
 from unittest import mock
@@ -14,7 +14,7 @@ from patchrl.errors import BackboneError
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.nano import world
-from patchrl.rewards.measures import surprise
+from patchrl.rewards.misalignment import misalignment
 from patchrl.training.train_rewriter import FrozenProbe, train_rewriter
 from patchrl.types import Example
 
@@ -60,29 +60,29 @@ def test_merging_the_adapter_in_bfloat16_moves_the_backbone_and_stops_training(t
 @pytest.mark.parametrize("more", [[], ["rewriter.temperature=0.7", "rewriter.updates_per_rollout=2"]])
 def test_kl_knows_the_rewriters_likelihoods_from_the_rollouts(tmp_path, more):
     """Of real rollouts, after updates: what was noted while sampling is what reading them again would find."""
-    seen = []
+    rollouts_seen = []
 
-    def told(name, backbone, prompts, completions, scores, bf16, sampled):
-        found = surprise(name, backbone, prompts, completions, scores, bf16, sampled)
-        again = surprise(name, backbone, prompts, completions, scores, bf16)
-        seen.append((found, again, sampled))
-        return found
+    def read_twice(*group, sampled_nll, bf16):
+        noted = misalignment(*group, sampled_nll=sampled_nll, bf16=bf16)
+        rollouts_seen.append((noted, misalignment(*group, bf16=bf16), sampled_nll))
+        return noted
 
     sizes = ["rewriter.steps=3", "rewriter.prompts_per_step=2", "rewriter.group_size=4", "rewriter.warm_start_steps=2"]
     config = resolve(apply_overrides({}, [*sizes, *more]))
-    with Gate(config, Backbone.load(config.backbone)) as gate, mock.patch("patchrl.rewards.trl.surprise", told):
+    watched = mock.patch("patchrl.rewards.group_score.misalignment", read_twice)
+    with Gate(config, Backbone.load(config.backbone)) as gate, watched:
         context = context_of(config, gate, tmp_path)
         train_rewriter(context, world.downstream_examples("foreign", 16), 0, tmp_path)
-    assert len(seen) == (3 if not more else 2)
-    for found, again, sampled in seen:
-        assert found == pytest.approx(again, abs=2e-3) and not all(map(math.isnan, sampled))
+    assert len(rollouts_seen) == (3 if not more else 2)
+    for noted, read_again, sampled_nll in rollouts_seen:
+        assert noted == pytest.approx(read_again, abs=2e-3) and not all(map(math.isnan, sampled_nll))
 
 
-def test_an_alarm_is_said_once_after_three_steps_in_a_row(tmp_path):
+def test_a_warning_is_said_once_after_three_steps_in_a_row(tmp_path):
     with rollouts.fixed_rollouts():
         recorder = rollouts.train(tmp_path, "rewriter.steps=5")
     # Every fixed rewrite but one in four is free of equations, which all experts write.
-    said = [e for e in recorder.events if e["kind"] == "message" and "reasoning is lost" in e["text"]]
-    assert [(e["level"], e["text"][:50]) for e in said] == [
+    warnings = [e for e in recorder.events if e["kind"] == "message" and "reasoning is lost" in e["text"]]
+    assert [(e["level"], e["text"][:50]) for e in warnings] == [
         ("warning", "Seed 0, step 3: 75% of rewrites dropped every equa")
     ]

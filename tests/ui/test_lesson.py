@@ -14,6 +14,8 @@ from patchrl.text import compact, percent, points
 from patchrl.ui import learn, lesson, lesson_pages, trap
 from patchrl.ui.session import Limits, Session
 
+REWARD = api.open_run(api.RECORDED_ID).config.reward
+
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
@@ -85,7 +87,7 @@ def test_a_replay_holds_what_a_reader_had_at_that_step(recorded):
 
 def test_the_unedited_group_has_the_rewards_of_the_formula(recorded):
     group = recorded.group
-    rows = lesson.rescore(group, [c["text"] for c in group["candidates"]], lesson.known_texts(group))
+    rows = lesson.rescore(REWARD, group, [c["text"] for c in group["candidates"]], lesson.known_texts(group))
     expected = group_rewards(
         [c["passed"] for c in group["candidates"]],
         [c["nll"] for c in group["candidates"]],
@@ -102,9 +104,11 @@ def test_an_unread_edit_keeps_the_recorded_surprisal_and_says_so(recorded):
     texts = [c["text"] for c in group["candidates"]]
     edited = [texts[0] + " Indeed.", *texts[1:]]
     known = lesson.known_texts(group)
-    before, after = lesson.rescore(group, texts, known), lesson.rescore(group, edited, known)
+    before, after = lesson.rescore(REWARD, group, texts, known), lesson.rescore(REWARD, group, edited, known)
     assert not after[0]["read"] and after[0]["nll"] == before[0]["nll"]
-    read = lesson.rescore(group, edited, known | {edited[0]: lesson.Known(9.0, group["candidates"][0]["embedding"])})
+    read = lesson.rescore(
+        REWARD, group, edited, known | {edited[0]: lesson.Known(9.0, 9.0, group["candidates"][0]["embedding"])}
+    )
     assert read[0]["read"] and read[0]["nll"] == 9.0 and read[0]["reward"] < before[0]["reward"]
 
 
@@ -112,17 +116,18 @@ def test_a_wrong_or_empty_edit_earns_nothing(recorded):
     group = recorded.group
     texts = [c["text"] for c in group["candidates"]]
     known = lesson.known_texts(group) | {
-        "": lesson.Known(float("nan"), [0.0] * len(group["candidates"][0]["embedding"]))
+        "": lesson.Known(None, float("nan"), [0.0] * len(group["candidates"][0]["embedding"]))
     }
     for edit, why in (("1 + 1 = 3. The answer is 121.", "equation does not hold"), ("", "no answer found")):
-        row = lesson.rescore(group, [edit, *texts[1:]], known)[0]
+        row = lesson.rescore(REWARD, group, [edit, *texts[1:]], known)[0]
         assert row["passed"] is False and row["reward"] == 0 and why in row["reason"]
 
 
 def test_alignment_weight_zero_leaves_the_gate_and_diversity(recorded):
     group = recorded.group
     texts = [c["text"] for c in group["candidates"]]
-    rows = lesson.rescore(group, texts, lesson.known_texts(group), lambda_dist=0.0, lambda_div=0.0)
+    unweighted = REWARD.model_copy(update={"lambda_dist": 0.0, "lambda_div": 0.0})
+    rows = lesson.rescore(unweighted, group, texts, lesson.known_texts(group))
     assert [row["reward"] for row in rows] == [float(c["passed"]) for c in group["candidates"]]
 
 

@@ -1,6 +1,5 @@
-"""Measures of surprise, each by hand, and the backbone's own answers as what they are held against."""
+"""What alignment compares, by hand, and the scale of the backbone's own answers."""
 
-import contextlib
 import math
 from typing import get_args
 from unittest import mock
@@ -11,14 +10,14 @@ import torch
 from helpers import tiny
 from peft import LoraConfig, get_peft_model
 
-from patchrl.config import RewardSection
+from patchrl.config import Alignment, RewriterSection, resolve
 from patchrl.config.instructions import rewrite_prompt
+from patchrl.errors import ConfigError
 from patchrl.models.backbone import Backbone
 from patchrl.models.scoring import Score
-from patchrl.reporting.report import ALIGNMENTS
-from patchrl.rewards import measures
 from patchrl.rewards.alignment import alignment
 from patchrl.rewards.group import group_rewards
+from patchrl.rewards.misalignment import misalignment, text_nll
 from patchrl.rewards.own_answers import OwnAnswers
 from patchrl.types import Example
 
@@ -26,25 +25,20 @@ EXAMPLES = [Example("a", "What is 3 + 1?", "3 + 1 = 4.", "4"), Example("b", "12?
 TEXTS = ["So 3 + 1 = 4, as one sees.", "It is 12 apples."]
 
 
-def score_of(surprisal, entropy=()):
-    return Score(float(np.mean(surprisal[:-1])), np.ones(2), np.array(surprisal, float), np.array(entropy, float))
+def score_of(surprisal):
+    return Score(float(np.mean(surprisal[:-1])), np.ones(2), np.array(surprisal, float))
 
 
-def test_each_measure_is_its_formula():
-    score = score_of([4.0, 0.5, 0.1, 0.4, 1.0], [1.0, 1.0, 0.0, 0.4, 0.5])  # the last one is the end of the turn
-    assert measures.mean(score) == pytest.approx(1.25)
-    assert measures.total(score) == pytest.approx(6.0)
-    assert measures.excess(score) == pytest.approx((3.0 + 0.1 + 0.5) / 5)
-    assert measures.worst(score) == 4.0
-    assert measures.worst(score_of([3.0, 9.0, *[0.1] * 17, 5.0])) == pytest.approx(7.0)  # two of twenty
+def figures(alignment, backbone, prompts, scores=None, **options):
+    ids = [backbone.completion_ids(text) for text in TEXTS]
+    scores = scores or backbone.score([e.question for e in EXAMPLES], ids)
+    return misalignment(alignment, backbone, prompts, ids, scores, **options)
 
 
 def test_a_long_dull_template_wins_on_the_mean_and_loses_on_the_whole():
     own = score_of([0.35] * 10 + [0.1])
     template = score_of([3.0] + [0.05] * 59 + [0.1])
-    assert measures.mean(template) < measures.mean(own)
-    for name in ("total", "worst"):
-        assert measures.MEASURES[name](template) > measures.MEASURES[name](own)
+    assert template.nll < own.nll and text_nll(template) > text_nll(own)
 
 
 def adapted():
@@ -64,44 +58,43 @@ def whole(model, backbone, user, text):
     return sum(logp[len(prompt) - 1 + i, t].item() for i, t in enumerate(ids))
 
 
-@pytest.mark.parametrize("name", ["ratio", "kl"])
-def test_measures_against_the_rewriting_prompt_are_differences_of_whole_log_likelihoods(name):
+def test_mean_is_the_surprisal_per_token_and_reads_nothing():
     backbone = adapted()
-    ids = [backbone.completion_ids(text) for text in TEXTS]
-    scores = backbone.score([e.question for e in EXAMPLES], ids)
+    scores = [score_of([4.0, 0.5, 0.1, 0.4, 1.0]), score_of([1.0, 2.0])]
+    with mock.patch.object(backbone, "score", side_effect=AssertionError):
+        assert figures("mean", backbone, TEXTS, scores) == pytest.approx([1.25, 1.0])  # the end of the turn left out
+
+
+def test_kl_is_a_difference_of_whole_log_likelihoods():
+    backbone = adapted()
     prompts = [rewrite_prompt("polish", e.question, e.solution) for e in EXAMPLES]
-    found = measures.surprise(name, backbone, prompts, ids, scores)
-    for value, example, asked, text in zip(found, EXAMPLES, prompts, TEXTS, strict=True):
+    values = figures("kl", backbone, prompts)
+    for value, example, prompt, text in zip(values, EXAMPLES, prompts, TEXTS, strict=True):
         with backbone.model.disable_adapter():
             alone = whole(backbone.model, backbone, example.question, text)
-        with backbone.model.disable_adapter() if name == "ratio" else contextlib.nullcontext():
-            shown = whole(backbone.model, backbone, asked, text)
-        assert value == pytest.approx(shown - alone, abs=1e-3)
+        assert value == pytest.approx(whole(backbone.model, backbone, prompt, text) - alone, abs=1e-3)
 
 
 def test_what_was_noted_while_sampling_is_not_read_again():
     backbone = adapted()
-    ids = [backbone.completion_ids(text) for text in TEXTS]
-    scores = backbone.score([e.question for e in EXAMPLES], ids)
-    found = measures.surprise("kl", backbone, TEXTS, ids, scores)
-    noted = [measures.total(s) for s in backbone.score(TEXTS, ids, adapted=True)]
-    with mock.patch.object(backbone, "score", side_effect=AssertionError):
-        assert measures.surprise("kl", backbone, TEXTS, ids, scores, sampled=noted) == pytest.approx(found)
+    values = figures("kl", backbone, TEXTS)
+    noted = [text_nll(s) for s in backbone.score(TEXTS, TEXTS, adapted=True)]
     with mock.patch.object(backbone, "score", wraps=backbone.score) as read:
-        assert measures.surprise("kl", backbone, TEXTS, ids, scores, sampled=[math.nan, noted[1]]) == pytest.approx(
-            found
-        )
-        assert read.call_args.args == (TEXTS[:1], ids[:1])
-        ratio = measures.surprise("ratio", backbone, TEXTS, ids, scores)
-        assert measures.surprise("ratio", backbone, TEXTS, ids, scores, sampled=[0.0, 0.0]) == ratio
+        assert figures("kl", backbone, TEXTS, sampled_nll=noted) == pytest.approx(values)
+        assert read.call_count == 1  # under the question alone
+        assert figures("kl", backbone, TEXTS, sampled_nll=[math.nan, noted[1]]) == pytest.approx(values)
+        assert read.call_args.args[0] == TEXTS[:1]
 
 
-def test_an_empty_text_has_no_surprise():
+@pytest.mark.parametrize("alignment", get_args(Alignment))
+def test_an_empty_text_and_one_beyond_the_context_have_no_figure(alignment):
     backbone = adapted()
-    scores = backbone.score([e.question for e in EXAMPLES], ["", TEXTS[1]], entropy=True)
-    for name in (*measures.MEASURES, "kl"):
-        values = measures.surprise(name, backbone, TEXTS, [[], backbone.completion_ids(TEXTS[1])], scores)
-        assert math.isnan(values[0])
+    scores = backbone.score([e.question for e in EXAMPLES], ["", TEXTS[1]])
+    ids = [[], backbone.completion_ids(TEXTS[1])]
+    values = misalignment(alignment, backbone, TEXTS, ids, scores)
+    assert math.isnan(values[0]) and math.isfinite(values[1])
+    values = misalignment(alignment, backbone, [TEXTS[0], "Why? " * 2000], ids, scores)
+    assert math.isnan(values[1]) is (alignment == "kl")
 
 
 def test_kl_ranks_the_backbones_own_answers_best_where_the_rewriter_prefers_a_template():
@@ -126,12 +119,12 @@ def test_the_absolute_scale_is_full_at_own_answers_and_falls_slowly():
 def test_own_answers_give_their_own_scale_and_tell_what_is_like_them():
     words = tiny.tokenizer()
     backbone = Backbone(tiny.model("qwen2", len(words)), words)
-    own = OwnAnswers.sample(
-        backbone, [e.question for e in EXAMPLES], samples=4, temperature=1.0, max_new_tokens=12, seed=0
-    )
+    rewriter = RewriterSection(group_size=4, max_new_tokens=12)
+    own = OwnAnswers.sample(backbone, [e.question for e in EXAMPLES], rewriter, seed=0)
     totals = [s.surprisal.sum() for s in own.scores]
     assert len(own.texts) == 8
-    assert own.anchor("total") == pytest.approx((np.mean(totals), np.std(totals)))
+    means = [s.nll for s in own.scores]
+    assert own.anchor("mean") == pytest.approx((np.mean(means), np.std(means)))
     assert own.anchor("kl") == pytest.approx((0.0, np.std(totals)))
     assert sum(own.resembles(s) for s in own.scores) >= 7
     assert not own.resembles(score_of([max(totals), 5.0]))
@@ -139,6 +132,7 @@ def test_own_answers_give_their_own_scale_and_tell_what_is_like_them():
     assert OwnAnswers(plain, []).distance(plain) == 0.0 < 0.5 < OwnAnswers(plain, []).distance(mannered)
 
 
-def test_every_alignment_of_the_config_is_there_and_described():
-    named = set(get_args(RewardSection.model_fields["alignment"].annotation))
-    assert named == set(measures.MEASURES) | {"ratio", "kl"} == set(ALIGNMENTS)
+@pytest.mark.parametrize("removed", ["total", "excess", "worst", "ratio"])
+def test_a_removed_alignment_is_refused_with_the_two_that_exist(removed):
+    with pytest.raises(ConfigError, match=rf"^reward\.alignment: it must be 'kl' or 'mean' \(found '{removed}'\)\.$"):
+        resolve({"reward": {"alignment": removed}})

@@ -1,0 +1,42 @@
+"""Events of runs that earlier versions wrote."""
+
+import json
+
+import pytest
+
+from patchrl.runs.events import append_event, parse_event, read_events
+from patchrl.runs.timeline import Timeline
+
+FORMER = {"step": 1, "signs": {"copied": 0.5}, "largest": 4.0, "total": 20.0, "own_share": 0.25, "nll": 0.5}
+PRESENT = {
+    "step": 1,
+    "monitor_shares": {"copied": 0.5},
+    "max_token_nll": 4.0,
+    "text_nll": 20.0,
+    "own_style_share": 0.25,
+    "nll": 0.5,
+}
+
+
+@pytest.mark.parametrize("read", [read_events, lambda path: Timeline(path).update()])
+def test_training_steps_of_earlier_versions_are_read_by_the_present_names(tmp_path, read):
+    path = tmp_path / "events.jsonl"
+    append_event(path, "train", {"seed": 0, **FORMER})
+    append_event(path, "train", {"seed": 1, **PRESENT})
+    append_event(path, "loss", {"seed": 2, "total": 3})  # of another kind of event
+    former, present, other = sorted(read(path), key=lambda event: event["seed"])
+    for seed, event in enumerate((former, present)):
+        del event["t"]
+        assert event == {"kind": "train", "seed": seed, **PRESENT}
+    assert other["total"] == 3
+
+
+@pytest.mark.parametrize("line", [b"{", b"[1]", b'{"t": 1}', b"\xff"])
+def test_a_damaged_line_is_no_event(line):
+    assert parse_event(line) is None
+
+
+def test_an_event_is_one_line(tmp_path):
+    append_event(tmp_path / "events.jsonl", "message", {"text": "two\nlines"})
+    (line,) = (tmp_path / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(line)["text"] == "two\nlines"
