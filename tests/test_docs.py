@@ -147,18 +147,31 @@ def workplace(tmp_path, monkeypatch):
     monkeypatch.setenv("PATCHRL_RUNS_DIR", str(tmp_path / "runs"))
     monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    return folder
+    yield folder
+    for run in patchrl.list_runs():  # those that a block started and left
+        if run.status()["state"] in ("queued", "running", "stopping"):
+            run.cancel()
 
 
 def run_page(page: Path, *, slow: bool) -> None:
-    """Run a page's blocks in order. Where code says `print(x)  # value`, the value is printed, up to an ellipsis."""
+    """Run a page's blocks in order, and compare what they print.
+
+    A `text` block after a quick one holds lines of its output; `print(x)  # value` prints the value. Both count up to an
+    ellipsis.
+    """
     names: dict = {}
+    printed = ""
     for block in blocks(page):
+        if block.language == "text" and printed:
+            missing = [line for line in block.code.splitlines() if line.partition("…")[0].strip() not in printed]
+            assert not missing, f"not in the output: {missing}"
+        printed = ""
         if not runs(block, slow):
             continue
         if block.language == "bash":
             done = subprocess.run(["bash", "-euo", "pipefail", "-c", block.code], capture_output=True, text=True)
             assert done.returncode == 0, f"{block.code}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+            printed = done.stdout if not block.marks else ""
         elif block.language == "python":
             with contextlib.redirect_stdout(io.StringIO()) as output:
                 exec(compile(block.code, name_of(page), "exec"), names)
@@ -197,3 +210,10 @@ def run_examples(name: str) -> None:
     )
     assert examples.examples, f"patchrl.{name} has no example"
     assert doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(examples).failed == 0
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/design.md"])
+def test_the_map_names_every_package(page):
+    packages = {path.parent.name for path in (ROOT / "patchrl").glob("*/__init__.py")}
+    rows = [line for line in (ROOT / page).read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    assert packages <= {name for row in rows for name in re.findall(r"`(?:patchrl\.)?(\w+)`", row.split("|")[1])}

@@ -119,8 +119,8 @@ def _why(lines: Sequence[dict[str, Any]]) -> str:
     plain, rl = (percent(together.sweep[arm][rate][1]) for arm in ("expert", "rl"))
     before = percent(macro(_before(lines), "general"))
     return _paragraph(
-        f"In the lab described below, SFT at a learning rate of {rate:g} lowers general skills from {before} to {plain} %; "
-        f"SFT on rewrites at the same rate leaves {rl} %."
+        f"In our lab (a model of 2 M parameters), SFT at a learning rate of {rate:g} lowers general skills from {before} to "
+        f"{plain} %; SFT on rewrites at the same rate leaves {rl} %."
     )
 
 
