@@ -8,6 +8,12 @@ import pytest
 from helpers.serve import Server
 
 
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("browser")
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     made = Server(tmp_path_factory.mktemp("runs"))
