@@ -1,6 +1,7 @@
 """The whole path on a user's own backbone and data, without the nano lab."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,16 +17,16 @@ from patchrl.runs.folder import RunFolder
 from patchrl.runs.jsonl import row_by_id
 from patchrl.runs.recorder import RunRecorder
 
+OWN_DATA = Path(__file__).parents[2] / "examples" / "own-data.jsonl"
 
-def own_study(tmp_path, shared_data, **changes):
-    rows = (shared_data / "gsm8k_train.jsonl").read_text(encoding="utf-8").splitlines()[:40]
-    (tmp_path / "gsm8k.jsonl").write_text("\n".join(rows), encoding="utf-8")
+
+def own_study(tmp_path, **changes):
     items = [{"question": f"What is {n} + 1?", "answer": str(n + 1)} for n in range(12)]
     (tmp_path / "general.jsonl").write_text("\n".join(map(json.dumps, items)), encoding="utf-8")
     values = {
         "study": {"name": "own", "seeds": [0], "arms": ["expert", "prompted", "best-of-k", "rl"]},
         "backbone": {"model": str(tiny.save("qwen2", tmp_path / "backbone"))},
-        "data": {"dataset": str(tmp_path / "gsm8k.jsonl"), "train_size": 16, "eval_size": 8},
+        "data": {"dataset": str(OWN_DATA), "train_size": 16, "eval_size": 8},
         "rewriter": {"steps": 2, "prompts_per_step": 2, "group_size": 2, "max_new_tokens": 8},
         "rewrite": {"best_of_k": 2},
         "finetune": {"epochs": 1, "batch_size": 8, "max_length": 256},
@@ -38,8 +39,8 @@ def own_study(tmp_path, shared_data, **changes):
     return config, RunFolder.create(tmp_path / "runs", config, "own")
 
 
-def test_tiny_qwen2_on_real_gsm8k_rows_goes_through_every_stage(tmp_path, shared_data):
-    config, folder = own_study(tmp_path, shared_data)
+def test_a_tiny_qwen2_on_own_rows_goes_through_every_stage(tmp_path):
+    config, folder = own_study(tmp_path)
     run_study(config, folder, RunRecorder(folder))
     result = json.loads(folder.result.read_text(encoding="utf-8"))
     assert set(result["arms"]) == {"expert", "prompted", "best-of-k", "rl"}
@@ -59,8 +60,8 @@ def test_tiny_qwen2_on_real_gsm8k_rows_goes_through_every_stage(tmp_path, shared
     assert row_by_id(folder.surprisal("rl", 0), rows[-1]["id"])["expert"]
 
 
-def test_finished_steps_are_not_done_again(tmp_path, shared_data):
-    config, folder = own_study(tmp_path, shared_data, study__arms=["expert", "prompted"])
+def test_finished_steps_are_not_done_again(tmp_path):
+    config, folder = own_study(tmp_path, study__arms=["expert", "prompted"])
     run_study(config, folder, RunRecorder(folder), upto="rewrite")
     before = folder.samples("prompted", 0).stat().st_mtime_ns
     assert not folder.result.exists()
@@ -73,8 +74,8 @@ def test_finished_steps_are_not_done_again(tmp_path, shared_data):
     assert folder.read_json(folder.targets("prompted", 0))["tokens"] > 0
 
 
-def test_a_request_to_stop_leaves_a_checkpoint_from_which_training_goes_on(tmp_path, shared_data):
-    config, folder = own_study(tmp_path, shared_data, study__arms=["expert", "rl"], rewriter__steps=4)
+def test_a_request_to_stop_leaves_a_checkpoint_from_which_training_goes_on(tmp_path):
+    config, folder = own_study(tmp_path, study__arms=["expert", "rl"], rewriter__steps=4)
 
     class StopAfterTwo(RunRecorder):
         steps = 0
