@@ -14,7 +14,7 @@ from typing import Any
 
 from patchrl import api
 from patchrl.cli.terminal import Progress, columns, describe_check, print_result, print_scan
-from patchrl.cli.try_command import try_one
+from patchrl.cli.try_command import try_rewrite
 from patchrl.config import StudyConfig, apply_overrides, arms, differences, is_preset, load_config, resolve, settings
 from patchrl.errors import PatchRLError, RunError
 from patchrl.reporting import hub, run_status, sentences
@@ -155,7 +155,7 @@ def dispatch(options: argparse.Namespace) -> int:
     if options.command == "arms":
         return _arms()
     if options.command == "try":
-        return try_one(options)
+        return try_rewrite(options)
     if options.command == "list":
         return _list(options.runs_dir)
     run = _open(options.run, options.runs_dir)

@@ -15,9 +15,9 @@ from patchrl.reporting import sentences
 from patchrl.text import number
 
 
-def try_one(options: argparse.Namespace) -> int:
-    """Rewrite one solution by everyone who can, and print each group as it comes."""
-    run, config = _whose(options.target, options.runs_dir)
+def try_rewrite(options: argparse.Namespace) -> int:
+    """Let every writer rewrite one solution, and print each scored group as it comes."""
+    run, config = _run_and_settings(options.target, options.runs_dir)
     question, solution, reference = options.question, options.solution, options.reference
     if question is None and solution is None:
         example = api.lab_example(options.seed)
@@ -52,7 +52,7 @@ def try_one(options: argparse.Namespace) -> int:
             if options.json:
                 print(json.dumps(event, ensure_ascii=False), flush=True)
             else:
-                _say(event)
+                _print_event(event)
     except KeyboardInterrupt:
         return 130
     finally:
@@ -60,7 +60,7 @@ def try_one(options: argparse.Namespace) -> int:
     return 0
 
 
-def _whose(target: str | None, runs_dir: str | None) -> tuple[api.Run | None, StudyConfig]:
+def _run_and_settings(target: str | None, runs_dir: str | None) -> tuple[api.Run | None, StudyConfig]:
     if target is None:
         return None, resolve({})
     if is_preset(target) or target.endswith((".toml", ".json")) or Path(target).is_file():
@@ -69,7 +69,7 @@ def _whose(target: str | None, runs_dir: str | None) -> tuple[api.Run | None, St
     return run, run.config
 
 
-def _say(event: dict[str, Any]) -> None:
+def _print_event(event: dict[str, Any]) -> None:
     if event["kind"] == "loading":
         print(f"loading {event['model']} …", file=sys.stderr, flush=True)
     elif event["kind"] == "expert":

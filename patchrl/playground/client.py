@@ -1,4 +1,4 @@
-"""The playground: one warm process that rewrites and scores what visitors type, one request after another. No torch."""
+"""The playground's client: a queue of requests to one warm process, which it starts when needed. No torch."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from patchrl.errors import RunError
 from patchrl.jobs.launch import environment
 from patchrl.types import Example, Writer
 
-ENDS = ("done", "cancelled", "error")
-LOADING_SECONDS = 900.0  # a backbone may have to come from the Hub
-GRACE_SECONDS = 5.0
+LAST_KINDS = ("done", "cancelled", "error")
+LOADING_TIMEOUT = 900.0  # seconds; a backbone may have to come from the Hub
+CANCEL_TIMEOUT = 5.0  # seconds until a process that does not stop is killed
 POLL_SECONDS = 0.05
 
 
@@ -37,27 +37,27 @@ class Answer:
         self.number, self.request = number, request
         self.cancelled = self.finished = False
         self._events: deque[dict[str, Any]] = deque()
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
 
     def put(self, kind: str, **fields: Any) -> None:
         """Add an event; nothing is added after the last one."""
-        with self._news:
+        with self._changed:
             if not self.finished:
                 self._events.append({"kind": kind, **fields})
-                self.finished = kind in ENDS
-                self._news.notify_all()
+                self.finished = kind in LAST_KINDS
+                self._changed.notify_all()
 
     def take(self, timeout: float = 0.0) -> list[dict[str, Any]]:
         """Events since the last call, waiting up to `timeout` seconds for the first."""
-        with self._news:
+        with self._changed:
             if not self._events and not self.finished:
-                self._news.wait(timeout)
+                self._changed.wait(timeout)
             events = list(self._events)
             self._events.clear()
             return events
 
     def cancel(self) -> None:
-        """Say that nobody wants it any more; the process stops at the next token."""
+        """End the request; the process stops at the next token."""
         self.cancelled = True
         self.put("cancelled")
 
@@ -69,7 +69,7 @@ class Answer:
 
 
 class Playground:
-    """Requests wait in a bounded line for one process, which is started when needed and ends when idle.
+    """Requests wait in a bounded queue for one process, which is started when needed and ends when idle.
 
     `waiting`: how many may wait behind the one being answered; `idle_seconds`: how long the process stays
     warm unused; `deadline`: seconds one request may take once the backbone is loaded.
@@ -77,8 +77,8 @@ class Playground:
 
     def __init__(self, *, waiting: int = 4, idle_seconds: float = 600.0, deadline: float = 300.0) -> None:
         self.waiting, self.idle_seconds, self.deadline = waiting, idle_seconds, deadline
-        self.loaded: str | None = None  # the backbone the process holds
-        self._line: deque[Answer] = deque()
+        self.loaded: str | None = None  # the backbone in the process
+        self._queue: deque[Answer] = deque()
         self._lock = threading.Condition()
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -87,10 +87,10 @@ class Playground:
         self._count = 0
         atexit.register(self.close)
 
-    # --- what one can ask -------------------------------------------------------------------------
+    # --- requests ---------------------------------------------------------------------------------
 
     def warm(self, config: StudyConfig) -> Answer:
-        """Start the process and load the backbone, so that the first question finds it ready."""
+        """Start the process and load the backbone, so that the first request finds it ready."""
         return self._enqueue({"op": "warm"}, config, None)
 
     def rewrite(
@@ -104,7 +104,7 @@ class Playground:
     ) -> Answer:
         """`rewriter.group_size` rewrites of one expert solution by every writer, each a group with its rewards.
 
-        `threshold` is the calibrated meaning of open answers. Raises RunError when the line is full.
+        `threshold` is the calibrated meaning of open answers. Raises RunError when the queue is full.
         """
         request = {"op": "rewrite", "writers": [asdict(w) for w in writers], "seed": seed}
         return self._enqueue(request | {"example": asdict(example)}, config, threshold)
@@ -112,7 +112,7 @@ class Playground:
     def score(
         self, config: StudyConfig, example: Example, texts: Sequence[str], *, threshold: float | None = None
     ) -> Answer:
-        """Verdict, ℓ and rewards of texts a person wrote, as one group. Raises RunError when the line is full."""
+        """Verdict, ℓ and rewards of texts a person wrote, as one group. Raises RunError when the queue is full."""
         return self._enqueue({"op": "score", "texts": list(texts), "example": asdict(example)}, config, threshold)
 
     @property
@@ -121,99 +121,99 @@ class Playground:
         return self.loaded is not None and self._process is not None and self._process.poll() is None
 
     def close(self) -> None:
-        """End the process and whatever waits for it."""
+        """End the process and cancel what waits for it."""
         with self._lock:
-            for answer in self._line:
+            for answer in self._queue:
                 answer.cancel()
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
 
-    # --- the line ---------------------------------------------------------------------------------
+    # --- the queue --------------------------------------------------------------------------------
 
     def _enqueue(self, request: dict[str, Any], config: StudyConfig, threshold: float | None) -> Answer:
         with self._lock:
-            for gone in [a for a in self._line if a.cancelled and a is not self._line[0]]:
-                self._line.remove(gone)
-            if (ahead := self._people(len(self._line))) > self.waiting:
+            for cancelled in [a for a in self._queue if a.cancelled and a is not self._queue[0]]:
+                self._queue.remove(cancelled)
+            if (ahead := self._requests_among(len(self._queue))) > self.waiting:
                 raise RunError(f"The playground is busy: {ahead} requests are in line; try again in a moment.")
             self._count += 1
             settings = {"config": config.model_dump(mode="json"), "threshold": threshold}
             answer = Answer(self._count, request | settings | {"id": self._count})
-            self._line.append(answer)
-            self._say_places()
+            self._queue.append(answer)
+            self._announce_places()
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._serve, daemon=True)
+                self._thread = threading.Thread(target=self._work, daemon=True)
                 self._thread.start()
             return answer
 
-    def _people(self, count: int) -> int:
-        """How many of the first `count` in line are questions; getting warm is none."""
-        return sum(answer.request["op"] != "warm" for answer in list(self._line)[:count])
+    def _requests_among(self, count: int) -> int:
+        """How many of the first `count` in the queue are more than a warm-up."""
+        return sum(answer.request["op"] != "warm" for answer in list(self._queue)[:count])
 
-    def _say_places(self) -> None:
-        """Tell those who wait how many are ahead, or that only the backbone is missing yet."""
-        for place, later in enumerate(self._line):
-            if place and (ahead := self._people(place)):
+    def _announce_places(self) -> None:
+        """Send each waiting request its place, or that the backbone is loading where only a warm-up is ahead."""
+        for place, later in enumerate(self._queue):
+            if place and (ahead := self._requests_among(place)):
                 later.put("waiting", ahead=ahead)
             elif place:
                 later.put("loading", model=later.request["config"]["backbone"]["model"])
 
-    def _serve(self) -> None:
-        """Work the line off, oldest first; ends with it."""
+    def _work(self) -> None:
+        """Answer what is in the queue, oldest first, until it is empty."""
         while True:
             with self._lock:
-                if not self._line:
+                if not self._queue:
                     self._thread = None
                     return
-                first = self._line[0]
-                self._say_places()
+                first = self._queue[0]
+                self._announce_places()
             try:
                 if not first.cancelled:
-                    self._ask(first)
+                    self._answer(first)
             except OSError as error:
                 first.put("error", text=f"The playground's process cannot start: {error.strerror or error}.")
             finally:
                 with self._lock:
-                    self._line.popleft()
+                    self._queue.popleft()
 
-    def _ask(self, answer: Answer) -> None:
+    def _answer(self, answer: Answer) -> None:
         """Send one request and pass its replies on; a process that ended idle at that moment is started again."""
         while True:
             self._start()
             try:
                 self._send(answer.request)
-                heard = self._follow(answer)
+                replied = self._relay(answer)
             except (EOFError, OSError):
-                heard = False
-            if heard:
+                replied = False
+            if replied:
                 return
-            code = self._bury()
+            code = self._end_process()
             if code != 0:
-                answer.put("error", text=self._obituary(code))
+                answer.put("error", text=self._death_message(code))
                 return
 
-    def _follow(self, answer: Answer) -> bool:
+    def _relay(self, answer: Answer) -> bool:
         """Replies until the last one. False: the process ended by itself before it said anything."""
-        started, limit, ending = time.monotonic(), LOADING_SECONDS, 0.0
-        heard = ready = False
+        started, limit, ending = time.monotonic(), LOADING_TIMEOUT, 0.0
+        replied = ready = False
         while True:
             if self._pipe.poll(POLL_SECONDS):
                 try:
                     reply = json.loads(self._pipe.recv_bytes())
                 except (EOFError, OSError):
-                    if not heard:
+                    if not replied:
                         return False
-                    answer.put("error", text=self._obituary(self._bury()))
+                    answer.put("error", text=self._death_message(self._end_process()))
                     return True
                 if reply.pop("id") != answer.number:
                     continue
-                heard = True
+                replied = True
                 if reply["kind"] == "ready":
                     ready, started, limit = True, time.monotonic(), self.deadline
                     self.loaded = answer.request["config"]["backbone"]["model"]
                 answer.put(**reply)
-                if reply["kind"] in ENDS:
+                if reply["kind"] in LAST_KINDS:
                     return True
             now = time.monotonic()
             over = now - started > limit
@@ -222,8 +222,8 @@ class Playground:
                 self._send({"op": "cancel", "id": answer.number})
                 ending = now
             # A process that is still loading is spared: the next visitor needs the same backbone.
-            elif ending and now - ending > GRACE_SECONDS and (ready or over):
-                self._bury(kill=True)
+            elif ending and now - ending > CANCEL_TIMEOUT and (ready or over):
+                self._end_process(kill=True)
                 return True
 
     # --- the process ------------------------------------------------------------------------------
@@ -231,33 +231,33 @@ class Playground:
     def _start(self) -> None:
         if self._process is not None and self._process.poll() is None:
             return
-        self._bury()
-        self._pipe, theirs = multiprocessing.Pipe()
+        self._end_process()
+        self._pipe, child_end = multiprocessing.Pipe()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as the process lives
-        command = [sys.executable, "-m", "patchrl.playground.server", str(theirs.fileno()), str(self.idle_seconds)]
+        command = [sys.executable, "-m", "patchrl.playground.server", str(child_end.fileno()), str(self.idle_seconds)]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
             env=environment(),
-            pass_fds=[theirs.fileno()],
+            pass_fds=[child_end.fileno()],
             start_new_session=True,  # Ctrl-C in a terminal is for whoever asked, who then cancels
         )
-        theirs.close()
+        child_end.close()
 
     def _send(self, message: dict[str, Any]) -> None:
         self._pipe.send_bytes(json.dumps(message, ensure_ascii=False).encode())
 
-    def _bury(self, kill: bool = False) -> int | None:
-        """The exit code of a process that is ending, or is made to."""
+    def _end_process(self, kill: bool = False) -> int | None:
+        """End the process, by force with `kill`, and return its exit code."""
         self.loaded = None
         if self._process is None:
             return None
         if kill:
             self._process.kill()
         try:
-            code = self._process.wait(GRACE_SECONDS)
+            code = self._process.wait(CANCEL_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()
@@ -265,7 +265,7 @@ class Playground:
         self._process = self._pipe = None
         return code
 
-    def _obituary(self, code: int | None) -> str:
+    def _death_message(self, code: int | None) -> str:
         self._log.seek(0)
         lines = [line for line in self._log.read()[-4000:].decode("utf-8", "replace").splitlines() if line.strip()]
         why = " It was killed, most often because memory ran out." if code == -9 else ""

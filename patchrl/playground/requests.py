@@ -1,4 +1,4 @@
-"""What a person may ask the playground: typed texts and settings, checked before anything is started. No torch."""
+"""Requests to the playground: typed texts and settings, checked before anything is started. No torch."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def typed_example(
     for name, text in (("Question", question), ("Solution", solution)):
         if not text:
             raise ConfigError(f"{name}: it is empty; type one or take an example.")
-    for name, text, most in (
+    for name, text, limit in (
         ("Question", question, caps.question),
         ("Solution", solution, caps.solution),
         ("Reference answer", reference, caps.reference),
     ):
-        if len(text) > most:
-            raise ConfigError(f"{name}: {len(text):,} characters; at most {most:,} are taken.")
+        if len(text) > limit:
+            raise ConfigError(f"{name}: {len(text):,} characters; at most {limit:,} are taken.")
     if task not in typing.get_args(Task):
         raise ConfigError(f"Task: {task!r} is none; use {', '.join(typing.get_args(Task))}.")
     answer = reference or extract_reference(task, solution)
@@ -70,38 +70,38 @@ def play_settings(
     Raises ConfigError naming the setting that is out of bounds.
     """
     caps = caps or Caps()
-    wanted: dict[str, Any] = {
+    changes: dict[str, Any] = {
         "group_size": group_size,
         "temperature": temperature,
         "instruction": instruction,
         "max_new_tokens": max_new_tokens,
     }
     values = config.model_dump(mode="json")
-    values["rewriter"] |= {key: value for key, value in wanted.items() if value is not None}
+    values["rewriter"] |= {key: value for key, value in changes.items() if value is not None}
     values["rewriter"]["microbatch_size"] = None  # of training, and it need not divide this group
     values["data"]["task"] = task or config.data.task or "math"
     rewriter = values["rewriter"]
-    for name, found, most in (
+    for name, value, limit in (
         ("rewriter.group_size", rewriter["group_size"], caps.group),
         ("rewriter.max_new_tokens", rewriter["max_new_tokens"], caps.new_tokens),
         ("rewriter.instruction (characters)", len(rewriter["instruction"]), caps.instruction),
     ):
-        if found > most:
-            raise ConfigError(f"{name}: the playground takes at most {most:,} (found {found:,}).")
+        if value > limit:
+            raise ConfigError(f"{name}: the playground takes at most {limit:,} (found {value:,}).")
     return resolve(values)
 
 
 def writers_of(folder: RunFolder, config: StudyConfig) -> list[Writer]:
-    """Who can write here: the prompted backbone, and the newest rewriter of every seed that has one."""
-    found = [prompted()]
+    """The writers of a run: the prompted backbone, and the newest rewriter of every seed that has one."""
+    writers = [prompted()]
     for seed in config.study.seeds:
         newest = folder.rewriter(seed)
         if newest is not None:
             adapter, step = newest
             steps = config.rewriter.steps
             label = f"Rewriter of seed {seed}, " + (f"{steps} steps" if step is None else f"step {step} of {steps}")
-            found.append(Writer(f"seed-{seed}", label, str(adapter.resolve())))
-    return found
+            writers.append(Writer(f"seed-{seed}", label, str(adapter.resolve())))
+    return writers
 
 
 def prompted() -> Writer:

@@ -1,5 +1,5 @@
 """The playground's process: `python -m patchrl.playground.server FD IDLE_SECONDS`. Requests come in, and replies go out,
-as JSON over the inherited pipe; it holds one backbone and ends when its pipe closes or nobody asks."""
+as JSON over the inherited pipe; it keeps one backbone loaded and ends when its pipe closes or no request comes for a while."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from patchrl.errors import PatchRLError, StopRequested
 from patchrl.jobs.worker import sentence
 from patchrl.types import Example, Writer
 
-IDLE = 0
+EXIT_IDLE = 0
 
 
-class Player:
-    """Works off requests one after another; a thread of its own hears cancellations meanwhile."""
+class RequestServer:
+    """Answers requests one after another, while a second thread reads cancellations."""
 
     def __init__(self, pipe: Connection) -> None:
         self.pipe = pipe
         self.requests: queue.Queue[dict[str, Any]] = queue.Queue()
         self.cancelled: set[int] = set()
-        self.held: str | None = None  # the settings behind the gate that is loaded
+        self.loaded_for: str | None = None  # the settings behind the gate that is loaded
         self.gate: Any = None
         self.config = resolve({})
         self.id = 0
 
     def listen(self) -> None:
-        """Take requests off the pipe until it closes, which ends the process: whoever asked is gone."""
+        """Read requests from the pipe until it closes, which ends the process: its client is gone."""
         while True:
             try:
                 message = json.loads(self.pipe.recv_bytes())
@@ -46,30 +46,30 @@ class Player:
             else:
                 self.requests.put(message)
 
-    def tell(self, kind: str, **fields: Any) -> None:
+    def reply(self, kind: str, **fields: Any) -> None:
         self.pipe.send_bytes(json.dumps({"id": self.id, "kind": kind, **fields}, ensure_ascii=False).encode())
 
     def stopped(self) -> bool:
         return self.id in self.cancelled
 
-    def work(self, idle_seconds: float) -> int:
+    def serve(self, idle_seconds: float) -> int:
         """Answer requests until none came for `idle_seconds`."""
         while True:
             try:
                 request = self.requests.get(timeout=idle_seconds)
             except queue.Empty:
-                return IDLE
+                return EXIT_IDLE
             self.id = request["id"]
             try:
                 self.answer(request)
             except StopRequested:
-                self.tell("cancelled")
+                self.reply("cancelled")
             except PatchRLError as error:
-                self.tell("error", text=str(error))
+                self.reply("error", text=str(error))
             # The boundary where an unforeseen failure becomes a sentence; the traceback goes to the log.
             except Exception as error:
                 traceback.print_exc()
-                self.tell("error", text=sentence(error))
+                self.reply("error", text=sentence(error))
             self.cancelled.discard(self.id)
 
     def answer(self, request: dict[str, Any]) -> None:
@@ -79,24 +79,24 @@ class Player:
         self._check()
         self.config = resolve(request["config"])
         self._load(request["threshold"])
-        self.tell("ready")
+        self.reply("ready")
         if request["op"] == "warm":
-            return self.tell("done")
+            return self.reply("done")
         example = Example(**request["example"])
         self._check()
         if request["op"] == "score":
             scored = score_texts(self.config, self.gate, example, request["texts"])
             vectors = [[round(float(v), 5) for v in judged.embedding] for judged in scored.group.completions]
-            self.tell("group", candidates=candidates(scored), embeddings=vectors)
-            return self.tell("done")
-        self.tell("expert", **read_expert(self.config, self.gate, example))
+            self.reply("group", candidates=candidates(scored), embeddings=vectors)
+            return self.reply("done")
+        self.reply("expert", **read_expert(self.config, self.gate, example))
         for values in request["writers"]:
             writer = Writer(**values)
             rewrites = rewrite_group(
-                self.config, self.gate, example, writer, seed=request["seed"], emit=self.tell, stopped=self.stopped
+                self.config, self.gate, example, writer, seed=request["seed"], emit=self.reply, stopped=self.stopped
             )
-            self.tell("group", writer=writer.key, name=writer.name, candidates=rewrites)
-        return self.tell("done")
+            self.reply("group", writer=writer.key, name=writer.name, candidates=rewrites)
+        return self.reply("done")
 
     def _check(self) -> None:
         if self.stopped():
@@ -107,18 +107,18 @@ class Player:
         from patchrl.grading.gate import Gate
         from patchrl.models.backbone import Backbone
 
-        wanted = identity(self.config, threshold)
-        if wanted == self.held:
+        settings = loading_settings(self.config, threshold)
+        if settings == self.loaded_for:
             return
-        self.tell("loading", model=self.config.backbone.model)
+        self.reply("loading", model=self.config.backbone.model)
         if self.gate is not None:
             self.gate.verifier.close()
-        self.gate = self.held = None  # the old model goes before the new one comes
+        self.gate = self.loaded_for = None  # the old model goes before the new one comes
         self.gate = Gate(self.config, Backbone.load(self.config.backbone), threshold)
-        self.held = wanted
+        self.loaded_for = settings
 
 
-def identity(config: StudyConfig, threshold: float | None) -> str:
+def loading_settings(config: StudyConfig, threshold: float | None) -> str:
     """What makes two requests share one backbone and gate."""
     parts = [
         config.backbone.model_dump(),
@@ -133,15 +133,15 @@ def identity(config: StudyConfig, threshold: float | None) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Serve one parent over the pipe it left open."""
     fd, idle_seconds = arguments or sys.argv[1:]
-    player = Player(Connection(int(fd)))
-    threading.Thread(target=player.listen, daemon=True).start()
+    server = RequestServer(Connection(int(fd)))
+    threading.Thread(target=server.listen, daemon=True).start()
     import torch
 
     # Half the cores: a training on the same machine has the others, and two full sets stall each other.
     torch.set_num_threads(max(1, math.ceil((os.cpu_count() or 2) / 2)))
     with contextlib.suppress(BrokenPipeError):
-        return player.work(float(idle_seconds))
-    return IDLE
+        return server.serve(float(idle_seconds))
+    return EXIT_IDLE
 
 
 if __name__ == "__main__":

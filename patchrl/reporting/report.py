@@ -218,9 +218,9 @@ def _training(events: Sequence[dict[str, Any]], drawn: dict[str, Any]) -> Sectio
     slots = "".join(_slot(name) for name in drawn if name.startswith("curve-"))
     if not slots:
         return "Training of the rewriter", ""
-    alarms = markup.messages(sentences.warnings(events))
+    warnings = markup.messages(sentences.warnings(events))
     return "Training of the rewriter", (
-        f"<h3>Alarms</h3>{alarms or '<p>None: no sign of a rewriter that wins its reward without rewriting.</p>'}"
+        f"<h3>Monitors</h3>{warnings or '<p>No warning: no monitor saw a rewriter that wins its reward without rewriting.</p>'}"
         "<p class='note'>Watched at every step: copies, mentions of the given solution, collapsing length, lost equations, "
         "one opening for all, fewer wordings and phrases than the backbone's own answers.</p>"
         f"<h3>Curves</h3><div class='figures'>{slots}</div>"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from patchrl.playground.client import LAST_KINDS
 from patchrl.reporting import markup, sentences
-
-ENDS = ("done", "cancelled", "error")
 
 
 class Answers:
@@ -30,7 +29,7 @@ class Answers:
 
     @property
     def ended(self) -> bool:
-        return self.last["kind"] in ENDS
+        return self.last["kind"] in LAST_KINDS
 
     def status(self, seconds: float) -> str:
         """One line: what is going on, or how it ended."""

@@ -13,9 +13,9 @@ import gradio as gr
 
 from patchrl import api
 from patchrl.errors import PatchRLError
+from patchrl.playground.client import LAST_KINDS
 from patchrl.reporting import markup
 from patchrl.ui import lesson
-from patchrl.ui.answers import ENDS
 from patchrl.ui.lesson_pages import scored_card
 from patchrl.ui.session import Session
 
@@ -80,14 +80,14 @@ class EditableGroup:
                 answer.cancel()
             answer = self.session.playground.score(self.settings, self.example, texts)
         end, last = time.monotonic() + READ_TIMEOUT, ""
-        while last not in ENDS and time.monotonic() < end:
+        while last not in LAST_KINDS and time.monotonic() < end:
             for event in answer.take(end - time.monotonic()):
                 last = event["kind"]
                 if last == "group":
                     self.learn(event)
                 elif last == "error":
                     raise PatchRLError(event["text"])
-        if last not in ENDS:
+        if last not in LAST_KINDS:
             self._requests[visitor] = tuple(texts), answer
 
     def warm(self) -> None:

@@ -105,7 +105,7 @@ def test_a_cancelled_request_stops_midway_and_the_process_stays_warm(playground)
     assert playground._process.pid == process
 
 
-def test_the_line_is_bounded_and_says_how_long_it_is(playground):
+def test_the_queue_is_bounded_and_says_how_long_it_is(playground):
     running = playground.rewrite(LONG, EXAMPLE, [prompted()])
     first(running, "ready")
     waiting = playground.rewrite(SETTINGS, EXAMPLE, [prompted()])
