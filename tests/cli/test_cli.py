@@ -134,7 +134,7 @@ def test_a_training_step_says_whose_it_is_and_what_the_reward_does_not_see(capsy
     Progress().event(step | {"own_style_share": None})
     told = capsys.readouterr().err.splitlines()
     assert told[0] == (
-        "  rl-paper seed 1 step 10: reward 1.100, gate 98%, ℓ 0.500; outside the reward: as likely as own answers 2%, "
+        "  rl-paper seed 1 step 10: reward 1.100, gate 98 %, ℓ 0.500; outside the reward: as likely as own answers 2 %, "
         "distance to their wording 0.60"
     )
     assert told[1].startswith("  rl seed 1 step 10:") and told[1].endswith("own answers –, distance to their wording –")
