@@ -9,6 +9,7 @@ import contextlib
 import doctest
 import io
 import os
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -90,6 +91,16 @@ def test_every_block_says_what_it_is(page):
 def test_readme_is_short():
     text = (ROOT / "README.md").read_bytes()
     assert text.count(b"\n") <= MAX_LINES and len(text) <= MAX_BYTES
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_path_and_module_exists(page):
+    for path in re.findall(r"`((?:examples|tests|docs|patchrl)/[\w./-]+)`", prose(page)):
+        assert (ROOT / path).exists(), path
+    for module in re.findall(r"`python -m ((?:examples|tests)\.[\w.]+)", prose(page)):
+        assert (ROOT / f"{module.replace('.', '/')}.py").is_file(), module
+    for name in re.findall(r"`(patchrl\.[\w.]+)`", prose(page)):
+        pkgutil.resolve_name(name)
 
 
 def commands(page: Path) -> Iterator[list[str]]:
