@@ -27,6 +27,7 @@ from patchrl.config import SECTIONS, arms, resolve
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples/nano_lab/README.md"]
+LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 MAX_LINES, MAX_BYTES = 200, 12_000  # of README
 BLOCK = re.compile(r"^```(\w+) ?([\w -]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -68,7 +69,7 @@ def runs(block: Block, slow: bool) -> bool:
     return block.language in ("bash", "python") and (not block.marks or (slow and "slow" in block.marks))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize("page", LINKED, ids=name_of)
 def test_every_link_leads_somewhere(page):
     for link in LINK.findall(prose(page)):
         if link.startswith(("http://", "https://")):
@@ -93,7 +94,7 @@ def test_readme_is_short():
     assert text.count(b"\n") <= MAX_LINES and len(text) <= MAX_BYTES
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize("page", LINKED, ids=name_of)
 def test_every_path_and_module_exists(page):
     for path in re.findall(r"`((?:examples|tests|docs|patchrl)/[\w./-]+)`", prose(page)):
         assert (ROOT / path).exists(), path
