@@ -22,7 +22,6 @@ FOLDER = Path(__file__).parent / "pictures"
 PICTURES = {
     "rewrite": ("Compare", "#samples tr[data-index='5']", "#detail"),
     "spread": ("Compare", "#distribution-slider .main-svg", "#distribution-slider"),
-    "map": ("Compare", "[data-chart=map] .main-svg", "[data-chart=map]"),
     "forgetting": ("Fine-tune", "[data-chart=plane] .main-svg", "[data-chart=plane]"),
 }
 SETTLE_MS = 1000

@@ -94,6 +94,11 @@ def test_readme_is_short():
     assert text.count(b"\n") <= MAX_LINES and len(text) <= MAX_BYTES
 
 
+def test_every_picture_is_shown():
+    shown = {(page.parent / link).resolve() for page in LINKED for link in LINK.findall(prose(page))}
+    assert set((ROOT / "examples/pictures").iterdir()) <= shown
+
+
 @pytest.mark.parametrize("page", LINKED, ids=name_of)
 def test_every_path_and_module_exists(page):
     for path in re.findall(r"`((?:examples|tests|docs|patchrl)/[\w./-]+)`", prose(page)):
