@@ -1,6 +1,6 @@
 """A real GRPO training whose rollouts are fixed beforehand, so that every reward can be compared.
 
-As a script it is one process of a distributed training: `python rollouts.py FOLDER [section.key=value …]`.
+As a script it is one process of a distributed training: `python -m helpers.rollouts FOLDER [section.key=value …]`.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -27,6 +28,7 @@ from patchrl.rewards.alignment import alignment
 from patchrl.rewards.trl import COLUMNS, PROMPT_COLUMN, GatedReward
 from patchrl.training.train_rewriter import train_rewriter
 
+ROOT = Path(__file__).parents[2]
 PARTS = ("consistency", "alignment", "diversity")
 
 
@@ -138,7 +140,8 @@ def test_two_processes_give_the_rewards_of_one(plain, tmp_path):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     env = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, rollouts.__file__, str(tmp_path)]
+    env["PYTHONPATH"] = os.pathsep.join((str(ROOT), str(ROOT / "tests")))  # for patchrl and helpers
+    command = [sys.executable, "-m", "helpers.rollouts", str(tmp_path)]
     workers = [
         subprocess.Popen(
             command,
