@@ -43,11 +43,11 @@ def take_pictures(page: Page) -> None:
         shoot(page, name, shown)
 
 
-def take_the_labs(page: Page) -> None:
+def take_lab_pictures(page: Page) -> None:
     """Those of the lab's studies, drawn on an empty page."""
     figures = {
         "dial": dial_figures(dial.shipped(), dial.own_style()),
-        "pays": cost_figures(cost_map.shipped()[0]),
+        "cost-map": cost_figures(cost_map.shipped()[0]),
     }
     for name, drawn in figures.items():
         slots = "".join(f"<div data-figure='{figure}'></div>" for figure in drawn)
@@ -120,7 +120,7 @@ def main() -> None:
         browser = engine.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280 if options.live else 1080, "height": 900})
         if options.lab:
-            take_the_labs(page)
+            take_lab_pictures(page)
             browser.close()
             return
         page.goto(f"{options.url}/?run={options.run}")

@@ -14,17 +14,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from examples.nano_lab.dial import BEST_OF, MORE, Cell, Found, found_of, of_backbone, read
+from examples.nano_lab.dial import BEST_OF, RL_BEST_OF_K, Setting, SettingResult, of_backbone, read, setting_results
 from patchrl.text import listed
 
 MEASURED_ROWS, MEASURED_K = 512, 8
 ROWS = (MEASURED_ROWS, 1_024, 4_096)
 ARM_OF = {**{k: arm for arm, k in BEST_OF.items()}, MEASURED_K: "best-of-k"}
-(TOGETHER,) = MORE
+(COMBINED_ARM,) = RL_BEST_OF_K
 
 
 @dataclass(frozen=True)
-class Against:
+class ArmDifference:
     """One arm's target and general score less another's, as fractions, and what may be said of each.
 
     `verdicts` are corrected for all pairs of arms that were compared in the setting.
@@ -38,33 +38,33 @@ class Against:
     def outcome(self) -> str:
         """`better` or `worse` where the arm is so on a count and not the contrary on the other, `split` where it is
         both, `cannot tell` where that holds for both counts."""
-        told = set(self.verdicts) - {"cannot tell"}
-        return "split" if len(told) == 2 else next(iter(told), "cannot tell")
+        verdicts = set(self.verdicts) - {"cannot tell"}
+        return "split" if len(verdicts) == 2 else next(iter(verdicts), "cannot tell")
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         return f"target {100 * self.target:+z.1f}, general {100 * self.general:+z.1f} points"
 
 
 @dataclass(frozen=True)
 class Point:
-    """RL against the best of `k`, for one setting of the dial and number of rows; `buys` is the K that its tokens buy."""
+    """RL against the best of `k`, for one setting of the dial and number of rows; `affordable_k` is the K that its tokens buy."""
 
-    cell: Cell
+    setting: Setting
     rows: int
-    buys: float
+    affordable_k: float
     k: int
-    rl: Against
+    rl: ArmDifference
     seeds: int
 
 
-def bought(rl: float, a_rewrite: float, rows: int) -> float:
+def affordable_k(rl: float, tokens_per_rewrite: float, rows: int) -> float:
     """The K whose samples for `rows` cost what RL costs there.
 
-    `rl`: tokens RL sampled in all for MEASURED_ROWS rows; `a_rewrite`: tokens of a prompted rewrite. One of the rewriter's is
+    `rl`: tokens RL sampled in all for MEASURED_ROWS rows; `tokens_per_rewrite`: tokens of a prompted rewrite. One of the rewriter's is
     counted at no less, though its are shorter.
     """
-    return (rl + (rows - MEASURED_ROWS) * a_rewrite) / (rows * a_rewrite)
+    return (rl + (rows - MEASURED_ROWS) * tokens_per_rewrite) / (rows * tokens_per_rewrite)
 
 
 def next_measured(k: float) -> int:
@@ -72,42 +72,44 @@ def next_measured(k: float) -> int:
     return min((measured for measured in ARM_OF if measured >= k), default=MEASURED_K)
 
 
-def pays(lines: Sequence[dict[str, Any]]) -> list[Point]:
+def compare_costs(lines: Sequence[dict[str, Any]]) -> list[Point]:
     """Every point of the map that the recorded lines hold, in the order of the dial; settings with every k measured.
 
     RL and a k are compared over all seeds that both have.
     """
-    by_k = {k: found_of(lines, ("expert", "rl", arm)) for k, arm in ARM_OF.items()}
+    by_k = {k: setting_results(lines, ("expert", "rl", arm)) for k, arm in ARM_OF.items()}
     points = []
-    for cell, widest in _in_order(by_k[MEASURED_K]):
-        if not all(cell in found for found in by_k.values()):
+    for setting, widest in _in_order(by_k[MEASURED_K]):
+        if not all(setting in results for results in by_k.values()):
             continue
-        a_rewrite = widest.tokens["best-of-k"] / (MEASURED_ROWS * MEASURED_K)
+        tokens_per_rewrite = widest.tokens["best-of-k"] / (MEASURED_ROWS * MEASURED_K)
         for rows in ROWS:
-            buys = bought(widest.tokens["rl"], a_rewrite, rows)
-            k = next_measured(buys)
-            made = by_k[k][cell]
-            points.append(Point(cell, rows, buys, k, _against(made, "rl", ARM_OF[k]), len(made.seeds)))
+            k_affordable = affordable_k(widest.tokens["rl"], tokens_per_rewrite, rows)
+            k = next_measured(k_affordable)
+            result = by_k[k][setting]
+            points.append(
+                Point(setting, rows, k_affordable, k, _arm_difference(result, "rl", ARM_OF[k]), len(result.seeds))
+            )
     return points
 
 
-def together(lines: Sequence[dict[str, Any]]) -> dict[Cell, Against]:
+def combined(lines: Sequence[dict[str, Any]]) -> dict[Setting, ArmDifference]:
     """The best of 8 of the rewriter's rewrites against one of them, in every setting where both were measured."""
-    found = found_of(lines, ("expert", "rl", TOGETHER))
-    return {cell: _against(made, TOGETHER, "rl") for cell, made in _in_order(found)}
+    results = setting_results(lines, ("expert", "rl", COMBINED_ARM))
+    return {setting: _arm_difference(result, COMBINED_ARM, "rl") for setting, result in _in_order(results)}
 
 
-def _in_order(found: dict[Cell, Found]) -> list[tuple[Cell, Found]]:
-    return sorted(found.items(), key=lambda item: item[0].order)
+def _in_order(results: dict[Setting, SettingResult]) -> list[tuple[Setting, SettingResult]]:
+    return sorted(results.items(), key=lambda item: item[0].order)
 
 
-def _against(made: Found, arm: str, other: str) -> Against:
-    by = {(c.a, c.b, c.on): (c.difference, c.verdict) for c in made.comparisons}
-    (target, first), (general, second) = (_seen_from(by, arm, other, on) for on in ("target", "general"))
-    return Against(target, general, (first, second))
+def _arm_difference(result: SettingResult, arm: str, other: str) -> ArmDifference:
+    by = {(c.a, c.b, c.on): (c.difference, c.verdict) for c in result.comparisons}
+    (target, first), (general, second) = (_difference(by, arm, other, on) for on in ("target", "general"))
+    return ArmDifference(target, general, (first, second))
 
 
-def _seen_from(
+def _difference(
     by: Mapping[tuple[str, str, str], tuple[float, str]], arm: str, other: str, on: str
 ) -> tuple[float, str]:
     if (arm, other, on) in by:
@@ -116,29 +118,29 @@ def _seen_from(
     return -difference, {"better": "worse", "worse": "better"}.get(verdict, verdict)
 
 
-# --- how it is told -------------------------------------------------------------------------------
+# --- in words -------------------------------------------------------------------------------------
 
 
-def sentences(points: Sequence[Point], both: Mapping[Cell, Against]) -> list[str]:
+def sentences(points: Sequence[Point], both: Mapping[Setting, ArmDifference]) -> list[str]:
     """What the map says in plain words: by rows, by setting, and of RL and best-of-k together. Empty without points."""
     if not points:
         return []
     few, many = ([p for p in points if p.rows == rows] for rows in (ROWS[0], ROWS[-1]))
-    said = [_at_rows(few), _at_rows(many), f"By setting, {ROWS[0]} rows: {_where(few)}."]
+    texts = [_at_rows(few), _at_rows(many), f"By setting, {ROWS[0]} rows: {_where(few)}."]
     if both:
         target, general = (_between([100 * getattr(a, on) for a in both.values()], "+") for on in ("target", "general"))
-        said.append(
+        texts.append(
             f"RL and best-of-k together: taking the rewrite with the lowest ℓ of {MEASURED_K} of the rewriter's, instead of one, "
             f"changes the target by {target} and general skills by {general} points. In {_settings(len(both))} it "
             f"{_counted(both.values())}."
         )
-    return said
+    return texts
 
 
 def _at_rows(points: Sequence[Point]) -> str:
     """RL against best-of-k for one number of rows."""
     return (
-        f"Rewriting {points[0].rows:,} rows: RL's sampled tokens would pay for best-of-{_between([p.buys for p in points])}. "
+        f"Rewriting {points[0].rows:,} rows: RL's sampled tokens would pay for best-of-{_between([p.affordable_k for p in points])}. "
         f"Compared with {_ks(points)}, the next k that was measured, RL {_counted(p.rl for p in points)} of "
         f"{_settings(len(points))} ({_seeds(points)})."
     )
@@ -167,20 +169,20 @@ def _ks(points: Sequence[Point]) -> str:
 WORDS = {"better": "is ahead in", "worse": "is behind in", "split": "trades one count for the other in", "cannot tell": "cannot be told apart in"}  # fmt: skip
 
 
-def _counted(found: Iterable[Against]) -> str:
-    counts = Counter(against.outcome for against in found)
+def _counted(results: Iterable[ArmDifference]) -> str:
+    counts = Counter(against.outcome for against in results)
     return listed([f"{words} {counts[outcome]}" for outcome, words in WORDS.items() if counts[outcome]])
 
 
 def _where(points: Sequence[Point]) -> str:
     """Each expert's settings by outcome."""
-    told = []
-    for expert in dict.fromkeys(p.cell.expert for p in points):
-        theirs = [p for p in points if p.cell.expert == expert]
-        at = {outcome: [p.cell.setting for p in theirs if p.rl.outcome == outcome] for outcome in WORDS}
+    clauses = []
+    for expert in dict.fromkeys(p.setting.expert for p in points):
+        theirs = [p for p in points if p.setting.expert == expert]
+        at = {outcome: [p.setting.label for p in theirs if p.rl.outcome == outcome] for outcome in WORDS}
         parts = [f"{WORDS[outcome][:-2]}at {listed(settings)}" for outcome, settings in at.items() if settings]
-        told.append(f"on the {expert} expert RL {listed(parts)} own style")
-    return "; ".join(told)
+        clauses.append(f"on the {expert} expert RL {listed(parts)} own style")
+    return "; ".join(clauses)
 
 
 def note(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -198,10 +200,10 @@ def as_rows(points: Sequence[Point]) -> list[dict[str, Any]]:
     """The points as plain rows, what the figure is made of."""
     return [
         {
-            "expert": p.cell.expert,
-            "setting": p.cell.setting,
+            "expert": p.setting.expert,
+            "setting": p.setting.label,
             "rows": p.rows,
-            "buys": p.buys,
+            "affordable_k": p.affordable_k,
             "k": p.k,
             "outcome": p.rl.outcome,
             "target": p.rl.target,
@@ -212,11 +214,11 @@ def as_rows(points: Sequence[Point]) -> list[dict[str, Any]]:
     ]
 
 
-def told(point: Point) -> str:
+def describe(point: Point) -> str:
     """A point as a line of text."""
     return (
-        f"{point.cell.backbone}, {point.cell.expert}, {point.cell.setting}, {point.rows:,} rows: {point.rl.outcome} "
-        f"(RL's tokens buy best-of-{point.buys:.1f}; RL against best-of-{point.k}: {point.rl.told}; seeds: {point.seeds})"
+        f"{point.setting.backbone}, {point.setting.expert}, {point.setting.label}, {point.rows:,} rows: {point.rl.outcome} "
+        f"(RL's tokens buy best-of-{point.affordable_k:.1f}; RL against best-of-{point.k}: {point.rl.description}; seeds: {point.seeds})"
     )
 
 
@@ -224,5 +226,5 @@ def told(point: Point) -> str:
 def shipped() -> tuple[list[dict[str, Any]], list[str]]:
     """`as_rows` and `sentences` of the lab's own studies."""
     lines = of_backbone(read())
-    points = pays(lines)
-    return as_rows(points), sentences(points, together(lines))
+    points = compare_costs(lines)
+    return as_rows(points), sentences(points, combined(lines))

@@ -30,24 +30,24 @@ from patchrl.evaluation.statistics import (
 from patchrl.nano.world import OWN_SHARE
 
 ANSWERS = Path(__file__).with_name("dial.jsonl")
-GRID = ("expert", "best-of-k", "rl")  # measured over the whole dial
+DIAL_ARMS = ("expert", "best-of-k", "rl")  # measured over the whole dial
 ABLATIONS = ("rl-mean", "rl-paper")  # the recipe less kl, and less the warm start as well
 BEST_OF = {"best-of-2": 2, "best-of-4": 4}  # `best-of-k` is of 8
-MORE = ("rl-best-of-k",)
-WITH_KL = ("rl+kl", "best-of-k+kl")  # fine-tuned with a KL to the backbone
-EVERY = tuple(presets()["nano-arms"].values["study"]["arms"])
+RL_BEST_OF_K = ("rl-best-of-k",)
+KL_ARMS = ("rl+kl", "best-of-k+kl")  # fine-tuned with a KL to the backbone
+ALL_ARMS = tuple(presets()["nano-arms"].values["study"]["arms"])
 RATES = (5e-4, 1e-3)
 EXPERTS = ("foreign", "mild")
-SHIPPED = "nano"  # the backbone that comes with PatchRL, as lines name it
-SECOND = "seed-2"  # one of `examples.nano_lab.pretrain --seed 2`
-OWN = "own"  # no expert but right answers in the backbone's own style
+SHIPPED_BACKBONE = "nano"  # the backbone that comes with PatchRL, as lines name it
+SECOND_BACKBONE = "seed-2"  # one of `examples.nano_lab.pretrain --seed 2`
+OWN_EXPERT = "own"  # no expert but right answers in the backbone's own style
 RESAMPLES = 2000
-MARKS = {None: "?", True: "1", False: "0"}
-Recorded = dict[tuple[str, float | None, int], dict[str, Any]]  # a cell's lines by arm, rate and seed
+ANSWER_MARKS = {None: "?", True: "1", False: "0"}
+LinesByArm = dict[tuple[str, float | None, int], dict[str, Any]]  # a cell's lines by arm, rate and seed
 
 
 @dataclass(frozen=True)
-class Cell:
+class Setting:
     """One setting of the dial: a backbone by a name for it, an expert, a rewriting instruction, and the temperature
     at which the rewriter samples while it trains. The lower it is, the rarer is what is rare."""
 
@@ -57,30 +57,30 @@ class Cell:
     temperature: float = 1.0
 
     @classmethod
-    def of(cls, line: dict[str, Any]) -> Cell:
+    def of(cls, line: dict[str, Any]) -> Setting:
         """The cell of a recorded line."""
         return cls(line["backbone"], line["expert"], line["instruction"], line.get("temperature", 1.0))
 
     @property
     def line(self) -> dict[str, Any]:
-        """What its lines say of it."""
+        """The fields that its recorded lines have in common."""
         cooler = {"temperature": self.temperature} if self.temperature != 1.0 else {}
         return {"backbone": self.backbone, "expert": self.expert, "instruction": self.instruction} | cooler
 
     @property
-    def setting(self) -> str:
-        """The dial's setting as it is told, such as `3 %` or `3 % at T 0.5`."""
+    def label(self) -> str:
+        """The setting in words, such as `3 %` or `3 % at T 0.5`."""
         share = f"{OWN_SHARE[self.instruction]:.0%}".replace("%", " %")
         return share if self.temperature == 1.0 else f"{share} at T {self.temperature:g}"
 
     @property
     def order(self) -> tuple[str, int, float, float]:
         """Where it stands among others: by backbone and expert, the hardest setting first."""
-        return self.backbone, (*EXPERTS, OWN).index(self.expert), OWN_SHARE[self.instruction], self.temperature
+        return self.backbone, (*EXPERTS, OWN_EXPERT).index(self.expert), OWN_SHARE[self.instruction], self.temperature
 
 
 @dataclass(frozen=True)
-class Found:
+class SettingResult:
     """What a cell's studies found over their seeds: each arm at its own best learning rate."""
 
     seeds: tuple[int, ...]
@@ -94,46 +94,48 @@ class Found:
 
 def correct_of(line: dict[str, Any]) -> Correct:
     """A line's answers as `statistics.Correct`."""
-    passed = {mark: passed for passed, mark in MARKS.items()}
+    passed = {mark: passed for passed, mark in ANSWER_MARKS.items()}
     return correct_by_task(
         [{"task": task, "passed": passed[mark]} for task, marks in line["answers"].items() for mark in marks]
     )
 
 
-def found_of(lines: Sequence[dict[str, Any]], arms: Sequence[str] = GRID) -> dict[Cell, Found]:
+def setting_results(lines: Sequence[dict[str, Any]], arms: Sequence[str] = DIAL_ARMS) -> dict[Setting, SettingResult]:
     """Every cell's figures over the seeds of which the lines of all these arms are there; `expert` is one of them."""
-    cells: dict[Cell, Recorded] = defaultdict(dict)
+    by_setting: dict[Setting, LinesByArm] = defaultdict(dict)
     for line in lines:
-        cells[Cell.of(line)][line["arm"], line.get("rate"), line["seed"]] = line
+        by_setting[Setting.of(line)][line["arm"], line.get("rate"), line["seed"]] = line
     # Cells with the same backbone, questions and seeds are resampled together: the draws cost more than the arms.
-    alike: dict[tuple[tuple[int, ...], str], list[Cell]] = defaultdict(list)
-    for cell, by in cells.items():
-        there = {(arm, seed) for arm, _, seed in by}
-        if seeds := tuple(sorted({seed for _, seed in there if all((arm, seed) in there for arm in arms)})):
-            alike[seeds, json.dumps(by["base", None, seeds[0]]["answers"])].append(cell)
-    found: dict[Cell, Found] = {}
+    alike: dict[tuple[tuple[int, ...], str], list[Setting]] = defaultdict(list)
+    for setting, by in by_setting.items():
+        recorded = {(arm, seed) for arm, _, seed in by}
+        if seeds := tuple(sorted({seed for _, seed in recorded if all((arm, seed) in recorded for arm in arms)})):
+            alike[seeds, json.dumps(by["base", None, seeds[0]]["answers"])].append(setting)
+    results: dict[Setting, SettingResult] = {}
     for (seeds, _), members in alike.items():
-        base = correct_of(cells[members[0]]["base", None, seeds[0]])
+        base = correct_of(by_setting[members[0]]["base", None, seeds[0]])
         tuned = {
-            (cell, arm, rate): [correct_of(cells[cell][arm, rate, seed]) for seed in seeds]
-            for cell in members
+            (setting, arm, rate): [correct_of(by_setting[setting][arm, rate, seed]) for seed in seeds]
+            for setting in members
             for arm in arms
             for rate in RATES
         }
         drawn = resample(base, tuned, RESAMPLES)
-        for cell in members:
-            theirs = {(arm, rate): (tuned[cell, arm, rate], drawn[cell, arm, rate]) for arm in arms for rate in RATES}
-            found[cell] = _found(cells[cell], base, seeds, arms, theirs)
-    return found
+        for setting in members:
+            scores = {
+                (arm, rate): (tuned[setting, arm, rate], drawn[setting, arm, rate]) for arm in arms for rate in RATES
+            }
+            results[setting] = _setting_result(by_setting[setting], base, seeds, arms, scores)
+    return results
 
 
-def _found(
-    by: Recorded,
+def _setting_result(
+    by: LinesByArm,
     base: Correct,
     seeds: tuple[int, ...],
     arms: Sequence[str],
     tuned: dict[tuple[str, float], tuple[list[Correct], Resampled]],
-) -> Found:
+) -> SettingResult:
     answers = {at: given for at, (given, _) in tuned.items()}
     rates = {arm: chosen_rate(arm, RATES, answers) for arm in arms}
     correct = {arm: tuned[arm, rate][0] for arm, rate in rates.items()}
@@ -143,7 +145,7 @@ def _found(
         rows = [by[arm, rates[arm], seed] for seed in seeds]
         return float(np.mean([row.get(key, 0) / (row[over] if over else 1) for row in rows]))
 
-    return Found(
+    return SettingResult(
         seeds,
         rates,
         arm_statistics(base, correct),
@@ -161,7 +163,7 @@ def _found(
 
 
 @dataclass(frozen=True)
-class Whole:
+class PooledResult:
     """All settings taken together: each arm's fine-tunes, at the rates that their settings chose."""
 
     settings: int
@@ -172,26 +174,30 @@ class Whole:
     sweep: dict[str, dict[float, tuple[float, float]]]  # target and general score of each arm at each rate
 
 
-def whole(lines: Sequence[dict[str, Any]], arms: Sequence[str] = GRID) -> Whole | None:
+def pool(lines: Sequence[dict[str, Any]], arms: Sequence[str] = DIAL_ARMS) -> PooledResult | None:
     """The grid's settings as one, each setting's seed drawn as a seed of its own; None where nothing was measured.
 
     `lines` are of one backbone: its answers before fine-tuning are the same in every setting.
     """
-    found = {cell: made for cell, made in found_of(lines, arms).items() if cell.expert != OWN}
-    if not found:
+    results = {
+        setting: result for setting, result in setting_results(lines, arms).items() if setting.expert != OWN_EXPERT
+    }
+    if not results:
         return None
-    answers = {(Cell.of(line), line["arm"], line.get("rate"), line["seed"]): line for line in lines}
-    each = [(cell, made.rates, seed) for cell, made in found.items() for seed in made.seeds]
-    tuned = {arm: [correct_of(answers[cell, arm, rates[arm], seed]) for cell, rates, seed in each] for arm in arms}
+    answers = {(Setting.of(line), line["arm"], line.get("rate"), line["seed"]): line for line in lines}
+    each = [(setting, result.rates, seed) for setting, result in results.items() for seed in result.seeds]
+    tuned = {
+        arm: [correct_of(answers[setting, arm, rates[arm], seed]) for setting, rates, seed in each] for arm in arms
+    }
     base = correct_of(next(line for line in lines if line["arm"] == "base"))
     drawn = resample(base, tuned, RESAMPLES)
-    tokens = {arm: float(np.mean([made.tokens[arm] for made in found.values()])) for arm in arms}
-    weights = [len(made.seeds) for made in found.values()]
+    tokens = {arm: float(np.mean([result.tokens[arm] for result in results.values()])) for arm in arms}
+    weights = [len(result.seeds) for result in results.values()]
     sweep = {
-        arm: {rate: _weighted([made.sweep[arm][rate] for made in found.values()], weights) for rate in RATES}
+        arm: {rate: _weighted([result.sweep[arm][rate] for result in results.values()], weights) for rate in RATES}
         for arm in arms
     }
-    return Whole(len(found), len(each), arm_statistics(base, tuned), compare(tuned, drawn), tokens, sweep)
+    return PooledResult(len(results), len(each), arm_statistics(base, tuned), compare(tuned, drawn), tokens, sweep)
 
 
 def _weighted(scores: Sequence[tuple[float, float]], weights: Sequence[int]) -> tuple[float, float]:
@@ -203,79 +209,82 @@ def _mean_of(seeds: Sequence[Correct], kind: str) -> float:
     return float(np.mean([macro(correct, kind) for correct in seeds]))
 
 
-TARGET_SLACK, AVOIDED = 0.02, 0.95  # the aim of a recipe: the expert's target score, less this; this share of its drop
+TARGET_SLACK, MIN_AVOIDED = (
+    0.02,
+    0.95,
+)  # the aim of a recipe: the expert's target score, less this; this share of its drop
 
 
-def shortfalls(found: Found, arm: str) -> list[str]:
+def shortfalls(results: SettingResult, arm: str) -> list[str]:
     """Where an arm falls short of the aim: `target`, `drop`, `best-of-k` (worse than it on a count, corrected)."""
-    statistics = found.statistics[arm]
-    expert = float(np.mean(found.statistics["expert"].target_per_seed))
+    statistics = results.statistics[arm]
+    expert = float(np.mean(results.statistics["expert"].target_per_seed))
     avoided = statistics.share_avoided
-    worse = [{"better": (c.b, c.a), "worse": (c.a, c.b)}.get(c.verdict) for c in found.comparisons]
+    worse = [{"better": (c.b, c.a), "worse": (c.a, c.b)}.get(c.verdict) for c in results.comparisons]
     return [
         *(["target"] if np.mean(statistics.target_per_seed) < expert - TARGET_SLACK else []),
-        *(["drop"] if avoided is not None and avoided < AVOIDED else []),
+        *(["drop"] if avoided is not None and avoided < MIN_AVOIDED else []),
         *(["best-of-k"] if (arm, "best-of-k") in worse else []),
     ]
 
 
-def points(found: dict[Cell, Found]) -> list[dict[str, Any]]:
+def arm_rows(results: dict[Setting, SettingResult]) -> list[dict[str, Any]]:
     """One row for each cell and arm, in the order of the dial: what figures and sentences are made of."""
     rows = []
-    for cell in sorted(found, key=lambda cell: cell.order):
-        made = found[cell]
-        for arm, statistics in made.statistics.items():
+    for setting in sorted(results, key=lambda setting: setting.order):
+        result = results[setting]
+        for arm, statistics in result.statistics.items():
             rows.append(
                 {
-                    "backbone": cell.backbone,
-                    "expert": cell.expert,
-                    "instruction": cell.instruction,
-                    "share": OWN_SHARE[cell.instruction],
-                    "setting": cell.setting,
-                    "temperature": cell.temperature,
+                    "backbone": setting.backbone,
+                    "expert": setting.expert,
+                    "instruction": setting.instruction,
+                    "share": OWN_SHARE[setting.instruction],
+                    "setting": setting.label,
+                    "temperature": setting.temperature,
                     "arm": arm,
-                    "seeds": len(made.seeds),
-                    "rate": made.rates[arm],
+                    "seeds": len(result.seeds),
+                    "rate": result.rates[arm],
                     "target": {"mean": float(np.mean(statistics.target_per_seed)), "ci95": statistics.target_ci95},
                     "general": {"mean": float(np.mean(statistics.general_per_seed)), "ci95": statistics.general_ci95},
                     "sweep": [
                         {"rate": rate, "target": target, "general": general}
-                        for rate, (target, general) in made.sweep[arm].items()
+                        for rate, (target, general) in result.sweep[arm].items()
                     ],
                     "avoided": {"mean": statistics.share_avoided, "ci95": statistics.share_avoided_ci95},
-                    "short": shortfalls(made, arm),
-                    "own": made.own.get(arm),
-                    "tokens": made.tokens[arm],
+                    "short": shortfalls(result, arm),
+                    "own": result.own.get(arm),
+                    "tokens": result.tokens[arm],
                 }
             )
     return rows
 
 
-def dialled(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def dial_rows(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """`points` of the grid's arms and, each over the seeds it has, of the ablations, in the order of the dial."""
-    rows = points(found_of(lines))
+    rows = arm_rows(setting_results(lines))
     settings = {(row["backbone"], row["expert"], row["setting"]): at for at, row in reversed(list(enumerate(rows)))}
     for arm in ABLATIONS:
-        rows += [row for row in points(found_of(lines, ("expert", arm))) if row["arm"] == arm]
+        rows += [row for row in arm_rows(setting_results(lines, ("expert", arm))) if row["arm"] == arm]
     kept = [row for row in rows if (row["backbone"], row["expert"], row["setting"]) in settings]
     return sorted(kept, key=lambda row: settings[row["backbone"], row["expert"], row["setting"]])
 
 
 @functools.cache
-def shipped(backbone: str = SHIPPED) -> list[dict[str, Any]]:
+def shipped(backbone: str = SHIPPED_BACKBONE) -> list[dict[str, Any]]:
     """`dialled` of the lab's own studies with one backbone."""
-    return dialled(of_backbone(read(), backbone))
+    return dial_rows(of_backbone(read(), backbone))
 
 
 @functools.cache
-def own_style(backbone: str = SHIPPED) -> dict[str, Any] | None:
+def own_style(backbone: str = SHIPPED_BACKBONE) -> dict[str, Any] | None:
     """The point of plain SFT on right answers in the backbone's own style, as if every rewrite had succeeded; None where
     it was not measured."""
-    lines = [line for line in of_backbone(read(), backbone) if line["expert"] == OWN]
-    return next(iter(points(found_of(lines, ("expert",)))), None)
+    lines = [line for line in of_backbone(read(), backbone) if line["expert"] == OWN_EXPERT]
+    return next(iter(arm_rows(setting_results(lines, ("expert",)))), None)
 
 
-def of_backbone(lines: Sequence[dict[str, Any]], name: str = SHIPPED) -> list[dict[str, Any]]:
+def of_backbone(lines: Sequence[dict[str, Any]], name: str = SHIPPED_BACKBONE) -> list[dict[str, Any]]:
     """The lines of one backbone."""
     return [line for line in lines if line["backbone"] == name]
 

@@ -8,25 +8,35 @@ from typing import Any
 
 import numpy as np
 
-from examples.nano_lab.dial import ABLATIONS, AVOIDED, GRID, RATES, TARGET_SLACK, Cell, Found, Whole, correct_of
+from examples.nano_lab.dial import (
+    ABLATIONS,
+    DIAL_ARMS,
+    MIN_AVOIDED,
+    RATES,
+    TARGET_SLACK,
+    PooledResult,
+    Setting,
+    SettingResult,
+    correct_of,
+)
 from patchrl.evaluation.comparisons import Comparison
 from patchrl.evaluation.statistics import Correct, macro
-from patchrl.text import listed
+from patchrl.text import listed, points, points_interval
 
-ARMS = (*GRID, *ABLATIONS)
-NAMES = {"target": "the target", "general": "general skills"}
-COLUMNS = {
+ARMS = (*DIAL_ARMS, *ABLATIONS)
+SCORE_NAMES = {"target": "the target", "general": "general skills"}
+ARM_COLUMNS = {
     "expert": "plain SFT",
     "best-of-k": "best-of-8",
     "rl": "RL",
     "rl-mean": "RL, mean ℓ",
     "rl-paper": "RL as published",
 }
-SHORT = {"target": "target", "drop": "drop", "best-of-k": "behind best-of-8"}
+SHORTFALL_NAMES = {"target": "target", "drop": "drop", "best-of-k": "behind best-of-8"}
 
 
 def dial_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A line for each setting (`dial.dialled`): every arm's target and general score in per cent with 95 % intervals, the
+    """A line for each setting (`dial.dial_rows`): every arm's target and general score in per cent with 95 % intervals, the
     share of the drop that RL avoided with its own, and where RL falls short of the aim."""
     yield "| backbone, expert | dial | " + " | ".join(ARMS) + " | drop avoided by rl, % | aim missed on |"
     yield "|---" * (4 + len(ARMS)) + "|"
@@ -35,14 +45,14 @@ def dial_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         avoided = by["rl"]["avoided"]
         yield (
             f"| {backbone}, {expert} | {setting} `{by['rl']['instruction']}`, {_seeds(by['rl'])} | {' | '.join(cells)} | "
-            f"{told(avoided['mean'], avoided['ci95'])} | {_short(by['rl'])} |"
+            f"{points_interval(avoided['mean'], avoided['ci95'])} | {_shortfalls(by['rl'])} |"
         )
 
 
 def brief_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """The same without intervals, with the share of accepted rewrites in the own style and of the drop that was avoided."""
     yield (
-        f"| expert | own style planted | {' | '.join(COLUMNS[arm] for arm in ARMS)} | "
+        f"| expert | own style planted | {' | '.join(ARM_COLUMNS[arm] for arm in ARMS)} | "
         "own style: published → RL, % | drop avoided %: best-of-8, RL | aim missed on |"
     )
     yield "|---" * 10 + "|"
@@ -50,22 +60,22 @@ def brief_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         seeds = by["rl"]["seeds"]
         scores = " | ".join(_short_scores(by.get(arm), seeds) for arm in ARMS)
         styles = " → ".join(f"{100 * by[arm]['own']:.0f}" if arm in by else "–" for arm in ("rl-paper", "rl"))
-        avoided = ", ".join(percent(by[arm]["avoided"]["mean"]) for arm in ("best-of-k", "rl"))
-        yield f"| {expert} | {setting}, {_seeds(by['rl'])} | {scores} | {styles} | {avoided} | {_short(by['rl'])} |"
+        avoided = ", ".join(points(by[arm]["avoided"]["mean"]) for arm in ("best-of-k", "rl"))
+        yield f"| {expert} | {setting}, {_seeds(by['rl'])} | {scores} | {styles} | {avoided} | {_shortfalls(by['rl'])} |"
 
 
-def kl_table(found: Mapping[Cell, Found]) -> Iterator[str]:
+def kl_table(results: Mapping[Setting, SettingResult]) -> Iterator[str]:
     """What a KL to the backbone changes: each source learned without and with it, each at its own best rate."""
     arms = ("best-of-k", "best-of-k+kl", "rl", "rl+kl")
     yield f"| expert | dial | {' | '.join(arms)} |"
     yield "|---" * (2 + len(arms)) + "|"
-    for cell, made in sorted(found.items(), key=lambda item: item[0].order):
+    for setting, result in sorted(results.items(), key=lambda item: item[0].order):
         cells = [
-            f"{percent(float(np.mean(of_arm.target_per_seed)))} / {percent(float(np.mean(of_arm.general_per_seed)))}"
-            for of_arm in map(made.statistics.__getitem__, arms)
+            f"{points(float(np.mean(statistics.target_per_seed)))} / {points(float(np.mean(statistics.general_per_seed)))}"
+            for statistics in map(result.statistics.__getitem__, arms)
         ]
-        seeds = ", ".join(map(str, made.seeds))
-        yield f"| {cell.expert} | {cell.setting}, seed{'s'[: len(made.seeds) > 1]} {seeds} | {' | '.join(cells)} |"
+        seeds = ", ".join(map(str, result.seeds))
+        yield f"| {setting.expert} | {setting.label}, seed{'s'[: len(result.seeds) > 1]} {seeds} | {' | '.join(cells)} |"
 
 
 def aim_sentences(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any] | None = None) -> Iterator[str]:
@@ -75,23 +85,23 @@ def aim_sentences(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any
     met = sum(not by["rl"]["short"] for _, by in settings)
     yield (
         f"The aim has three parts: a target score at most {100 * TARGET_SLACK:.0f} points below plain SFT's, at least "
-        f"{percent(AVOIDED, 0)} % of plain SFT's drop avoided (both as point estimates), and neither score measurably below "
+        f"{points(MIN_AVOIDED, 0)} % of plain SFT's drop avoided (both as point estimates), and neither score measurably below "
         "best-of-8's, which samples more tokens."
     )
     yield f"RL meets the aim in {met} of {len(settings)} settings; the last column says what it misses in the others."
     shares = {arm: [by[arm]["avoided"]["mean"] or 0.0 for _, by in settings] for arm in ("rl", "best-of-k")}
     ranges = {
-        arm: " to ".join(dict.fromkeys(percent(share) for share in (min(of), max(of)))) + " %"
-        for arm, of in shares.items()
+        arm: " to ".join(dict.fromkeys(points(share) for share in (min(avoided), max(avoided)))) + " %"
+        for arm, avoided in shares.items()
     }
     yield f"RL avoids {ranges['rl']} of the drop; best-of-8 avoids {ranges['best-of-k']}."
     ablated = []
     for arm in ABLATIONS:
         if measured := [by[arm] for _, by in settings if arm in by]:
-            ablated.append(f"{COLUMNS[arm]} in {sum(not row['short'] for row in measured)} of {len(measured)}")
+            ablated.append(f"{ARM_COLUMNS[arm]} in {sum(not row['short'] for row in measured)} of {len(measured)}")
     if ablated:
         yield f"Without the comparison with best-of-8, the aim is met by {listed(ablated)}."
-    rates = "; ".join(_rates_told(COLUMNS[arm], [by[arm]["rate"] for _, by in settings]) for arm in GRID)
+    rates = "; ".join(_rate_counts(ARM_COLUMNS[arm], [by[arm]["rate"] for _, by in settings]) for arm in DIAL_ARMS)
     yield f"Chosen rates: {rates}."
     if own_style:
         scores = [f"{_both((at['target'], at['general']))} at {at['rate']:g}" for at in own_style["sweep"]]
@@ -101,7 +111,7 @@ def aim_sentences(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any
         )
 
 
-def _rates_told(name: str, rates: Sequence[float]) -> str:
+def _rate_counts(name: str, rates: Sequence[float]) -> str:
     """`RL 0.0005 (8 of 9), 0.001 (1 of 9)`; no numbers where there is one rate."""
     times = Counter(rates)
     if len(times) == 1:
@@ -109,127 +119,137 @@ def _rates_told(name: str, rates: Sequence[float]) -> str:
     return f"{name} {', '.join(f'{rate:g} ({times[rate]} of {len(rates)})' for rate in sorted(times))}"
 
 
-def arms_table(found: Found, against_all: str | None = None) -> Iterator[str]:
+def arms_table(result: SettingResult, against_all: str | None = None) -> Iterator[str]:
     """A setting's arms, each at its own best rate and at the other; with `against_all` what that arm is, seen from each,
     on the target and on general skills."""
     more = [f"`{against_all}` against it: target, general"] if against_all else []
     headers = ["arm", "rate", "target %", "general %", "forgotten, points", "drop avoided %", "tokens sampled"]
     yield f"| {' | '.join([*headers, 'at the other rate', *more])} |"
     yield "|---" * (8 + len(more)) + "|"
-    for arm, of_arm in found.statistics.items():
-        (target, general), *_ = (scores for rate, scores in found.sweep[arm].items() if rate != found.rates[arm])
+    for arm, statistics in result.statistics.items():
+        (target, general), *_ = (scores for rate, scores in result.sweep[arm].items() if rate != result.rates[arm])
         cells = [
             arm,
-            f"{found.rates[arm]:g}",
-            told(float(np.mean(of_arm.target_per_seed)), of_arm.target_ci95),
-            told(float(np.mean(of_arm.general_per_seed)), of_arm.general_ci95),
-            told(of_arm.absolute or 0.0, of_arm.absolute_ci95),
-            percent(of_arm.share_avoided, 0),
-            f"{round(found.tokens[arm], -3):,.0f}",
-            f"{percent(target)} / {percent(general)}",
+            f"{result.rates[arm]:g}",
+            points_interval(float(np.mean(statistics.target_per_seed)), statistics.target_ci95),
+            points_interval(float(np.mean(statistics.general_per_seed)), statistics.general_ci95),
+            points_interval(statistics.absolute or 0.0, statistics.absolute_ci95),
+            points(statistics.share_avoided, 0),
+            f"{round(result.tokens[arm], -3):,.0f}",
+            f"{points(target)} / {points(general)}",
         ]
         if against_all:
-            cells.append(", ".join(verdict for _, _, verdict in _seen_from(found, against_all, arm)) or "–")
+            cells.append(", ".join(verdict for _, _, verdict in _comparisons_of(result, against_all, arm)) or "–")
         yield f"| {' | '.join(cells)} |"
 
 
-def seeds_table(lines: Sequence[dict[str, Any]], found: Found) -> Iterator[str]:
+def seeds_table(lines: Sequence[dict[str, Any]], result: SettingResult) -> Iterator[str]:
     """Target / general score in per cent of a setting's arms (`lines` are its own), each rate and seed by itself."""
     by = {(line["arm"], line.get("rate"), line["seed"]): correct_of(line) for line in lines}
-    yield "| target % / general %, by seed | " + " | ".join(str(seed) for seed in found.seeds) + " |"
-    yield "|---" * (1 + len(found.seeds)) + "|"
-    before = _of_seeds(by["base", None, seed] for seed in found.seeds[:1])
-    yield f"| backbone, before | {before} |" + " |" * (len(found.seeds) - 1)
-    for arm in found.statistics:
-        for rate in found.sweep[arm]:
-            yield f"| {arm} at {rate:g} | {_of_seeds(by[arm, rate, seed] for seed in found.seeds)} |"
+    yield "| target % / general %, by seed | " + " | ".join(str(seed) for seed in result.seeds) + " |"
+    yield "|---" * (1 + len(result.seeds)) + "|"
+    before = _scores_by_seed(by["base", None, seed] for seed in result.seeds[:1])
+    yield f"| backbone, before | {before} |" + " |" * (len(result.seeds) - 1)
+    for arm in result.statistics:
+        for rate in result.sweep[arm]:
+            yield f"| {arm} at {rate:g} | {_scores_by_seed(by[arm, rate, seed] for seed in result.seeds)} |"
 
 
-def _of_seeds(answers: Iterable[Correct]) -> str:
-    return " | ".join(f"{percent(macro(a, 'target'))} / {percent(macro(a, 'general'))}" for a in answers)
+def _scores_by_seed(answers: Iterable[Correct]) -> str:
+    return " | ".join(f"{points(macro(a, 'target'))} / {points(macro(a, 'general'))}" for a in answers)
 
 
-def whole_table(whole: Whole) -> Iterator[str]:
+def pooled_table(pooled: PooledResult) -> Iterator[str]:
     """Each arm over all settings taken together, at either rate and at the rates that the rule took."""
-    made = f"{whole.settings} settings, {whole.fine_tunes} fine-tunes an arm; target % / general %"
-    yield f"| {made} | {' | '.join(COLUMNS[arm] for arm in whole.sweep)} |"
-    yield "|---" * (1 + len(whole.sweep)) + "|"
+    result = f"{pooled.settings} settings, {pooled.fine_tunes} fine-tunes an arm; target % / general %"
+    yield f"| {result} | {' | '.join(ARM_COLUMNS[arm] for arm in pooled.sweep)} |"
+    yield "|---" * (1 + len(pooled.sweep)) + "|"
     for rate in RATES:
-        yield f"| all at {rate:g} | {' | '.join(_both(of_arm[rate]) for of_arm in whole.sweep.values())} |"
-    yield f"| each at its chosen rate | {' | '.join(_taken(whole, arm) for arm in whole.sweep)} |"
+        yield f"| all at {rate:g} | {' | '.join(_both(statistics[rate]) for statistics in pooled.sweep.values())} |"
+    yield f"| each at its chosen rate | {' | '.join(_at_chosen_rate(pooled, arm) for arm in pooled.sweep)} |"
 
 
-def summary_table(wholes: Mapping[str, tuple[Correct, Whole]]) -> Iterator[str]:
+def summary_table(pooled_results: Mapping[str, tuple[Correct, PooledResult]]) -> Iterator[str]:
     """Target and general score of each arm at equal rates and at the chosen rates, one line for each.
 
     Args:
         wholes: for each backbone, by its name, its answers before fine-tuning and all its settings taken together.
     """
-    arms = next(iter(wholes.values()))[1].sweep
-    yield f"| backbone | fine-tuning rate | {' | '.join(COLUMNS[arm] for arm in arms)} |"
+    arms = next(iter(pooled_results.values()))[1].sweep
+    yield f"| backbone | fine-tuning rate | {' | '.join(ARM_COLUMNS[arm] for arm in arms)} |"
     yield "|---" * (2 + len(arms)) + "|"
-    for name, (before, whole) in wholes.items():
-        labels = [f"{name}, before: {_of_seeds([before])}", "", ""]
-        lines = [(f"{rate:g}", [_both(of_arm[rate]) for of_arm in whole.sweep.values()]) for rate in RATES]
-        lines.append(("chosen", [_taken(whole, arm) for arm in whole.sweep]))
+    for name, (before, pooled) in pooled_results.items():
+        labels = [f"{name}, before: {_scores_by_seed([before])}", "", ""]
+        lines = [(f"{rate:g}", [_both(statistics[rate]) for statistics in pooled.sweep.values()]) for rate in RATES]
+        lines.append(("chosen", [_at_chosen_rate(pooled, arm) for arm in pooled.sweep]))
         for label, (rate, scores) in zip(labels, lines, strict=True):
             yield f"| {label} | {rate} | {' | '.join(scores)} |"
 
 
-def parts_table(wholes: Mapping[str, Whole]) -> Iterator[str]:
+def parts_table(pooled_results: Mapping[str, PooledResult]) -> Iterator[str]:
     """RL and its ablations over several choices of settings, named by the keys, and what RL is against each ablation."""
     rates = [f"all at {rate:g}" for rate in RATES]
     headers = ["settings", "target % / general %", "each at its chosen rate", *rates]
     yield f"| {' | '.join([*headers, 'RL minus it, points of the target', 'of general skills'])} |"
     yield "|---" * (2 + len(headers)) + "|"
-    for name, whole in wholes.items():
-        for arm in [arm for arm in whole.sweep if arm != "expert"]:
-            of = f"{name}: {whole.settings}, {whole.fine_tunes} fine-tunes" if arm == "rl" else ""
-            scores = [_taken(whole, arm), *(_both(whole.sweep[arm][rate]) for rate in RATES)]
-            less = [f"{points} ({verdict})" for _, points, verdict in _less(whole, "rl", arm)] or ["", ""]
-            yield f"| {' | '.join([of, COLUMNS[arm], *scores, *less])} |"
+    for name, pooled in pooled_results.items():
+        for arm in [arm for arm in pooled.sweep if arm != "expert"]:
+            label = f"{name}: {pooled.settings}, {pooled.fine_tunes} fine-tunes" if arm == "rl" else ""
+            scores = [_at_chosen_rate(pooled, arm), *(_both(pooled.sweep[arm][rate]) for rate in RATES)]
+            differences = [
+                f"{difference} ({verdict})" for _, difference, verdict in _differences(pooled, "rl", arm)
+            ] or [
+                "",
+                "",
+            ]
+            yield f"| {' | '.join([label, ARM_COLUMNS[arm], *scores, *differences])} |"
 
 
-def whole_sentences(whole: Whole) -> Iterator[str]:
+def pooled_sentences(pooled: PooledResult) -> Iterator[str]:
     """RL against plain SFT at equal rates, what it avoids of plain SFT's drop at the chosen rates, and RL against best-of-8."""
-    rl = whole.statistics["rl"]
+    rl = pooled.statistics["rl"]
     minus = {
-        rate: [ours - plain for ours, plain in zip(whole.sweep["rl"][rate], whole.sweep["expert"][rate], strict=True)]
+        rate: [ours - plain for ours, plain in zip(pooled.sweep["rl"][rate], pooled.sweep["expert"][rate], strict=True)]
         for rate in RATES
     }
     equal = [f"{100 * target:+z.1f} / {100 * general:+z.1f} at {rate:g}" for rate, (target, general) in minus.items()]
     yield f"RL minus plain SFT at equal rates, in points of target / general: {listed(equal)}."
-    yield f"At the chosen rates RL avoids {told(rl.share_avoided, rl.share_avoided_ci95)} % of plain SFT's drop."
-    yield against(whole, "rl", "best-of-k")
+    yield f"At the chosen rates RL avoids {points_interval(rl.share_avoided, rl.share_avoided_ci95)} % of plain SFT's drop."
+    yield against(pooled, "rl", "best-of-k")
 
 
-def _taken(whole: Whole, arm: str) -> str:
-    of_arm = whole.statistics[arm]
-    return _both((float(np.mean(of_arm.target_per_seed)), float(np.mean(of_arm.general_per_seed))))
+def _at_chosen_rate(pooled: PooledResult, arm: str) -> str:
+    statistics = pooled.statistics[arm]
+    return _both((float(np.mean(statistics.target_per_seed)), float(np.mean(statistics.general_per_seed))))
 
 
 def _both(scores: tuple[float, float]) -> str:
-    return " / ".join(map(percent, scores))
+    return " / ".join(map(points, scores))
 
 
-def against(found: Found | Whole, arm: str, other: str) -> str:
+def against(result: SettingResult | PooledResult, arm: str, other: str) -> str:
     """One arm less another on both counts in points, with intervals and verdicts corrected for all pairs."""
-    parts = [f"{points} points of {NAMES[on]} ({verdict})" for on, points, verdict in _less(found, arm, other)]
-    tokens = found.tokens[arm] / found.tokens[other]
-    return f"`{arm}` minus `{other}`: {', '.join(parts)}. `{arm}` samples {percent(tokens, 0)} % of the tokens of `{other}`."
+    parts = [
+        f"{difference} points of {SCORE_NAMES[on]} ({verdict})"
+        for on, difference, verdict in _differences(result, arm, other)
+    ]
+    tokens = result.tokens[arm] / result.tokens[other]
+    return f"`{arm}` minus `{other}`: {', '.join(parts)}. `{arm}` samples {points(tokens, 0)} % of the tokens of `{other}`."
 
 
-def _less(found: Found | Whole, arm: str, other: str) -> Iterator[tuple[str, str, str]]:
+def _differences(result: SettingResult | PooledResult, arm: str, other: str) -> Iterator[tuple[str, str, str]]:
     """One arm less another, target first: which score, the points with their interval, and what the arm is."""
-    for c, sign, verdict in _seen_from(found, arm, other):
+    for c, sign, verdict in _comparisons_of(result, arm, other):
         low, high = sorted(100 * sign * bound for bound in c.ci95)
         yield c.on, f"{100 * sign * c.difference:+z.1f} [{low:z.1f}, {high:z.1f}]", verdict
 
 
-def _seen_from(found: Found | Whole, arm: str, other: str) -> Iterator[tuple[Comparison, int, str]]:
+def _comparisons_of(
+    result: SettingResult | PooledResult, arm: str, other: str
+) -> Iterator[tuple[Comparison, int, str]]:
     """The comparisons of two arms, target first: each with the sign of arm − other, and what `arm` is."""
     turned = {"better": "worse", "worse": "better"}
-    for c in found.comparisons:
+    for c in result.comparisons:
         if {c.a, c.b} == {arm, other}:
             yield (c, 1, c.verdict) if c.a == arm else (c, -1, turned.get(c.verdict, c.verdict))
 
@@ -254,25 +274,15 @@ def _own_seeds(row: Mapping[str, Any], seeds: int) -> str:
 def _scores(row: Mapping[str, Any] | None, seeds: int) -> str:
     if row is None:
         return "–"
-    both = " / ".join(told(row[kind]["mean"], row[kind]["ci95"]) for kind in ("target", "general"))
+    both = " / ".join(points_interval(row[kind]["mean"], row[kind]["ci95"]) for kind in ("target", "general"))
     return both + _own_seeds(row, seeds)
 
 
 def _short_scores(row: Mapping[str, Any] | None, seeds: int) -> str:
     if row is None:
         return "–"
-    return " / ".join(percent(row[kind]["mean"]) for kind in ("target", "general")) + _own_seeds(row, seeds)
+    return " / ".join(points(row[kind]["mean"]) for kind in ("target", "general")) + _own_seeds(row, seeds)
 
 
-def _short(row: Mapping[str, Any]) -> str:
-    return ", ".join(SHORT[reason] for reason in row["short"]) or "–"
-
-
-def told(value: float | None, ci95: tuple[float, float] | None, digits: int = 1) -> str:
-    """A share in per cent with its interval in brackets."""
-    return percent(value, digits) + (f" [{percent(ci95[0], digits)}, {percent(ci95[1], digits)}]" if ci95 else "")
-
-
-def percent(value: float | None, digits: int = 1) -> str:
-    """A share in per cent, a dash where there is none."""
-    return "–" if value is None else f"{100 * value:z.{digits}f}"
+def _shortfalls(row: Mapping[str, Any]) -> str:
+    return ", ".join(SHORTFALL_NAMES[reason] for reason in row["short"]) or "–"

@@ -14,21 +14,21 @@ from typing import Any
 from examples.nano_lab import cost_map
 from examples.nano_lab.dial import (
     ABLATIONS,
-    EVERY,
+    ALL_ARMS,
+    DIAL_ARMS,
     EXPERTS,
-    GRID,
+    KL_ARMS,
     RATES,
-    SECOND,
-    SHIPPED,
-    WITH_KL,
-    Cell,
+    SECOND_BACKBONE,
+    SHIPPED_BACKBONE,
+    Setting,
     correct_of,
-    found_of,
     of_backbone,
     own_style,
+    pool,
     read,
+    setting_results,
     shipped,
-    whole,
 )
 from examples.nano_lab.dial_tables import (
     ARMS,
@@ -39,85 +39,85 @@ from examples.nano_lab.dial_tables import (
     dial_table,
     kl_table,
     parts_table,
-    percent,
+    pooled_sentences,
+    pooled_table,
     seeds_table,
     summary_table,
-    whole_sentences,
-    whole_table,
 )
 from patchrl.errors import DataError
 from patchrl.evaluation.statistics import Correct, macro
 from patchrl.nano.world import OWN_SHARE
+from patchrl.text import points
 
 WIDTH = 128
-NOT_YET = "Not measured yet."
-MAIN = Cell(SHIPPED, "foreign", "own-words")  # what README tells first
-COLLAPSE = Cell(SHIPPED, "foreign", "polish", 0.5)  # where the published reward fails
-MARKED = re.compile(r"(?P<begin><!-- (?P<name>[\w-]+) -->\n).*?(?P<end><!-- /(?P=name) -->)", re.DOTALL)
+NOT_MEASURED = "Not measured yet."
+MAIN = Setting(SHIPPED_BACKBONE, "foreign", "own-words")  # what README tells first
+COLLAPSE = Setting(SHIPPED_BACKBONE, "foreign", "polish", 0.5)  # where the published reward fails
+MARKED_PART = re.compile(r"(?P<begin><!-- (?P<name>[\w-]+) -->\n).*?(?P<end><!-- /(?P=name) -->)", re.DOTALL)
 MARK = re.compile(r"^<!-- /?[\w-]+ -->$", re.MULTILINE)
 
 
 @functools.cache
-def blocks() -> dict[str, str]:
-    """What stands between the marks of each name, from the answers that come with PatchRL."""
+def contents() -> dict[str, str]:
+    """The text between the marks of each name, from the recorded answers."""
     every = read()
     lines = of_backbone(every)
-    tables = ("\n".join(arms_table(found, "rl")) for found in found_of(lines, EVERY).values())
+    tables = ("\n".join(arms_table(result, "rl")) for result in setting_results(lines, ALL_ARMS).values())
     return {
         "main": _one(lines, MAIN, by_seed=True),
         "collapse": _one(lines, COLLAPSE),
-        "summary": _summary({"shipped": lines, "second": of_backbone(every, SECOND)}),
+        "summary": _summary({"shipped": lines, "second": of_backbone(every, SECOND_BACKBONE)}),
         "why": _why(lines),
-        "whole": _whole(lines),
-        "whole-second": _whole(of_backbone(every, SECOND)),
+        "whole": _pooled(lines),
+        "whole-second": _pooled(of_backbone(every, SECOND_BACKBONE)),
         "parts": _parts(lines, ABLATIONS),
-        "parts-second": _parts(of_backbone(every, SECOND), ABLATIONS[:1]),
+        "parts-second": _parts(of_backbone(every, SECOND_BACKBONE), ABLATIONS[:1]),
         "dial": _dial(shipped(), own_style()),
-        "dial-second": _dial(shipped(SECOND), own_style(SECOND)),
-        "dial-intervals": "\n".join(dial_table([*shipped(), *shipped(SECOND)])),
-        "kl": "\n".join(kl_table(found_of(lines, (*GRID, *WITH_KL)))),
-        "pays": "\n".join(_bullet(sentence) for sentence in cost_map.shipped()[1]),
+        "dial-second": _dial(shipped(SECOND_BACKBONE), own_style(SECOND_BACKBONE)),
+        "dial-intervals": "\n".join(dial_table([*shipped(), *shipped(SECOND_BACKBONE)])),
+        "kl": "\n".join(kl_table(setting_results(lines, (*DIAL_ARMS, *KL_ARMS)))),
+        "cost-map": "\n".join(_bullet(sentence) for sentence in cost_map.shipped()[1]),
         "arms": next(tables, "No seed has every arm yet."),
     }
 
 
-def filled(text: str, made: dict[str, str]) -> str:
-    """`text` with what is between marks made new; raises DataError for a name that is not in `made` and for a mark that
+def fill_marks(text: str, contents_by_name: dict[str, str]) -> str:
+    """`text` with the part between each pair of marks replaced; raises DataError for a name that is not in `contents_by_name` and for a mark that
     is not one of a pair."""
-    if alone := MARK.search(MARKED.sub("", text)):
+    if alone := MARK.search(MARKED_PART.sub("", text)):
         raise DataError(f"{alone[0]} is alone; a part stands between <!-- NAME --> and <!-- /NAME -->, a line each.")
 
     def renewed(match: re.Match[str]) -> str:
-        if match["name"] not in made:
-            raise DataError(f"<!-- {match['name']} --> is no mark; use one of {', '.join(made)}.")
-        return f"{match['begin']}\n{made[match['name']]}\n\n{match['end']}"
+        if match["name"] not in contents_by_name:
+            raise DataError(f"<!-- {match['name']} --> is no mark; use one of {', '.join(contents_by_name)}.")
+        return f"{match['begin']}\n{contents_by_name[match['name']]}\n\n{match['end']}"
 
-    return MARKED.sub(renewed, text)
+    return MARKED_PART.sub(renewed, text)
 
 
-def _one(lines: Sequence[dict[str, Any]], cell: Cell, by_seed: bool = False) -> str:
+def _one(lines: Sequence[dict[str, Any]], setting: Setting, by_seed: bool = False) -> str:
     """One setting in full: its arms and RL against the others."""
-    theirs = [line for line in lines if Cell.of(line) == cell]
-    found = found_of(theirs, ARMS)[cell]
-    sentences = [_bullet(against(found, "rl", other)) for other in ("best-of-k", *ABLATIONS)]
-    seeds = ["", *seeds_table(theirs, found)] if by_seed else []
-    return "\n".join([*arms_table(found), "", *sentences, *seeds])
+    own_lines = [line for line in lines if Setting.of(line) == setting]
+    result = setting_results(own_lines, ARMS)[setting]
+    sentences = [_bullet(against(result, "rl", other)) for other in ("best-of-k", *ABLATIONS)]
+    seeds = ["", *seeds_table(own_lines, result)] if by_seed else []
+    return "\n".join([*arms_table(result), "", *sentences, *seeds])
 
 
 def _summary(by_backbone: Mapping[str, Sequence[dict[str, Any]]]) -> str:
     """README's one table: every backbone's settings taken together."""
-    wholes = {name: (_before(lines), together) for name, lines in by_backbone.items() if (together := whole(lines))}
-    return "\n".join(summary_table(wholes)) if wholes else NOT_YET
+    pooled_results = {name: (_before(lines), pooled) for name, lines in by_backbone.items() if (pooled := pool(lines))}
+    return "\n".join(summary_table(pooled_results)) if pooled_results else NOT_MEASURED
 
 
 def _why(lines: Sequence[dict[str, Any]]) -> str:
     """The one number of README's motivation: general skills after plain SFT and after RL at the highest rate."""
-    together = whole(lines)
-    if together is None:
-        return NOT_YET
+    pooled = pool(lines)
+    if pooled is None:
+        return NOT_MEASURED
     rate = max(RATES)
-    plain, rl = (percent(together.sweep[arm][rate][1]) for arm in ("expert", "rl"))
-    before = percent(macro(_before(lines), "general"))
+    plain, rl = (points(pooled.sweep[arm][rate][1]) for arm in ("expert", "rl"))
+    before = points(macro(_before(lines), "general"))
     return _paragraph(
         f"In our lab (a model of 2 M parameters), SFT at a learning rate of {rate:g} lowers general skills from {before} to "
         f"{plain} %; SFT on rewrites at the same rate leaves {rl} %."
@@ -129,9 +129,9 @@ def _before(lines: Sequence[dict[str, Any]]) -> Correct:
     return correct_of(next(line for line in lines if line["arm"] == "base"))
 
 
-def _whole(lines: Sequence[dict[str, Any]]) -> str:
-    together = whole(lines)
-    return "\n".join([*whole_table(together), "", *map(_bullet, whole_sentences(together))]) if together else NOT_YET
+def _pooled(lines: Sequence[dict[str, Any]]) -> str:
+    pooled = pool(lines)
+    return "\n".join([*pooled_table(pooled), "", *map(_bullet, pooled_sentences(pooled))]) if pooled else NOT_MEASURED
 
 
 def _parts(lines: Sequence[dict[str, Any]], ablations: Sequence[str]) -> str:
@@ -143,13 +143,13 @@ def _parts(lines: Sequence[dict[str, Any]], ablations: Sequence[str]) -> str:
         f"{100 * rare:.0f} % planted": [line for line in lines if OWN_SHARE[line["instruction"]] == rare],
         "more planted": [line for line in lines if OWN_SHARE[line["instruction"]] != rare],
     }
-    wholes = {name: whole(those, ("expert", "rl", *ablations)) for name, those in chosen.items()}
-    return "\n".join(parts_table({name: made for name, made in wholes.items() if made}))
+    pooled_results = {name: pool(those, ("expert", "rl", *ablations)) for name, those in chosen.items()}
+    return "\n".join(parts_table({name: pooled for name, pooled in pooled_results.items() if pooled}))
 
 
 def _dial(rows: Sequence[Mapping[str, Any]], own_style: Mapping[str, Any] | None = None) -> str:
     if not rows:
-        return NOT_YET
+        return NOT_MEASURED
     return "\n".join([*brief_table(rows), "", *map(_bullet, aim_sentences(rows, own_style))])
 
 

@@ -122,7 +122,12 @@ def _cost_figure(rows: Sequence[dict[str, Any]], expert: str) -> Figure:
         "textfont": {"size": 12},
         "customdata": [
             [
-                [row["k"], f"{row['buys']:.1f}", f"{100 * row['target']:+z.1f}", f"{100 * row['general']:+z.1f}"]
+                [
+                    row["k"],
+                    f"{row['affordable_k']:.1f}",
+                    f"{100 * row['target']:+z.1f}",
+                    f"{100 * row['general']:+z.1f}",
+                ]
                 for row in line
             ]
             for line in table

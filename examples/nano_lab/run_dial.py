@@ -16,27 +16,27 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from examples.nano_lab.cost_map import pays, sentences, together, told
+from examples.nano_lab.cost_map import combined, compare_costs, describe, sentences
 from examples.nano_lab.dial import (
     ABLATIONS,
+    ALL_ARMS,
+    ANSWER_MARKS,
     ANSWERS,
     BEST_OF,
-    EVERY,
+    DIAL_ARMS,
     EXPERTS,
-    GRID,
-    MARKS,
-    MORE,
-    OWN,
+    KL_ARMS,
+    OWN_EXPERT,
     RATES,
-    SHIPPED,
-    WITH_KL,
-    Cell,
-    dialled,
-    found_of,
+    RL_BEST_OF_K,
+    SHIPPED_BACKBONE,
+    Setting,
+    dial_rows,
     read,
+    setting_results,
 )
 from examples.nano_lab.dial_tables import arms_table, brief_table, dial_table
-from examples.nano_lab.fill_docs import blocks, filled
+from examples.nano_lab.fill_docs import contents, fill_marks
 from patchrl import api
 from patchrl.config import StudyConfig, resolve
 from patchrl.config.arms import parse
@@ -50,17 +50,17 @@ from patchrl.runs.jsonl import read_rows
 SOURCE = dict.fromkeys(BEST_OF, "best-of-k")
 # What is run together: a study each, a quarter of an hour or less, so that little is lost where one is cut off.
 SETS: dict[str, list[tuple[str, ...]]] = {
-    "dial": [GRID, ABLATIONS],
-    "grid": [GRID],
+    "dial": [DIAL_ARMS, ABLATIONS],
+    "grid": [DIAL_ARMS],
     "own": [("expert",)],
     "map": [(arm,) for arm in BEST_OF],
-    "together": [MORE],
-    "kl": [WITH_KL],
+    "together": [RL_BEST_OF_K],
+    "kl": [KL_ARMS],
     "arms": [
-        GRID,
+        DIAL_ARMS,
         ABLATIONS,
-        WITH_KL,
-        ("prompted", "rl-drop", *MORE),
+        KL_ARMS,
+        ("prompted", "rl-drop", *RL_BEST_OF_K),
         ("rl-no-alignment", "rl-no-diversity"),
         ("mind-the-gap", "mind-the-gap+dft", "self", "self-resampled"),
         ("dft", "eaft", "kl"),
@@ -71,32 +71,32 @@ SETS: dict[str, list[tuple[str, ...]]] = {
 }
 
 
-def config_of(cell: Cell, model: str, seed: int, arms: Sequence[str]) -> StudyConfig:
+def config_of(setting: Setting, model: str, seed: int, arms: Sequence[str]) -> StudyConfig:
     """The study of one cell and seed; arms of `dial.BEST_OF` share one K."""
     k = next((BEST_OF[arm] for arm in arms if arm in BEST_OF), 8)
-    suffix = "" if arms == GRID else f"-{arms[0]}".replace("+", "-")
+    suffix = "" if arms == DIAL_ARMS else f"-{arms[0]}".replace("+", "-")
     return resolve(
         {
             "study": {
-                "name": f"dial-{cell.backbone}-{cell.expert}-{cell.instruction}{suffix}"[:40],
+                "name": f"dial-{setting.backbone}-{setting.expert}-{setting.instruction}{suffix}"[:40],
                 "seeds": [seed],
                 "arms": ["expert", *(SOURCE.get(arm, arm) for arm in arms if arm != "expert")],
             },
             "backbone": {"model": model},
-            "data": {"dataset": f"nano-{cell.expert}"},
-            "rewriter": {"instruction": cell.instruction, "temperature": cell.temperature},
+            "data": {"dataset": f"nano-{setting.expert}"},
+            "rewriter": {"instruction": setting.instruction, "temperature": setting.temperature},
             "rewrite": {"best_of_k": k},
             "finetune": {"learning_rate": RATES, "keep_weights": False},
         }
     )
 
 
-def run_cell(cell: Cell, model: str, seed: int, arms: Sequence[str], runs_dir: Path) -> list[dict[str, Any]]:
+def run_setting(setting: Setting, model: str, seed: int, arms: Sequence[str], runs_dir: Path) -> list[dict[str, Any]]:
     """Run a cell's study, or go on with the one that is there, and return its lines."""
-    config = config_of(cell, model, seed, arms)
-    theirs = [run for run in api.list_runs(runs_dir) if run.config == config]
-    if theirs:
-        run = theirs[0]
+    config = config_of(setting, model, seed, arms)
+    same_study = [run for run in api.list_runs(runs_dir) if run.config == config]
+    if same_study:
+        run = same_study[0]
     else:
         folder = RunFolder.create(runs_dir, config)
         _take_over(folder, config, runs_dir)
@@ -106,61 +106,65 @@ def run_cell(cell: Cell, model: str, seed: int, arms: Sequence[str], runs_dir: P
             run.resume()
         if (status := run.wait())["state"] != "done":
             raise PatchRLError(f"{run.id} {status['state']}: {status.get('error') or 'no reason was left'}")
-    return list(lines_of(run, cell, seed, arms))
+    return list(lines_of(run, setting, seed, arms))
 
 
 def _take_over(folder: RunFolder, config: StudyConfig, runs_dir: Path) -> None:
     """What does not depend on the setting is there already, where another one was run: plain SFT, and the rewriter
     where only what is sampled of it differs."""
     for run in api.list_runs(runs_dir):
-        theirs = run.config
-        same = (theirs.study.seeds, theirs.backbone, theirs.data) == (config.study.seeds, config.backbone, config.data)
+        same_study = run.config
+        same = (same_study.study.seeds, same_study.backbone, same_study.data) == (
+            config.study.seeds,
+            config.backbone,
+            config.data,
+        )
         if run.id == folder.id or not same or not run.result():
             continue
         taken = [Path("arms", "base")]
-        if theirs.finetune == config.finetune:
+        if same_study.finetune == config.finetune:
             taken.append(Path("arms", "expert"))
-        if (theirs.rewriter, theirs.reward) == (config.rewriter, config.reward):
+        if (same_study.rewriter, same_study.reward) == (config.rewriter, config.reward):
             taken.append(Path("adapter"))
-        for made in taken:
-            if (run.path / made).is_dir() and not (folder.path / made).exists():
-                shutil.copytree(run.path / made, folder.path / made)
+        for part in taken:
+            if (run.path / part).is_dir() and not (folder.path / part).exists():
+                shutil.copytree(run.path / part, folder.path / part)
 
 
-def lines_of(run: api.Run, cell: Cell, seed: int, arms: Sequence[str]) -> Iterator[dict[str, Any]]:
+def lines_of(run: api.Run, setting: Setting, seed: int, arms: Sequence[str]) -> Iterator[dict[str, Any]]:
     """One line for the backbone and one for each arm and rate of a finished study: its score marks by task."""
     result = run.result()
     assert result is not None
     device = result["versions"].get("device", "cpu")
-    where = cell.line | {"seed": seed} | ({} if device == "cpu" else {"device": device})
+    where = setting.line | {"seed": seed} | ({} if device == "cpu" else {"device": device})
     if "expert" in arms:
-        yield where | {"arm": "base", "answers": _marks(run.folder.base() / "predictions.jsonl")}
+        yield where | {"arm": "base", "answers": _answer_marks(run.folder.base() / "predictions.jsonl")}
     for name in arms:
         arm = SOURCE.get(name, name)
-        made = {"tokens": round(result["arms"][arm]["cost"]["tokens"])}
+        fields = {"tokens": round(result["arms"][arm]["cost"]["tokens"])}
         if (samples := run.folder.samples(parse(arm).data, seed)).is_file():
             rows = [row for row in read_rows(samples) if row["decision"] == "accepted"]
-            made |= {
+            fields |= {
                 "accepted": len(rows),
                 "own": sum(style(row["rewrite"]) == "own" for row in rows),
                 "nll": round(result["arms"][arm]["data"]["nll"], 4),
             }
         for rate in RATES:
-            answers = _marks(run.folder.arm(arm, seed, rate) / "predictions.jsonl")
-            yield where | {"arm": name, "rate": rate} | made | {"answers": answers}
+            answers = _answer_marks(run.folder.arm(arm, seed, rate) / "predictions.jsonl")
+            yield where | {"arm": name, "rate": rate} | fields | {"answers": answers}
 
 
-def _marks(predictions: Path) -> dict[str, str]:
+def _answer_marks(predictions: Path) -> dict[str, str]:
     marks: dict[str, str] = defaultdict(str)
     for row in read_rows(predictions):
-        marks[row["task"]] += MARKS[row["passed"]]
+        marks[row["task"]] += ANSWER_MARKS[row["passed"]]
     return dict(marks)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", help="0 to 4 unless given")
-    parser.add_argument("--experts", nargs="+", choices=(*EXPERTS, OWN), help="foreign and mild unless given")
+    parser.add_argument("--experts", nargs="+", choices=(*EXPERTS, OWN_EXPERT), help="foreign and mild unless given")
     parser.add_argument("--instructions", nargs="+", choices=tuple(OWN_SHARE), help="all four unless given")
     parser.add_argument("--temperatures", type=float, nargs="+", help="of the rollouts; 1 unless given")
     parser.add_argument(
@@ -192,9 +196,9 @@ def main() -> None:
     given = parser.parse_args()
     if given.fill:
         sys.exit(fill(given.fill))
-    cells = (
-        (Cell(name, expert, instruction, temperature), model, seed)
-        for name, model in given.backbone or [(SHIPPED, "nano")]
+    settings = (
+        (Setting(name, expert, instruction, temperature), model, seed)
+        for name, model in given.backbone or [(SHIPPED_BACKBONE, "nano")]
         for seed in given.seeds or range(5)
         for expert in given.experts or EXPERTS
         for instruction in given.instructions or OWN_SHARE
@@ -202,7 +206,7 @@ def main() -> None:
     )
     try:
         if not given.table:
-            run_missing(cells, [arms for name in given.sets for arms in SETS[name]], given.runs_dir, given.into)
+            run_missing(settings, [arms for name in given.sets for arms in SETS[name]], given.runs_dir, given.into)
     except PatchRLError as error:
         sys.exit(str(error))
     named = {
@@ -226,8 +230,8 @@ def fill(files: Sequence[Path]) -> str | None:
     """Renew what is between the marks of Markdown files; returns what is wrong, None where nothing is."""
     try:
         before = {path: path.read_text(encoding="utf-8") for path in files}
-        made = blocks()
-        after = {path: filled(text, made) for path, text in before.items()}
+        by_name = contents()
+        after = {path: fill_marks(text, by_name) for path, text in before.items()}
         for path, text in after.items():
             path.write_text(text, encoding="utf-8")
             print(f"{path}: {'as it was' if text == before[path] else 'renewed'}")
@@ -240,30 +244,32 @@ def fill(files: Sequence[Path]) -> str | None:
 
 def show(lines: Sequence[dict[str, Any]]) -> None:
     """Print the tables of these lines, and the map."""
-    rows = dialled(lines)
+    rows = dial_rows(lines)
     print("\n".join([*dial_table(rows), "", *brief_table(rows)]))
-    for cell, found in found_of(lines, EVERY).items():
+    for setting, found in setting_results(lines, ALL_ARMS).items():
         print(
-            "\n".join(["", f"{cell.backbone}, {cell.expert}, {cell.setting}, seeds {found.seeds}", *arms_table(found)])
+            "\n".join(
+                ["", f"{setting.backbone}, {setting.expert}, {setting.label}, seeds {found.seeds}", *arms_table(found)]
+            )
         )
-    points = pays(lines)
-    print("", *(told(point) for point in points), "", *sentences(points, together(lines)), sep="\n")
+    points = compare_costs(lines)
+    print("", *(describe(point) for point in points), "", *sentences(points, combined(lines)), sep="\n")
 
 
 def run_missing(
-    cells: Iterable[tuple[Cell, str, int]], sets: Sequence[Sequence[str]], runs_dir: Path, into: Path
+    settings: Iterable[tuple[Setting, str, int]], sets: Sequence[Sequence[str]], runs_dir: Path, into: Path
 ) -> None:
     """Run the arms of cells that have no lines yet, and add theirs as each study is done."""
-    for cell, model, seed in cells:
+    for setting, model, seed in settings:
         for arms in sets:
-            there = {line["arm"] for line in read(into) if (Cell.of(line), line["seed"]) == (cell, seed)}
-            missing = tuple(arm for arm in arms if arm not in there)
+            recorded = {line["arm"] for line in read(into) if (Setting.of(line), line["seed"]) == (setting, seed)}
+            missing = tuple(arm for arm in arms if arm not in recorded)
             if not missing:
                 continue
-            lines = run_cell(cell, model, seed, missing, runs_dir)
+            lines = run_setting(setting, model, seed, missing, runs_dir)
             with into.open("a", encoding="utf-8") as file:
-                file.write("".join(json.dumps(line) + "\n" for line in lines if line["arm"] not in there))
-            print(f"{cell} seed {seed}: {', '.join(missing)}", file=sys.stderr)
+                file.write("".join(json.dumps(line) + "\n" for line in lines if line["arm"] not in recorded))
+            print(f"{setting} seed {seed}: {', '.join(missing)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

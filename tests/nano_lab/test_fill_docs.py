@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from examples.nano_lab.fill_docs import blocks, filled
+from examples.nano_lab.fill_docs import contents, fill_marks
 from examples.nano_lab.run_dial import fill
 from patchrl.errors import DataError
 
@@ -15,13 +15,13 @@ ROOT = Path(__file__).parents[2]
     ("name", "marks"),
     [
         ("README.md", "why summary"),
-        ("docs/results.md", "whole main dial collapse parts whole-second dial-second parts-second pays arms"),
+        ("docs/results.md", "whole main dial collapse parts whole-second dial-second parts-second cost-map arms"),
         ("examples/nano_lab/README.md", "dial-intervals kl"),
     ],
 )
 def test_the_pages_say_what_the_lab_measured(name, marks):
     text = (ROOT / name).read_text(encoding="utf-8")
-    assert filled(text, blocks()) == text, f"renew it: python -m examples.nano_lab.run_dial --fill {name}"
+    assert fill_marks(text, contents()) == text, f"renew it: python -m examples.nano_lab.run_dial --fill {name}"
     for mark in marks.split():
         assert f"<!-- {mark} -->" in text and f"<!-- /{mark} -->" in text
 
@@ -29,25 +29,25 @@ def test_the_pages_say_what_the_lab_measured(name, marks):
 def test_only_what_is_between_marks_changes():
     text = "before\n<!-- one -->\nold\n\nold\n<!-- /one -->\nafter <!-- /two -->"
     made = {"one": "| new |"}
-    assert filled(text, made) == "before\n<!-- one -->\n\n| new |\n\n<!-- /one -->\nafter <!-- /two -->"
-    assert filled(filled(text, made), made) == filled(text, made)
+    assert fill_marks(text, made) == "before\n<!-- one -->\n\n| new |\n\n<!-- /one -->\nafter <!-- /two -->"
+    assert fill_marks(fill_marks(text, made), made) == fill_marks(text, made)
 
 
 def test_a_mark_without_its_other_is_named():
     for text in ("<!-- one -->\nold\n", "old\n<!-- /one -->", "<!-- one -->\nold\n<!-- /two -->"):
         with pytest.raises(DataError, match=r"<!-- /?one --> is alone; a part stands between"):
-            filled(text, {"one": "new"})
+            fill_marks(text, {"one": "new"})
 
 
 def test_a_mark_that_nothing_fills_is_named_and_no_file_is_touched(tmp_path):
     good, bad = tmp_path / "good.md", tmp_path / "bad.md"
-    good.write_text("<!-- pays -->\n<!-- /pays -->")
+    good.write_text("<!-- cost-map -->\n<!-- /cost-map -->")
     bad.write_text("<!-- pay -->\n<!-- /pay -->")
     assert (
         fill([good, bad])
-        == "<!-- pay --> is no mark; use one of main, collapse, summary, why, whole, whole-second, parts, parts-second, dial, dial-second, dial-intervals, kl, pays, arms."
+        == "<!-- pay --> is no mark; use one of main, collapse, summary, why, whole, whole-second, parts, parts-second, dial, dial-second, dial-intervals, kl, cost-map, arms."
     )
-    assert good.read_text() == "<!-- pays -->\n<!-- /pays -->"
+    assert good.read_text() == "<!-- cost-map -->\n<!-- /cost-map -->"
     with pytest.raises(DataError):
-        filled(bad.read_text(), {})
+        fill_marks(bad.read_text(), {})
     assert fill([good, tmp_path / "none.md"]) == f"{tmp_path / 'none.md'}: No such file or directory."

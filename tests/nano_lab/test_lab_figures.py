@@ -10,7 +10,7 @@ def test_the_map_of_when_rl_pays_has_a_field_for_each_setting_and_number_of_rows
             "setting": setting,
             "rows": count,
             "k": k,
-            "buys": k - 0.4,
+            "affordable_k": k - 0.4,
             "outcome": outcome,
             "target": 0.124 if expert == "foreign" else -0.0001,
             "general": -0.05,

@@ -12,8 +12,8 @@ from examples.nano_lab.dial_tables import (
     brief_table,
     dial_table,
     parts_table,
-    whole_sentences,
-    whole_table,
+    pooled_sentences,
+    pooled_table,
 )
 from examples.nano_lab.lab_figures import dial_figures
 from patchrl import api
@@ -26,24 +26,26 @@ SMALL = [
     "rewrite.best_of_k=2",
 ]  # fmt: skip
 WHOLE = run_dial.config_of
-ARMS = (*dial.GRID, "rl-paper")
+ARMS = (*dial.DIAL_ARMS, "rl-paper")
 
 
-def small(cell, model, seed, arms):
-    return resolve(apply_overrides(WHOLE(cell, model, seed, arms).model_dump(mode="json"), SMALL))
+def small(setting, model, seed, arms):
+    return resolve(apply_overrides(WHOLE(setting, model, seed, arms).model_dump(mode="json"), SMALL))
 
 
 def test_cells_are_run_once_and_share_what_does_not_depend_on_the_instruction(tmp_path, capsys):
-    cells = [(dial.Cell("nano", "mild", *at), "nano", 3) for at in (("polish", 0.5), ("clarify",))]
+    cells = [(dial.Setting("nano", "mild", *at), "nano", 3) for at in (("polish", 0.5), ("clarify",))]
     runs, into = tmp_path / "runs", tmp_path / "dial.jsonl"
     with mock.patch.object(run_dial, "config_of", small):
         run_dial.run_missing(cells, [ARMS], runs, into)
         lines = dial.read(into)
         run_dial.run_missing(cells, [ARMS], runs, into)  # nothing is left to do
         assert dial.read(into) == lines and len(list(api.list_runs(runs))) == 2
-        run_dial.run_missing(cells[:1], [("best-of-4",), dial.MORE, ("replay",)], runs, into)
+        run_dial.run_missing(cells[:1], [("best-of-4",), dial.RL_BEST_OF_K, ("replay",)], runs, into)
     added = dial.read(into)[len(lines) :]
-    assert [line["arm"] for line in added] == [arm for arm in ("best-of-4", *dial.MORE, "replay") for _ in dial.RATES]
+    assert [line["arm"] for line in added] == [
+        arm for arm in ("best-of-4", *dial.RL_BEST_OF_K, "replay") for _ in dial.RATES
+    ]
     assert "accepted" in added[0] and "accepted" not in added[-1]  # replay rewrites nothing
     trained = [e for e in api.list_runs(runs)[1].events()[0] if e["kind"] == "train"]
     assert not trained  # the rewriter was there
@@ -55,15 +57,15 @@ def test_cells_are_run_once_and_share_what_does_not_depend_on_the_instruction(tm
         if e["kind"] == "stage" and e["stage"] == "finetune" and e["state"] == "end"
     ]
     assert "expert" not in tuned and tuned.count("rl-paper") == len(dial.RATES)
-    for run, cell in ((first, cells[0][0]), (second, cells[1][0])):
-        by = {(line["arm"], line.get("rate")): line for line in lines if line["instruction"] == cell.instruction}
+    for run, setting in ((first, cells[0][0]), (second, cells[1][0])):
+        by = {(line["arm"], line.get("rate")): line for line in lines if line["instruction"] == setting.instruction}
         for arm in ARMS:
             for point in run.result()["arms"][arm]["sweep"]:
                 scores = dial.correct_of(by[arm, point["rate"]])
                 assert macro(scores, "general") == pytest.approx(point["general"]["mean"])
                 assert macro(scores, "target") == pytest.approx(point["target"]["mean"])
         assert by["rl", dial.RATES[0]]["own"] <= by["rl", dial.RATES[0]]["accepted"] <= 16
-    told = list(dial_table(dial.dialled(lines)))
+    told = list(dial_table(dial.dial_rows(lines)))
     assert len(told) == 4 and "3 % at T 0.5 `polish`, 1 seed |" in told[2] and "8 % `clarify`, 1 seed |" in told[3]
 
 
@@ -86,14 +88,14 @@ def test_the_table_has_each_arm_at_its_own_best_and_says_what_was_avoided():
             plain = arm in ("expert", "best-of-k")
             lines.append(line(arm, seed, low, half if plain else full, full))
             lines.append(line(arm, seed, high, full, half if plain else none))
-    (found,) = dial.found_of(lines, ARMS).values()
+    (found,) = dial.setting_results(lines, ARMS).values()
     assert found.seeds == (0, 1)
     assert found.rates == {"expert": high, "best-of-k": high, "rl": low, "rl-paper": low}
     assert found.statistics["rl"].share_avoided == 1.0 and found.statistics["best-of-k"].share_avoided == 0.0
     assert found.own == {"best-of-k": 0.75, "rl": 0.75, "rl-paper": 0.75} and found.tokens["rl"] == 100
     verdicts = {(c.a, c.b, c.on): c.verdict for c in found.comparisons}
     assert verdicts["rl", "expert", "general"] == "better" and verdicts["rl", "expert", "target"] == "cannot tell"
-    assert "100.0 [100.0, 100.0] / 50.0" in list(dial_table(dial.dialled(lines)))[2]
+    assert "100.0 [100.0, 100.0] / 50.0" in list(dial_table(dial.dial_rows(lines)))[2]
 
 
 def setting(rl, best=(0.9, 0.9), ablation=None):
@@ -121,7 +123,7 @@ def setting(rl, best=(0.9, 0.9), ablation=None):
     ],
 )
 def test_where_rl_falls_short_of_the_aim_is_said(rl, short):
-    by = {row["arm"]: row for row in dial.dialled(list(setting(rl)))}
+    by = {row["arm"]: row for row in dial.dial_rows(list(setting(rl)))}
     assert by["rl"]["short"] == short and "rl-mean" not in by
     for table in (dial_table, brief_table):
         line = list(table(by.values()))[2]
@@ -134,11 +136,11 @@ def test_the_aim_is_told_with_where_it_is_missed_and_what_can_be_reached():
     foreign = [line | {"expert": "foreign"} for line in setting((0.95, 0.98))]
     rates = [{"rate": 5e-4, "target": 0.97, "general": 0.959}, {"rate": 1e-3, "target": 0.9, "general": 0.8}]
     own = {"sweep": rates, "seeds": 5}
-    _, met, avoided, *_, own_style = aim_sentences(dial.dialled([*mild, *foreign]), own)
+    _, met, avoided, *_, own_style = aim_sentences(dial.dial_rows([*mild, *foreign]), own)
     assert met == "RL meets the aim in 1 of 2 settings; the last column says what it misses in the others."
     assert avoided == "RL avoids 94.0 to 96.0 % of the drop; best-of-8 avoids 80.0 %."
     assert own_style.endswith("scores 97.0 / 95.9 at 0.0005 and 90.0 / 80.0 at 0.001 (5 seeds).")
-    assert list(aim_sentences(dial.dialled(foreign)))[1:] == [
+    assert list(aim_sentences(dial.dial_rows(foreign)))[1:] == [
         "RL meets the aim in 1 of 1 settings; the last column says what it misses in the others.",
         "RL avoids 96.0 % of the drop; best-of-8 avoids 80.0 %.",
         "Chosen rates: plain SFT 0.0005; best-of-8 0.0005; RL 0.0005.",
@@ -146,24 +148,24 @@ def test_the_aim_is_told_with_where_it_is_missed_and_what_can_be_reached():
 
 
 def test_an_ablation_stands_over_the_seeds_it_has():
-    rows = dial.dialled(list(setting((0.9, 0.9), ablation=(0.8, 0.7))))
+    rows = dial.dial_rows(list(setting((0.9, 0.9), ablation=(0.8, 0.7))))
     assert list(aim_sentences(rows))[3].endswith("the aim is met by RL, mean ℓ in 0 of 1.")
-    met = dial.dialled(list(setting((0.9, 0.9), ablation=(0.9, 0.98))))
+    met = dial.dial_rows(list(setting((0.9, 0.9), ablation=(0.9, 0.98))))
     assert list(aim_sentences(met))[3].endswith("the aim is met by RL, mean ℓ in 1 of 1.")
     assert [(row["arm"], row["seeds"]) for row in rows] == [("expert", 2), ("best-of-k", 2), ("rl", 2), ("rl-mean", 1)]
     assert "80.0 / 70.0 (1 seed)" in list(brief_table(rows))[2]
 
 
 def test_what_is_shipped_can_be_read():
-    for cell, found in dial.found_of(dial.read()).items():
-        assert cell.expert in dial.EXPERTS and found.seeds
-        assert set(found.statistics) == set(dial.GRID)
+    for setting, found in dial.setting_results(dial.read()).items():
+        assert setting.expert in dial.EXPERTS and found.seeds
+        assert set(found.statistics) == set(dial.DIAL_ARMS)
     assert json.dumps(dial.read())
 
 
 def test_every_arm_of_the_long_study_belongs_to_one_part_that_is_run_alone():
     parts = [arm for arms in run_dial.SETS["arms"] for arm in arms]
-    assert sorted(parts) == sorted(dial.EVERY)
+    assert sorted(parts) == sorted(dial.ALL_ARMS)
 
 
 def test_the_table_of_arms_has_the_other_rate_last():
@@ -172,7 +174,7 @@ def test_the_table_of_arms_has_the_other_rate_last():
     for rate, target in zip(dial.RATES, ("1" * 20 + "0" * 20, "1" * 40), strict=True):
         answers = {"validation/t": target, "target/t": target, "general/g": "1" * 20 + "0" * 20}
         lines.append(where | {"arm": "expert", "rate": rate, "tokens": 1200, "answers": answers})
-    (found,) = dial.found_of(lines, ("expert",)).values()
+    (found,) = dial.setting_results(lines, ("expert",)).values()
     told = list(arms_table(found))[2]
     assert told.startswith("| expert | 0.001 | 100.0 [100.0, 100.0] | 50.0 [")
     assert told.endswith("| 0 | 1,000 | 50.0 / 50.0 |") and "| 50.0 [" in told
@@ -186,7 +188,7 @@ def test_the_table_of_arms_has_the_other_rate_last():
     ],
 )
 def test_the_table_of_arms_tells_one_arm_from_every_other(arm, verdicts):
-    (found,) = dial.found_of(list(setting((0.5, 0.99), best=(0.9, 0.7)))).values()
+    (found,) = dial.setting_results(list(setting((0.5, 0.99), best=(0.9, 0.7)))).values()
     header, _, *rows = arms_table(found, arm)
     assert header.endswith(f"| `{arm}` against it: target, general |")
     cells = [row.strip("| ").split(" | ") for row in rows]
@@ -198,14 +200,14 @@ def test_the_dials_figure_has_a_gap_between_temperatures_and_the_own_style_acros
     cooler = [line | {"temperature": 0.5} for line in lines]
     gentler = [line | {"instruction": "clarify"} for line in lines]
     own = {kind: {"mean": 0.96, "ci95": None} for kind in ("target", "general")}
-    figures = dial_figures(dial.dialled([*lines, *cooler, *gentler]), own)
+    figures = dial_figures(dial.dial_rows([*lines, *cooler, *gentler]), own)
     assert list(figures) == ["dial-target-mild", "dial-general-mild"]
     *arms, level = figures["dial-general-mild"]["data"]
     ours = next(line for line in arms if line["name"] == "RL rewrite (PatchRL)")
     assert ours["x"] == ["3 % at T 0.5", "3 % at T 0.5", "3 %", "8 %"] and ours["y"] == [97, None, 97, 97]
     assert ours["error_y"]["array"][1] is None and ours["customdata"] == [2] * 4
     assert level["x"] == ["3 % at T 0.5", "3 %", "8 %"] and level["y"] == [96] * 3
-    assert len(dial_figures(dial.dialled(lines))["dial-general-mild"]["data"]) == len(arms)
+    assert len(dial_figures(dial.dial_rows(lines))["dial-general-mild"]["data"]) == len(arms)
 
 
 def test_the_settings_taken_together_draw_every_fine_tune_as_a_seed():
@@ -214,25 +216,25 @@ def test_the_settings_taken_together_draw_every_fine_tune_as_a_seed():
         for instruction, rl in (("polish", (0.9, 0.97)), ("clarify", (0.98, 0.97)), ("own-words", (0.94, 0.97)))
         for line in setting(rl)
     ]
-    whole = dial.whole([*lines, *(line | {"expert": dial.OWN} for line in setting((0.1, 0.1)))])
-    assert (whole.settings, whole.fine_tunes) == (3, 6)
-    assert whole.statistics["rl"].target_per_seed == pytest.approx([0.9, 0.9, 0.98, 0.98, 0.94, 0.94])
-    header, _, low, _, taken = whole_table(whole)
+    pooled = dial.pool([*lines, *(line | {"expert": dial.OWN_EXPERT} for line in setting((0.1, 0.1)))])
+    assert (pooled.settings, pooled.fine_tunes) == (3, 6)
+    assert pooled.statistics["rl"].target_per_seed == pytest.approx([0.9, 0.9, 0.98, 0.98, 0.94, 0.94])
+    header, _, low, _, taken = pooled_table(pooled)
     assert header.startswith("| 3 settings, 6 fine-tunes an arm;")
     assert low == "| all at 0.0005 | 90.0 / 50.0 | 90.0 / 90.0 | 94.0 / 97.0 |"
     assert taken.endswith("| 90.0 / 50.0 | 90.0 / 90.0 | 94.0 / 97.0 |")
-    equal, avoided, _ = whole_sentences(whole)
+    equal, avoided, _ = pooled_sentences(pooled)
     assert equal.endswith("in points of target / general: +4.0 / +47.0 at 0.0005 and +4.0 / +47.0 at 0.001.")
     assert avoided.startswith("At the chosen rates RL avoids 94.0 [")
-    assert dial.whole([]) is None
+    assert dial.pool([]) is None
 
 
 def test_the_recipe_without_its_parts_is_told_over_the_seeds_that_have_all():
     lines = list(setting((0.95, 0.97), ablation=(0.97, 0.7)))
     lines += [line | {"arm": "rl-paper"} for line in lines if line["arm"] == "rl-mean"]
     lines += [line | {"instruction": "clarify"} for line in lines]
-    whole = dial.whole(lines, ("expert", "rl", *dial.ABLATIONS))
-    header, _, ours, mean, paper = parts_table({"mild expert": whole})
+    pooled = dial.pool(lines, ("expert", "rl", *dial.ABLATIONS))
+    header, _, ours, mean, paper = parts_table({"mild expert": pooled})
     assert header.endswith(
         "| each at its chosen rate | all at 0.0005 | all at 0.001 | RL minus it, points of the target | of general skills |"
     )
