@@ -12,7 +12,7 @@ def lines(rl, best, tokens_rl=160_000.0, both=None):
         return "".join("1" if i < round(100 * share) else "0" for i in range(100))
 
     scores = dict.fromkeys(cost_map.ARM_OF.values(), best) | {"expert": (0.95, 0.6), "rl": rl}
-    scores |= {cost_map.TOGETHER: both} if both else {}
+    scores |= {cost_map.COMBINED_ARM: both} if both else {}
     for seed in (0, 1):
         where = {"backbone": "nano", "expert": "mild", "instruction": "polish", "seed": seed}
         yield where | {"arm": "base", "answers": {"target/t": marks(0.2), "general/g": marks(1.0)}}
