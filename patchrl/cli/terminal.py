@@ -60,9 +60,11 @@ def describe_check(found: dict[str, Any]) -> str:
             f"expert    {found['first']['solution']!r:.150}",
             f"answer    {found['first']['reference']!r:.80}",
         ]
-    if found.get("tokens"):
-        counts = {part: len(tokens) for part, tokens in found["tokens"].items()}
-        lines.append(f"tokens    {counts['prompt']} of prompt, {counts['completion']} of solution in the first example")
+    if row := found.get("row"):
+        lines.append(
+            f"row       {len(row['prompt'])} tokens of prompt, {len(row['completion'])} of solution, then "
+            f"{''.join(row['texts']['end'])!r}; the last {len(row['trained']) - row['labels_from']} are learned"
+        )
     lines += [
         f"{what.lower() if what != 'RAM' else what:<9} {amount}" for what, amount in sentences.estimates(found).items()
     ]

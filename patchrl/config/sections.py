@@ -96,6 +96,12 @@ class BackboneSection(Section):
         "float32 copy.",
         basic=True,
     )
+    thoughts: bool = setting(
+        False,
+        "Thoughts in answers",
+        "Whether the text of a think block is part of an answer. If not, thinking models answer without it, and it is cut "
+        "from the data.",
+    )
     device: str = setting("auto", "Device", "`auto`, `cpu`, `cuda` or `cuda:0`.", basic=True)
 
 

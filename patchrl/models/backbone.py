@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import logging
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ from patchrl import nano
 from patchrl.config import BackboneSection
 from patchrl.errors import BackboneError
 from patchrl.models.kv_cache import roomy_cache
-from patchrl.models.scoring import Score, Scorer, core_of, left_padded, reads_ahead
+from patchrl.models.prompts import ChatFormat, Row, Turns, acting_tokens
+from patchrl.models.scoring import READINGS, Reading, Score, Scorer, choose_reading, core_of, left_padded, reads_ahead
 from patchrl.types import Generation
 
+logger = logging.getLogger(__name__)
 NANO = nano.BACKBONE
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
 TOKENS_PER_BATCH = 32_768  # padded tokens in one generation batch
@@ -73,7 +76,7 @@ class _Watched(StoppingCriteria):
         return torch.full((len(input_ids),), ended, dtype=torch.bool, device=input_ids.device)
 
 
-class _Noted(LogitsProcessor):
+class _LogProbabilities(LogitsProcessor):
     """Adds up −log p of what is sampled, from the logits as the model gave them: no further forward is needed."""
 
     def __init__(self, stop_ids: set[int]) -> None:
@@ -108,15 +111,48 @@ class _Noted(LogitsProcessor):
 
 def _check_weights(model: Any, tokenizer: Any, name: str) -> None:
     """Raise BackboneError for weights that cannot answer: not finite, or without a row for every token."""
-    rows, words = model.get_input_embeddings().weight.shape[0], tokenizer.vocab_size  # added tokens may stay unused
-    if words > rows:
+    rows, template = model.get_input_embeddings().weight.shape[0], str(tokenizer.chat_template or "")
+    named = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
+    # A special token that no template writes is never read: Transformers adds such tokens by itself.
+    unread = {
+        index
+        for index, token in tokenizer.added_tokens_decoder.items()
+        if token.special and index not in named and token.content not in template
+    }
+    last = max(set(tokenizer.get_vocab().values()) - unread)
+    if last >= rows:
+        token = tokenizer.convert_ids_to_tokens(last)
         raise BackboneError(
-            f"backbone.model: the tokenizer of {name!r} has {words:,} tokens, its weights know {rows:,}; they are not of "
-            "one model."
+            f"backbone.model: the tokenizer of {name!r} has token {last:,} ({token!r}), its weights have rows for {rows:,} "
+            "tokens; they are not of one model, or the embeddings were not resized."
         )
     for parameter, values in model.named_parameters():
         if not values.isfinite().all():
             raise BackboneError(f"backbone.model: {name!r} holds numbers that are not finite, in {parameter}.")
+
+
+def chat_format(tokenizer: Any, thoughts: bool = False) -> ChatFormat:
+    """How a Transformers tokenizer writes a turn (`patchrl.models.prompts`)."""
+
+    def render(turns: Turns, ask: bool, thoughts: bool) -> str:
+        # Templates call their switch by one of these names, and leave out names that they do not know.
+        switch = {"enable_thinking": thoughts, "thinking": thoughts}
+        return tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=ask, **switch)
+
+    def encode(text: str) -> list[int]:
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    template = tokenizer.chat_template
+    added = [(token.content, token.special) for token in tokenizer.added_tokens_decoder.values()]
+    begins = tokenizer.bos_token_id is not None and tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]
+    return ChatFormat(
+        encode,
+        render if template else None,
+        acting_tokens(added, tokenizer.all_special_tokens, str(template or "")),
+        begin=tokenizer.bos_token if begins else "",
+        end=tokenizer.eos_token,
+        thoughts=thoughts,
+    )
 
 
 class Backbone:
@@ -125,14 +161,15 @@ class Backbone:
     `dtype` is the number format it was loaded in and computes in; full fine-tuning holds its weights in float32 meanwhile.
     """
 
-    def __init__(self, model: torch.nn.Module, tokenizer) -> None:
+    def __init__(self, model: torch.nn.Module, tokenizer, thoughts: bool = False) -> None:
+        """Raises BackboneError for a tokenizer or chat template whose answers could not end."""
         self.model: Any = model
         self.dtype = next(model.parameters()).dtype
         self.tokenizer = tokenizer
-        if tokenizer.eos_token_id is None:
-            raise BackboneError("backbone.model: its tokenizer has no end-of-sequence token, so answers could not end.")
+        self.format = chat_format(tokenizer, thoughts)
+        self.reading: Reading = READINGS[0]
         if tokenizer.pad_token_id is None:
-            tokenizer.pad_token = tokenizer.eos_token
+            tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(self.format.end_ids[-1])
 
     @classmethod
     def load(cls, section: BackboneSection) -> Backbone:
@@ -147,7 +184,28 @@ class Backbone:
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise BackboneError(f"backbone.model: {section.model!r} could not be loaded: {first}") from error
         _check_weights(model, tokenizer, section.model)
-        return cls(model.to(pick_device(section.device)).eval(), tokenizer)
+        backbone = cls(model.to(pick_device(section.device)).eval(), tokenizer, section.thoughts)
+        backbone.check_scoring(section.model)
+        return backbone
+
+    def check_scoring(self, name: str) -> None:
+        """Choose how rows are read, by what agrees with the model's own forward; raises BackboneError where that fails."""
+        prompt = tuple(self.prompt_ids("What is 2 + 3?"))
+        rows = [(prompt, tuple(self.completion_ids(text))) for text in ("2 + 3 = 5.", "It is 5, since 2 + 3 = 5.")]
+        try:
+            with self.frozen() as model:
+                self.reading = choose_reading(model, self.tokenizer, self.stop_ids, rows)
+        except (TypeError, AttributeError, ValueError, RuntimeError, IndexError) as error:
+            kind = type(self.model).__name__
+            raise BackboneError(
+                f"backbone.model: {name!r} is a {kind}, whose forward cannot score text ({error}); use a text-only causal LM."
+            ) from error
+        if self.reading != READINGS[0]:
+            logger.warning(
+                "%s: ℓ is read by %s, since the faster way differs from this model's forward; scoring takes longer.",
+                name,
+                {"whole rows": "whole rows", "own forward": "the model's own forward"}[self.reading],
+            )
 
     @property
     def device(self) -> torch.device:
@@ -165,51 +223,29 @@ class Backbone:
 
     @property
     def stop_ids(self) -> set[int]:
-        """Ids that end an answer: the tokenizer's and the generation config's end tokens."""
+        """Ids that end an answer: the chat template's, the generation config's and the tokenizer's."""
         configured = getattr(self.model, "generation_config", None)
         extra = getattr(configured, "eos_token_id", None)
         extra = [] if extra is None else [extra] if isinstance(extra, int) else list(extra)
-        return {self.tokenizer.eos_token_id, *extra}
+        own = () if self.tokenizer.eos_token_id is None else (self.tokenizer.eos_token_id,)
+        return {self.format.end_ids[-1], *extra, *own}
 
-    # --- prompts ------------------------------------------------------------------------------
-
-    @cached_property
-    def _special(self) -> re.Pattern[str]:
-        """Every token that can act as a turn or an end: marked special, or spelled in the chat template.
-
-        Other added tokens (runs of spaces, HTML tags) are ordinary text.
-        """
-        added = self.tokenizer.added_tokens_decoder.values()
-        template = str(self.tokenizer.chat_template or "")
-        acting = {t.content for t in added if t.special or (t.content.strip() and t.content in template)}
-        names = sorted({*self.tokenizer.all_special_tokens, *acting} - {""}, key=len, reverse=True)
-        return re.compile("|".join(map(re.escape, names)) or r"(?!)")
-
-    def plain(self, text: str) -> str:
-        """`text` with every special token's spelling broken by a zero-width space after its first
-        character, so that data can never act as a turn or an end marker."""
-        return self._special.sub(lambda found: f"{found[0][0]}\u200b{found[0][1:]}", text)
-
-    def prompt_text(self, user: str) -> str:
-        """q(x): the chat template with one user turn and the generation prompt (plain fallback without one)."""
-        if self.tokenizer.chat_template:
-            turns = [{"role": "user", "content": self.plain(user)}]
-            return self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        return f"{self.tokenizer.bos_token or ''}Question: {self.plain(user)}\nAnswer:"
+    # --- rows ---------------------------------------------------------------------------------
 
     def prompt_ids(self, user: str) -> list[int]:
-        """Token ids of `prompt_text`; the template brings its own BOS."""
-        return self.tokenizer(self.prompt_text(user), add_special_tokens=False)["input_ids"]
+        """Token ids of q(x), which bring the template's own beginning."""
+        return self.format.prompt_ids(user)
 
     def completion_ids(self, completion: str | Sequence[int]) -> list[int]:
-        """Ids of a completion without its end-of-turn token; text is tokenised apart from the prompt."""
+        """Token ids of a completion, a text or ids that were sampled, without the end of its turn."""
         if isinstance(completion, str):
-            ids = self.tokenizer(self.plain(completion), add_special_tokens=False)["input_ids"]
-        else:
-            ids = list(completion)
+            return self.format.completion_ids(completion)
         stops = self.stop_ids
-        end = next((i for i, token in enumerate(ids) if token in stops), len(ids))
-        return ids[:end]
+        return list(itertools.takewhile(lambda token: token not in stops, completion))
+
+    def row(self, question: str, completion: str) -> Row:
+        """The row of a question and an answer: what is scored, and what fine-tuning reads."""
+        return self.format.row(question, completion)
 
     def decode(self, ids: Sequence[int]) -> str:
         return self.tokenizer.decode(ids, skip_special_tokens=True).strip()
@@ -249,14 +285,14 @@ class Backbone:
         return Generation(self.decode(kept), tuple(kept), clipped=len(kept) == len(ids))
 
     def sample(self, prompts: Sequence[list[int]], **options: Any) -> list[list[list[int]]]:
-        """Ids of completions of each prompt's ids, with whatever adapter is on; options as in `sample_noted`."""
-        return [[ids for ids, _ in group] for group in self.sample_noted(prompts, note=False, **options)]
+        """Ids of completions of each prompt's ids, with whatever adapter is on; options as in `sample_with_nll`."""
+        return [[ids for ids, _ in group] for group in self.sample_with_nll(prompts, with_nll=False, **options)]
 
-    def sample_noted(
+    def sample_with_nll(
         self,
         prompts: Sequence[list[int]],
         *,
-        note: bool = True,
+        with_nll: bool = True,
         samples: int = 1,
         temperature: float = 0.0,
         max_new_tokens: int = 96,
@@ -268,7 +304,7 @@ class Backbone:
 
         A completion ends with the token that ended its turn, unless it was cut off by the limit. Its −log p, in nats, is that
         of all its tokens under the model at temperature 1, the end of the turn being any token that ends it; NaN where
-        it was cut off or not to be noted. Rows are batched by length; `on_progress` gets the number of prompts done; `watch` sees every batch
+        it was cut off or not to be log_probabilities. Rows are batched by length; `on_progress` gets the number of prompts done; `watch` sees every batch
         grow and can end it.
         """
         order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
@@ -282,7 +318,7 @@ class Backbone:
                 rows = max(1, min(ROWS_PER_BATCH, TOKENS_PER_BATCH // width) // samples)
                 chunk = order[done : done + rows]
                 groups = self._sample_batch(
-                    [prompts[i] for i in chunk], samples, temperature, max_new_tokens, seed + done, watch, note
+                    [prompts[i] for i in chunk], samples, temperature, max_new_tokens, seed + done, watch, with_nll
                 )
                 for i, group in zip(chunk, groups, strict=True):
                     answers[i] = group
@@ -301,11 +337,11 @@ class Backbone:
         max_new_tokens: int,
         seed: int,
         watch: Watch | None,
-        note: bool,
+        with_nll: bool,
     ) -> list[list[Sample]]:
         tokens_BT, mask_BT = left_padded(prompts, self.tokenizer.pad_token_id, self.device)
         watched = StoppingCriteriaList([_Watched(watch, tokens_BT.shape[1])] if watch else [])
-        noted = [_Noted(self.stop_ids)] if note else []
+        log_probabilities = [_LogProbabilities(self.stop_ids)] if with_nll else []
         # The model's own generation defaults (top-k 50 and the like) would bend the distribution.
         sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
         with torch.random.fork_rng(enabled=True), torch.no_grad():
@@ -317,11 +353,11 @@ class Backbone:
                 pad_token_id=self.tokenizer.pad_token_id,
                 eos_token_id=sorted(self.stop_ids),
                 stopping_criteria=watched,
-                logits_processor=LogitsProcessorList(noted),
+                logits_processor=LogitsProcessorList(log_probabilities),
                 **self._read_ahead(tokens_BT, mask_BT, samples),
                 **(sampling if temperature > 0 else {"do_sample": False}),
             )
-        stops, nll = self.stop_ids, noted[0].of(out) if noted else [math.nan] * len(out)
+        stops, nll = self.stop_ids, log_probabilities[0].of(out) if log_probabilities else [math.nan] * len(out)
         groups: list[list[Sample]] = [[] for _ in prompts]
         for row, ids in enumerate(out[:, tokens_BT.shape[1] :].tolist()):
             end = next((i for i, token in enumerate(ids) if token in stops), len(ids))
@@ -332,7 +368,7 @@ class Backbone:
         """A cache that holds each prompt but its last token, read once for all its samples; nothing where a model
         cannot continue one."""
         core = core_of(self.model)
-        if not reads_ahead(core):
+        if self.reading != "shared prompts" or not reads_ahead(core):
             return {}
         cache = roomy_cache(core.config.get_text_config())
         if tokens_BT.shape[1] > 1:
@@ -370,7 +406,7 @@ class Backbone:
         asked = [(prompts[q], tuple(self.completion_ids(c))) for q, c in zip(questions, completions, strict=True)]
         rows = list(dict.fromkeys(asked))  # the same text twice costs once, and ties stay exact
         with self.frozen(adapted) as model, torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            scores = Scorer(model, self.tokenizer, self.stop_ids).scores(rows, top)
+            scores = Scorer(model, self.tokenizer, self.stop_ids, self.reading).scores(rows, top)
         return [scores[row] for row in asked]
 
     def next_token_probabilities(self, users: Sequence[str], choices: Sequence[Sequence[int]]) -> np.ndarray:
@@ -378,5 +414,7 @@ class Backbone:
         each choice, shape (N, C)."""
         prompts = [tuple(self.prompt_ids(user)) for user in users]
         with self.frozen() as model:
-            found = Scorer(model, self.tokenizer, self.stop_ids).next_token(list(dict.fromkeys(prompts)), choices)
+            found = Scorer(model, self.tokenizer, self.stop_ids, self.reading).next_token(
+                list(dict.fromkeys(prompts)), choices
+            )
         return np.array([found[prompt] for prompt in prompts]).reshape(len(prompts), len(choices))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -13,14 +13,24 @@ from transformers import DynamicCache
 
 from patchrl.types import TokenSurprisal
 
+Reading = Literal["shared prompts", "whole rows", "own forward"]
+
 ROWS_ON_GPU = 32  # in one forward
 ROWS_ON_CPU = 5  # there, in float32: they keep a CPU busy and take little memory beside the weights
 WIDTH_IN_BF16 = 5120  # rows × hidden size there under bfloat16, whose faster products want more
 # 64 MB of float32: glibc maps blocks over 32 MiB and gives them back; just below, its heap kept every chunk (9 GB).
 LOGITS_PER_CHUNK = 16_000_000
 END = -1  # stands for the end of the turn among token ids
+# How rows are read: each prompt once for all its completions; each row whole; or by the model's own forward. The first two
+# put the base model's hidden states through the output head themselves, for the tokens of completions only.
+READINGS: tuple[Reading, ...] = ("shared prompts", "whole rows", "own forward")
+# Nats by which a reading may differ from the model's own forward.
+TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1}
 
 T = TypeVar("T")
+# A batch of rows with, of each row from its last prompt token on, the last hidden states (T + 1, D) and, where the model's
+# own forward made them, the logits (T + 1, V).
+Batch = tuple[list["Row"], list[torch.Tensor], list[torch.Tensor] | None]
 Row = tuple[tuple[int, ...], tuple[int, ...]]  # token ids of a prompt and of a completion
 
 
@@ -74,21 +84,42 @@ def in_batches(items: Sequence[T], size: int) -> Iterator[list[T]]:
         yield list(items[start : start + size])
 
 
+def choose_reading(model: Any, tokenizer: Any, stop_ids: set[int], rows: list[Row]) -> Reading:
+    """The fastest reading whose surprisal of some rows is that of the model's own forward, within TOLERANCE.
+
+    A model's forward may do more than its base model and its output head do: scale or cap the logits, or read a prompt in
+    another way than it continues one.
+
+    Args:
+        rows: Two completions of one prompt.
+    """
+    own = Scorer(model, tokenizer, stop_ids, "own forward").scores(rows, 0)
+    tolerance = TOLERANCE.get(next(model.parameters()).dtype, TOLERANCE[torch.bfloat16])
+    for reading in READINGS[:-1]:
+        try:
+            scores = Scorer(model, tokenizer, stop_ids, reading).scores(rows, 0)
+        except (TypeError, AttributeError, ValueError, RuntimeError, IndexError):
+            continue  # this architecture cannot be read so
+        if all(np.abs(scores[row].surprisal - own[row].surprisal).max() <= tolerance for row in rows):
+            return reading
+    return READINGS[-1]
+
+
 class Scorer:
     """Reads rows with `model`, its adapter as it is found; `tokenizer` pads and spells tokens, `stop_ids` end a turn."""
 
-    def __init__(self, model: Any, tokenizer: Any, stop_ids: set[int]) -> None:
-        self.core, self.stop_ids = core_of(model), stop_ids
+    def __init__(self, model: Any, tokenizer: Any, stop_ids: set[int], reading: Reading = READINGS[0]) -> None:
+        self.core, self.stop_ids, self.reading = core_of(model), stop_ids, reading
         self.pad, self.decode = tokenizer.pad_token_id, tokenizer.decode
         self.device = next(model.parameters()).device
 
     def scores(self, rows: list[Row], top: int) -> dict[Row, Score]:
         """The score of each distinct row; a prompt with several completions is read once."""
-        shared = 2 * len({prompt for prompt, _ in rows}) <= len(rows) and reads_ahead(self.core)
-        read = self._read_prompts_once if shared else self._read_whole_rows
+        repeated = 2 * len({prompt for prompt, _ in rows}) <= len(rows)
+        shared = repeated and self.reading == "shared prompts" and reads_ahead(self.core)
         scores: dict[Row, Score] = {}
-        for batch, states in read(rows):
-            scores |= zip(batch, self._score_batch(states, batch, top), strict=True)
+        for batch, states, logits in self._read_prompts_once(rows) if shared else self._read_whole_rows(rows):
+            scores |= zip(batch, self._score_batch(states, logits, batch, top), strict=True)
         return scores
 
     def next_token(
@@ -96,28 +127,30 @@ class Scorer:
     ) -> dict[tuple[int, ...], tuple[float, ...]]:
         """Of each distinct prompt the probability that one of the ids of each choice comes next."""
         found: dict[tuple[int, ...], tuple[float, ...]] = {}
-        for batch, states in self._read_whole_rows([(prompt, ()) for prompt in prompts]):
-            probabilities_BV = self._logits(torch.cat(states)).softmax(-1)
+        for batch, states, logits in self._read_whole_rows([(prompt, ()) for prompt in prompts]):
+            logits_BV = torch.cat(logits).float() if logits else self._logits(torch.cat(states))
+            probabilities_BV = logits_BV.softmax(-1)
             sums = [probabilities_BV[:, list(ids)].sum(-1).tolist() for ids in choices]
             found |= zip((prompt for prompt, _ in batch), zip(*sums, strict=True), strict=True)
         return found
 
-    def _read_whole_rows(self, rows: list[Row]) -> Iterator[tuple[list[Row], list[torch.Tensor]]]:
-        """Batches of rows with each row's last hidden states from its last prompt token on, shape (T + 1, D)."""
+    def _read_whole_rows(self, rows: list[Row]) -> Iterator[Batch]:
+        """Batches of rows of like length, each row read from its beginning."""
         for batch in in_batches(sorted(rows, key=lambda row: len(row[0]) + len(row[1])), self._scoring_rows):
             # Padding stands on the right of causal rows, where no real token can see it: no mask is needed.
             tokens_BT = self._right_padded([prompt + target for prompt, target in batch])
-            hidden_BTD = self.core.base_model(input_ids=tokens_BT, use_cache=False).last_hidden_state
-            yield (
-                batch,
-                [
-                    hidden_TD[len(prompt) - 1 : len(prompt) + len(target)]
-                    for hidden_TD, (prompt, target) in zip(hidden_BTD, batch, strict=True)
-                ],
-            )
+            parts = [slice(len(prompt) - 1, len(prompt) + len(target)) for prompt, target in batch]
+            logits = None
+            if self.reading == "own forward":
+                output = self.core(input_ids=tokens_BT, use_cache=False, output_hidden_states=True)
+                hidden_BTD = output.hidden_states[-1]
+                logits = [logits_TV[part] for logits_TV, part in zip(output.logits, parts, strict=True)]
+            else:
+                hidden_BTD = self.core.base_model(input_ids=tokens_BT, use_cache=False).last_hidden_state
+            yield batch, [hidden_TD[part] for hidden_TD, part in zip(hidden_BTD, parts, strict=True)], logits
 
-    def _read_prompts_once(self, rows: list[Row]) -> Iterator[tuple[list[Row], list[torch.Tensor]]]:
-        """The same; the keys and values of each distinct prompt serve all its completions."""
+    def _read_prompts_once(self, rows: list[Row]) -> Iterator[Batch]:
+        """Batches of rows; the keys and values of each distinct prompt serve all its completions."""
         for prompts in in_batches(sorted({prompt for prompt, _ in rows}, key=len), self._scoring_rows):
             place = {prompt: i for i, prompt in enumerate(prompts)}
             # Left padding leaves no gap between prompt and completion, so sliding windows stay exact.
@@ -134,7 +167,7 @@ class Scorer:
                 last_B1D = read.last_hidden_state[of_row, -1:]
                 width = max(len(target) for _, target in batch)
                 if width == 0:
-                    yield batch, list(last_B1D)
+                    yield batch, list(last_B1D), None
                     continue
                 start_B1 = torch.tensor([[len(prompt)] for prompt, _ in batch], device=self.device)
                 hidden_BTD = self.core.base_model(
@@ -145,10 +178,8 @@ class Scorer:
                     use_cache=True,
                 ).last_hidden_state
                 hidden_BTD = torch.cat([last_B1D, hidden_BTD], dim=1)
-                yield (
-                    batch,
-                    [hidden_TD[: 1 + len(target)] for hidden_TD, (_, target) in zip(hidden_BTD, batch, strict=True)],
-                )
+                parts = [1 + len(target) for _, target in batch]
+                yield batch, [hidden_TD[:part] for hidden_TD, part in zip(hidden_BTD, parts, strict=True)], None
 
     @property
     def _scoring_rows(self) -> int:
@@ -163,10 +194,13 @@ class Scorer:
         width = max(map(len, rows))
         return torch.tensor([[*row, *[self.pad] * (width - len(row))] for row in rows], device=self.device)
 
-    def _score_batch(self, states: list[torch.Tensor], rows: list[Row], top: int) -> list[Score]:
+    def _score_batch(
+        self, states: list[torch.Tensor], logits: list[torch.Tensor] | None, rows: list[Row], top: int
+    ) -> list[Score]:
         lengths = [len(target) + 1 for _, target in rows]
         ids = [i for _, target in rows for i in (*target, END)]
-        surprisal_N, tokens = self._surprisal(torch.cat(states), ids, top)
+        logits_NV = torch.cat(logits) if logits else None
+        surprisal_N, tokens = self._surprisal(torch.cat(states), logits_NV, ids, top)
         scores, end = [], 0
         split = zip(states, lengths, surprisal_N.split(lengths), strict=True)
         for hidden_TD, length, nll_T in split:
@@ -192,9 +226,10 @@ class Scorer:
         return logits
 
     def _surprisal(
-        self, hidden_TD: torch.Tensor, ids: list[int], top: int
+        self, hidden_TD: torch.Tensor, known_TV: torch.Tensor | None, ids: list[int], top: int
     ) -> tuple[torch.Tensor, list[TokenSurprisal]]:
-        """−log p of each id after its hidden state, shape (T,), and the tokens with `top` alternatives.
+        """−log p of each id after its hidden state, or after the logits that are known already, shape (T,), and the tokens
+        with `top` alternatives.
 
         The id END is any token that ends the turn.
         """
@@ -204,7 +239,8 @@ class Scorer:
         surprisal: list[torch.Tensor] = []
         tokens: list[TokenSurprisal] = []
         for start in range(0, len(ids), step):
-            logits_TV = self._logits(hidden_TD[start : start + step])
+            part = slice(start, start + step)
+            logits_TV = self._logits(hidden_TD[part]) if known_TV is None else known_TV[part].float()
             ends, chunk = ids_T[start : start + step] == END, ids_T[start : start + step].clamp(min=0)
             nll = torch.nn.functional.cross_entropy(logits_TV, chunk, reduction="none")
             nll[ends] = logits_TV[ends].logsumexp(-1) - logits_TV[ends][:, stops].logsumexp(-1)

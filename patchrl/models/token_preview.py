@@ -1,53 +1,76 @@
-"""An example as the backbone will read it: the chat template rendered and cut into tokens, without torch."""
+"""A backbone's files read without torch: its tokenizer, for a look at a row of tokens, and the length of its context."""
 
 from __future__ import annotations
 
 import json
-import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from patchrl import nano
+from patchrl.models.prompts import ChatFormat, Render, Turns, acting_tokens
 
+NAMED_TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token")
 FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "config.json")
 
 
-def formatted_example(model: str, revision: str | None, question: str, solution: str) -> dict[str, list[str]] | None:
-    """Tokens of q(x) and of the solution, as texts: `prompt` and `completion`.
+@dataclass(frozen=True)
+class TokenizerOnDisk:
+    """A tokenizer read from its files alone: how it writes a turn, and how a token is spelled."""
 
-    None where the backbone has no readable tokenizer.json on this machine: this is for looking, and loading
-    the model says what is wrong with it.
+    format: ChatFormat
+    decode: Callable[[Sequence[int]], str]
+
+    def texts(self, ids: Sequence[int]) -> list[str]:
+        """The spelling of each token."""
+        return [self.decode([token]) for token in ids]
+
+
+def tokenizer_on_disk(model: str, revision: str | None, thoughts: bool = False) -> TokenizerOnDisk | None:
+    """The tokenizer of a backbone, None where it has no readable tokenizer.json on this machine.
+
+    Raises BackboneError for a template that cannot write a conversation; loading the model says what else is wrong.
     """
     try:
-        found = _files(model, revision)
-    except ValueError:  # no Hub id
+        files = _files(model, revision)
+    except ValueError:  # not a Hub id
         return None
-    if "tokenizer.json" not in found:
+    if "tokenizer.json" not in files:
         return None
-    from jinja2 import TemplateError
     from tokenizers import Tokenizer
 
     try:
-        tokenizer = Tokenizer.from_file(str(found["tokenizer.json"]))
-        settings = _json(found.get("tokenizer_config.json"))
-        special = "|".join(map(re.escape, sorted(_special(tokenizer), key=len, reverse=True))) or r"(?!)"
-        # As Backbone.plain does it: data can never act as a turn or an end marker.
-        question, solution = (
-            re.sub(special, lambda m: f"{m[0][0]}\u200b{m[0][1:]}", text) for text in (question, solution)
-        )
-        prompt = _rendered(found, settings, question)
-    except (ValueError, KeyError, OSError, TemplateError):
+        tokenizer = Tokenizer.from_file(str(files["tokenizer.json"]))
+        settings = _json(files.get("tokenizer_config.json"))
+    except (ValueError, KeyError, OSError):
         return None
     except Exception as error:  # the tokenizers library raises bare Exception for a file it cannot read
         if type(error) is not Exception:
             raise
         return None
+    template = _template(files, settings)
+    named = {name: _content(settings.get(name)) for name in NAMED_TOKENS}
+    added = [(token.content, token.special) for token in tokenizer.get_added_tokens_decoder().values()]
+    begin = named["bos_token"]
+    begins = begin and tokenizer.encode("a").tokens[:1] == [begin]
 
-    def cut(text: str) -> list[str]:
-        ids = tokenizer.encode(text, add_special_tokens=False).ids
-        return [tokenizer.decode([token], skip_special_tokens=False) for token in ids]
+    def encode(text: str) -> list[int]:
+        return tokenizer.encode(text, add_special_tokens=False).ids
 
-    return {"prompt": cut(prompt), "completion": cut(solution)}
+    def decode(ids: Sequence[int]) -> str:
+        return tokenizer.decode(list(ids), skip_special_tokens=False)
+
+    chat = ChatFormat(
+        encode,
+        _renderer(template, named) if template else None,
+        acting_tokens(added, list(named.values()), template),
+        begin=begin if begins else "",
+        end=named["eos_token"] or None,
+        thoughts=thoughts,
+    )
+    return TokenizerOnDisk(chat, decode)
 
 
 def known_here(model: str, revision: str | None) -> bool:
@@ -79,25 +102,36 @@ def _files(model: str, revision: str | None) -> dict[str, Path]:
     return {name: Path(path) for name, path in cached.items() if isinstance(path, str)}
 
 
-def _rendered(found: dict[str, Path], settings: dict[str, Any], question: str) -> str:
+def _template(files: dict[str, Path], settings: dict[str, Any]) -> str:
+    """The source of the chat template, empty without one."""
+    if "chat_template.jinja" in files:
+        return files["chat_template.jinja"].read_text(encoding="utf-8")
     template = settings.get("chat_template")
     if isinstance(template, list):  # several named ones
         template = next((t["template"] for t in template if t.get("name") == "default"), None)
-    if "chat_template.jinja" in found:
-        template = found["chat_template.jinja"].read_text(encoding="utf-8")
-    marks = {name: _content(settings.get(name)) for name in ("bos_token", "eos_token")}
-    if not template:
-        return f"{marks['bos_token']}Question: {question}\nAnswer:"
+    return template or ""
+
+
+def _renderer(template: str, named: dict[str, str]) -> Render:
+    """Renders a chat template as Transformers does."""
+    from jinja2 import TemplateError
+    from jinja2.ext import loopcontrols
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+    def refuse(message: str) -> None:
+        raise TemplateError(message)
+
     # A template comes with a model and is code: the sandbox Transformers uses too.
-    rules = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-    turns = [{"role": "user", "content": question}]
-    return rules.from_string(template).render(messages=turns, add_generation_prompt=True, **marks)
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+    environment.filters["tojson"] = lambda value, indent=None: json.dumps(value, ensure_ascii=False, indent=indent)
+    environment.globals["raise_exception"] = refuse
+    environment.globals["strftime_now"] = lambda format: datetime.now().strftime(format)
 
+    def render(turns: Turns, ask: bool, thoughts: bool) -> str:
+        switch = {"enable_thinking": thoughts, "thinking": thoughts}
+        return environment.from_string(template).render(messages=turns, add_generation_prompt=ask, **named, **switch)
 
-def _special(tokenizer: Any) -> list[str]:
-    return [token.content for token in tokenizer.get_added_tokens_decoder().values()]
+    return render
 
 
 def _content(token: Any) -> str:

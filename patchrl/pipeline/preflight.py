@@ -14,12 +14,13 @@ from patchrl.config import StudyConfig
 from patchrl.config.arms import parse, rewriters_of
 from patchrl.config.eval_tasks import BUILT_IN, expand, names_a_file
 from patchrl.data.examples import HUB_ID, LoadedData, load_eval_items, load_examples, load_questions
-from patchrl.errors import PatchRLError
+from patchrl.errors import BackboneError, PatchRLError
 from patchrl.evaluation.harness.names import name_problems
-from patchrl.models.token_preview import context_of, formatted_example, known_here
+from patchrl.models.token_preview import context_of, known_here, tokenizer_on_disk
 from patchrl.pipeline.estimate import sized, study_minutes
 from patchrl.types import Example
 
+MAX_LENGTH_ROWS = 2_000  # tokenised for the check of lengths
 NANO_MB = 8.0
 # A worker with torch, TRL and the nano lab at its defaults peaks here; measured on examples/nano.toml.
 WORKER_MB = 2500.0
@@ -43,7 +44,7 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
         "columns": {},
         "task": None,
         "first": None,
-        "tokens": None,
+        "row": None,
     }
     try:
         data = load_examples(config.data)
@@ -59,13 +60,17 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
             "task": data.task,
             "first": {"question": first.question, "solution": first.solution, "reference": first.reference},
         }
-        backbone = config.backbone
-        found["tokens"] = formatted_example(backbone.model, backbone.revision, first.question, first.solution)
+        try:
+            found["row"] = first_row(config, first)
+            too_long, long = length_notes(config, data.train)
+            problems += too_long
+            warnings += long
+        except BackboneError as error:
+            problems.append(str(error))
         there = sized(config, len(data.train), len(data.eval))
         problems += size_problems(config, len(data.train), len(data.eval))
         warnings += answer_warnings(data)
         warnings += short_warnings(config, len(data.train), len(data.eval))
-        warnings += length_warnings(config, data.train)
     problems += replay_problems(config)
     problems += name_problems(config)
     items = {}
@@ -83,6 +88,24 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
         "minutes": study_minutes(there) if nano else None,
         "disk_mb": estimated_megabytes(config),
         "ram_mb": estimated_ram(config),
+    }
+
+
+def first_row(config: StudyConfig, example: Example) -> dict[str, Any] | None:
+    """The row of an example as every stage reads it: token ids and their spellings; None for a backbone that is not here.
+
+    Raises BackboneError for a chat template that cannot write it.
+    """
+    backbone = config.backbone
+    tokenizer = tokenizer_on_disk(backbone.model, backbone.revision, backbone.thoughts)
+    if tokenizer is None:
+        return None
+    row = tokenizer.format.row(example.question, example.solution)
+    ids = {"prompt": row.prompt, "completion": row.completion, "end": row.end, "trained": row.trained}
+    return {
+        **{part: list(tokens) for part, tokens in ids.items()},
+        "labels_from": row.labels_from,
+        "texts": {part: tokenizer.texts(tokens) for part, tokens in ids.items()},
     }
 
 
@@ -192,25 +215,37 @@ def answer_warnings(data: LoadedData) -> list[str]:
     ]
 
 
-def length_warnings(config: StudyConfig, examples: Sequence[Example]) -> list[str]:
-    """Examples longer than the backbone or the fine-tuning reads, told by the longest one."""
-    longest = max(examples, key=lambda e: len(e.question) + len(e.solution))
-    backbone, section = config.backbone, config.finetune
-    tokens = formatted_example(backbone.model, backbone.revision, longest.question, longest.solution)
-    if tokens is None:
-        return []
-    count, most = sum(map(len, tokens.values())), context_of(backbone.model, backbone.revision)
-    if most is not None and count > most:
-        return [
-            f"data.dataset: the longest example takes {count:,} tokens, this backbone reads {most:,}: past that its ℓ means "
-            f"little, and it takes long. Leave such rows out. ({longest.question[:60]!r})"
-        ]
-    if count > section.max_length:
-        return [
-            f"finetune.max_length: the longest example takes {count:,} tokens and is cut off at {section.max_length:,}, "
-            "its answer with it; raise the limit or leave such rows out."
-        ]
-    return []
+def length_notes(config: StudyConfig, examples: Sequence[Example]) -> tuple[list[str], list[str]]:
+    """Problems and warnings about rows longer than the backbone or the fine-tuning reads, of the first MAX_LENGTH_ROWS."""
+    backbone, limit = config.backbone, config.finetune.max_length
+    tokenizer = tokenizer_on_disk(backbone.model, backbone.revision, backbone.thoughts)
+    if tokenizer is None:
+        return [], []
+    problems, warnings = [], []
+    looked_at = list(examples)[:MAX_LENGTH_ROWS]
+    rows = [tokenizer.format.row(example.question, example.solution) for example in looked_at]
+    total = f"{len(rows):,}" if len(rows) == len(examples) else f"the first {len(rows):,}"
+    context = context_of(backbone.model, backbone.revision)
+    longest = max(range(len(rows)), key=lambda i: len(rows[i].trained))
+    count = len(rows[longest].trained)
+    if context is not None and count > context:
+        warnings.append(
+            f"data.dataset: the longest row has {count:,} tokens and this backbone reads {context:,}: past that its ℓ means "
+            f"little. Leave such rows out. ({looked_at[longest].question[:60]!r})"
+        )
+    without_label = sum(row.labels_from >= limit for row in rows)
+    cut = sum(len(row.trained) > limit for row in rows)
+    if without_label:
+        problems.append(
+            f"finetune.max_length: {without_label:,} of {total} rows have {limit:,} tokens or more before their solution "
+            f"begins, so nothing of it would be learned; raise the limit (the longest row has {count:,} tokens)."
+        )
+    elif cut:
+        warnings.append(
+            f"finetune.max_length: {cut:,} of {total} rows are cut at {limit:,} tokens, and their answer with them; raise the "
+            f"limit (the longest row has {count:,} tokens) or leave such rows out."
+        )
+    return problems, warnings
 
 
 def rate_warnings(config: StudyConfig) -> list[str]:

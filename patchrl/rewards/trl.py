@@ -16,9 +16,8 @@ from patchrl.rewards.monitors import monitor_shares
 from patchrl.rewards.own_answers import OwnAnswers
 from patchrl.types import Example, Generation, Recorder
 
-# Columns of the trainer's dataset beside the prompt: the example, and its rewriting prompt as text.
+# Columns of the trainer's dataset beside the prompt, which is the rewriting prompt as a user turn: the example.
 COLUMNS = tuple(f.name for f in fields(Example))
-PROMPT_COLUMN = "rewrite_prompt"
 SAMPLED_NLL_COLUMN = "sampled_nll"  # of the rollouts: −log p under the policy that sampled it, where it was noted
 PARTS = ("consistency", "alignment", "diversity")
 
@@ -104,7 +103,7 @@ class GatedReward:
         groups = [
             Group(
                 examples[start],
-                columns[PROMPT_COLUMN][start],
+                columns["prompts"][start],
                 judged[start : start + size],
                 sampled_nll[start : start + size],
             )

@@ -18,7 +18,7 @@ ON_POLICY = {
 }
 
 
-class Watcher(TrainerCallback):
+class FinetuneCallback(TrainerCallback):
     """Turns TRL's logs into `finetune` events; one of it may watch several trainers in a row."""
 
     def __init__(self, recorder: Recorder, where: dict[str, Any], steps: int, kind: str = "finetune") -> None:

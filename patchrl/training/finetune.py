@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +11,22 @@ from transformers.trainer_utils import set_seed
 from patchrl.config.arms import Arm
 from patchrl.errors import DataError, StopRequested
 from patchrl.runs.context import StageContext
-from patchrl.training.callbacks import Watcher
-from patchrl.training.onpolicy import METHODS, Practice
+from patchrl.training.baselines.dypo import dypo
+from patchrl.training.baselines.sdft import sdft
+from patchrl.training.baselines.sft_then_rl import sft_then_rl
+from patchrl.training.callbacks import FinetuneCallback
+from patchrl.training.onpolicy import OnPolicyContext, grpo
 from patchrl.training.supervised import Pair, Resample, supervised
 from patchrl.training.tuning import tunings_of
 from patchrl.types import Cost, Example
+
+# By the names of `patchrl.config.arms.ON_POLICY`.
+ON_POLICY_METHODS: dict[str, Callable[[OnPolicyContext, int, float | None], None]] = {
+    "grpo": grpo,
+    "sft-then-rl": sft_then_rl,
+    "dypo": dypo,
+    "sdft": sdft,
+}
 
 
 @dataclass(frozen=True)
@@ -66,10 +77,12 @@ def finetune(context: StageContext, inputs: FinetuneInputs) -> Cost:
         rate, pairs = tuning.rate(rate), tuning.rows(pairs, inputs.replay)
         backbone.model = tuning.before(backbone.model)
     where = {"seed": seed, "arm": arm.name} | ({"rate": inputs.rate} if config.finetune.sweeps else {})
-    watcher, sampled = Watcher(recorder, where, steps), Cost()
+    callback, sampled = FinetuneCallback(recorder, where, steps), Cost()
     if arm.on_policy:
-        practice = Practice(config, backbone, context.gate, examples, rate, seed, inputs.home, watcher, sampled)
-        METHODS[arm.loss](practice, steps, arm.loss_number)
+        on_policy = OnPolicyContext(
+            config, backbone, context.gate, examples, rate, seed, inputs.home, callback, sampled
+        )
+        ON_POLICY_METHODS[arm.loss](on_policy, steps, arm.loss_number)
     else:
         supervised(
             config.finetune,
@@ -78,20 +91,20 @@ def finetune(context: StageContext, inputs: FinetuneInputs) -> Cost:
             steps,
             seed,
             inputs.home,
-            watcher,
+            callback,
             rate=rate,
             loss=arm.loss,
             number=arm.loss_number,
             resample=inputs.resample,
         )
-    if not watcher.stopped and watcher.diverged:
+    if not callback.stopped and callback.diverged:
         whose = ", ".join(
-            f"{name} {value:g}" if name == "rate" else f"{name} {value}" for name, value in watcher.where.items()
+            f"{name} {value:g}" if name == "rate" else f"{name} {value}" for name, value in callback.where.items()
         )
         recorder.event(
-            "message", level="warning", text=f"Fine-tuning, {whose}: {watcher.diverged}. Lower its learning rate."
+            "message", level="warning", text=f"Fine-tuning, {whose}: {callback.diverged}. Lower its learning rate."
         )
-    if watcher.stopped:
+    if callback.stopped:
         raise StopRequested(f"Stopped while fine-tuning {arm.name}; resume starts this arm again.")
     for tuning in reversed(tunings):
         backbone.model = tuning.after(backbone.model)

@@ -10,19 +10,20 @@ from patchrl.models.backbone import Backbone
 from patchrl.rewards.trl import SAMPLED_NLL_COLUMN
 
 
-def roll_out(backbone: Backbone, note: bool = False):
-    """A `rollout_func` for TRL's GRPO trainers; TRL repeats each prompt as often as it wants completions of it.
+def roll_out(backbone: Backbone, with_nll: bool = False):
+    """A `rollout_func` for TRL's GRPO trainers, whose prompts are user turns; TRL repeats each as often as it wants
+    completions of it.
 
-    With `note` the reward gets every completion's −log p under the policy that sampled it, as its column SAMPLED_NLL_COLUMN.
+    With `with_nll` the reward gets every completion's −log p under the policy that sampled it, as its column SAMPLED_NLL_COLUMN.
     """
 
-    def rolled(prompts: list[Any], trainer: Any) -> dict[str, Any]:
+    def rolled(prompts: list[str], trainer: Any) -> dict[str, Any]:
         samples = trainer.num_generations if trainer.model.training else trainer.num_generations_eval
-        asked = [_prompt_ids(backbone, prompt) for prompt in prompts[::samples]]
+        asked = [backbone.prompt_ids(user) for user in prompts[::samples]]
         with torch.autocast(backbone.device.type, torch.bfloat16, enabled=backbone.in_bf16):  # as it is trained
-            groups = backbone.sample_noted(
+            groups = backbone.sample_with_nll(
                 asked,
-                note=note,
+                with_nll=with_nll,
                 samples=samples,
                 temperature=trainer.args.temperature,
                 max_new_tokens=trainer.args.max_completion_length,
@@ -33,14 +34,6 @@ def roll_out(backbone: Backbone, note: bool = False):
             "completion_ids": [ids for group in groups for ids, _ in group],
             "logprobs": None,  # the policy's own: TRL computes what it needs
         }
-        return made | ({SAMPLED_NLL_COLUMN: [nll for group in groups for _, nll in group]} if note else {})
+        return made | ({SAMPLED_NLL_COLUMN: [nll for group in groups for _, nll in group]} if with_nll else {})
 
     return rolled
-
-
-def _prompt_ids(backbone: Backbone, prompt: Any) -> list[int]:
-    """Of a prompt as `patchrl.models.rows.prompt` makes it."""
-    tokenizer = backbone.tokenizer
-    if isinstance(prompt, str):
-        return tokenizer(prompt)["input_ids"]
-    return tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False)

@@ -13,8 +13,7 @@ from trl import SFTConfig
 
 from patchrl.config import FinetuneSection
 from patchrl.models.backbone import Backbone
-from patchrl.models.rows import row_tokens, sft_row
-from patchrl.training.callbacks import Watcher
+from patchrl.training.callbacks import FinetuneCallback
 from patchrl.training.losses import NEEDS_BACKBONE, ArmTrainer, frozen_reference, loss_of
 
 LOG_STEPS = 4
@@ -22,26 +21,31 @@ Pair = tuple[str, str]  # question, target
 Resample = Callable[[int], list[Pair]]  # epoch, from 1 on -> its pairs
 
 
-class _LiveRows(TrainerCallback):
-    """Rows that are replaced before every epoch but the first; the trainer's dataset looks them up as it goes."""
+class _Rows(TrainerCallback):
+    """The rows of an arm as token ids and labels; they are replaced before every epoch but the first where it resamples."""
 
-    def __init__(self, backbone: Backbone, pairs: Sequence[Pair], resample: Resample, max_length: int) -> None:
+    def __init__(
+        self, backbone: Backbone, pairs: Sequence[Pair], max_length: int, resample: Resample | None = None
+    ) -> None:
         self.backbone, self.resample, self.max_length = backbone, resample, max_length
-        self.rows = [row_tokens(backbone, *pair, max_length) for pair in pairs]
         self.epoch = 0
+        self._read(pairs)
+
+    def _read(self, pairs: Sequence[Pair]) -> None:
+        self.rows = [self.backbone.row(*pair).training(self.max_length) for pair in pairs]
 
     def dataset(self, size: int) -> Dataset:
-        """`size` places; place i holds row i of those there are, counted round."""
+        """A dataset of `size` rows, those there are over and over; it looks them up as training goes."""
 
         def look_up(batch: dict[str, list[int]]) -> dict[str, list[list[int]]]:
-            found = [self.rows[i % len(self.rows)] for i in batch["place"]]
-            return {key: [row[key] for row in found] for key in ("input_ids", "labels")}
+            rows = [self.rows[i % len(self.rows)] for i in batch["row"]]
+            return {key: [row[key] for row in rows] for key in ("input_ids", "labels")}
 
-        return Dataset.from_dict({"place": list(range(size))}).with_transform(look_up)
+        return Dataset.from_dict({"row": list(range(size))}).with_transform(look_up)
 
     def on_epoch_begin(self, args, state, control, **_: Any) -> None:
-        if self.epoch and (pairs := self.resample(self.epoch)):
-            self.rows = [row_tokens(self.backbone, *pair, self.max_length) for pair in pairs]
+        if self.epoch and self.resample and (pairs := self.resample(self.epoch)):
+            self._read(pairs)
         self.epoch += 1
 
 
@@ -70,14 +74,14 @@ def supervised(
     steps: int,
     seed: int,
     folder: Path,
-    watcher: Watcher,
+    callback: FinetuneCallback,
     *,
     rate: float,
     loss: str = "nll",
     number: float | None = None,
     resample: Resample | None = None,
 ) -> None:
-    """Train `backbone` in place for `steps` updates; fewer where the watcher stopped it.
+    """Train `backbone` in place for `steps` updates; fewer where the callback stopped it.
 
     `loss` and its `number` are those of `patchrl.training.losses`; `resample` gives the pairs of every epoch
     after the first.
@@ -91,24 +95,19 @@ def supervised(
         max_length=section.max_length,
         loss_type=made if isinstance(made, str) else "nll",
         logging_steps=LOG_STEPS,
-        # Rows looked up as training goes are tokens already.
-        remove_unused_columns=resample is None,
-        dataset_kwargs=None if resample is None else {"skip_prepare_dataset": True},
+        # Rows are token ids and labels already, and are looked up as training goes.
+        remove_unused_columns=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
     )
-    callbacks: list[TrainerCallback] = [watcher]
-    if resample is None:
-        rows = Dataset.from_list([sft_row(backbone, question, target) for question, target in pairs])
-    else:
-        live = _LiveRows(backbone, pairs, resample, section.max_length)
-        rows = live.dataset(max(len(pairs), math.ceil(steps / section.epochs) * section.batch_size))
-        callbacks.append(live)
+    rows = _Rows(backbone, pairs, section.max_length, resample)
+    resampled_size = math.ceil(steps / section.epochs) * section.batch_size if resample else 0
     reference = frozen_reference(backbone) if loss in NEEDS_BACKBONE else None
     trainer = ArmTrainer(
         model=backbone.model,
         args=settings,
-        train_dataset=rows,
+        train_dataset=rows.dataset(max(len(pairs), resampled_size)),
         processing_class=backbone.tokenizer,
-        callbacks=callbacks,
+        callbacks=[callback, rows],
     )
     trainer.token_loss, trainer.reference = None if isinstance(made, str) else made, reference
     trainer.train()

@@ -20,10 +20,9 @@ from patchrl.config import RewriterSection, StudyConfig
 from patchrl.config.instructions import rewrite_prompt
 from patchrl.errors import BackboneError, ConfigError, StopRequested
 from patchrl.models.backbone import Backbone
-from patchrl.models.rows import prompt
 from patchrl.rewards.monitors import warnings
 from patchrl.rewards.own_answers import OwnAnswers
-from patchrl.rewards.trl import PROMPT_COLUMN, GatedReward, emit_group
+from patchrl.rewards.trl import GatedReward, emit_group
 from patchrl.runs.context import StageContext
 from patchrl.runs.folder import RunFolder
 from patchrl.training.baselines.vcpo import EssScaling, StalenessTrainer
@@ -63,7 +62,7 @@ class FrozenProbe:
             )
 
 
-class _Watcher(TrainerCallback):
+class _RewriterCallback(TrainerCallback):
     """Turns TRL's logs into `train` and `group` events and honours a request to stop."""
 
     def __init__(
@@ -227,15 +226,12 @@ def train_rewriter(context: StageContext, examples: Sequence[Example], seed: int
     if rewriter.warm_start_steps and not last:
         sampled = warm_start(context, examples, prompts, seed, home)
     rows = Dataset.from_list(
-        [
-            {"prompt": prompt(backbone, user), PROMPT_COLUMN: user, **asdict(example)}
-            for user, example in zip(prompts, examples, strict=True)
-        ]
+        [{"prompt": user, **asdict(example)} for user, example in zip(prompts, examples, strict=True)]
     )
     reward = GatedReward(gate, config.reward, rewriter.group_size, own)
     reward.total_tokens = sampled
     probe = FrozenProbe(backbone, examples[:PROBES])
-    watcher = _Watcher(reward, recorder, probe, seed, rewriter)
+    callback = _RewriterCallback(reward, recorder, probe, seed, rewriter)
     stale = EssScaling(recorder, seed, rewriter.ess_scaling) if rewriter.updates_per_rollout > 1 else None
     trainer = (StalenessTrainer if stale else GRPOTrainer)(
         model=backbone.model,
@@ -243,13 +239,13 @@ def train_rewriter(context: StageContext, examples: Sequence[Example], seed: int
         args=trainer_config(config, seed, checkpoints, backbone),
         train_dataset=rows,
         processing_class=backbone.tokenizer,
-        rollout_func=roll_out(backbone, note=config.reward.alignment == "kl"),
-        callbacks=[watcher, stale] if stale else [watcher],
+        rollout_func=roll_out(backbone, with_nll=config.reward.alignment == "kl"),
+        callbacks=[callback, stale] if stale else [callback],
     )
     if stale:
         stale.trainer = trainer
     trainer.train(resume_from_checkpoint=last)
-    if watcher.stopped:
+    if callback.stopped:
         raise StopRequested(f"Stopped at step {trainer.state.global_step} of {rewriter.steps}; resume continues there.")
     if trainer.accelerator.is_main_process:
         backbone.model.save_pretrained(home)

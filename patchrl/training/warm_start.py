@@ -11,7 +11,7 @@ from patchrl.config import FinetuneSection
 from patchrl.errors import StopRequested
 from patchrl.rewriting.sources import judged_answers
 from patchrl.runs.context import StageContext
-from patchrl.training.callbacks import Watcher
+from patchrl.training.callbacks import FinetuneCallback
 from patchrl.training.supervised import Pair, supervised
 from patchrl.types import Example
 
@@ -55,7 +55,7 @@ def warm_start(context: StageContext, examples: Sequence[Example], asked: Sequen
     rewriter = config.rewriter
     # A rewriting prompt is never cut, and how arms are fine-tuned is none of the rewriter's business.
     section = FinetuneSection(max_length=1 << 20, batch_size=config.finetune.batch_size)
-    watcher = Watcher(recorder, {"seed": seed}, rewriter.warm_start_steps, kind="warm")
+    callback = FinetuneCallback(recorder, {"seed": seed}, rewriter.warm_start_steps, kind="warm")
     supervised(
         section,
         context.gate.backbone,
@@ -63,10 +63,10 @@ def warm_start(context: StageContext, examples: Sequence[Example], asked: Sequen
         rewriter.warm_start_steps,
         seed,
         home,
-        watcher,
+        callback,
         rate=rewriter.warm_start_rate or rewriter.learning_rate,
     )
     shutil.rmtree(home / "trainer", ignore_errors=True)
-    if watcher.stopped:
+    if callback.stopped:
         raise StopRequested("Stopped in the rewriter's warm start; resume starts it again.")
     return tokens

@@ -169,8 +169,8 @@ def preflight_card(check: dict[str, Any]) -> str:
             f"<p><b>First example.</b> {markup.escape(first['question'])}</p>",
             f"<p><b>Expert.</b> {markup.escape(first['solution'])} <b>Answer:</b> {markup.escape(first['reference'])}</p>",
         ]
-        if check["tokens"]:
-            parts.append(token_strip(check["tokens"]))
+        if check["row"]:
+            parts.append(token_strip(check["row"]["texts"]))
         else:
             parts.append('<p class="note">Its tokens are shown once the tokenizer is on this machine.</p>')
     parts.append("<p>✓ Ready to run.</p>" if check["ok"] else "<p>✗ This cannot run as it is.</p>")
@@ -178,9 +178,9 @@ def preflight_card(check: dict[str, Any]) -> str:
 
 
 def token_strip(tokens: dict[str, list[str]]) -> str:
-    """The first example as the backbone reads it: prompt and solution, token by token."""
+    """The first row as every stage reads it, token by token."""
     parts = []
-    for part, title in (("prompt", "Prompt"), ("completion", "Solution")):
+    for part, title in (("prompt", "Prompt"), ("completion", "Solution"), ("end", "End of the turn")):
         cut = "".join(f"<span>{markup.escape(token) or '∅'}</span>" for token in tokens[part])
         parts.append(f'<p><b>{title}, {len(tokens[part])} tokens.</b></p><div class="cut">{cut}</div>')
     return "".join(parts)

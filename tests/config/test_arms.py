@@ -11,7 +11,7 @@ from patchrl.config.arms import LOSSES, OFFERED, ON_POLICY, SOURCES, TUNINGS, pa
 from patchrl.errors import ConfigError
 from patchrl.reporting import figures
 from patchrl.rewriting import sources
-from patchrl.training import losses, onpolicy, tuning
+from patchrl.training import finetune, losses, tuning
 
 
 def test_left_out_parts_are_expert_nll_and_full():
@@ -108,7 +108,7 @@ def test_every_part_is_implemented_and_every_implementation_has_a_name():
     made_elsewhere = {"expert"} | {name for name, source in SOURCES.items() if source.after or source.data}
     assert set(sources.REWRITE_METHODS) == set(SOURCES) - made_elsewhere
     assert set(losses.LOSS_FUNCTIONS) == set(LOSSES)
-    assert set(onpolicy.METHODS) == set(ON_POLICY)
+    assert set(finetune.ON_POLICY_METHODS) == set(ON_POLICY)
     assert list(tuning.TUNING_CLASSES) == list(TUNINGS)
     assert {source.rewriter for source in SOURCES.values()} - {None} == set(arms.REWRITERS)
 

@@ -6,16 +6,17 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from patchrl.models.backbone import chat_format
+
 
 def roll_out_of(answers: Callable[[int], Sequence[str]]) -> Callable[[list[Any], Any], dict[str, list[Any]]]:
     """TRL's `rollout_func`: member k of the group of "What is n + 1?" is the k-th of `answers(n)`."""
 
-    def roll_out(prompts: list[Any], trainer: Any) -> dict[str, list[Any]]:
+    def roll_out(prompts: list[str], trainer: Any) -> dict[str, list[Any]]:
         words, prompt_ids, completion_ids = trainer.processing_class, [], []
         for i, prompt in enumerate(prompts):
-            text = words.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
-            texts = answers(int(re.search(r"What is (\d+) \+ 1", text)[1]))
-            prompt_ids.append(words(text, add_special_tokens=False)["input_ids"])
+            texts = answers(int(re.search(r"What is (\d+) \+ 1", prompt)[1]))
+            prompt_ids.append(chat_format(words).prompt_ids(prompt))
             answer = words(texts[i % len(texts)], add_special_tokens=False)["input_ids"]
             completion_ids.append([*answer, words.eos_token_id])
         return {"prompt_ids": prompt_ids, "completion_ids": completion_ids, "logprobs": None}

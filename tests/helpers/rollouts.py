@@ -76,7 +76,7 @@ def fixed_rollouts(trainer: type[GRPOTrainer] = GRPOTrainer, **settings: Any) ->
 
     with (
         mock.patch.object(stage, "GRPOTrainer", trainer),
-        mock.patch.object(stage, "roll_out", lambda backbone, note: roll_out),
+        mock.patch.object(stage, "roll_out", lambda backbone, with_nll: roll_out),
         mock.patch.object(stage, "GRPOConfig", configured),
         mock.patch.object(stage, "GatedReward", Watched),
     ):

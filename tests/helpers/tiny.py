@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -46,8 +47,10 @@ WINDOWED = {"windowed": lambda v: MistralConfig(vocab_size=v, **GROUPED, sliding
 CORPUS = ["Ana has 3 apples and buys 4 more, so she has 3 + 4 = 7 apples. #### 7", "What is the answer? It is 12."] * 20
 
 
-def tokenizer(*, template: bool = True, adds_bos: bool = False, pad: bool = True) -> PreTrainedTokenizerFast:
-    """A small byte-level BPE tokenizer, with or without chat template, automatic BOS, pad token."""
+def tokenizer(
+    *, template: bool = True, adds_bos: bool = False, pad: bool = True, added: Sequence[str] = ()
+) -> PreTrainedTokenizerFast:
+    """A small byte-level BPE tokenizer, with or without chat template, automatic BOS, pad token; `added` tokens are text."""
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
@@ -67,6 +70,7 @@ def tokenizer(*, template: bool = True, adds_bos: bool = False, pad: bool = True
     fast = PreTrainedTokenizerFast(
         tokenizer_object=core, bos_token="<|bos|>", eos_token="<|end|>", pad_token="<|pad|>" if pad else None
     )
+    fast.add_tokens(list(added))
     fast.chat_template = TEMPLATE if template else None
     return fast
 

@@ -13,7 +13,7 @@ from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.playground import groups
 from patchrl.rewards.own_answers import OwnAnswers
-from patchrl.rewards.trl import COLUMNS, PARTS, PROMPT_COLUMN, GatedReward
+from patchrl.rewards.trl import COLUMNS, PARTS, GatedReward
 from patchrl.rewriting.sources import rewrite_examples
 from patchrl.types import Example, Generation
 
@@ -46,7 +46,7 @@ def in_training(config, gate, texts, seed=0):
     own = OwnAnswers.sample(backbone, [EXAMPLE.question], config.rewriter, seed)
     reward = GatedReward(gate, config.reward, len(texts), own)
     columns = {name: [getattr(EXAMPLE, name)] * len(texts) for name in COLUMNS}
-    columns[PROMPT_COLUMN] = [prompt(config)] * len(texts)
+    columns["prompts"] = [prompt(config)] * len(texts)
     ids = [backbone.completion_ids(text) for text in texts]
     return {function.__name__: function(completion_ids=ids, **columns) for function in reward.functions}
 

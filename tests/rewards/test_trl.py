@@ -25,7 +25,7 @@ from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.rewards import group_rewards
 from patchrl.rewards.alignment import alignment
-from patchrl.rewards.trl import COLUMNS, PROMPT_COLUMN, GatedReward
+from patchrl.rewards.trl import COLUMNS, GatedReward
 from patchrl.training.train_rewriter import train_rewriter
 
 ROOT = Path(__file__).parents[2]
@@ -221,7 +221,7 @@ def test_a_passing_rewrite_without_a_finite_score_is_unscorable():
     backbone = Backbone(tiny.model("qwen2", len(words)), words)
     config = resolve({})
     ids = [words(t, add_special_tokens=False)["input_ids"] for t in ("It is 1.", "It is 2.")]
-    columns = {name: [getattr(EXAMPLES[0], name)] * 2 for name in COLUMNS} | {PROMPT_COLUMN: ["Rewrite."] * 2}
+    columns = {name: [getattr(EXAMPLES[0], name)] * 2 for name in COLUMNS} | {"prompts": ["Rewrite."] * 2}
     with Gate(config, backbone) as gate:
         reward = GatedReward(gate, config.reward, group_size=2)
         score_all = backbone.score

@@ -9,7 +9,6 @@ from helpers import tiny
 from trl import SFTConfig
 
 from patchrl.models.backbone import Backbone
-from patchrl.models.rows import row_tokens, sft_row
 from patchrl.training import losses
 
 
@@ -79,8 +78,10 @@ def trainer_of(backbone, folder, loss):
         use_cpu=True,
         bf16=False,
         gradient_checkpointing=False,
+        remove_unused_columns=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
     )
-    rows = Dataset.from_list([sft_row(backbone, *pair) for pair in PAIRS])
+    rows = Dataset.from_list([backbone.row(*pair).training(512) for pair in PAIRS])
     made = losses.ArmTrainer(
         model=backbone.model, args=settings, train_dataset=rows, processing_class=backbone.tokenizer
     )
@@ -135,14 +136,3 @@ def test_the_reference_stays_the_backbone_while_the_model_moves(backbone, adapte
                 weight.add_(0.1)
     assert not torch.allclose(backbone.model(**batch).logits, start, atol=1e-3)
     assert torch.allclose(reference(batch), start, atol=1e-5)
-
-
-@pytest.mark.parametrize("template", [True, False])
-def test_rows_tokenised_here_are_the_rows_trl_makes(template, tmp_path):
-    words = tiny.tokenizer(template=template)
-    backbone = Backbone(tiny.model("llama", len(words)), words)
-    trainer = trainer_of(backbone, tmp_path, "nll")
-    for row, pair in zip(trainer.train_dataset, PAIRS, strict=True):
-        made = row_tokens(backbone, *pair, 512)
-        assert made["input_ids"] == row["input_ids"]
-        assert made["labels"] == row["labels"]

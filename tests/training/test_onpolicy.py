@@ -7,8 +7,7 @@ from unittest import mock
 import pytest
 import torch
 from helpers import tiny
-from helpers.practising import ANSWERS, EXAMPLES, FIXED, Recorder, practise
-from trl.experimental.sdft import SDFTTrainer
+from helpers.on_policy_runs import ANSWERS, EXAMPLES, FIXED, Recorder, train_on_policy
 
 from patchrl.config import resolve
 from patchrl.config.instructions import rewrite_prompt
@@ -16,6 +15,7 @@ from patchrl.errors import StopRequested
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.training import onpolicy
+from patchrl.training.baselines import sdft
 from patchrl.types import Verdict
 
 
@@ -39,7 +39,7 @@ def test_the_final_answer_alone_is_rewarded_and_the_undecided_has_no_reward():
 
 def test_what_is_sampled_is_counted_and_told(tmp_path):
     with FIXED:
-        backbone, recorder, cost = practise("grpo", tmp_path, steps=2)
+        backbone, recorder, cost = train_on_policy("grpo", tmp_path, steps=2)
     events = [e for e in recorder.events if e["kind"] == "finetune"]
     assert [e["step"] for e in events] == [1, 2]
     assert all(e["reward"] == pytest.approx(5 / 9, abs=1e-5) and "loss" not in e for e in events)
@@ -51,28 +51,28 @@ def test_what_is_sampled_is_counted_and_told(tmp_path):
 
 def test_few_examples_are_repeated_until_they_fill_a_batch(tmp_path):
     with FIXED:
-        _, recorder, _ = practise("grpo", tmp_path, steps=2, examples=EXAMPLES[1:2])
+        _, recorder, _ = train_on_policy("grpo", tmp_path, steps=2, examples=EXAMPLES[1:2])
     assert [e["reward"] for e in recorder.events] == [pytest.approx(2 / 3, abs=1e-5)] * 2
 
 
 def test_supervision_comes_first_and_then_practice(tmp_path):
     with FIXED:
-        _, recorder, cost = practise("sft-then-rl=0.67", tmp_path, steps=12)
+        _, recorder, cost = train_on_policy("sft-then-rl=0.67", tmp_path, steps=12)
     told = [(e["step"], "loss" in e) for e in recorder.events]
     assert told == [(4, True), (8, True), (9, False), (10, False), (11, False), (12, False)]
     with FIXED:
-        assert cost.tokens == practise("grpo", tmp_path / "grpo", steps=4)[2].tokens
+        assert cost.tokens == train_on_policy("grpo", tmp_path / "grpo", steps=4)[2].tokens
 
 
 @pytest.mark.parametrize(("name", "after"), [("grpo", 2), ("sft-then-rl", 1), ("sft-then-rl", 3), ("sdft", 2)])
 def test_an_arm_stops_between_steps(name, after, tmp_path):
     recorder = Recorder(stop_after=after)
     with FIXED, pytest.raises(StopRequested, match=f"Stopped while fine-tuning {name}"):
-        practise(name, tmp_path, steps=16, recorder=recorder)
+        train_on_policy(name, tmp_path, steps=16, recorder=recorder)
     assert len(recorder.events) <= after + 1 and recorder.events[-1]["step"] < 16  # a stopped step is still told
 
 
-class Watched(SDFTTrainer):
+class Watched(sdft.RowSdftTrainer):
     """Keeps what each step was about: inputs, student, teacher and loss."""
 
     seen: list[tuple]
@@ -88,13 +88,13 @@ class Watched(SDFTTrainer):
 def test_the_teacher_reads_the_target_and_follows_the_student(template, tmp_path):
     Watched.seen = []
     instruction = "Say {it} anew."
-    with mock.patch.object(onpolicy, "SDFTTrainer", Watched):
-        backbone, _, cost = practise(
+    with mock.patch.object(sdft, "RowSdftTrainer", Watched):
+        backbone, _, cost = train_on_policy(
             "sdft", tmp_path, f"rewriter.instruction={instruction}", steps=3, template=template
         )
     (inputs, *first), (_, *second), (_, *third) = Watched.seen
-    asked = {backbone.prompt_text(e.question) for e in EXAMPLES}
-    shown = {backbone.prompt_text(rewrite_prompt(instruction, e.question, e.solution)) for e in EXAMPLES}
+    asked = {backbone.format.prompt_text(e.question) for e in EXAMPLES}
+    shown = {backbone.format.prompt_text(rewrite_prompt(instruction, e.question, e.solution)) for e in EXAMPLES}
 
     def texts(ids, mask):
         return {backbone.tokenizer.decode(row[keep.bool()]) for row, keep in zip(ids, mask, strict=True)}
@@ -110,8 +110,8 @@ def test_the_teacher_reads_the_target_and_follows_the_student(template, tmp_path
 
 def test_the_student_is_pulled_by_the_reverse_divergence(tmp_path):
     Watched.seen = []
-    with mock.patch.object(onpolicy, "SDFTTrainer", Watched):
-        practise("sdft", tmp_path, steps=2)
+    with mock.patch.object(sdft, "RowSdftTrainer", Watched):
+        train_on_policy("sdft", tmp_path, steps=2)
     for inputs, student, teacher, loss in Watched.seen:
         width, losses = inputs["completion_ids"].shape[1], []
         for i in range(len(EXAMPLES)):
@@ -130,7 +130,7 @@ def test_the_student_is_pulled_by_the_reverse_divergence(tmp_path):
 
 @pytest.mark.parametrize("name", ["grpo+lora=4", "dypo+lora=4", "sdft+lora=4", "sft-then-rl+lora=4", "grpo+wise-ft"])
 def test_methods_and_tunings_run_together(name, tmp_path):
-    backbone, _, _ = practise(name, tmp_path, steps=4, gate=Coin())
+    backbone, _, _ = train_on_policy(name, tmp_path, steps=4, gate=Coin())
     start = Backbone.load(resolve({"backbone": {"model": str(tmp_path / "backbone")}}).backbone).model.state_dict()
     now = backbone.model.state_dict()
     assert start.keys() == now.keys()  # no adapter is left
@@ -140,14 +140,14 @@ def test_methods_and_tunings_run_together(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["grpo", "dypo", "sft-then-rl"])
 def test_a_bfloat16_backbone_practises_and_stays_one(name, tmp_path):
-    backbone, _, cost = practise(name, tmp_path, "backbone.dtype=bfloat16", steps=2)
+    backbone, _, cost = train_on_policy(name, tmp_path, "backbone.dtype=bfloat16", steps=2)
     assert {weight.dtype for weight in backbone.model.parameters()} == {torch.bfloat16} and cost.tokens > 0
 
 
 def test_student_and_teacher_of_a_bfloat16_backbone_learn_in_float32(tmp_path):
     Watched.seen = []
-    with mock.patch.object(onpolicy, "SDFTTrainer", Watched):
-        backbone, _, _ = practise("sdft", tmp_path, "backbone.dtype=bfloat16", steps=1)
+    with mock.patch.object(sdft, "RowSdftTrainer", Watched):
+        backbone, _, _ = train_on_policy("sdft", tmp_path, "backbone.dtype=bfloat16", steps=1)
     ((_, student, teacher, _),) = Watched.seen
     assert {weight.dtype for model in (student, teacher) for weight in model.parameters()} == {torch.float32}
     assert {weight.dtype for weight in backbone.model.parameters()} == {torch.bfloat16}

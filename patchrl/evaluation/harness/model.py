@@ -13,6 +13,7 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import normalize_gen_kwargs
 
 from patchrl.models.backbone import Backbone, Watch
+from patchrl.models.prompts import MARK
 
 Progress = Callable[[int, int], None]  # requests done, and in all
 USUAL_LENGTH = 1024  # tokens of a likelihood request
@@ -42,9 +43,12 @@ class HarnessModel(HFLM):
         self.set_cache_hook(self)  # the harness tells it of every answer
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-        """The chat template; text that spells a special token stays text."""
-        plain = [{**turn, "content": self.backbone.plain(turn["content"])} for turn in chat_history]
-        return super().apply_chat_template(plain, add_generation_prompt)
+        """The prompt of a conversation as the backbone writes it, with marks around special tokens that data spells."""
+        return self.backbone.format.marked_prompt(chat_history)
+
+    def tok_encode(self, string: str, *args: Any, **options: Any) -> list[int]:
+        """Token ids of a text; what is marked in it is plain text."""
+        return self.backbone.format.ids(string) if MARK in string else super().tok_encode(string, *args, **options)
 
     def add_partial(self, attr: str, request: Any, answer: Any) -> None:
         """Called by the harness after every likelihood."""
@@ -94,8 +98,8 @@ class HarnessModel(HFLM):
         return texts
 
     def _prompt_ids(self, prompt: str, room: int) -> list[int]:
-        templated = bool(self.tokenizer.chat_template)  # a template brings its own BOS
-        ids = self.tokenizer(prompt, add_special_tokens=not templated)["input_ids"]
+        templated = bool(self.tokenizer.chat_template)  # a template brings its own beginning
+        ids = self.backbone.format.ids(prompt if templated else self.backbone.format.begin + prompt)
         if len(ids) > room:
             self.shortened.add(prompt)
         return ids[-room:]

@@ -10,11 +10,13 @@ import torch
 import torch.nn.functional as F
 from trl import GRPOTrainer
 
-from patchrl.training.losses import Reference
+from patchrl.models.prompts import Row
+from patchrl.training.losses import Reference, frozen_reference
+from patchrl.training.onpolicy import OnPolicyContext, grpo_trainer
 
 BETA, GAMMA = 1.0, 1.0
 Route = Literal["solved", "mixed", "failed", "undecided"]
-Expert = Callable[[str, str], dict[str, list[int]]]  # question, solution -> token ids and labels of an SFT row
+Expert = Callable[[str, str], Row]  # question, solution -> the row to learn from
 
 
 def route(rewards: Sequence[float]) -> Route:
@@ -44,9 +46,10 @@ class DypoTrainer(GRPOTrainer):
     traces of the paper ("multi-teacher") are here the one that the data has.
     """
 
-    def prepare(self, *, alpha: float, reference: Reference, expert: Expert) -> None:
-        """`reference` gives the frozen backbone's logits of a batch, `expert` the tokens of an expert's answer."""
-        self.alpha, self.reference, self.expert = alpha, reference, expert
+    def prepare(self, *, alpha: float, reference: Reference, expert: Expert, max_length: int) -> None:
+        """`reference` gives the frozen backbone's logits of a batch, `expert` the row of an expert's answer, which is cut to
+        `max_length` tokens."""
+        self.alpha, self.reference, self.expert, self.max_length = alpha, reference, expert, max_length
 
     def _calculate_rewards(self, inputs, prompts, completions, completion_ids_list):
         rewards_per_func = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
@@ -56,7 +59,8 @@ class DypoTrainer(GRPOTrainer):
     def _generate_and_score_completions(self, inputs):
         """The whole step is one batch; `member` still says who is who after TRL has shuffled it."""
         found = super()._generate_and_score_completions(inputs)
-        self._experts = [self.expert(row["question"], row["solution"]) for row in inputs[:: self.num_generations]]
+        rows = [self.expert(row["question"], row["solution"]) for row in inputs[:: self.num_generations]]
+        self._experts = [row.training(self.max_length) for row in rows]
         found["member"] = torch.arange(len(inputs), device=found["completion_ids"].device)
         return found
 
@@ -108,3 +112,20 @@ class DypoTrainer(GRPOTrainer):
         logits_BTV = model(input_ids=ids_BT, attention_mask=mask_BT, use_cache=False).logits
         nll_BT = F.cross_entropy(logits_BTV[:, :-1].float().transpose(1, 2), labels_BT[:, 1:], reduction="none")
         return (nll_BT.sum(-1) / (labels_BT[:, 1:] != -100).sum(-1).clamp(min=1)).sum()
+
+
+def dypo(on_policy: OnPolicyContext, steps: int, number: float | None) -> None:
+    """Each question is routed by how many of its K answers are right (DYPO, arXiv 2604.08926); see `DypoTrainer`.
+
+    `number` is α; β and γ are the paper's 1.
+    """
+    assert number is not None
+    reference = frozen_reference(on_policy.backbone)
+    trainer = grpo_trainer(DypoTrainer, on_policy, steps)
+    trainer.prepare(
+        alpha=number,
+        reference=reference,
+        expert=on_policy.backbone.row,
+        max_length=on_policy.config.finetune.max_length,
+    )
+    on_policy.train(trainer)

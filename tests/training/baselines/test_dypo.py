@@ -5,15 +5,14 @@ from unittest import mock
 
 import pytest
 import torch
-from helpers import practising
-from helpers.practising import ANSWERS, EXAMPLES, K
+from helpers import on_policy_runs
+from helpers.on_policy_runs import ANSWERS, EXAMPLES, K
 from hypothesis import given
 from hypothesis import strategies as st
 
 from patchrl.config import resolve
 from patchrl.models.backbone import Backbone
-from patchrl.models.rows import row_tokens
-from patchrl.training import onpolicy
+from patchrl.training.baselines import dypo
 from patchrl.training.baselines.dypo import DypoTrainer, group_alignment_loss, route
 
 UNKNOWN = math.nan
@@ -91,7 +90,7 @@ def slow_loss(model, base, backbone, alpha):
     ratio = {a: (policy[mixed.id, a] - frozen[mixed.id, a]).sum() for a in reward}
     right, wrong = [ratio[a] for a in reward if reward[a]], [ratio[a] for a in reward if not reward[a]]
     gal = -sum(torch.sigmoid(r - w).log() for r in right for w in wrong) / (len(right) * len(wrong))
-    row = row_tokens(backbone, failed.question, failed.solution, 64)
+    row = backbone.row(failed.question, failed.solution).training(64)
     logits = model(input_ids=torch.tensor([row["input_ids"]])).logits[0, :-1]
     nll = torch.nn.functional.cross_entropy(logits, torch.tensor(row["labels"][1:]))
     return alpha * grpo + (1 - alpha) * gal / 3 + nll / 3, (alpha * grpo).detach()
@@ -100,8 +99,8 @@ def slow_loss(model, base, backbone, alpha):
 @pytest.mark.parametrize("alpha", ["0.5", "0.9"])
 def test_the_whole_loss_is_what_the_paper_says(alpha, tmp_path):
     Recording.seen = []
-    with mock.patch.object(onpolicy, "DypoTrainer", Recording), practising.FIXED:
-        backbone, _, _ = practising.practise(f"dypo={alpha}", tmp_path, steps=3)
+    with mock.patch.object(dypo, "DypoTrainer", Recording), on_policy_runs.FIXED:
+        backbone, _, _ = on_policy_runs.train_on_policy(f"dypo={alpha}", tmp_path, steps=3)
     section = resolve({"backbone": {"model": str(tmp_path / "backbone"), "device": "cpu"}}).backbone
     base, was = (Backbone.load(section).model for _ in range(2))
     assert len(Recording.seen) == 3

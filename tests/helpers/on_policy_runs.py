@@ -26,7 +26,7 @@ EXAMPLES = [Example(f"e{n}", f"What is {n} + 1?", f"{n} + 1 = {n + 1}.", str(n +
 FIXED = mock.patch.object(onpolicy, "roll_out", lambda backbone: roll_out_of(ANSWERS.__getitem__))
 
 
-def practise(
+def train_on_policy(
     name: str,
     folder: Path,
     *overrides: str,
