@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from patchrl.config import StudyConfig, absolute_paths, load_config, to_toml
 from patchrl.config.arms import REWRITERS, Arm, parse, sources_in_order
@@ -32,6 +32,7 @@ from patchrl.reporting.result_formats import RESULT_FORMATS
 from patchrl.runs.events import read_new_events
 from patchrl.runs.folder import RunFolder, default_runs_dir, keep_file
 from patchrl.runs.jsonl import read_rows, row_by_id
+from patchrl.runs.samples import SampleRow
 from patchrl.runs.timeline import Timeline
 from patchrl.types import Writer
 
@@ -152,9 +153,9 @@ class Run:
         """Where the rewritten rows of an arm lie, once made; arms of one source share them."""
         return self.folder.samples(self._data(arm, seed), seed)
 
-    def samples(self, arm: str, seed: int) -> list[dict[str, Any]]:
+    def samples(self, arm: str, seed: int) -> list[SampleRow]:
         """The rewritten rows of an arm; none before they are made, RunError for an arm or seed not of this study."""
-        return _rows(self.samples_path(arm, seed))
+        return cast(list[SampleRow], _rows(self.samples_path(arm, seed)))
 
     def predictions(self, arm: str, seed: int | None = None, rate: float | None = None) -> list[dict[str, Any]]:
         """The answers an arm gave when it was evaluated; none before it is.
@@ -282,7 +283,7 @@ class Run:
                 exports.dataset_folder(self.config, self.folder, source, seed, rows, Path(made))
             return hub.upload(kind, repo, Path(made), token=hub.token_of(token), private=private, on_step=on_step)
 
-    def _targets(self, arm: str, seed: int) -> list[dict[str, Any]]:
+    def _targets(self, arm: str, seed: int) -> list[SampleRow]:
         """An arm's rewritten rows; RunError where there are none to take home."""
         if self._data(arm, seed) == "expert":
             raise RunError(f"Arm {arm!r} learns from the expert's text as it is; there are no rewrites to take home.")

@@ -66,7 +66,7 @@ class TokenSurprisal:
 
 @dataclass(frozen=True)
 class Rewrite:
-    """The decision on one example, as it is stored in `samples/`.
+    """The decision on one example; `patchrl.runs.samples` stores it.
 
     `target` is what SFT trains on (None when dropped); `nll_*` are ℓ in nats per token under the
     frozen backbone; `reward` is set when the candidates were scored as a group; `origin` is how the text was
@@ -109,7 +109,7 @@ class Writer:
 
 
 class Recorder(Protocol):
-    """What a stage may tell the outside. Stages know nothing of folders, processes or watchers."""
+    """What a stage may tell the outside. Stages know nothing of processes, pages or terminals."""
 
     def event(self, kind: str, **fields: Any) -> None: ...
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import logging
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +29,6 @@ from patchrl.models.prompts import ChatFormat, Row, Turns, acting_tokens
 from patchrl.models.scoring import READINGS, Reading, Score, Scorer, choose_reading, core_of, left_padded, reads_ahead
 from patchrl.types import Generation
 
-logger = logging.getLogger(__name__)
 NANO = nano.BACKBONE
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
 TOKENS_PER_BATCH = 32_768  # padded tokens in one generation batch
@@ -200,12 +198,14 @@ class Backbone:
             raise BackboneError(
                 f"backbone.model: {name!r} is a {kind}, whose forward cannot score text ({error}); use a text-only causal LM."
             ) from error
-        if self.reading != READINGS[0]:
-            logger.warning(
-                "%s: ℓ is read by %s, since the faster way differs from this model's forward; scoring takes longer.",
-                name,
-                {"whole rows": "whole rows", "own forward": "the model's own forward"}[self.reading],
-            )
+
+    @property
+    def reading_note(self) -> str:
+        """Why scoring takes longer with this architecture, empty where it does not."""
+        if self.reading == READINGS[0]:
+            return ""
+        way = {"whole rows": "from whole rows", "own forward": "by the model's own forward"}[self.reading]
+        return f"backbone.model: ℓ is read {way}: the faster way differs from what this architecture does; scoring takes longer."
 
     @property
     def device(self) -> torch.device:

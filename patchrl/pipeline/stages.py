@@ -101,7 +101,10 @@ class Stages:
     def scan(self, step: Step) -> None:
         from patchrl.evaluation.scan import scan
 
-        with self._context(self._backbone()) as context:
+        backbone = self._backbone()
+        if backbone.reading_note:
+            self.recorder.event("message", level="info", text=backbone.reading_note)
+        with self._context(backbone) as context:
             result = scan(context, self.data.train)
         result |= {"kept": self.data.kept, "train": len(self.data.train), "dropped": self.data.dropped}
         self.folder.write_json(step.proof(self.folder), result)

@@ -12,6 +12,7 @@ from typing import Any
 from patchrl.config import StudyConfig, arms, to_toml
 from patchrl.data.examples import HUB_ID
 from patchrl.reporting import tables
+from patchrl.runs.samples import SampleRow
 from patchrl.version import __version__
 
 PAPER = "[arXiv 2602.11220](https://arxiv.org/abs/2602.11220)"
@@ -40,7 +41,7 @@ def hub_id(config: StudyConfig) -> str | None:
 
 
 def dataset_card(
-    config: StudyConfig, source: str, seed: int, rows: Sequence[dict[str, Any]], result: dict[str, Any] | None
+    config: StudyConfig, source: str, seed: int, rows: Sequence[SampleRow], result: dict[str, Any] | None
 ) -> str:
     """README.md of a rewritten dataset. `rows`: all of its source's, dropped ones included; `result`: result.json."""
     named = without_folders(config)
@@ -63,7 +64,7 @@ def dataset_card(
 
 
 def adapter_card(
-    config: StudyConfig, rewriter: str, seed: int, rows: Sequence[dict[str, Any]], result: dict[str, Any] | None
+    config: StudyConfig, rewriter: str, seed: int, rows: Sequence[SampleRow], result: dict[str, Any] | None
 ) -> str:
     """README.md of a rewriter's adapter. `rows`: those it rewrote, none before that; `result`: result.json."""
     named, base = without_folders(config), hub_id(config)
@@ -105,9 +106,9 @@ def _card(
 
 
 def _facts(
-    config: StudyConfig, source: str, seed: int, rows: Sequence[dict[str, Any]], result: dict[str, Any] | None
+    config: StudyConfig, source: str, seed: int, rows: Sequence[SampleRow], result: dict[str, Any] | None
 ) -> str:
-    data, counts = config.data, Counter(row["decision"] for row in rows)
+    data, counts = config.data, Counter(str(row["decision"]) for row in rows)
     version = (result or {}).get("versions", {}).get("patchrl", __version__)
     parts = [f"{counts[name]} {words}" for name, words in DECISIONS.items()]
     facts = [

@@ -13,16 +13,17 @@ from patchrl.errors import RunError
 from patchrl.nano import RECORDED
 from patchrl.reporting import cards
 from patchrl.runs.folder import RunFolder
+from patchrl.runs.samples import SampleRow
 
 
-def conversation(row: dict[str, Any]) -> dict[str, Any]:
+def conversation(row: SampleRow) -> dict[str, Any]:
     """A rewritten row in TRL's conversational format, with where its target came from."""
     turns = [{"role": "user", "content": row["question"]}, {"role": "assistant", "content": row["target"]}]
     source = "rewrite" if row["decision"] == "accepted" else "expert"
     return {"messages": turns, "source": source, "nll_expert": row["nll_expert"], "nll_rewrite": row["nll_rewrite"]}
 
 
-def write_rows(rows: Sequence[dict[str, Any]], path: Path) -> Path:
+def write_rows(rows: Sequence[SampleRow], path: Path) -> Path:
     """Write the rows that have a target as conversations, to a .jsonl or a .parquet file."""
     records = [conversation(row) for row in rows if row["target"] is not None]
     if path.suffix == ".jsonl":
@@ -48,7 +49,7 @@ def write_report(config: StudyConfig, folder: RunFolder, path: Path) -> Path:
 
 
 def dataset_folder(
-    config: StudyConfig, folder: RunFolder, source: str, seed: int, rows: Sequence[dict[str, Any]], into: Path
+    config: StudyConfig, folder: RunFolder, source: str, seed: int, rows: Sequence[SampleRow], into: Path
 ) -> None:
     """Write train.jsonl, train.parquet and the card of a rewritten dataset."""
     write_rows(rows, into / "train.jsonl")
@@ -58,7 +59,7 @@ def dataset_folder(
 
 
 def adapter_folder(
-    config: StudyConfig, folder: RunFolder, rewriter: str, seed: int, rows: Sequence[dict[str, Any]], into: Path
+    config: StudyConfig, folder: RunFolder, rewriter: str, seed: int, rows: Sequence[SampleRow], into: Path
 ) -> None:
     """Write a trained rewriter's weights, its settings and its card; RunError where the run has not trained it.
 

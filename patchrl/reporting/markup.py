@@ -6,11 +6,12 @@ import difflib
 import html
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from patchrl.reporting.samples_table import GATE_WORDS, gain
+from patchrl.runs.samples import SampleRow
 from patchrl.text import number, percent
 
 SURPRISAL_TOP = 6.0  # nats at which the scale is full
@@ -90,13 +91,13 @@ def bar(name: str, value: float | None, top: float) -> str:
     )
 
 
-def reward_bars(row: dict[str, Any]) -> str:
+def reward_bars(row: Mapping[str, Any]) -> str:
     """A bar per reward of one rewrite."""
     tops = {"reward": 1.5, "consistency": 1.0, "alignment": 1.0, "diversity": 0.25}
     return "".join(bar(name, row.get(name), top) for name, top in tops.items())
 
 
-def verdict(row: dict[str, Any]) -> str:
+def verdict(row: Mapping[str, Any]) -> str:
     """The gate's word with a sign and a text, never colour alone."""
     kind = {True: "ok", False: "bad", None: "unsure"}[row["passed"]]
     return f'<span class="verdict {kind}">{GATE_WORDS[row["passed"]]}</span> <span class="note">{escape(row["reason"] or "")}</span>'
@@ -150,7 +151,7 @@ def _cell(value: Any) -> str:
     return f'{number} <span class="interval">[{interval}</span>' if bracket and text.endswith("]") else text
 
 
-def sample_detail(row: dict[str, Any], tokens: dict[str, Any] | None) -> str:
+def sample_detail(row: SampleRow, tokens: dict[str, Any] | None) -> str:
     """One example in full: expert, word diff, rewrite, verdict, rewards, and surprisal of both texts."""
     mismatch = (
         "not scored"

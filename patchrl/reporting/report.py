@@ -14,7 +14,7 @@ from patchrl.reporting import curves, figures, findings, markup, samples_table, 
 from patchrl.runs import embeddings
 from patchrl.runs.events import read_events
 from patchrl.runs.folder import RunFolder
-from patchrl.runs.jsonl import read_rows
+from patchrl.runs.samples import SampleRow, read_samples
 from patchrl.text import duration, listed
 
 EXAMPLES_PER_KIND = 3  # examples of each kind
@@ -26,7 +26,7 @@ def report_of(config: StudyConfig, folder: RunFolder, result: dict[str, Any]) ->
     """The page of a run, from the files of its folder and its result; examples come from its first seed."""
     seed = config.study.seeds[0]
     sources = [source for source in sources_in_order(map(parse, config.study.arms)) if source != "expert"]
-    rewrites = {source: read_rows(folder.samples(source, seed)) for source in sources}
+    rewrites = {source: read_samples(folder.samples(source, seed)) for source in sources}
     return build_report(config, read_events(folder.events), result, rewrites, embeddings.embedding_map(folder))
 
 
@@ -34,7 +34,7 @@ def build_report(
     config: StudyConfig,
     events: Sequence[dict[str, Any]],
     result: dict[str, Any],
-    rewrites: dict[str, list[dict[str, Any]]],
+    rewrites: dict[str, list[SampleRow]],
     embedding_map: dict[str, Any] | None = None,
 ) -> str:
     """The whole page as one string; plotly.js and all data are inside. `rewrites`: source -> rows."""
@@ -80,7 +80,7 @@ def _figures(
     events: Sequence[dict[str, Any]],
     result: dict[str, Any],
     scan: dict[str, Any] | None,
-    rewrites: dict[str, list[dict[str, Any]]],
+    rewrites: dict[str, list[SampleRow]],
     embedding_map: dict[str, Any] | None,
 ) -> dict[str, figures.Figure]:
     accepted = {
@@ -263,7 +263,7 @@ def _repeat(config: StudyConfig, result: dict[str, Any]) -> str:
     )
 
 
-def _examples(source: str, rows: list[dict[str, Any]]) -> str:
+def _examples(source: str, rows: list[SampleRow]) -> str:
     """Good, bad and random rewrites of one source, no row twice."""
     accepted = samples_table.select(rows, keep="accepted")
     kinds = {

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from patchrl.runs.samples import SampleRow
 from patchrl.text import number
 
-Row = dict[str, Any]
+Row = SampleRow
 
 MAX_EXTREME_ROWS = 100  # rows that `worst` and `biggest gain` show
 MAX_EXCERPT = 90  # characters of a text in the table

@@ -14,34 +14,13 @@ from patchrl.rewriting.sources import REWRITE_METHODS
 from patchrl.runs.context import StageContext
 from patchrl.runs.embeddings import write_embeddings
 from patchrl.runs.jsonl import write_rows
+from patchrl.runs.samples import sample_row
 from patchrl.types import Example, Rewrite, TokenSurprisal
 
 TOP_ALTERNATIVES = 5
 DIVERSITY_SAMPLE = 256
 SURPRISAL_ROWS = 128  # read at a time, so that progress shows
 EMBEDDED = 128  # as many as the scan looks at
-
-
-def row_of(rewrite: Rewrite) -> dict[str, Any]:
-    """The stored form of one rewrite."""
-    example, verdict = rewrite.example, rewrite.verdict
-    return {
-        "id": example.id,
-        "question": example.question,
-        "expert": example.solution,
-        "reference": example.reference,
-        "rewrite": rewrite.text,
-        "decision": rewrite.decision,
-        "passed": verdict.passed,
-        "reason": verdict.reason,
-        "extracted": verdict.extracted,
-        "nll_expert": round(rewrite.nll_expert, 5),
-        "nll_rewrite": None if rewrite.nll_rewrite is None else round(rewrite.nll_rewrite, 5),
-        "attempts": rewrite.attempts,
-        "origin": rewrite.origin,
-        "target": rewrite.target,
-        **{name: None if value is None else round(value, 5) for name, value in rewrite.rewards.items()},
-    }
 
 
 def rewrite_dataset(
@@ -66,7 +45,7 @@ def rewrite_dataset(
             recorder.progress(len(rows), len(rewrites), "reading token by token")
         write_rows(folder.surprisal(source, seed), rows)
     # Last: whoever sees a row finds its tokens.
-    write_rows(folder.samples(source, seed), [row_of(r) for r in rewrites])
+    write_rows(folder.samples(source, seed), [sample_row(rewrite) for rewrite in rewrites])
     if details:
         first = rewrites[:EMBEDDED]
         texts = [r.text for r in first]

@@ -33,7 +33,7 @@ def load(session: Session) -> Lesson:
         result=result,
         events=run.events()[0],  # all of them: a page's own snapshot keeps the newest group only
         scan=snapshot.last("scan") or {},
-        samples={arm: session.reader.samples(run, arm, seed) for arm in ARMS},
+        samples={arm: [dict(row) for row in session.reader.samples(run, arm, seed)] for arm in ARMS},
         tokens={arm: {row["id"]: row for row in run.surprisals(arm, seed)} for arm in ("prompted", "rl")},
         predictions={"base": run.predictions("base")}
         | {arm: run.predictions(arm, seed) for arm in ("expert", "prompted", "rl")},

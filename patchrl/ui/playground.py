@@ -194,7 +194,7 @@ def next_example(session: Session, run_id: str | None, question: str) -> dict[st
         rows = next((rows for source in run.sources() if (rows := session.reader.samples(run, source, seed))), [])
         place = next((i for i, row in enumerate(rows) if row["question"] == question), -1)
         if rows:
-            return rows[(place + 1) % len(rows)]
+            return {**rows[(place + 1) % len(rows)]}
     example = api.lab_example()
     while example.question == question:
         example = api.lab_example()

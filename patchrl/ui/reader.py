@@ -11,6 +11,7 @@ from typing import Any
 from patchrl import api
 from patchrl.errors import PatchRLError
 from patchrl.runs.folder import default_runs_dir
+from patchrl.runs.samples import SampleRow
 from patchrl.runs.timeline import Timeline
 
 MAX_RUNS = 8
@@ -43,7 +44,7 @@ class Reader:
         self.runs_dir = runs_dir
         self._lock = threading.Lock()
         self._timelines: OrderedDict[str, tuple[Timeline, threading.Lock]] = OrderedDict()
-        self._rows: OrderedDict[tuple[str, str, int], tuple[str, list[dict[str, Any]]]] = OrderedDict()
+        self._rows: OrderedDict[tuple[str, str, int], tuple[str, list[SampleRow]]] = OrderedDict()
 
     def stamps(self, run_id: str | None) -> dict[str, str]:
         """What to compare to see whether a page is up to date; costs a few file stats."""
@@ -78,7 +79,7 @@ class Reader:
         with lock:  # its own: reading a long run for the first time holds nobody else up
             return timeline.update()
 
-    def samples(self, run: api.Run, arm: str, seed: int) -> list[dict[str, Any]]:
+    def samples(self, run: api.Run, arm: str, seed: int) -> list[SampleRow]:
         """Rows of one rewritten dataset, read again only when the file changed."""
         try:
             stat = run.samples_path(arm, seed).stat()

@@ -13,6 +13,7 @@ from patchrl import api
 from patchrl.config.arms import display_name
 from patchrl.errors import PatchRLError
 from patchrl.reporting import markup, samples_table
+from patchrl.runs.samples import SampleRow
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Session
 
@@ -67,7 +68,7 @@ def table_value(snapshot: Snapshot, arm: str, seed: int) -> dict[str, Any]:
     return {"run": snapshot.run.id, "arm": arm, "seed": seed, "stamp": f"{where} {stat.st_mtime_ns}:{stat.st_size}"}
 
 
-def _rows(session: Session, request: Any) -> list[dict[str, Any]]:
+def _rows(session: Session, request: Any) -> list[SampleRow]:
     try:
         run = api.open_run(_text(request, "run"), runs_dir=session.runs_dir)
         return session.reader.samples(run, _text(request, "arm"), _number(request, "seed"))

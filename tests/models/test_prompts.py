@@ -1,6 +1,7 @@
 """One row from sampling to training, with the chat templates of published families."""
 
 import re
+import shutil
 from importlib import resources
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from transformers.trainer_utils import set_seed
 from patchrl.config import BackboneSection
 from patchrl.errors import BackboneError
 from patchrl.models.backbone import Backbone
+from patchrl.nano import BACKBONE, world
 
 OWN = Path(__file__).parents[1] / "helpers" / "templates"
 TOKENS = re.compile(r"<\|[\w ]+\|>|<｜[^｜<>]+｜>|</?think>|</?tool_call>|<(?:start|end)_of_turn>|\[/?INST\]")
@@ -215,3 +217,17 @@ def test_surprisal_is_that_of_the_models_own_forward_whatever_it_does_to_its_log
         part = slice(row.labels_from - 1, row.labels_from - 1 + len(row.completion))
         nll = torch.nn.functional.cross_entropy(logits[part], torch.tensor(row.completion))
         assert score.nll == pytest.approx(nll.item(), abs=1e-3), backbone.reading
+
+
+def test_nano_with_its_end_of_sequence_token_renamed_answers_as_before(tmp_path):
+    nano = Backbone.load(BackboneSection())
+    shutil.copytree(BACKBONE, tmp_path / "renamed")
+    settings = tmp_path / "renamed" / "tokenizer_config.json"
+    settings.write_text(settings.read_text().replace('"eos_token": "<|end|>"', '"eos_token": "<|pad|>"'))
+    (tmp_path / "renamed" / "generation_config.json").unlink()
+    renamed = Backbone.load(BackboneSection(model=str(tmp_path / "renamed")))
+    assert renamed.tokenizer.eos_token == "<|pad|>"
+    questions = [item.question for item in world.general_eval(40)]
+    answers = [[group[0].text for group in b.generate(questions, max_new_tokens=48)] for b in (nano, renamed)]
+    assert answers[0] == answers[1]
+    assert renamed.row(questions[0], "Yes.") == nano.row(questions[0], "Yes.")
