@@ -16,6 +16,7 @@ from patchrl import api
 from patchrl.cli.terminal import Progress, columns, describe_check, print_result, print_scan
 from patchrl.cli.try_command import try_rewrite
 from patchrl.config import StudyConfig, apply_overrides, arms, differences, is_preset, load_config, resolve, settings
+from patchrl.data.readers import is_data_file
 from patchrl.errors import PatchRLError, RunError
 from patchrl.reporting import hub, run_status, sentences
 from patchrl.runs.folder import default_runs_dir
@@ -31,7 +32,6 @@ STAGES = {
     "report": ("report", "… and write result.json and report.html"),
 }
 FORMAT_HELP = {"json": "JSON", "csv": "CSV, every number a row", "latex": "a LaTeX table (booktabs)"}
-DATA_FILES = (".jsonl", ".csv", ".parquet")
 QUEUE = "begin when the runs of this folder that were started earlier are over"
 
 
@@ -182,7 +182,7 @@ def dispatch(options: argparse.Namespace) -> int:
 
 def _stage(options: argparse.Namespace) -> int:
     upto = STAGES[options.command][0]
-    is_file = options.target.endswith((".toml", ".json", *DATA_FILES)) or Path(options.target).is_file()
+    is_file = options.target.endswith(".toml") or is_data_file(options.target) or Path(options.target).is_file()
     if is_file or is_preset(options.target) or options.command == "run":
         config = _config(options)
         run = api.start(config, runs_dir=options.runs_dir, name=options.name, upto=upto, queue=options.queue)
@@ -202,11 +202,16 @@ def _config(options: argparse.Namespace) -> StudyConfig:
 
 
 def _is_data(path: Path) -> bool:
-    """Whether a file holds rows; a JSON file holds them as a list, or settings."""
+    """Whether a file holds rows. A JSON file holds settings where it is one object of sections."""
     if path.suffix == ".json" and path.is_file():
-        with path.open("rb") as file:
-            return file.read(1024).lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"[")
-    return path.suffix in DATA_FILES
+        try:
+            value = json.loads(path.read_bytes())
+        except (ValueError, RecursionError):
+            return True
+        return not (
+            isinstance(value, dict) and any(isinstance(value.get(name), dict) for name in StudyConfig.model_fields)
+        )
+    return is_data_file(str(path))
 
 
 def _open(name: str, runs_dir: str | None) -> api.Run:

@@ -60,6 +60,9 @@ def describe_check(found: dict[str, Any]) -> str:
             f"expert    {found['first']['solution']!r:.150}",
             f"answer    {found['first']['reference']!r:.80}",
         ]
+        if found["unused_columns"]:
+            lines.append(f"not used  {', '.join(found['unused_columns'])}")
+        lines += [f"note      {note}" for note in found["notes"]]
     if row := found.get("row"):
         lines.append(
             f"row       {len(row['prompt'])} tokens of prompt, {len(row['completion'])} of solution, then "

@@ -12,12 +12,13 @@ TASK_SETS = {
     "paper": ("mmlu", "mmlu_pro", "agieval"),
     "math": ("patchrl_gsm8k", "patchrl_svamp", "patchrl_math500"),
 }
+DATA_ENDINGS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".gz")
 BUILT_IN = ("held-out", "nano")  # measured without the harness
 
 
 def names_a_file(name: str) -> bool:
     """Whether a name is the path of a data file."""
-    return "/" in name or "\\" in name or Path(name).suffix.lower() in (".jsonl", ".json", ".csv", ".parquet")
+    return "/" in name or "\\" in name or Path(name).suffix.lower() in DATA_ENDINGS
 
 
 def expand(names: Iterable[str]) -> tuple[str, ...]:

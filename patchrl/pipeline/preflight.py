@@ -13,7 +13,8 @@ from safetensors import SafetensorError, safe_open
 from patchrl.config import StudyConfig
 from patchrl.config.arms import parse, rewriters_of
 from patchrl.config.eval_tasks import BUILT_IN, expand, names_a_file
-from patchrl.data.examples import HUB_ID, LoadedData, load_eval_items, load_examples, load_questions
+from patchrl.data.examples import LoadedData, load_eval_items, load_examples, load_questions
+from patchrl.data.readers import HUB_ID
 from patchrl.errors import BackboneError, PatchRLError
 from patchrl.evaluation.harness.names import name_problems
 from patchrl.models.token_preview import context_of, known_here, tokenizer_on_disk
@@ -42,6 +43,8 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
         "kept": 0,
         "dropped": {},
         "columns": {},
+        "unused_columns": [],
+        "notes": [],
         "task": None,
         "first": None,
         "row": None,
@@ -57,6 +60,8 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
             "kept": data.kept,
             "dropped": data.dropped,
             "columns": data.columns,
+            "unused_columns": list(data.unused_columns),
+            "notes": list(data.notes),
             "task": data.task,
             "first": {"question": first.question, "solution": first.solution, "reference": first.reference},
         }

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from patchrl.config import StudyConfig, arms, to_toml
-from patchrl.data.examples import HUB_ID
+from patchrl.data.readers import HUB_ID
 from patchrl.reporting import tables
 from patchrl.runs.samples import SampleRow
 from patchrl.version import __version__

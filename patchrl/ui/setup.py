@@ -78,7 +78,7 @@ def build(session: Session, form: Form) -> Parts:
         form.field("data", "dataset")
     upload = gr.File(
         label="Or your own data: JSONL, CSV, Parquet",
-        file_types=[".jsonl", ".csv", ".parquet"],
+        file_types=[".jsonl", ".json", ".csv", ".tsv", ".gz", ".parquet"],
         visible=not session.limits.public,
         height=150,
     )
@@ -159,6 +159,8 @@ def preflight_card(check: dict[str, Any]) -> str:
             ["Rows", f"{check['rows']['train']} to train on, {check['rows']['eval']} held out"],
             ["Dropped", dropped_rows(check["dropped"])],
             ["Columns", ", ".join(f"{role} = {name}" for role, name in check["columns"].items())],
+            *([["Columns not used", ", ".join(check["unused_columns"])]] if check["unused_columns"] else []),
+            *(["Note", note] for note in check["notes"]),
             ["Task", check["task"]],
             *map(list, sentences.estimates(check).items()),
             ["Command", check["command"]],

@@ -129,8 +129,7 @@ def test_weights_that_cannot_be_read_are_told(tmp_path):
 def test_whole_sentences_taken_for_answers_are_told(tmp_path, end, told):
     rows = [{"question": f"What are {n}?", "solution": f"Count. {end.format(n=n)}"} for n in range(40)]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = preflight(resolve({"data": {"dataset": str(tmp_path / "a.jsonl")}}))
-    assert found["task"] == "exact"
+    found = preflight(resolve({"data": {"dataset": str(tmp_path / "a.jsonl"), "task": "exact"}}))
     assert ("no final answer was found in the solutions" in " ".join(found["warnings"])) == told
 
 

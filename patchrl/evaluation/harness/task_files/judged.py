@@ -18,8 +18,8 @@ from patchrl.types import EvalItem
 
 def examples(rows: Dataset) -> Dataset:
     """Questions with their reference answers; rows without one are left out."""
-    found, *_ = read_examples([dict(row) for row in rows], DataSection(task="math"))
-    return Dataset.from_list([{"question": e.question, "reference": e.reference, "task": e.task} for e in found])
+    read = read_examples(rows, DataSection(task="math"))
+    return Dataset.from_list([{"question": e.question, "reference": e.reference, "task": e.task} for e in read])
 
 
 def nano(skill: str, size: int = 600, **_: Any) -> DatasetDict:
