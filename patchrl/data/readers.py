@@ -27,6 +27,7 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+WHITE_SPACE = re.compile(r"\s*")
 BATCH_ROWS = 1000
 
 Row = tuple[int, dict[str, Any]]
@@ -246,7 +247,7 @@ def _json(text: io.TextIOWrapper, name: str) -> Iterator[Row]:
 def _json_document(text: str, name: str) -> Iterator[Row]:
     decoder = json.JSONDecoder()
     values: list[Any] = []
-    place = 0
+    place = _next_value(text, 0)
     while place < len(text):
         try:
             value, place = decoder.raw_decode(text, place)
@@ -255,13 +256,19 @@ def _json_document(text: str, name: str) -> Iterator[Row]:
                 f"{name}: row {error.lineno} is not valid JSON ({_reason(error)}); mend or remove it."
             ) from None
         values.append(value)
-        place += len(text[place:]) - len(text[place:].lstrip()) if place < len(text) and text[place].isspace() else 0
+        place = _next_value(text, place)
     rows = values
     if len(values) == 1:
         rows = values[0] if isinstance(values[0], list) else _wrapped(values[0]) or values
     if all(isinstance(row, dict) and isinstance(row.get("row"), dict) and "row_idx" in row for row in rows):
         rows = [row["row"] for row in rows]  # as the Hub's dataset viewer gives them
     yield from ((number, _object(row, number, name)) for number, row in enumerate(rows, 1))
+
+
+def _next_value(text: str, place: int) -> int:
+    """The place of the next character that is not white space."""
+    match = WHITE_SPACE.match(text, place)
+    return match.end() if match else place
 
 
 def _wrapped(value: Any) -> list[Any] | None:

@@ -36,6 +36,7 @@ ROLE_KEYS, TEXT_KEYS = ("role", "from", "speaker", "author"), ("content", "value
 REASONING_KEYS = ("reasoning_content", "reasoning", "thinking")
 TOOL_KEYS = ("tool_calls", "function_call")
 TEXT_PARTS = (None, "text", "input_text", "output_text")
+SURROGATE = re.compile(r"[\ud800-\udfff]")
 LETTERED = re.compile(r"^\s*\(?([A-Za-z])\s*[).:]\s*(?=\S)")
 LETTERED_OPTION = re.compile(r"(?:^|(?<=\s))\(?([A-J])(?:[).:]\s+|\)\s*)(?=\S)")
 
@@ -139,6 +140,8 @@ def _with_answer(row: dict[str, Any], columns: dict[str, str], fields: Fields) -
             fields, question=question, answer=letter, solution=f"The answer is {letter}." if bare else fields.solution
         )
     letter = option_letter(fields.solution, labels, texts)
+    if letter is None and fields.solution.isdigit():  # such as places that count from 1
+        raise UnreadableCell(f"{fields.solution:.40} is none of the {len(texts)} options", columns["solution"])
     if letter is None:
         return replace(fields, question=question)
     return replace(fields, question=question, answer=letter, solution=f"The answer is {letter}.")
@@ -153,6 +156,8 @@ def _read(columns: dict[str, str], role: str, rule: Any, value: Any) -> Any:
         return rule(value)
     except UnreadableCell as error:
         raise UnreadableCell(error.problem, error.column or columns.get(role, role)) from None
+    except RecursionError:
+        raise UnreadableCell("the cell is nested too deeply", columns.get(role, role)) from None
 
 
 # --- cells --------------------------------------------------------------------------------------
@@ -185,7 +190,7 @@ def cell_text(value: Any) -> str:
 def _checked(text: str) -> str:
     if "\0" in text:
         raise DroppedRow("with a NUL character")
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if SURROGATE.search(text):
         raise DroppedRow("with half a character (a lone surrogate)")
     return text
 

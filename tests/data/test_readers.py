@@ -36,7 +36,7 @@ def parquet():
         ("utf16.csv", table(",").encode("utf-16")),
         ("utf16-no-mark.csv", table(",").encode("utf-16-le")),
         ("array.jsonl", json.dumps(ROWS, indent=1)),
-        ("array.json", json.dumps(ROWS)),
+        ("array.json", "\n " + json.dumps(ROWS)),
         ("wrapped.json", json.dumps({"version": "1", "data": ROWS})),
         ("wrapped-deep.json", json.dumps({"meta": {}, "data": {"train": ROWS}})),
         ("wrapped.jsonl", json.dumps({"pages": ROWS}, indent=1)),

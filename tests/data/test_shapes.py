@@ -16,6 +16,13 @@ def assistant(text, **extra):
     return {"role": "assistant", "content": text} | extra
 
 
+def nested(depth):
+    value = "s"
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 PAIR = [user("2 + 2?"), assistant("It is 4.")]
 EARLIER = [{"role": "system", "content": "Be brief."}, user("Hi"), assistant("Hello."), *PAIR]
 
@@ -79,12 +86,14 @@ def test_answers_of_every_type_become_text(answer, text):
     [
         ({"question": ["a", "b"], "solution": "s"}, "question", "a list of 2 values is not text"),
         ({"question": "q", "solution": {"a": 1}}, "solution", "an object is not text"),
+        ({"question": "q", "solution": nested(5000)}, "solution", "nested too deeply"),
         ({"question": "q", "solution": b"s"}, "solution", "a value of type bytes is not text"),
         ({"question": "q", "solution": "s", "answer": ["1", "2"]}, "answer", "a list of 2"),
         ({"messages": [{"role": "narrator", "content": "x"}]}, "messages", "turn 1 has the role 'narrator'"),
         ({"messages": "hello"}, "messages", "turns are expected"),
         ({"messages": [user([{"type": "text"}])]}, "messages", "turn 1 has a part without text"),
         ({"question": "q", "choices": ["a", "b"], "answerKey": "z"}, "answerKey", "'z' is none of the 2 options"),
+        ({"question": "q", "choices": ["a", "b"], "answer": 2}, "answer", "2 is none of the 2 options"),
         ({"question": "q", "choices": "what", "answer": "a"}, "choices", "names no options"),
     ],
 )
