@@ -31,6 +31,7 @@ def quick(tmp_path_factory):
     return runs_dir, patchrl("run", QUICK, "--name", "first", runs_dir=runs_dir)
 
 
+@pytest.mark.slow
 def test_run_ends_with_a_table_every_arm_and_the_time(quick):
     _, done = quick
     assert done.returncode == 0, done.stderr
@@ -38,6 +39,7 @@ def test_run_ends_with_a_table_every_arm_and_the_time(quick):
         assert text in done.stdout
 
 
+@pytest.mark.slow
 def test_result_holds_what_its_readers_are_promised(quick):
     runs_dir, _ = quick
     (folder,) = [p for p in runs_dir.iterdir() if p.name.startswith("first-")]
@@ -58,6 +60,7 @@ def test_result_holds_what_its_readers_are_promised(quick):
     assert len(samples) == 64
 
 
+@pytest.mark.slow
 def test_list_show_and_tail_know_the_run(quick):
     runs_dir, _ = quick
     listed = patchrl("list", runs_dir=runs_dir)
@@ -69,6 +72,7 @@ def test_list_show_and_tail_know_the_run(quick):
     assert {"stage", "scan", "train", "group", "rewrite", "finetune", "evaluation"} <= {e["kind"] for e in events}
 
 
+@pytest.mark.slow
 def test_a_trained_run_is_exported_and_pushed(quick, fake_hub, tmp_path):
     runs_dir, _ = quick
     run_id = patchrl("list", runs_dir=runs_dir).stdout.splitlines()[2].split()[0]
@@ -90,6 +94,7 @@ def test_a_trained_run_is_exported_and_pushed(quick, fake_hub, tmp_path):
     assert not any(TOKEN.encode() in data for data in everything)
 
 
+@pytest.mark.slow
 def test_a_finished_run_resumes_into_nothing_to_do(quick):
     runs_dir, _ = quick
     run_id = patchrl("list", runs_dir=runs_dir).stdout.splitlines()[2].split()[0]
@@ -167,6 +172,7 @@ def test_arms_lists_sources_losses_and_tunings_with_their_numbers(capsys):
         assert text in out
 
 
+@pytest.mark.slow
 def test_try_prints_a_group_with_every_reward(runs_dir):
     done = patchrl("try", "-k", "3", "--json", runs_dir=runs_dir)
     assert done.returncode == 0, done.stderr
@@ -179,6 +185,7 @@ def test_try_prints_a_group_with_every_reward(runs_dir):
     assert shown.stdout.count("alignment") == 2 and "answer    4" in shown.stdout
 
 
+@pytest.mark.slow
 def test_try_lets_a_runs_rewriter_write_too(quick):
     runs_dir, _ = quick
     run_id = next(p.name for p in runs_dir.iterdir() if p.name.startswith("first-"))
@@ -201,6 +208,7 @@ def test_diff_names_the_settings_in_which_two_runs_differ(runs_dir, capsys):
     assert "same settings" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_printed_as_json_csv_and_latex(quick):
     runs_dir, _ = quick
     run_id = patchrl("list", runs_dir=runs_dir).stdout.splitlines()[2].split()[0]

@@ -32,6 +32,7 @@ def rows(folder, home):
     return [json.loads(line) for line in (home / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
+@pytest.mark.slow
 def test_harness_tasks_go_through_to_the_result_with_intervals_and_a_bar_of_their_own(tmp_path):
     pytest.importorskip("lm_eval")
     (tmp_path / "words.jsonl").write_text(
@@ -67,6 +68,7 @@ def evaluate_base(config, folder, recorder=None):
     )
 
 
+@pytest.mark.slow
 def test_a_second_study_beside_the_first_asks_the_backbone_nothing(tmp_path, monkeypatch):
     config, first = lab(tmp_path)
     evaluate_base(config, first)
@@ -90,6 +92,7 @@ def test_what_cannot_be_measured_is_told_before_anything_is_trained(tmp_path, mo
     assert not folder.scan.exists() and not (folder.path / "arms").exists()
 
 
+@pytest.mark.slow
 def test_a_stop_between_harness_tasks_keeps_what_was_answered(tmp_path):
     pytest.importorskip("lm_eval")
     config, folder = lab(tmp_path, general=["patchrl_nano"], limit=10)
@@ -105,6 +108,7 @@ def test_a_stop_between_harness_tasks_keeps_what_was_answered(tmp_path):
     assert not (folder.base() / "predictions.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_held_out_examples_only_choose_the_rate_where_they_are_no_target(tmp_path):
     sweep = {"finetune": {"learning_rate": [1e-4, 1e-3]}}
     for target, kinds in (

@@ -278,6 +278,7 @@ def test_integers_match_exactly_when_equal(a, b):
 EVERYDAY = Path(__file__).with_name("everyday_answers.jsonl")
 
 
+@pytest.mark.slow
 def test_everyday_answers_are_judged_as_a_fair_reader_would_but_for_those_named(answers):
     """Answers as language models write them, each with a fair reader's verdict (`right`).
 

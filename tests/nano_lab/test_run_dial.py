@@ -33,6 +33,7 @@ def small(setting, model, seed, arms):
     return resolve(apply_overrides(WHOLE(setting, model, seed, arms).model_dump(mode="json"), SMALL))
 
 
+@pytest.mark.slow
 def test_cells_are_run_once_and_share_what_does_not_depend_on_the_instruction(tmp_path, capsys):
     cells = [(dial.Setting("nano", "mild", *at), "nano", 3) for at in (("polish", 0.5), ("clarify",))]
     runs, into = tmp_path / "runs", tmp_path / "dial.jsonl"

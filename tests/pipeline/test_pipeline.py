@@ -17,6 +17,8 @@ from patchrl.runs.folder import RunFolder
 from patchrl.runs.jsonl import row_by_id
 from patchrl.runs.recorder import RunRecorder
 
+pytestmark = pytest.mark.slow
+
 OWN_DATA = Path(__file__).parents[2] / "examples" / "own-data.jsonl"
 
 

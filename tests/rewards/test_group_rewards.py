@@ -54,7 +54,7 @@ groups = st.integers(1, 16).flatmap(
 )
 
 
-@settings(max_examples=3000)
+@settings(max_examples=500)
 @given(groups, st.sampled_from(["paper", "group"]))
 def test_group_rewards_equal_the_obvious_reference(group, scale):
     passed, nll, embeddings = group

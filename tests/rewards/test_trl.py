@@ -28,6 +28,8 @@ from patchrl.rewards.alignment import alignment
 from patchrl.rewards.trl import COLUMNS, GatedReward
 from patchrl.training.train_rewriter import train_rewriter
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PARTS = ("consistency", "alignment", "diversity")
 

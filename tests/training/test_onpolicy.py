@@ -18,6 +18,8 @@ from patchrl.training import onpolicy
 from patchrl.training.baselines import sdft
 from patchrl.types import Verdict
 
+pytestmark = pytest.mark.slow
+
 
 class Coin:
     """A gate that finds every other answer right."""

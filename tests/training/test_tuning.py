@@ -63,6 +63,7 @@ def test_interpolated_weights_lie_on_the_line():
         assert torch.allclose(weight, start[name] + 0.25, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_real_fine_tune_is_interpolated_between_its_two_ends(tmp_path):
     start, tuned = weights(small().model), weights(tune("expert", tmp_path))
     half = weights(tune("wise-ft=0.5", tmp_path))
@@ -107,6 +108,7 @@ def test_low_rate_is_a_factor_and_moves_the_weights_less(tmp_path):
     assert moved("low-lr=0.01") < 0.1 * moved("expert")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["expert", "expert+lora", "expert+wise-ft"])
 def test_bfloat16_weights_move_as_far_as_float32_ones(name, tmp_path):
     """At a rate at which an update is less than bfloat16 tells apart, and would be rounded away."""
@@ -142,6 +144,7 @@ def test_tunings_come_in_the_order_in_which_they_prepare():
     assert [type(t) for t in tunings_of(parse("lora+wise-ft+low-lr"))] == [LowRate, WeightInterpolation, Lora]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["eaft", "kl", "kl+lora", "dft+replay"])
 def test_losses_and_tunings_run_together(name, tmp_path):
     start = weights(small().model)
@@ -161,6 +164,7 @@ def test_rows_are_taken_anew_before_every_epoch_but_the_first(tmp_path):
     assert asked == [1, 2]
 
 
+@pytest.mark.slow
 def test_resampling_the_same_rows_trains_the_same_as_keeping_them(tmp_path):
     kept = weights(tune("self", tmp_path, steps=4, epochs=2))
     again = weights(tune("self-resampled", tmp_path, steps=4, epochs=2, resample=lambda epoch: PAIRS))

@@ -96,6 +96,7 @@ def slow_loss(model, base, backbone, alpha):
     return alpha * grpo + (1 - alpha) * gal / 3 + nll / 3, (alpha * grpo).detach()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", ["0.5", "0.9"])
 def test_the_whole_loss_is_what_the_paper_says(alpha, tmp_path):
     Recording.seen = []

@@ -56,6 +56,7 @@ class Events:
         return [e for e in self.seen if e["kind"] == kind]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scales", [True, False])
 def test_stale_updates_are_measured_and_slowed_where_asked(scales, tmp_path):
     words = tiny.tokenizer()
