@@ -15,6 +15,7 @@ from patchrl.config.arms import REWRITERS, Arm, parse, sources_in_order
 from patchrl.errors import ConfigError, PatchRLError, RunError
 from patchrl.grading.verify import verify_answer
 from patchrl.jobs import launch
+from patchrl.jobs.probe import probe
 from patchrl.jobs.status import LIVE_STATES, log_tail, resolve_status
 from patchrl.nano import RECORDED
 from patchrl.playground.client import Answer, Playground
@@ -479,8 +480,12 @@ def keep_upload(path: Path | str, runs_dir: Path | str | None = None) -> Path:
     return keep_file(Path(runs_dir or default_runs_dir()), Path(path))
 
 
-def check(config: StudyConfig) -> dict[str, Any]:
-    """Say what a study would do and what in it cannot work. Loads data, never a model.
+def check(config: StudyConfig, *, model: bool = False) -> dict[str, Any]:
+    """Say what a study would do and what in it cannot work. Loads the data.
+
+    Args:
+        model: Whether to load the backbone too, in a process of its own, and read the first example once. The nano lab's
+            ships with PatchRL and is not read.
 
     Returns:
         `ok`, `problems` (sentences), rows kept and dropped, columns, minutes, memory, and the settings as TOML.
@@ -491,7 +496,15 @@ def check(config: StudyConfig) -> dict[str, Any]:
     """
     from patchrl.pipeline.preflight import preflight
 
-    return preflight(config) | {"toml": to_toml(config), "command": "python -m patchrl run study.toml"}
+    card = preflight(config) | {"toml": to_toml(config), "command": "python -m patchrl run study.toml"}
+    if model and card["ok"] and config.backbone.model != "nano":
+        first = card["first"]
+        reading = probe(config, first["question"], first["solution"])
+        card |= {"first_nll": reading.get("nll"), "device": reading.get("device")}
+        card["problems"] += reading["problems"]
+        card["warnings"] += [reading["note"]] if reading.get("note") else []
+        card["ok"] = not card["problems"]
+    return card
 
 
 def require_ready(config: StudyConfig) -> None:

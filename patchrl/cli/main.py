@@ -99,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="section.key=value", help="change one setting; repeatable"
     )
     sub.add_argument("--json", action="store_true", help="print as JSON")
+    sub.add_argument("--no-model", action="store_true", help="do not load the backbone to read the first example")
     command("arms", "list what an arm can be made of: sources, losses, on-policy methods, tunings")
     sub = command("try", "rewrite one solution now, with every reward: by the prompted backbone and a run's rewriters")
     sub.add_argument("target", metavar="CONFIG|RUN", nargs="?", help="whose backbone and settings (default: nano lab)")
@@ -126,6 +127,9 @@ def _of(sub: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (0 done, 1 failed, 2 wrong use, 130 stopped)."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal without ℓ or ✓ shows a question mark
     options = parser().parse_args(arguments)
     try:
         return dispatch(options)
@@ -332,7 +336,7 @@ def _push(run: api.Run, options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    found = api.check(_config(options))
+    found = api.check(_config(options), model=not options.no_model)
     if options.json:
         print(json.dumps(found, ensure_ascii=False))
         return 0 if found["ok"] else 1

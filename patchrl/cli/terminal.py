@@ -68,6 +68,15 @@ def describe_check(found: dict[str, Any]) -> str:
             f"row       {len(row['prompt'])} tokens of prompt, {len(row['completion'])} of solution, then "
             f"{''.join(row['texts']['end'])!r}; the last {len(row['trained']) - row['labels_from']} are learned"
         )
+    if largest := found.get("largest_request"):
+        lines.append(
+            f"largest   {largest['rows']:.0f} rollouts of {largest['tokens']:,.0f} tokens in one training pass: "
+            f"{largest['memory_mb']:,.0f} MB of logits"
+        )
+    if found.get("first_nll") is not None:
+        lines.append(
+            f"read      ℓ of the first solution is {number(found['first_nll'])} nats per token, on {found['device']}"
+        )
     lines += [
         f"{what.lower() if what != 'RAM' else what:<9} {amount}" for what, amount in sentences.estimates(found).items()
     ]

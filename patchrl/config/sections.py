@@ -102,7 +102,13 @@ class BackboneSection(Section):
         "Whether the text of a think block is part of an answer. If not, thinking models answer without it, and it is cut "
         "from the data.",
     )
-    device: str = setting("auto", "Device", "`auto`, `cpu`, `cuda` or `cuda:0`.", basic=True)
+    device: str = setting(
+        "auto",
+        "Device",
+        "`auto`, `cpu`, `cuda`, `cuda:0` or `mps`.",
+        basic=True,
+        pattern=r"^(auto|cpu|mps|cuda(:\d{1,2})?)$",
+    )
 
 
 class DataSection(Section):

@@ -57,9 +57,12 @@ def pick_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise BackboneError(f"backbone.device: {name!r} is no device; use auto, cpu or cuda.") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise BackboneError("backbone.device: cuda was asked for but this machine has no CUDA device; use auto or cpu.")
+        raise BackboneError(f"backbone.device: {name!r} is not a device; use auto, cpu, cuda or mps.") from None
+    count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if (device.index or 0) >= count.get(device.type, 0):
+        raise BackboneError(
+            f"backbone.device: {name} was asked for, but this machine does not have it; use auto or cpu."
+        )
     return device
 
 

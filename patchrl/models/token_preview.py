@@ -81,14 +81,23 @@ def known_here(model: str, revision: str | None) -> bool:
         return False
 
 
+def vocabulary_of(model: str, revision: str | None) -> int | None:
+    """The size of a backbone's vocabulary; None where its config.json is not on this machine or does not say."""
+    return _config_number(model, revision, "vocab_size")
+
+
 def context_of(model: str, revision: str | None) -> int | None:
-    """The most tokens a backbone reads; None where its config.json is not on this machine or does not tell."""
+    """The most tokens a backbone reads; None where its config.json is not on this machine or does not say."""
+    return _config_number(model, revision, "max_position_embeddings")
+
+
+def _config_number(model: str, revision: str | None, key: str) -> int | None:
     try:
         config = _json(_files(model, revision).get("config.json"))
-    except ValueError:
+    except ValueError:  # not a Hub id
         return None
-    most = config.get("text_config", config).get("max_position_embeddings")
-    return most if isinstance(most, int) else None
+    value = config.get("text_config", config).get(key)
+    return value if isinstance(value, int) else None
 
 
 def _files(model: str, revision: str | None) -> dict[str, Path]:

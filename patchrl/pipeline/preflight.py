@@ -13,12 +13,14 @@ from safetensors import SafetensorError, safe_open
 from patchrl.config import StudyConfig
 from patchrl.config.arms import parse, rewriters_of
 from patchrl.config.eval_tasks import BUILT_IN, expand, names_a_file
+from patchrl.config.instructions import rewrite_prompt
 from patchrl.data.examples import LoadedData, load_eval_items, load_examples, load_questions
 from patchrl.data.readers import HUB_ID
 from patchrl.errors import BackboneError, PatchRLError
 from patchrl.evaluation.harness.names import name_problems
 from patchrl.models.token_preview import context_of, known_here, tokenizer_on_disk
 from patchrl.pipeline.estimate import sized, study_minutes
+from patchrl.pipeline.machine import largest_request, machine_problems
 from patchrl.types import Example
 
 MAX_LENGTH_ROWS = 2_000  # tokenised for the check of lengths
@@ -48,6 +50,7 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
         "task": None,
         "first": None,
         "row": None,
+        "largest_request": None,
     }
     try:
         data = load_examples(config.data)
@@ -67,6 +70,7 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
         }
         try:
             found["row"] = first_row(config, first)
+            found["largest_request"] = largest_request(config, prompt_length(config, data.train))
             too_long, long = length_notes(config, data.train)
             problems += too_long
             warnings += long
@@ -85,6 +89,7 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
         except PatchRLError as error:
             problems.append(f"evaluate.{kind}: {error}")
     nano = config.backbone.model == "nano"
+    problems += machine_problems(config, estimated_megabytes(config))
     return found | {
         "ok": not problems,
         "problems": problems,
@@ -112,6 +117,17 @@ def first_row(config: StudyConfig, example: Example) -> dict[str, Any] | None:
         "labels_from": row.labels_from,
         "texts": {part: tokenizer.texts(tokens) for part, tokens in ids.items()},
     }
+
+
+def prompt_length(config: StudyConfig, examples: Sequence[Example]) -> int:
+    """Tokens of the longest example's rewriting prompt; 0 for a tokenizer that is not here."""
+    backbone = config.backbone
+    tokenizer = tokenizer_on_disk(backbone.model, backbone.revision, backbone.thoughts)
+    if tokenizer is None:
+        return 0
+    longest = max(examples, key=lambda example: len(example.question) + len(example.solution))
+    prompt = rewrite_prompt(config.rewriter.instruction, longest.question, longest.solution)
+    return len(tokenizer.format.prompt_ids(prompt))
 
 
 def item_count(config: StudyConfig, name: str) -> int:

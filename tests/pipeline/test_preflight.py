@@ -92,7 +92,7 @@ def test_fewer_rows_than_asked_for_are_said_and_take_less_time(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("times", "said"), [(1, ""), (150, "finetune.max_length: the longest"), (300, "this backbone reads 1,024")]
+    ("times", "said"), [(1, ""), (150, "30 of 30 rows are cut at 512 tokens"), (300, "this backbone reads 1,024")]
 )
 def test_examples_longer_than_can_be_read_are_told(tmp_path, times, said):
     dataset = sums(tmp_path / "long.jsonl", "{} + 1 = {}" + " and so it is." * times)

@@ -52,7 +52,7 @@ def name_problems(config: StudyConfig) -> list[str]:
                 near = f"near names are {', '.join(nearest)}" if nearest else "no name is near"
                 problems.append(
                     f"evaluate.{kind}: there is no harness task {name!r}; {near}. Task sets are {', '.join(TASK_SETS)}; "
-                    "a data file must end in .jsonl, .csv or .parquet."
+                    "a data file must be JSON, CSV or Parquet."
                 )
     return problems
 

@@ -1,0 +1,69 @@
+"""Loads a study's models and reads its first example once, in a process of its own: `python -m patchrl.jobs.probe`.
+
+The settings and the example come as JSON on standard input; what was found goes as one JSON line to standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from typing import Any
+
+from patchrl.config import StudyConfig, resolve
+from patchrl.jobs.launch import environment
+
+PROBE_TIMEOUT = 600.0  # seconds; loading a large backbone from a slow disk takes minutes
+
+
+def probe(config: StudyConfig, question: str, solution: str) -> dict[str, Any]:
+    """Read a question and its solution once with the study's own backbone and embedder.
+
+    Returns:
+        `problems` (sentences), and without any: `nll`, ℓ of the solution in nats per token, `device`, and `note` about how it
+        is read (empty where there is nothing to say).
+    """
+    request = json.dumps({"config": config.model_dump(mode="json"), "question": question, "solution": solution})
+    command = [sys.executable, "-m", "patchrl.jobs.probe"]
+    try:
+        done = subprocess.run(
+            command,
+            input=request,
+            capture_output=True,
+            text=True,
+            timeout=PROBE_TIMEOUT,
+            env=environment(),
+            check=False,
+        )
+        return json.loads(done.stdout.splitlines()[-1])
+    except subprocess.TimeoutExpired:
+        return {"problems": [f"backbone.model: reading the first example took more than {PROBE_TIMEOUT:.0f} s."]}
+    except (ValueError, IndexError):
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        return {"problems": [f"backbone.model: reading the first example ended with: {last}"]}
+
+
+def read_once(config: StudyConfig, question: str, solution: str) -> dict[str, Any]:
+    """What `probe` returns, found in this process."""
+    from patchrl.errors import PatchRLError
+    from patchrl.models.backbone import Backbone
+    from patchrl.models.embeddings import Embedder
+
+    try:
+        backbone = Backbone.load(config.backbone)
+        scores = backbone.score([question], [solution])
+        Embedder(config.reward.embedder, config.backbone.device).embed([solution], scores)
+    except PatchRLError as error:
+        return {"problems": [str(error)]}
+    nll = scores[0].nll
+    if not math.isfinite(nll):
+        return {
+            "problems": ["backbone.model: ℓ of the first example is not a finite number; check the weights and dtype."]
+        }
+    return {"problems": [], "nll": round(nll, 4), "device": backbone.device_name, "note": backbone.reading_note}
+
+
+if __name__ == "__main__":
+    asked = json.load(sys.stdin)
+    print(json.dumps(read_once(resolve(asked["config"]), asked["question"], asked["solution"])))

@@ -1,0 +1,77 @@
+"""What the machine allows: disk, processes, memory of the largest request, and models named beside the backbone. No torch."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from patchrl.config import StudyConfig
+from patchrl.data.readers import HUB_ID
+from patchrl.models.token_preview import vocabulary_of
+from patchrl.runs.folder import default_runs_dir
+
+BYTES_PER_LOGIT = 3 * 4  # the logits of a training pass, their log-probabilities and the gradient, each in float32
+BACKBONE = "backbone"  # the embedder that costs nothing more
+
+
+def machine_problems(config: StudyConfig, disk_mb: float | None, runs_dir: Path | str | None = None) -> list[str]:
+    """Why a study cannot run here, as far as its settings and the machine tell; one sentence each."""
+    return [*launcher_problems(), *embedder_problems(config.reward.embedder), *disk_problems(disk_mb, runs_dir)]
+
+
+def launcher_problems() -> list[str]:
+    """A number of processes that no launcher stands behind would make training wait for ever."""
+    processes = os.environ.get("WORLD_SIZE", "1")
+    if processes in ("", "1") or "RANK" in os.environ:
+        return []
+    return [
+        f"WORLD_SIZE is {processes} in the environment, but no launcher set RANK; unset it, or start with accelerate launch."
+    ]
+
+
+def embedder_problems(name: str) -> list[str]:
+    """An embedder that is neither the backbone, nor a saved model, nor a name on the Hub."""
+    if name == BACKBONE:
+        return []
+    folder = Path(name)
+    if folder.is_dir():
+        if (folder / "modules.json").is_file() or (folder / "config.json").is_file():
+            return []
+        return [f"reward.embedder: {name} holds no model; give the folder of a saved sentence-transformers model."]
+    if HUB_ID.match(name) and not folder.is_file():
+        return []
+    return [f"reward.embedder: {name!r} is neither `backbone`, a model's folder, nor a Hub id such as org/name."]
+
+
+def disk_problems(disk_mb: float | None, runs_dir: Path | str | None = None) -> list[str]:
+    """More disk than is free where runs are kept."""
+    place = Path(runs_dir or default_runs_dir()).absolute()
+    while not place.exists():
+        place = place.parent
+    free_mb = shutil.disk_usage(place).free / 2**20
+    if disk_mb is None or disk_mb <= free_mb:
+        return []
+    return [
+        f"The study writes about {disk_mb:,.0f} MB and {free_mb:,.0f} MB are free in {place}; free some space, choose "
+        "another folder with --runs-dir, or set finetune.keep_weights to false."
+    ]
+
+
+def largest_request(config: StudyConfig, prompt_tokens: int) -> dict[str, float] | None:
+    """The pass of the rewriter's training that holds the most logits at once.
+
+    Args:
+        prompt_tokens: Tokens of the longest rewriting prompt.
+
+    Returns:
+        `rows`, `tokens` (of each) and `memory_mb` of their logits; None for a vocabulary that is not known here.
+    """
+    vocabulary = vocabulary_of(config.backbone.model, config.backbone.revision)
+    if vocabulary is None:
+        return None
+    rewriter = config.rewriter
+    rows = rewriter.microbatch_size or rewriter.rollouts_per_step
+    # TRL makes logits for completions only.
+    memory = rows * (rewriter.max_new_tokens + 1) * vocabulary * BYTES_PER_LOGIT / 2**20
+    return {"rows": rows, "tokens": prompt_tokens + rewriter.max_new_tokens, "memory_mb": round(memory, 1)}
