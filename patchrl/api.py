@@ -365,7 +365,7 @@ def start(
 ) -> Run:
     """Start a study in a process of its own and return at once.
 
-    Nothing is written before the settings are checked. Paths in them are kept absolute, because the worker runs elsewhere.
+    Nothing is written before the settings are checked. What the settings leave out is chosen for the backbone and the data. Paths in them are kept absolute, because the worker runs elsewhere.
 
     Args:
         config: the settings of the study.
@@ -383,7 +383,10 @@ def start(
         >>> run.wait()["state"]
         'cancelled'
     """
+    from patchrl.pipeline.defaults import fitted
+
     require_ready(config)
+    config, _ = fitted(config)
     folder = RunFolder.create(runs_dir or default_runs_dir(), absolute_paths(config), name)
     launch.launch(folder, upto, queue)
     return Run(folder)
@@ -488,15 +491,24 @@ def check(config: StudyConfig, *, model: bool = False) -> dict[str, Any]:
             ships with PatchRL and is not read.
 
     Returns:
-        `ok`, `problems` (sentences), rows kept and dropped, columns, minutes, memory, and the settings as TOML.
+        `ok`, `problems` (sentences), `chosen` (settings left out, with the value chosen for this backbone and why), rows kept and dropped, columns, minutes, memory, and the settings as TOML.
 
     Example:
         >>> patchrl.check(patchrl.load_config("nano-quick"))["problems"]
         []
     """
+    from patchrl.pipeline.defaults import fitted
     from patchrl.pipeline.preflight import preflight
 
-    card = preflight(config) | {"toml": to_toml(config), "command": "python -m patchrl run study.toml"}
+    try:
+        config, choices = fitted(config)
+    except PatchRLError:  # of the data; the preflight names it
+        choices = []
+    card = (
+        preflight(config)
+        | {"chosen": [vars(choice) for choice in choices]}
+        | {"toml": to_toml(config), "command": "python -m patchrl run study.toml"}
+    )
     if model and card["ok"] and config.backbone.model != "nano":
         first = card["first"]
         reading = probe(config, first["question"], first["solution"])

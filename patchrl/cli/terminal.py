@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -68,6 +69,10 @@ def describe_check(found: dict[str, Any]) -> str:
             f"row       {len(row['prompt'])} tokens of prompt, {len(row['completion'])} of solution, then "
             f"{''.join(row['texts']['end'])!r}; the last {len(row['trained']) - row['labels_from']} are learned"
         )
+    lines += [
+        f"chosen    {choice['setting']} = {json.dumps(choice['value'])}: {choice['reason']}"
+        for choice in found.get("chosen", ())
+    ]
     if largest := found.get("largest_request"):
         lines.append(
             f"largest   {largest['rows']:.0f} rollouts of {largest['tokens']:,.0f} tokens in one training pass: "

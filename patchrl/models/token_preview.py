@@ -13,7 +13,7 @@ from patchrl import nano
 from patchrl.models.prompts import ChatFormat, Render, Turns, acting_tokens
 
 NAMED_TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token")
-FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "config.json")
+FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "config.json", "generation_config.json")
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,14 @@ def known_here(model: str, revision: str | None) -> bool:
         return "config.json" in _files(model, revision)
     except ValueError:  # no Hub id
         return False
+
+
+def generation_settings(model: str, revision: str | None) -> dict[str, Any]:
+    """A backbone's generation config; empty where it is not on this machine."""
+    try:
+        return _json(_files(model, revision).get("generation_config.json"))
+    except ValueError:  # not a Hub id, or not JSON
+        return {}
 
 
 def vocabulary_of(model: str, revision: str | None) -> int | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
 
 from patchrl.config import StudyConfig
 from patchrl.data.readers import HUB_ID
@@ -75,3 +78,17 @@ def largest_request(config: StudyConfig, prompt_tokens: int) -> dict[str, float]
     # TRL makes logits for completions only.
     memory = rows * (rewriter.max_new_tokens + 1) * vocabulary * BYTES_PER_LOGIT / 2**20
     return {"rows": rows, "tokens": prompt_tokens + rewriter.max_new_tokens, "memory_mb": round(memory, 1)}
+
+
+def weight_count(model: str) -> int | None:
+    """How many weights the files of a backbone hold; None for those that are not in a folder here or cannot be read."""
+    if not Path(model).is_dir():
+        return None
+    count = 0
+    try:
+        for path in Path(model).glob("*.safetensors"):
+            with safe_open(path, "numpy") as file:
+                count += sum(math.prod(file.get_slice(name).get_shape()) for name in list(file.keys()))
+    except (SafetensorError, OSError):
+        return None
+    return count

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from safetensors import SafetensorError, safe_open
 
 from patchrl.config import StudyConfig
 from patchrl.config.arms import parse, rewriters_of
@@ -19,8 +16,9 @@ from patchrl.data.readers import HUB_ID
 from patchrl.errors import BackboneError, PatchRLError
 from patchrl.evaluation.harness.names import name_problems
 from patchrl.models.token_preview import context_of, known_here, tokenizer_on_disk
+from patchrl.pipeline.defaults import MIN_SWEEP_ITEMS
 from patchrl.pipeline.estimate import sized, study_minutes
-from patchrl.pipeline.machine import largest_request, machine_problems
+from patchrl.pipeline.machine import largest_request, machine_problems, weight_count
 from patchrl.types import Example
 
 MAX_LENGTH_ROWS = 2_000  # tokenised for the check of lengths
@@ -28,7 +26,6 @@ NANO_MB = 8.0
 # A worker with torch, TRL and the nano lab at its defaults peaks here; measured on examples/nano.toml.
 WORKER_MB = 2500.0
 LARGE_RATE = 2e-4
-MIN_SWEEP_ITEMS = 30
 LONG_ANSWER = 6  # words, of half of the answers or more
 TOKENIZERS = ("tokenizer*", "vocab*", "*.model", "*.spm", "*.tiktoken")  # their files, by one pattern or another
 
@@ -38,7 +35,7 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
 
     `ok` without problems; minutes, disk and RAM are None where nothing is known about the backbone.
     """
-    problems, warnings = backbone_problems(config.backbone.model), rate_warnings(config) + download_warnings(config)
+    problems, warnings = backbone_problems(config.backbone.model), download_warnings(config)
     there = config
     found: dict[str, Any] = {
         "rows": None,
@@ -151,7 +148,7 @@ def backbone_problems(model: str) -> list[str]:
             return [f"backbone.model: {model}/config.json cannot be read as JSON; save or fetch the model again."]
         if not any(path.glob("*.safetensors")):
             return [f"backbone.model: {model} has no .safetensors weights; save the model again with safetensors."]
-        if _weight_count(model) is None:
+        if weight_count(model) is None:
             return [
                 f"backbone.model: the .safetensors weights in {model} are damaged or not fetched; fetch them again."
             ]
@@ -269,42 +266,14 @@ def length_notes(config: StudyConfig, examples: Sequence[Example]) -> tuple[list
     return problems, warnings
 
 
-def rate_warnings(config: StudyConfig) -> list[str]:
-    """Learning rates of the nano lab that would wreck a larger backbone."""
-    if config.backbone.model == "nano":
-        return []
-    return [
-        f"{section}.learning_rate: {max(rates):g} is the nano lab's; backbones of 0.5 B parameters and more take about {usual}."
-        for section, rates, usual in (
-            ("rewriter", (config.rewriter.learning_rate,), "1e-6 to 1e-5 for GRPO with LoRA"),
-            ("finetune", config.finetune.learning_rate, "1e-6 to 5e-5"),
-        )
-        if max(rates) > LARGE_RATE
-    ]
-
-
 def estimated_ram(config: StudyConfig) -> float | None:
     """Peak memory of the worker in MB: weights, gradients and two moments of Adam while fine-tuning, all in float32,
     beside what the nano lab takes for itself; activations of large batches come on top. None for weights that are
     not here."""
     if config.backbone.model == "nano":
         return WORKER_MB
-    count = _weight_count(config.backbone.model)
+    count = weight_count(config.backbone.model)
     return None if count is None else WORKER_MB + 4 * 4 * count / 2**20
-
-
-def _weight_count(model: str) -> int | None:
-    """How many weights the files of a backbone hold; None for those that are not in a folder here or cannot be read."""
-    if not Path(model).is_dir():
-        return None
-    count = 0
-    try:
-        for path in Path(model).glob("*.safetensors"):
-            with safe_open(path, "numpy") as file:
-                count += sum(math.prod(file.get_slice(name).get_shape()) for name in list(file.keys()))
-    except (SafetensorError, OSError):
-        return None
-    return count
 
 
 def _weights_mb(model: str) -> float | None:

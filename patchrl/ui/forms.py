@@ -92,10 +92,16 @@ class Form:
         return list(self.widgets.values())
 
     def config(self, values: Sequence[Any]) -> StudyConfig:
-        """A checked config from the widgets' values; raises ConfigError naming the field."""
+        """A checked config from the widgets' values; raises ConfigError naming the field.
+
+        A field that shows the lab's default counts as left out, so that another backbone gets a value chosen for it.
+        """
+        lab = resolve({})
         nested: dict[str, dict[str, Any]] = {}
         for (section, key), value in zip(self.widgets, values, strict=True):
-            nested.setdefault(section, {})[key] = _parsed(section, key, value)
+            parsed = _parsed(section, key, value)
+            if parsed != getattr(getattr(lab, section), key):
+                nested.setdefault(section, {})[key] = parsed
         return resolve(nested)
 
     def values(self, config: StudyConfig) -> list[Any]:

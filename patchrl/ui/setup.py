@@ -162,6 +162,10 @@ def preflight_card(check: dict[str, Any]) -> str:
             *([["Columns not used", ", ".join(check["unused_columns"])]] if check["unused_columns"] else []),
             *(["Note", note] for note in check["notes"]),
             ["Task", check["task"]],
+            *(
+                [f"{choice['setting']}, left out", f"{choice['value']}: {choice['reason']}"]
+                for choice in check.get("chosen", ())
+            ),
             *map(list, sentences.estimates(check).items()),
             ["Command", check["command"]],
         ]

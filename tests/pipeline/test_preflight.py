@@ -36,11 +36,10 @@ def test_more_prompts_a_step_than_examples_is_refused():
     assert "rewriter.prompts_per_step" in found["problems"][0]
 
 
-def test_nano_learning_rates_on_another_backbone_are_warned_about():
+def test_a_backbone_that_is_not_here_is_fetched_when_the_study_starts():
     found = preflight(resolve({"backbone": {"model": "org/model"}}))
     assert found["ok"]
-    rates = ["rewriter.learning_rate", "finetune.learning_rate"]
-    assert [w.split(":")[0] for w in found["warnings"]] == [*rates, "backbone.model"]
+    assert [w.split(":")[0] for w in found["warnings"]] == ["backbone.model"]
     assert "org/model is not on this machine" in found["warnings"][-1] and found["disk_mb"] is None
     assert preflight(resolve({"backbone": {"model": "org/model"}, "finetune": {"keep_weights": False}}))["disk_mb"] > 0
 

@@ -1,0 +1,90 @@
+"""What is chosen for a backbone and its data where the settings leave it out."""
+
+import json
+
+import pytest
+from helpers import tiny
+
+from patchrl import api
+from patchrl.config import load_config, resolve
+from patchrl.pipeline.defaults import fitted
+
+
+@pytest.fixture
+def named(tmp_path):
+    """A config that names a backbone and data, and nothing else."""
+    rows = [
+        {
+            "question": f"What is {n} + 1?",
+            "solution": f"{n} + 1 = {n + 1}" + " and so on" * (n % 9),
+            "answer": str(n + 1),
+        }
+        for n in range(120)
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    folder = tiny.save("qwen2", tmp_path / "backbone")
+
+    def config(**sections):
+        values = {"backbone": {"model": str(folder)}, "data": {"dataset": str(tmp_path / "rows.jsonl")}}
+        return resolve({name: values.get(name, {}) | sections.get(name, {}) for name in {*values, *sections}})
+
+    return config
+
+
+def test_the_lab_keeps_its_own_settings():
+    config = load_config("nano-quick")
+    assert fitted(config) == (config, [])
+
+
+def test_every_choice_has_a_reason_and_is_in_the_config(named):
+    config, choices = fitted(named())
+    assert {"finetune.learning_rate", "rewriter.learning_rate", "rewriter.max_new_tokens", "rewriter.temperature"} <= {
+        choice.setting for choice in choices
+    }
+    for choice in choices:
+        section, key = choice.setting.split(".")
+        assert getattr(getattr(config, section), key) == choice.value and len(choice.reason) > 10
+
+
+def test_what_is_given_stays_even_where_it_is_the_labs_default(named):
+    config, choices = fitted(named(rewriter={"learning_rate": 1e-3, "temperature": 1.0}))
+    assert config.rewriter.learning_rate == 1e-3 and config.rewriter.temperature == 1.0
+    assert not {"rewriter.learning_rate", "rewriter.temperature"} & {choice.setting for choice in choices}
+
+
+def test_limits_follow_the_lengths_of_the_data_and_the_context(named):
+    config, _ = fitted(named())
+    card = api.check(named())
+    assert len(card["row"]["trained"]) <= config.finetune.max_length <= 1024
+    assert config.finetune.max_length % 64 == 0 and not any("are cut at" in text for text in card["warnings"])
+
+
+def test_the_temperature_is_the_generation_configs_where_it_has_one(named, tmp_path):
+    (tmp_path / "backbone" / "generation_config.json").write_text('{"temperature": 0.2}', encoding="utf-8")
+    config, choices = fitted(named())
+    assert config.rewriter.temperature == config.rewrite.temperature == 0.2
+    (choice,) = [choice for choice in choices if choice.setting == "rewriter.temperature"]
+    assert choice.reason == "its generation config's"
+
+
+def test_few_held_out_examples_get_one_learning_rate(named):
+    config, _ = fitted(named(data={"eval_size": 10}))
+    assert len(config.finetune.learning_rate) == 1
+
+
+def test_a_large_vocabulary_gets_a_smaller_microbatch(named, monkeypatch):
+    from patchrl.pipeline import defaults
+
+    monkeypatch.setattr(defaults, "vocabulary_of", lambda *_: 150_000)
+    monkeypatch.setattr(defaults.psutil, "virtual_memory", lambda: type("Memory", (), {"available": 8 * 2**30})())
+    config, _ = fitted(named())
+    rows = config.rewriter.microbatch_size
+    assert rows and config.rewriter.rollouts_per_step % rows == 0
+    assert rows * 129 * 150_000 * 12 <= 2 * 2**30 < 2 * rows * 129 * 150_000 * 12
+
+
+def test_a_check_shows_the_choices_and_its_toml_repeats_them(named):
+    card = api.check(named())
+    assert card["ok"], card["problems"]
+    assert {"setting", "value", "reason"} == card["chosen"][0].keys()
+    assert "learning_rate" in card["toml"]
