@@ -67,8 +67,9 @@ def fingerprint(backbone: Backbone) -> str:
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     config = backbone.model.config.to_dict() | {"_name_or_path": None, "transformers_version": None}
     words = sorted(backbone.tokenizer.get_vocab().items())
-    said = [config, words, backbone.tokenizer.chat_template, sorted(backbone.stop_ids)]
-    digest.update(json.dumps(said, sort_keys=True, default=str).encode())
+    prompt = backbone.format.prompt_text("A question")  # the template, and whether it asks for thoughts
+    identity = [config, words, prompt, sorted(backbone.stop_ids)]
+    digest.update(json.dumps(identity, sort_keys=True, default=str).encode())
     return digest.hexdigest()
 
 
