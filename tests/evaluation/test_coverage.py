@@ -20,6 +20,7 @@ def study(rng, seeds, tasks, items, level, seed_spread):
     return [(rng.random(chance_SI.shape) < chance_SI).astype(float) for chance_SI in chances]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [3, 5])
 @pytest.mark.parametrize("seed_spread", [0.0, 0.15, 0.4])
 @pytest.mark.parametrize("level", [0.3, 2.5])

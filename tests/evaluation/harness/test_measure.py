@@ -26,6 +26,8 @@ from patchrl.nano import world
 from patchrl.runs.evaluations import Evaluations
 from patchrl.types import Generation
 
+pytestmark = pytest.mark.slow
+
 
 class Told:
     """A recorder that remembers."""
@@ -80,7 +82,6 @@ def own_task(folder, rows, **settings):
     return benchmark("mine", tasks_folder=str(folder), limit=0)
 
 
-@pytest.mark.slow
 def test_the_harness_and_the_gate_give_every_nano_item_the_same_answer_and_verdict(nano, tmp_path):
     rows = {r["question"]: r for r in answered(benchmark("patchrl_nano", limit=120), nano, tmp_path / "harness", 96)}
     items = [("general", item) for item in world.general_eval(600) if item.question in rows]
@@ -180,7 +181,6 @@ def test_harness_tasks_by_name_run_on_real_rows(monkeypatch, shared_data, nano, 
     )
 
 
-@pytest.mark.slow
 def test_the_same_weights_are_never_asked_twice_and_other_weights_are(monkeypatch, nano, tmp_path):
     found = benchmark("patchrl_nano", limit=20)
     config = resolve({"evaluate": {"max_new_tokens": 24}})
@@ -207,7 +207,6 @@ def test_the_same_weights_are_never_asked_twice_and_other_weights_are(monkeypatc
     assert scores(other)["target"] == 0 and len(asked) == len(items) + 20
 
 
-@pytest.mark.slow
 def test_settings_and_documents_are_part_of_what_is_kept(tmp_path, nano):
     rows = [{"question": f"What is {n} + 1?", "answer": str(n + 1)} for n in range(10, 14)]
     task = own_task(tmp_path, rows)

@@ -16,6 +16,7 @@ def test_the_default_study_asks_no_harness(monkeypatch):
     assert problems() == []
 
 
+@pytest.mark.slow
 def test_every_preset_exists_and_a_slip_of_the_pen_is_told_with_near_names():
     pytest.importorskip("lm_eval")
     asked = [name for preset in eval_tasks.TASK_SETS.values() for name in preset]
