@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from patchrl.grading.answer_span import find_stated, last_match
-from patchrl.grading.commitment import correction_in
+from patchrl.grading.commitment import correction_in, is_doubted_behind
 from patchrl.grading.notation import without_text_macros
 
 _LETTER = r"[A-J]"
@@ -27,6 +27,11 @@ _DENIED = re.compile(
     r"(?:\s+(?:be|for|option|choice|answer))?)"
     rf"\s+[(\[*]{{0,3}}{_NOT_A_WORD}{_LETTER}(?![A-Za-z0-9_'])(?:(?:,|\s+and|\s+or|,\s+and|\s+nor)\s+{_LETTER}(?![A-Za-z0-9_'])){{0,8}}"
     rf"|不是{_LETTER}|(?<![A-Za-z0-9_']){_LETTER}\s?=(?!=)"  # a letter that stands for a quantity
+)
+# An option whose text begins as a judgement of the letter would: "C. No effect", "(C) Cannot be determined".
+_OPTION_TEXT = re.compile(
+    rf"^\W{{0,6}}({_LETTER})(?:[)\]}}*]{{1,3}}[.:,]?|\s?[.:–—-])[\s*]{{1,3}}"
+    r"((?i:no|false|too|fails|does(?:\s+not|n['’]t)|cannot(?!\s+be\s+(?:right|correct|true|the)\b)))\b"
 )
 _AFFIRMED = re.compile(
     rf"(?<![A-Za-z0-9_'])({_LETTER})[)\]*]{{0,3}}(?:\s?[:=–—-])?\s{{0,2}}(?:✅|✓|✔|(?i:(?:is|holds|yes)\b\s?(?:the\s+)?(?:right|correct|best|true|answer|yes)?))"
@@ -51,14 +56,28 @@ def choice_letter(text: str) -> str | None:
     stated = find_stated(text)
     regions = [(stated.text, text[stated.end :])] if stated else []
     for region, after in [*regions, (text, "")]:
-        plain = without_text_macros(region)
+        plain = _without_judging_option(without_text_macros(region), is_stated=region != text)
         affirmed = _DENIED.sub(" ", plain)
         if choice := _find_letter(affirmed):
-            committed = not _is_alternative(affirmed, choice) and not _is_corrected(affirmed, choice, after)
-            return choice[1].upper() if committed else None
+            rest = affirmed[choice.end(1) :] + after
+            is_open = _is_alternative(affirmed, choice) or _is_corrected(choice[1].upper(), rest)
+            return None if is_open or is_doubted_behind(rest) else choice[1].upper()
         if affirmed != plain:  # the region only rules letters out
             return None
     return None
+
+
+def _without_judging_option(region: str, *, is_stated: bool) -> str:
+    """A region without the `No` or `Cannot` that begins the text of the only option it names.
+
+    Outside a box or marker such a word counts as an option's text only with a capital: "C: no" judges the letter.
+    """
+    option = _OPTION_TEXT.match(region)
+    if not option or not (is_stated or option[2][0].isupper()):
+        return region
+    if set(_STANDALONE.findall(region[option.end() :])) - {option[1]}:
+        return region
+    return f"{region[: option.start(2)]}…{region[option.end() :]}"
 
 
 def _find_letter(text: str) -> re.Match[str] | None:
@@ -78,10 +97,10 @@ def _is_alternative(text: str, choice: re.Match[str]) -> bool:
     return bool(_JOINED_BEFORE.search(before) or _JOINED_AFTER.match(after))
 
 
-def _is_corrected(text: str, choice: re.Match[str], after: str) -> bool:
-    """Whether the rest of the text corrects the letter to another one."""
-    correction = correction_in(text[choice.end(1) :] + after)
+def _is_corrected(letter: str, rest: str) -> bool:
+    """Whether the rest of the text corrects a letter to another one."""
+    correction = correction_in(rest)
     if correction is None:
         return False
     letters = _STANDALONE.findall(_DENIED.sub(" ", correction))
-    return bool(letters) and letters[-1] != choice[1].upper()
+    return bool(letters) and letters[-1] != letter

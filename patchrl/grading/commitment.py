@@ -7,7 +7,7 @@ from typing import Literal
 
 from patchrl.grading.answer_span import AnswerSpan
 from patchrl.grading.notation import without_text_macros
-from patchrl.grading.quantities import NUMBER, parse_quantity, to_fraction
+from patchrl.grading.quantities import NUMBER, quantity_value, to_fraction
 from patchrl.grading.units import UNIT_KINDS, UNITS
 
 Expected = Literal["number", "alternatives", "formula"]
@@ -54,15 +54,29 @@ _DOUBT = re.compile(
     r"|common\s+mistake|(?:if|without|had)\b.{0,80}\b(?:were|would)|\bis\s+the\s+answer|impossible)\b",
     re.IGNORECASE,
 )
+# Words behind an answer that doubt it.
+_DOUBT_BEHIND = re.compile(
+    r"\bI(?:['’]m|\s+am)\s+(?:not|un)\s?(?:\w+ly\s+|so\s+|too\s+|100\s?%\s+)?(?:sure|certain|confident|positive)\b"
+    r"|\bI(?:['’]m|\s+am)\s+(?:just\s+|only\s+)?guessing\b|\b(?:just|only|merely)\s+(?:a|my)\s+(?:\w+\s+)?guess\b"
+    r"|\bI\s+(?:could|may|might)\s+(?:well\s+)?be\s+(?:wrong|mistaken)\b|\bI\s+(?:really\s+)?(?:don['’]?t|do\s+not)\s+(?:really\s+)?know\W*(?:$|[.!,;])"
+    r"|^\W*(?:(?:but|though)\W+)?(?:not\s+|un)(?:\w+ly\s+)?(?:sure|certain)\b",
+    re.IGNORECASE,
+)
 _PERHAPS = r"(?:(?:maybe|perhaps|possibly|even)\s+)?"
+_FRACTION = r"\\[dt]?frac\s?\{\d+\}\s?\{\d+\}"
+# The value before "or": 5/4, 1 1/4, a \frac, 125%.
+_VALUE_BEFORE = re.compile(
+    rf"((?:\d+\s?)?{_FRACTION}|(?:\d+\s)?\d+\s?/\s?\d+|\d[\d.,]*\s?\\?%?)[\s$)}},*]*\s(?:or|oder|ou|o)(?:\s+(?:maybe|perhaps|possibly|even))?\s*$",
+    re.IGNORECASE,
+)
 _JOINED_BEFORE = re.compile(
     r"\d\W{0,6}(?:\s(?:or|and|to|oder|ou|o|bis)|,\s*or)(?:\s+(?:maybe|perhaps|possibly|even))?\s*$|\d或$"
     r"|\b([a-z])(?:_\{?\d\}?)?\s*=\s*[^\s,]{1,20}\W{0,3}(?:\s(?:or|and)|,)\s+\$?\1(?:_\{?\d\}?)?\s*=\s*$",
     re.IGNORECASE,
 )
-_EVALUATION = re.compile(r"[+*×/]\s*[$€£]?\d[\d.,]*\s+or\s*$", re.IGNORECASE)  # "$30 + $160 or $190"
+_OPERATOR_AT_END = re.compile(r"[+*×/]\s*[$€£]?$")  # "$30 + $160 or $190" works the sum out
 _JOINED_AFTER = re.compile(
-    rf"(?:\W{{0,6}}\s(?:or|and|to|oder|ou|o|bis)\s+{_PERHAPS}(?:\\boxed\s*\{{)?\W{{0,3}}|或|\s{{1,2}}[A-Za-z]+\s{{1,2}}(?:or|and)\s+{_PERHAPS})([$€£]?\d[\d.,]*(?:/\d+)?%?)",
+    rf"(?:\W{{0,6}}\s(?:or|and|to|oder|ou|o|bis)\s+{_PERHAPS}(?:\\boxed\s*\{{)?\W{{0,3}}|或|\s{{1,2}}[A-Za-z]+\s{{1,2}}(?:or|and)\s+{_PERHAPS})({_FRACTION}|[$€£]?\d[\d.,]*(?:/\d+)?%?)",
     re.IGNORECASE,
 )
 _ROOT = r"(?:√|∛|\\sqrt\s*(?:\[\d\])?\{?|\b(?:sqrt|cbrt|ln|log|exp|sin|cos|tan|f|g)\b\s*\(?|±|\\pm|\^\(?\{?)"
@@ -105,6 +119,8 @@ def lack_of_commitment(text: str, answer: AnswerSpan, expected: Expected) -> str
         return "says only what the answer is not"
     if _DOUBT.search(before):
         return "does not stand by the answer"
+    if is_doubted_behind(after):
+        return "does not stand by the answer"
     if _RETRACTION.search(after) or _is_corrected(answer.text, text[end:]):
         return "takes the answer back"
     if expected != "number":
@@ -132,11 +148,17 @@ def commits_to_words(text: str, answer: AnswerSpan) -> bool:
     A box or marker may be doubted before and corrected behind it. The first sentence may be corrected. The last
     sentence is the text's last word.
     """
+    if is_doubted_behind(text[answer.start :]):
+        return False
     if answer.kind == "last sentence":
         return True
-    return correction_in(text[answer.start :]) is None and not (
-        answer.kind != "first sentence" and _is_doubted(text[: answer.start])
-    )
+    is_doubted = answer.kind != "first sentence" and _is_doubted(text[: answer.start])
+    return correction_in(text[answer.start :]) is None and not is_doubted
+
+
+def is_doubted_behind(after: str) -> bool:
+    """Whether the text behind an answer doubts it."""
+    return _DOUBT_BEHIND.search(after[:MAX_CONTEXT]) is not None
 
 
 def correction_in(text: str) -> str | None:
@@ -156,19 +178,20 @@ def _number_bounds(text: str, answer: AnswerSpan, number: re.Match[str] | None) 
 
 
 def _is_alternative(answer: str, number: re.Match[str] | None, before: str, after: str) -> bool:
-    """Whether `or`, `to` or, inside the answer, `and` ties a number to another value."""
-    if _JOINED_BEFORE.search(before) and not _EVALUATION.search(before):
-        return True
+    """Whether `or`, `to` or, inside the answer, `and` ties an answer to another value."""
+    own = quantity_value(number[0] if number else answer)
+    if _JOINED_BEFORE.search(before):
+        earlier = _VALUE_BEFORE.search(before)
+        is_evaluated = _OPERATOR_AT_END.search(before[: earlier.start()] if earlier else "")
+        return not is_evaluated and (own is None or earlier is None or quantity_value(earlier[1]) != own)
     inside = _JOINED_AFTER.match(answer[number.end() :]) if number else None
     joined = inside or _JOINED_AFTER.match(after)
     if not joined or not (
         inside or {"or", "to", "oder", "ou", "o", "bis"} & set(after[: joined.start(1)].split()) or "或" in joined[0]
     ):
         return False
-    own, other = parse_quantity(number[0]) if number else None, parse_quantity(joined[1].rstrip(".,"))
-    if own is None or other is None:
-        return True
-    return own.value != other.value / (100 if other.percent else 1)
+    other = quantity_value(joined[1].rstrip(".,"))
+    return own is None or own != other
 
 
 def _is_part_of_compound(text: str, before: str) -> bool:
@@ -211,7 +234,7 @@ def _without_opening_marks(before: str) -> str:
 def _is_list(text: str) -> bool:
     """Whether a text is nothing but several numbers."""
     has_several = len(re.findall(r"\d[\d,./]*", text)) > 1 and _LIST_OF_NUMBERS.fullmatch(text) is not None
-    is_one = re.fullmatch(r"\s*[-−+]?(?:\d+ \d+\s?/\s?\d+|\d+\s?/\s?\d+|\d{1,3}(?: \d{3})+)\W*", text)
+    is_one = re.fullmatch(r"\s*[-−+]?(?:\d+ \d+\s?/\s?\d+|\d+\s?/\s?\d+|\d{1,3}(?: \d{3})+(?:\.\d+)?)\W*", text)
     is_arithmetic = re.search(r"\d\s*[-−+/]", text)
     return has_several and not is_one and not is_arithmetic
 

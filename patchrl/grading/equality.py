@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 from patchrl.grading.answer_span import AnswerSpan
+from patchrl.grading.arithmetic import arithmetic_value
+from patchrl.grading.equation_notation import plain_arithmetic
 from patchrl.grading.notation import as_interval
 from patchrl.grading.quantities import Quantity, parse_quantity
-from patchrl.grading.units import SCALE_WORD
+from patchrl.grading.units import SCALE_WORD, UNITS
 
 TIME = re.compile(r"\b(\d{1,2}:\d{2})\b(?:\s?([ap])\.?m\b\.?)?", re.IGNORECASE)
 _SUBSCRIPT = re.compile(r"\d_\{?(\d+)")
 _FIRST_NUMBER = re.compile(
     rf"(?<![\d.,:/])[-−]?[$€£]?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?%?(?:\s?{SCALE_WORD})?(?![:,/.]?\d)"
 )
+_UNIT_AT_END = re.compile(r"(?<=\S)\s+([A-Za-z]{2,}|[A-Za-z](?=[²³]))[²³]?\s*$")
+_BRACKETS = re.compile(r"(\(|\[|\\\{)(.*)(\)|\]|\\\})", re.DOTALL)
+MAX_EXACT = 500  # characters of an expression that is evaluated here
 
 
 def answer_quantity(answer: AnswerSpan) -> Quantity | None:
@@ -62,6 +68,47 @@ def are_same_letters(reference: str, answer: str) -> bool:
     return re.sub(r"[\s$]", "", reference) == re.sub(r"[\s$]", "", answer) and not re.search(r"\d", answer)
 
 
-def for_math_verify(text: str) -> str:
-    """An expression as math-verify reads it: an inequality as an interval."""
-    return as_interval(text) or text
+def exact_comparison(reference: str, answer: str) -> bool | None:
+    """Whether two expressions of numbers, or two tuples, sets or intervals of such, are exactly equal.
+
+    math-verify compares floats, to which 1/2^99 and 1/2^98 are one number. None where one of the two is not such an
+    expression, or they have different brackets.
+    """
+    expected, value = _exact_values(reference), _exact_values(answer)
+    if expected is None or value is None or expected[0] != value[0]:
+        return None
+    is_set = expected[0] == r"\{\}"
+    return set(expected[1]) == set(value[1]) if is_set else expected[1] == value[1]
+
+
+def _exact_values(text: str) -> tuple[str, list[Fraction]] | None:
+    r"""The brackets around an expression ("" for a single number) and its values in order, as `()`, [1, 2] of (1, 2)."""
+    text = re.sub(r"\\(?:left|right)(?![A-Za-z])|[$\s]+(?=$)|^[$\s]+", "", text)
+    if len(text) > MAX_EXACT or "%" in text:
+        return None
+    brackets, items = "", [text]
+    if (group := _BRACKETS.fullmatch(text)) and "," in group[2]:
+        if re.search(r",\d{3}(?!\d)", group[2]):  # (1,234) is a pair or a number in brackets
+            return None
+        brackets, items = group[1] + group[3], group[2].split(",")
+    values = [arithmetic_value(plain_arithmetic(item)) for item in items]
+    return None if None in values else (brackets, [value for value in values if value is not None])
+
+
+def for_math_verify(reference: str, answer: str) -> tuple[str, str]:
+    """A reference and an answer as math-verify reads them.
+
+    An inequality becomes an interval, operators are in ASCII and LaTeX, and a unit that only one of the two has goes.
+    """
+    units = [_UNIT_AT_END.search(text) for text in (reference, answer)]
+    units = [unit if unit and unit[1].lower() in UNITS else None for unit in units]
+    if units[0] is None or units[1] is None:
+        reference, answer = (
+            text[: unit.start()] if unit else text for text, unit in zip((reference, answer), units, strict=True)
+        )
+    return _latex(reference), _latex(answer)
+
+
+def _latex(text: str) -> str:
+    text = as_interval(text) or text
+    return text.replace("−", "-").replace("×", r"\times ").replace("÷", r"\div ")

@@ -108,7 +108,7 @@ def find_last_number(text: str) -> AnswerSpan | None:
     if number is None:
         return None
     start = number.end() - len(number[0].lstrip())
-    spaced = re.search(r"(?<![\d.,])\d{1,3}(?:[ \u00a0\u202f]\d{3})*[ \u00a0\u202f]$", text[max(0, start - 16) : start])
+    spaced = re.search(r"(?<![\d.,])[-−]?\d{1,3}(?: \d{3})* $", text[max(0, start - 16) : start])
     if spaced and re.fullmatch(r"\d{3}(?:\.\d+)?", text[start : number.end()]):
         start -= spaced.end() - spaced.start()  # 1 450
     near = max(0, start - MAX_CONTEXT)

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from patchrl.grading.arithmetic import with_decimal_points
 from patchrl.grading.notation import UNIT_NAME, without_text_macros
 from patchrl.grading.units import SCALE_WORD, SCALES, UNITS
 
-_WRITTEN = r"[-+−]?\s?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,3}|\s?/\s?\d+(?:\.\d+)?)?|[-+−]?\s?\.\d+"
+_WRITTEN = r"[-+−]?\s?(?:\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,3}|\s?/\s?\d+(?:\.\d+)?)?|[-+−]?\s?\.\d+"
 NUMBER = re.compile(rf"(?<![A-Za-z0-9_.])(?:{_WRITTEN})(?![A-Za-z0-9_]*\d)")
 _SCALE = re.compile(rf"\d\s{{0,4}}({SCALE_WORD})", re.IGNORECASE)
 _MIXED = re.compile(r"([-−]?)(\d+)\s+(\d+)\s?/\s?(\d+)(?:\s+[A-Za-z]+)*")
@@ -32,7 +33,8 @@ class Quantity:
 def parse_quantity(text: str) -> Quantity | None:
     r"""A text that holds exactly one plain number with at most a unit or currency around it.
 
-    Understands signs, thousands separators, decimals, a/b, mixed numbers, `million`, `\text{ cm}` and a percent sign.
+    Understands signs, thousands separators, decimal commas, a/b, mixed numbers, `million`, `\text{ cm}` and a percent
+    sign.
     """
     dollars = _DOLLARS.match(text) is not None and text.count("$") == 1
     text = _SIMPLE_FRACTION.sub(
@@ -41,16 +43,18 @@ def parse_quantity(text: str) -> Quantity | None:
     )
     text = without_text_macros(text).replace("\\$", "$").replace("\\%", "%").replace("\\,", "").strip()
     text = text.strip("$*`'\" ").rstrip(".,;:")
-    text = re.sub(r"^([-−]?\d{1,3})((?:[ \u00a0\u202f]\d{3})+)(?!\S)", lambda m: re.sub(r"\s", "", m[0]), text)
+    text = re.sub(
+        r"^([-−]?[$€£]?\d{1,3})((?: \d{3})+)(?!\d)", lambda m: m[0].replace(" ", ""), with_decimal_points(text)
+    )
     if re.fullmatch(r"[-+]?\d+(?:\.\d+)?[eE][-+]?\d{1,3}", text):
         return Quantity(Fraction(text))
     if len(text) > 80 or "\\" in text or re.search(r"[\[\](){}^=√π]", text) or VARIABLE.search(text):
         return None
+    value: Fraction | None
     mixed = _MIXED.fullmatch(text)
     if mixed and int(mixed[4]):
-        value: Fraction | None = int(mixed[2]) + Fraction(int(mixed[3]), int(mixed[4]))
-        assert value is not None
-        value, around = -value if mixed[1] else value, text[mixed.end(4) :]
+        size = int(mixed[2]) + Fraction(int(mixed[3]), int(mixed[4]))
+        value, around = -size if mixed[1] else size, text[mixed.end(4) :]
     else:
         numbers = NUMBER.findall(text)
         if len(numbers) != 1:
@@ -61,6 +65,12 @@ def parse_quantity(text: str) -> Quantity | None:
     if scale := _SCALE.search(text):
         value *= SCALES[scale[1].lower()]
     return Quantity(value, "%" in around or "percent" in around, _unit(around.lower(), dollars))
+
+
+def quantity_value(text: str) -> Fraction | None:
+    """The number that a text holds, with a percent sign as hundredths; None as in `parse_quantity`."""
+    quantity = parse_quantity(text)
+    return None if quantity is None else quantity.value / (100 if quantity.percent else 1)
 
 
 def _unit(around: str, dollars: bool) -> str | None:

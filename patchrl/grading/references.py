@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from patchrl.grading.answer_span import find_stated
 from patchrl.grading.choices import choice_letter
+from patchrl.grading.notation import without_thoughts
 from patchrl.grading.quantities import NUMBER
 from patchrl.grading.text_answers import last_sentence, without_fences
 
@@ -17,6 +18,7 @@ def extract_reference(task: str, solution: str) -> str | None:
 
     Returns None where the solution names no answer.
     """
+    solution = without_thoughts(solution)
     if task == "choice":
         return choice_letter(solution)
     if task == "open":

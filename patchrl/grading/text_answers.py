@@ -76,7 +76,7 @@ def is_same_text(reference: str, words: str) -> bool:
         return True
     if _NEGATION.search(words) and not _NEGATION.search(expected):
         return False
-    if (number := parse_quantity(reference)) is not None:
+    if (number := parse_quantity(reference)) is not None and len(NUMBER.findall(reference)) == 1:
         value = parse_quantity((NUMBER.findall(words) or [""])[-1])
         names = _words(expected) - UNITS.keys()  # "Room 12" differs from "Building 12"
         return value is not None and value.value == number.value and (names <= _words(words) or not _words(words))

@@ -16,6 +16,7 @@ from patchrl.grading.equality import (
     TIME,
     answer_quantity,
     are_same_letters,
+    exact_comparison,
     for_math_verify,
     have_other_bases,
     is_same_quantity,
@@ -24,7 +25,7 @@ from patchrl.grading.equality import (
 from patchrl.grading.equations import failing_equation
 from patchrl.grading.math_answers import find_math_answer
 from patchrl.grading.math_process import MathProcess
-from patchrl.grading.notation import plain_mathematics, without_text_macros
+from patchrl.grading.notation import DASHES, plain_mathematics, without_text_macros, without_thoughts
 from patchrl.grading.quantities import parse_quantity
 from patchrl.grading.text_answers import (
     answer_words,
@@ -38,6 +39,7 @@ from patchrl.types import Task, Verdict
 
 Reasoning = Literal["equations", "none"]
 MAX_CANDIDATE = 100_000  # characters; a model should write far fewer for one answer
+_MAYBE_LIST = re.compile(r"\d,\d{1,2}(?!\d|,\d)")  # "2,3" is two numbers, or 2.3 with a decimal comma
 _NAME = re.compile(r"[A-Za-z]{2,}(?:[ '-][A-Za-z]+)*")
 
 
@@ -88,7 +90,7 @@ class Verifier:
         if len(candidate) > MAX_CANDIDATE:
             return Verdict(False, f"longer than {MAX_CANDIDATE:,} characters", None, reference)
         judge = {"math": self._judge_math, "choice": _judge_choice, "exact": _judge_words}[task]
-        passed, reason, answer = judge(reference.strip(), candidate)
+        passed, reason, answer = judge(reference.strip(), without_thoughts(candidate))
         if not passed:
             return Verdict(passed, reason or _mismatch(answer, reference), answer, reference)
         if self.reasoning == "none":
@@ -100,24 +102,28 @@ class Verifier:
     def _judge_math(self, reference: str, candidate: str) -> _Judgement:
         if _NAME.fullmatch(name := without_text_macros(reference).strip()):  # a person, or "even"
             return _judge_words(name, candidate)
-        text = plain_mathematics(candidate, bullets=not reference.startswith(("-", "−")))
+        text = plain_mathematics(candidate, bullets=not reference.startswith(("-", "−", *DASHES)))
         answer = find_math_answer(text)
         if answer is None:
             return False, "", None
-        quantity = parse_quantity(plain_mathematics(reference, bullets=False))
-        expected: Expected = "number" if quantity else "alternatives" if " or " in reference else "formula"
+        plain_reference = plain_mathematics(reference, bullets=False)
+        quantity = parse_quantity(plain_reference)
+        is_number = quantity is not None and not _MAYBE_LIST.search(plain_reference)
+        expected: Expected = "alternatives" if " or " in reference else "number" if is_number else "formula"
         if problem := lack_of_commitment(text, answer, expected):
             return False, f"{problem}: {answer.text[:80]}", answer.text
-        if time := TIME.fullmatch(reference):  # to math-verify it is a ratio
+        if time := TIME.fullmatch(plain_reference):  # to math-verify it is a ratio
             return is_same_time(time, TIME.search(text, answer.start)), "", answer.text
-        if have_other_bases(reference, answer.text):
+        if have_other_bases(plain_reference, answer.text):
             return False, "", answer.text
-        if are_same_letters(reference, answer.text):
+        if are_same_letters(plain_reference, answer.text):
             return True, "", answer.text
-        value = answer_quantity(answer)
+        value = answer_quantity(answer) if is_number else parse_quantity(answer.text)
         if quantity is not None and value is not None:
             return is_same_quantity(quantity, value), "", answer.text
-        verdict = self._math_process.compare(for_math_verify(reference), for_math_verify(answer.text), self.timeout)
+        if (is_equal := exact_comparison(plain_reference, answer.text)) is not None:
+            return is_equal, "", answer.text
+        verdict = self._math_process.compare(*for_math_verify(plain_reference, answer.text), self.timeout)
         if isinstance(verdict, str):
             return None, verdict, answer.text
         return verdict, "", answer.text

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import re
 import signal
 import subprocess
@@ -15,7 +14,6 @@ from hypothesis import strategies as st
 
 from patchrl.grading.answer_span import find_box
 from patchrl.grading.equations import failing_equation
-from patchrl.grading.references import extract_reference
 from patchrl.grading.verify import Verifier, verify_answer
 
 
@@ -209,7 +207,7 @@ def test_an_input_that_hangs_the_parser_is_unscorable_and_the_next_one_is_judged
 def test_a_plain_script_without_a_main_guard_can_ask(tmp_path):
     script = tmp_path / "plain.py"
     script.write_text(
-        "import patchrl\nprint(patchrl.verify_answer('math', '(1,2)', 'so the answer is (1, 2).').passed, end='')\n"
+        "import patchrl\nprint(patchrl.verify_answer('math', 'x+1', 'so the answer is $1+x$.').passed, end='')\n"
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120)
     assert done.stdout == "True", done.stderr
@@ -219,7 +217,7 @@ ONE_BY_ONE = """
 import os, patchrl, psutil
 from concurrent.futures import ThreadPoolExecutor
 def judge(n):
-    return patchrl.verify_answer("math", f"({n},2)", f"so the answer is ({n % 7}, 2).").passed
+    return patchrl.verify_answer("math", f"x+{n}", f"so the answer is ${n % 7}+x$.").passed
 judge(0)
 with ThreadPoolExecutor(4) as pool:
     verdicts = list(pool.map(judge, range(100)))
@@ -239,10 +237,10 @@ def test_calls_one_by_one_share_one_process_across_threads_and_not_with_a_fork()
 
 
 def test_a_worker_killed_from_outside_is_one_unscorable_answer(answers):
-    assert answers.verify("math", "(1,2)", r"\boxed{(1, 2)}").passed is True
+    assert answers.verify("math", "x+1", r"\boxed{1+x}").passed is True
     os.kill(answers._math_process._process.pid, signal.SIGKILL)
-    assert answers.verify("math", "(1,2)", r"\boxed{(1, 2)}").reason == "verifier crashed"
-    assert answers.verify("math", "(1,2)", r"\boxed{(1, 2)}").passed is True
+    assert answers.verify("math", "x+1", r"\boxed{1+x}").reason == "verifier crashed"
+    assert answers.verify("math", "x+1", r"\boxed{1+x}").passed is True
 
 
 HOSTILE = {
@@ -282,10 +280,10 @@ EVERYDAY = Path(__file__).with_name("everyday_answers.jsonl")
 def test_everyday_answers_are_judged_as_a_fair_reader_would_but_for_those_named(answers):
     """Answers as language models write them, each with a fair reader's verdict (`right`).
 
-    Where the gate reads one otherwise, its row says so (`read`): words for numbers, decimal commas, units it does not know,
-    and the last number of a sentence that names several. Each of the two must stay what it is.
+    Where the gate reads one otherwise, its row says so (`read`): words for numbers, units it does not know, and the last number of a
+    sentence that names several. Each of the two must stay what it is.
     """
-    rows = gsm8k(EVERYDAY.parent, EVERYDAY.name)
+    rows = [json.loads(line) for line in EVERYDAY.read_text(encoding="utf-8").splitlines()]
     changed = [
         (row, verdict.passed, verdict.reason)
         for row in rows
@@ -295,109 +293,3 @@ def test_everyday_answers_are_judged_as_a_fair_reader_would_but_for_those_named(
     assert not changed, changed[:20]
     fooled = [row for row in rows if row.get("read") is True]
     assert len(fooled) <= 0.03 * len(rows)
-
-
-def gsm8k(folder, name):
-    return [json.loads(line) for line in (folder / name).read_text(encoding="utf-8").splitlines()]
-
-
-# Rows of the published GSM8K whose solution writes an equality that does not hold as written: wrong
-# arithmetic, a slip of the pen, or a sentence that runs two numbers together.
-GSM8K_WRONG = {
-    "gsm8k_train.jsonl": {
-        167: "192*100 = 1920", 168: "6*2.5 = 18.00", 198: "6/3 = .5", 224: "4080 + 4080 / 2 = 4000 + 2040",
-        502: "3/1 = 1", 716: "100 * 0.75 = 0.75", 874: "1 / 2 = 50", 2249: "4 = 6*15", 2429: "2.50 - 2.24 = 26",
-        3002: "8*3 = 240", 3234: "10 = 62,300/10", 3334: "4200+3000 = 8600", 3409: "10 * .5 = 10",
-        3859: "5 * 3 = 15,000", 4504: "13 / 6 = 2", 4593: "14 / 1 / 4 = 14 * 4", 4691: "2*8 = 24",
-        4973: "200*.55 = 100", 5152: "10 = 2", 5195: "5 * 1/2 = 10", 5350: "13 + 4 + 16 = 45", 5385: "45 * 0,2 = 9", 5396: "1 * 2 = 20",
-        5781: "7+9+1+2 = 19.50", 6157: "70 + 40 = 100", 6160: "8000 = 4000", 6256: "10 * 1,248 = 11,480", 6590: "1-2 = 96 - 70",
-        6700: "2 / 12 = .125", 6713: "3 * (8/16) = 6", 6760: "4+4+6 = 18", 6812: "50-8 = 44",
-        6842: "500/ 2/5 = 200", 7178: "1152/ 1,536 = .5", 7270: "13,2000 / 60 = 220", 7444: "14*20 = 140",
-    },
-    "gsm8k_test.jsonl": {
-        501: "364 / 4 = 273", 1024: "32 - 20 = 300",
-    },
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", ["gsm8k_train.jsonl", "gsm8k_test.jsonl"])
-def test_gsm8k_experts_pass_the_equations_but_for_the_rows_named(shared_data, verifier, name):
-    refused = {}
-    for number, row in enumerate(gsm8k(shared_data, name)):
-        verdict = verifier.verify("math", extract_reference("math", row["answer"]), row["answer"])
-        if not verdict.passed:
-            refused[number] = verdict.reason.removeprefix("equation does not hold: ")
-    assert refused == GSM8K_WRONG[name]
-
-
-NUMERIC_EQUATION = re.compile(
-    r"(?<![\w.,$/%])\$?\d[\d.,]*(?:\s*[-+*/x]\s*\$?\d[\d.,]*)+\s*=\s*\$?(\d+)(?![\d.,/%]*\d|\s*[-+*/%])"
-)
-
-
-def test_an_altered_result_in_a_gsm8k_solution_is_found(shared_data):
-    rng, altered = random.Random(0), []
-    for row in gsm8k(shared_data, "gsm8k_test.jsonl"):
-        steps = re.sub(r"<<[^<>]*>>", "", row["answer"]).rsplit("####", 1)[0]
-        if len(altered) < 200 and (written := list(NUMERIC_EQUATION.finditer(steps))):
-            start, end = rng.choice(written).span(1)
-            altered.append(f"{steps[:start]}{int(steps[start:end]) + rng.choice((1, 2, 3, 10))}{steps[end:]}")
-    missed = [text for text in altered if failing_equation(text) is None]
-    assert len(altered) == 200
-    assert len(missed) <= 10, missed
-
-
-@pytest.mark.parametrize("name", ["gsm8k_train.jsonl", "gsm8k_test.jsonl"])
-def test_gsm8k_references_all_read_and_experts_pass_and_altered_answers_fail(shared_data, answers, name):
-    rows = gsm8k(shared_data, name)
-    refused, fooled = [], []
-    rng = random.Random(0)
-    for number, row in enumerate(rows):
-        reference = extract_reference("math", row["answer"])
-        assert reference is not None, (number, row)
-        if not answers.verify("math", reference, row["answer"]).passed:
-            refused.append((number, row["answer"]))
-        other = str(int(reference.replace(",", "").split(".")[0]) + rng.choice((-10, -1, 1, 7)))
-        if answers.verify("math", reference, row["answer"].rsplit("####", 1)[0] + f"#### {other}").passed:
-            fooled.append((number, other))
-    assert len(refused) <= 0.001 * len(rows), refused
-    assert len(fooled) <= 0.001 * len(rows), fooled
-
-
-MATH_DRESSES = (
-    "{a}", "The answer is {a}.", "**{a}**", "The answer is **{a}**.", "${a}$", r"\boxed{{{a}}}", r"$\boxed{{{a}}}$", "#### {a}",
-    "Answer: {a}", "Final answer: {a}", "So in total that makes {a}.", "The final answer is: {a}", "= {a}", "It is {a}!",
-    "Therefore, she has {a} left.", "Step 1. Think.\nStep 2. Write.\n\nThe answer is {a}", "answer is ${a}$ dollars", "{a} dollars",
-    "The answer is {a}.0", "Thus:\n\n{a}",
-)  # fmt: skip
-CHOICE_DRESSES = (
-    "{a}", "({a})", "{a}.", "{a})", "**{a}**", "**({a})**", "The answer is {a}", "The answer is ({a}).", "The answer is **({a})**.",
-    r"\boxed{{{a}}}", r"\boxed{{\text{{{a}}}}}", "Answer: {a}", "Answer: ({a})", "Final answer: {a}.", "Option {a}",
-    "{a}. because it fits", "The correct choice is {a}.", "The correct option is ({a}).", "[{a}]", "I choose ({a}).",
-)  # fmt: skip
-
-
-def misses(answers, task, items, dresses, wrong):
-    found = []
-    for item, reference in items:
-        for dress in dresses:
-            if not answers.verify(task, reference, dress.format(a=reference)).passed:
-                found.append(("refused", item, dress, reference))
-            if answers.verify(task, reference, dress.format(a=wrong(reference))).passed:
-                found.append(("accepted", item, dress, reference))
-    return found
-
-
-def test_svamp_answers_are_accepted_in_twenty_dresses_and_wrong_ones_are_not(shared_data, answers):
-    rows = json.loads((shared_data / "svamp.json").read_text(encoding="utf-8"))
-    items = [(row["ID"], str(int(row["Answer"]))) for row in rows if float(row["Answer"]).is_integer()]
-    assert len(items) > 0.99 * len(rows)
-    found = misses(answers, "math", items, MATH_DRESSES, lambda a: str(int(a) + 3))
-    assert not found, found[:20]
-
-
-def test_mmlu_letters_are_accepted_in_twenty_dresses_and_wrong_ones_are_not(shared_data, answers):
-    rows = gsm8k(shared_data, "mmlu_stem.jsonl")
-    items = [(number, "ABCD"[row["answer"]]) for number, row in enumerate(rows)]
-    found = misses(answers, "choice", items, CHOICE_DRESSES, lambda a: "BCDA"["ABCD".index(a)])
-    assert not found, found[:20]
