@@ -74,6 +74,7 @@ _JOINED_BEFORE = re.compile(
     r"|\b([a-z])(?:_\{?\d\}?)?\s*=\s*[^\s,]{1,20}\W{0,3}(?:\s(?:or|and)|,)\s+\$?\1(?:_\{?\d\}?)?\s*=\s*$",
     re.IGNORECASE,
 )
+_UNFINISHED_ALTERNATIVE = re.compile(r"\W{0,6}\s(?:or|oder|ou)\W*$", re.IGNORECASE)
 _OPERATOR_AT_END = re.compile(r"[+*×/]\s*[$€£]?$")  # "$30 + $160 or $190" works the sum out
 _JOINED_AFTER = re.compile(
     rf"(?:\W{{0,6}}\s(?:or|and|to|oder|ou|o|bis)\s+{_PERHAPS}(?:\\boxed\s*\{{)?\W{{0,3}}|或|\s{{1,2}}[A-Za-z]+\s{{1,2}}(?:or|and)\s+{_PERHAPS})({_FRACTION}|[$€£]?\d[\d.,]*(?:/\d+)?%?)",
@@ -180,10 +181,13 @@ def _number_bounds(text: str, answer: AnswerSpan, number: re.Match[str] | None) 
 def _is_alternative(answer: str, number: re.Match[str] | None, before: str, after: str) -> bool:
     """Whether `or`, `to` or, inside the answer, `and` ties an answer to another value."""
     own = quantity_value(number[0] if number else answer)
+    if _UNFINISHED_ALTERNATIVE.match(after):
+        return True
     if _JOINED_BEFORE.search(before):
         earlier = _VALUE_BEFORE.search(before)
         is_evaluated = _OPERATOR_AT_END.search(before[: earlier.start()] if earlier else "")
-        return not is_evaluated and (own is None or earlier is None or quantity_value(earlier[1]) != own)
+        if not is_evaluated and (own is None or earlier is None or quantity_value(earlier[1]) != own):
+            return True
     inside = _JOINED_AFTER.match(answer[number.end() :]) if number else None
     joined = inside or _JOINED_AFTER.match(after)
     if not joined or not (

@@ -10,7 +10,7 @@ from patchrl.grading.arithmetic import with_decimal_points
 from patchrl.grading.notation import UNIT_NAME, without_text_macros
 from patchrl.grading.units import SCALE_WORD, SCALES, UNITS
 
-_WRITTEN = r"[-+−]?\s?(?:\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,3}|\s?/\s?\d+(?:\.\d+)?)?|[-+−]?\s?\.\d+"
+_WRITTEN = r"[-+−]?\s?(?:\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2}){1,6},\d{3}|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,3}|\s?/\s?\d+(?:\.\d+)?)?|[-+−]?\s?\.\d+"
 NUMBER = re.compile(rf"(?<![A-Za-z0-9_.])(?:{_WRITTEN})(?![A-Za-z0-9_]*\d)")
 _SCALE = re.compile(rf"\d\s{{0,4}}({SCALE_WORD})", re.IGNORECASE)
 _MIXED = re.compile(r"([-−]?)(\d+)\s+(\d+)\s?/\s?(\d+)(?:\s+[A-Za-z]+)*")
