@@ -94,16 +94,16 @@ def cut(picture: Image.Image) -> Image.Image:
 
 def save_animation(frames: list[Image.Image], path: Path) -> None:
     """An endless WebP of at most MAX_FRAMES frames and MAX_BYTES bytes; the last frame rests."""
-    kept = [frames[round(i * (len(frames) - 1) / max(1, MAX_FRAMES - 1))] for i in range(MAX_FRAMES)]
-    kept = frames if len(frames) <= MAX_FRAMES else kept
-    times = [FRAME_MS] * (len(kept) - 1) + [LAST_FRAME_MS]
+    chosen = [frames[round(i * (len(frames) - 1) / max(1, MAX_FRAMES - 1))] for i in range(MAX_FRAMES)]
+    chosen = frames if len(frames) <= MAX_FRAMES else chosen
+    times = [FRAME_MS] * (len(chosen) - 1) + [LAST_FRAME_MS]
     for quality in (80, 60, 40, 20):
-        kept[0].save(
-            path, save_all=True, append_images=kept[1:], duration=times, loop=0, quality=quality, method=6, minimize_size=True
+        chosen[0].save(
+            path, save_all=True, append_images=chosen[1:], duration=times, loop=0, quality=quality, method=6, minimize_size=True
         )  # fmt: skip
         if path.stat().st_size <= MAX_BYTES:
             break
-    print(f"{path}: {len(kept)} frames, {path.stat().st_size / 1e6:.2f} MB")
+    print(f"{path}: {len(chosen)} frames, {path.stat().st_size / 1e6:.2f} MB")
 
 
 def main() -> None:

@@ -252,9 +252,9 @@ class Run:
             path.write_text(self.table(kind), encoding="utf-8")
             return path
         if kind == "adapter":
-            with tempfile.TemporaryDirectory(prefix="patchrl-") as made:
-                rewriter = self._write_adapter(arm, seed, Path(made))
-                return Path(shutil.make_archive(str(into / f"{self.id}-{rewriter}-adapter-seed{seed}"), "zip", made))
+            with tempfile.TemporaryDirectory(prefix="patchrl-") as folder:
+                rewriter = self._write_adapter(arm, seed, Path(folder))
+                return Path(shutil.make_archive(str(into / f"{self.id}-{rewriter}-adapter-seed{seed}"), "zip", folder))
         return exports.write_rows(self._targets(arm, seed), into / f"{self.id}-{arm}-seed{seed}.{kind}")
 
     def push(
@@ -266,7 +266,7 @@ class Run:
         seed: int | None = None,
         token: str | None = None,
         private: bool = True,
-        on_step: Callable[[str], None] = lambda told: None,
+        on_step: Callable[[str], None] = lambda step: None,
     ) -> str:
         """Publish an arm's rewritten dataset, or its rewriter's adapter, with a card, and return the address.
 
@@ -276,13 +276,13 @@ class Run:
         """
         seed = self.config.study.seeds[0] if seed is None else seed
         hub.check_request(kind, repo)
-        with tempfile.TemporaryDirectory(prefix="patchrl-") as made:
+        with tempfile.TemporaryDirectory(prefix="patchrl-") as folder:
             if kind == "adapter":
-                self._write_adapter(arm, seed, Path(made))
+                self._write_adapter(arm, seed, Path(folder))
             else:
                 rows, source = self._targets(arm, seed), self._data(arm, seed)
-                exports.dataset_folder(self.config, self.folder, source, seed, rows, Path(made))
-            return hub.upload(kind, repo, Path(made), token=hub.token_of(token), private=private, on_step=on_step)
+                exports.dataset_folder(self.config, self.folder, source, seed, rows, Path(folder))
+            return hub.upload(kind, repo, Path(folder), token=hub.token_of(token), private=private, on_step=on_step)
 
     def _targets(self, arm: str, seed: int) -> list[SampleRow]:
         """An arm's rewritten rows; RunError where there are none to take home."""
@@ -422,13 +422,13 @@ def run(
         2.0
     """
     settings = config if isinstance(config, StudyConfig) else load_config(config, list(overrides))
-    made = start(settings, runs_dir, name, upto, queue)
+    study = start(settings, runs_dir, name, upto, queue)
     if not wait:
-        return made
-    status = made.wait(on_event=on_event)
+        return study
+    status = study.wait(on_event=on_event)
     if status["state"] != "done":
-        raise RunError(f"{made.id} {status['state']}: {status.get('error') or 'no reason was left'}")
-    return made
+        raise RunError(f"{study.id} {status['state']}: {status.get('error') or 'no reason was left'}")
+    return study
 
 
 def open_run(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:

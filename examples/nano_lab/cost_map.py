@@ -178,8 +178,8 @@ def _where(points: Sequence[Point]) -> str:
     """Each expert's settings by outcome."""
     clauses = []
     for expert in dict.fromkeys(p.setting.expert for p in points):
-        theirs = [p for p in points if p.setting.expert == expert]
-        at = {outcome: [p.setting.label for p in theirs if p.rl.outcome == outcome] for outcome in WORDS}
+        of_expert = [p for p in points if p.setting.expert == expert]
+        at = {outcome: [p.setting.label for p in of_expert if p.rl.outcome == outcome] for outcome in WORDS}
         parts = [f"{WORDS[outcome][:-2]}at {listed(settings)}" for outcome, settings in at.items() if settings]
         clauses.append(f"on the {expert} expert RL {listed(parts)} own style")
     return "; ".join(clauses)

@@ -106,13 +106,13 @@ def setting_results(lines: Sequence[dict[str, Any]], arms: Sequence[str] = DIAL_
     for line in lines:
         by_setting[Setting.of(line)][line["arm"], line.get("rate"), line["seed"]] = line
     # Cells with the same backbone, questions and seeds are resampled together: the draws cost more than the arms.
-    alike: dict[tuple[tuple[int, ...], str], list[Setting]] = defaultdict(list)
+    by_base: dict[tuple[tuple[int, ...], str], list[Setting]] = defaultdict(list)
     for setting, by in by_setting.items():
         recorded = {(arm, seed) for arm, _, seed in by}
         if seeds := tuple(sorted({seed for _, seed in recorded if all((arm, seed) in recorded for arm in arms)})):
-            alike[seeds, json.dumps(by["base", None, seeds[0]]["answers"])].append(setting)
+            by_base[seeds, json.dumps(by["base", None, seeds[0]]["answers"])].append(setting)
     results: dict[Setting, SettingResult] = {}
-    for (seeds, _), members in alike.items():
+    for (seeds, _), members in by_base.items():
         base = correct_of(by_setting[members[0]]["base", None, seeds[0]])
         tuned = {
             (setting, arm, rate): [correct_of(by_setting[setting][arm, rate, seed]) for seed in seeds]
@@ -136,7 +136,7 @@ def _setting_result(
     arms: Sequence[str],
     tuned: dict[tuple[str, float], tuple[list[Correct], Resampled]],
 ) -> SettingResult:
-    answers = {at: given for at, (given, _) in tuned.items()}
+    answers = {at: answers_of_arm for at, (answers_of_arm, _) in tuned.items()}
     rates = {arm: chosen_rate(arm, RATES, answers) for arm in arms}
     correct = {arm: tuned[arm, rate][0] for arm, rate in rates.items()}
     best = {arm: tuned[arm, rate][1] for arm, rate in rates.items()}
@@ -266,8 +266,8 @@ def dial_rows(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     settings = {(row["backbone"], row["expert"], row["setting"]): at for at, row in reversed(list(enumerate(rows)))}
     for arm in ABLATIONS:
         rows += [row for row in arm_rows(setting_results(lines, ("expert", arm))) if row["arm"] == arm]
-    kept = [row for row in rows if (row["backbone"], row["expert"], row["setting"]) in settings]
-    return sorted(kept, key=lambda row: settings[row["backbone"], row["expert"], row["setting"]])
+    shipped_rows = [row for row in rows if (row["backbone"], row["expert"], row["setting"]) in settings]
+    return sorted(shipped_rows, key=lambda row: settings[row["backbone"], row["expert"], row["setting"]])
 
 
 @functools.cache

@@ -209,7 +209,10 @@ def pooled_sentences(pooled: PooledResult) -> Iterator[str]:
     """RL against plain SFT at equal rates, what it avoids of plain SFT's drop at the chosen rates, and RL against best-of-8."""
     rl = pooled.statistics["rl"]
     minus = {
-        rate: [ours - plain for ours, plain in zip(pooled.sweep["rl"][rate], pooled.sweep["expert"][rate], strict=True)]
+        rate: [
+            rewritten - plain
+            for rewritten, plain in zip(pooled.sweep["rl"][rate], pooled.sweep["expert"][rate], strict=True)
+        ]
         for rate in RATES
     }
     equal = [f"{100 * target:+z.1f} / {100 * general:+z.1f} at {rate:g}" for rate, (target, general) in minus.items()]

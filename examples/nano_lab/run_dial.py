@@ -121,12 +121,12 @@ def _take_over(folder: RunFolder, config: StudyConfig, runs_dir: Path) -> None:
         )
         if run.id == folder.id or not same or not run.result():
             continue
-        taken = [Path("arms", "base")]
+        copied = [Path("arms", "base")]
         if same_study.finetune == config.finetune:
-            taken.append(Path("arms", "expert"))
+            copied.append(Path("arms", "expert"))
         if (same_study.rewriter, same_study.reward) == (config.rewriter, config.reward):
-            taken.append(Path("adapter"))
-        for part in taken:
+            copied.append(Path("adapter"))
+        for part in copied:
             if (run.path / part).is_dir() and not (folder.path / part).exists():
                 shutil.copytree(run.path / part, folder.path / part)
 
@@ -193,36 +193,38 @@ def main() -> None:
         metavar="FILE",
         help="only renew the tables and sentences of these Markdown files, from the answers that come with PatchRL",
     )
-    given = parser.parse_args()
-    if given.fill:
-        sys.exit(fill(given.fill))
+    options = parser.parse_args()
+    if options.fill:
+        sys.exit(fill(options.fill))
     settings = (
         (Setting(name, expert, instruction, temperature), model, seed)
-        for name, model in given.backbone or [(SHIPPED_BACKBONE, "nano")]
-        for seed in given.seeds or range(5)
-        for expert in given.experts or EXPERTS
-        for instruction in given.instructions or OWN_SHARE
-        for temperature in given.temperatures or [1.0]
+        for name, model in options.backbone or [(SHIPPED_BACKBONE, "nano")]
+        for seed in options.seeds or range(5)
+        for expert in options.experts or EXPERTS
+        for instruction in options.instructions or OWN_SHARE
+        for temperature in options.temperatures or [1.0]
     )
     try:
-        if not given.table:
-            run_missing(settings, [arms for name in given.sets for arms in SETS[name]], given.runs_dir, given.into)
+        if not options.table:
+            run_missing(
+                settings, [arms for name in options.sets for arms in SETS[name]], options.runs_dir, options.into
+            )
     except PatchRLError as error:
         sys.exit(str(error))
     named = {
-        "seed": given.seeds,
-        "expert": given.experts,
-        "instruction": given.instructions,
-        "temperature": given.temperatures,
-        "backbone": [name for name, _ in given.backbone or ()],
+        "seed": options.seeds,
+        "expert": options.experts,
+        "instruction": options.instructions,
+        "temperature": options.temperatures,
+        "backbone": [name for name, _ in options.backbone or ()],
     }
     lines = [
         line
-        for line in read(given.into)
+        for line in read(options.into)
         if all(not wanted or ({"temperature": 1.0} | line)[key] in wanted for key, wanted in named.items())
     ]
     if not lines:
-        sys.exit(f"{given.into} has no answers of what is named.")
+        sys.exit(f"{options.into} has no answers of what is named.")
     show(lines)
 
 
@@ -246,10 +248,14 @@ def show(lines: Sequence[dict[str, Any]]) -> None:
     """Print the tables of these lines, and the map."""
     rows = dial_rows(lines)
     print("\n".join([*dial_table(rows), "", *brief_table(rows)]))
-    for setting, found in setting_results(lines, ALL_ARMS).items():
+    for setting, result in setting_results(lines, ALL_ARMS).items():
         print(
             "\n".join(
-                ["", f"{setting.backbone}, {setting.expert}, {setting.label}, seeds {found.seeds}", *arms_table(found)]
+                [
+                    "",
+                    f"{setting.backbone}, {setting.expert}, {setting.label}, seeds {result.seeds}",
+                    *arms_table(result),
+                ]
             )
         )
     points = compare_costs(lines)

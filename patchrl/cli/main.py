@@ -62,8 +62,8 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--queue", action="store_true", help=QUEUE)
         if name == "report":
             form = sub.add_mutually_exclusive_group()
-            for kind, told in FORMAT_HELP.items():
-                help = f"print the results of a finished RUN as {told}"
+            for kind, description in FORMAT_HELP.items():
+                help = f"print the results of a finished RUN as {description}"
                 form.add_argument(f"--{kind}", dest="table", action="store_const", const=kind, help=help)
     command("list", "list runs, newest first")
     sub = command("show", "show a run: settings, state, results")
@@ -234,7 +234,7 @@ def _started(run: api.Run, detach: bool) -> int:
 def watch(run: api.Run) -> int:
     """Show progress until the run ends; Ctrl-C stops and saves, a second one cancels."""
     view = Progress()
-    asked = 0
+    interrupts = 0
     while True:
         try:
             status = run.wait(timeout=0.5, on_event=view.event)
@@ -242,8 +242,8 @@ def watch(run: api.Run) -> int:
             if status["state"] not in ("queued", "running", "stopping"):
                 break
         except KeyboardInterrupt:
-            asked += 1
-            if asked == 1:
+            interrupts += 1
+            if interrupts == 1:
                 view.say("Stopping after this step (Ctrl-C again to cancel now).")
                 run.stop()
             else:
@@ -255,8 +255,8 @@ def watch(run: api.Run) -> int:
             print_result(result)
             if run.report_path:
                 print(f"\nreport {run.report_path}")
-        elif run.status().get("upto") == "scan" and (found := run.scan()):
-            print_scan(found)
+        elif run.status().get("upto") == "scan" and (scan := run.scan()):
+            print_scan(scan)
         return 0
     print(run_status.describe_status(status), file=sys.stderr)
     if status["state"] in ("stopped", "cancelled"):
@@ -305,8 +305,8 @@ def _show(run: api.Run, as_json: bool) -> int:
         print_result(result)
         if run.report_path:
             print(f"\nreport {run.report_path}")
-    elif found := run.scan():
-        print_scan(found)
+    elif scan := run.scan():
+        print_scan(scan)
     return 0
 
 
@@ -327,21 +327,21 @@ def _tail(run: api.Run, follow: bool) -> int:
 
 
 def _push(run: api.Run, options: argparse.Namespace) -> int:
-    def told(step: str) -> None:
+    def print_step(step: str) -> None:
         print(step, file=sys.stderr, flush=True)
 
     of = {"arm": options.arm, "seed": options.seed}
-    print(run.push(options.kind, options.repo, private=not options.public, on_step=told, **of))
+    print(run.push(options.kind, options.repo, private=not options.public, on_step=print_step, **of))
     return 0
 
 
 def _check(options: argparse.Namespace) -> int:
-    found = api.check(_config(options), model=not options.no_model)
+    report = api.check(_config(options), model=not options.no_model)
     if options.json:
-        print(json.dumps(found, ensure_ascii=False))
-        return 0 if found["ok"] else 1
-    print(describe_check(found))
-    return 0 if found["ok"] else 1
+        print(json.dumps(report, ensure_ascii=False))
+        return 0 if report["ok"] else 1
+    print(describe_check(report))
+    return 0 if report["ok"] else 1
 
 
 def _arms() -> int:

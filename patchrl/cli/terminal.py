@@ -50,42 +50,42 @@ def print_result(result: dict[str, Any]) -> None:
     print(sentences.headline(result))
 
 
-def describe_check(found: dict[str, Any]) -> str:
+def describe_check(report: dict[str, Any]) -> str:
     """The preflight card as text."""
-    lines = [f"✗ {problem}" for problem in found["problems"]] + [f"⚠ {warning}" for warning in found["warnings"]]
-    if found.get("rows"):
+    lines = [f"✗ {problem}" for problem in report["problems"]] + [f"⚠ {warning}" for warning in report["warnings"]]
+    if report.get("rows"):
         lines += [
-            f"rows      {found['rows']['train']} to train on, {found['rows']['eval']} held out; dropped: {dropped_rows(found['dropped'])}",
-            f"columns   {', '.join(f'{role} = {name}' for role, name in found['columns'].items())}; task {found['task']}",
-            f"first     {found['first']['question']!r:.150}",
-            f"expert    {found['first']['solution']!r:.150}",
-            f"answer    {found['first']['reference']!r:.80}",
+            f"rows      {report['rows']['train']} to train on, {report['rows']['eval']} held out; dropped: {dropped_rows(report['dropped'])}",
+            f"columns   {', '.join(f'{role} = {name}' for role, name in report['columns'].items())}; task {report['task']}",
+            f"first     {report['first']['question']!r:.150}",
+            f"expert    {report['first']['solution']!r:.150}",
+            f"answer    {report['first']['reference']!r:.80}",
         ]
-        if found["unused_columns"]:
-            lines.append(f"not used  {', '.join(found['unused_columns'])}")
-        lines += [f"note      {note}" for note in found["notes"]]
-    if row := found.get("row"):
+        if report["unused_columns"]:
+            lines.append(f"not used  {', '.join(report['unused_columns'])}")
+        lines += [f"note      {note}" for note in report["notes"]]
+    if row := report.get("row"):
         lines.append(
             f"row       {len(row['prompt'])} tokens of prompt, {len(row['completion'])} of solution, then "
             f"{''.join(row['texts']['end'])!r}; the last {len(row['trained']) - row['labels_from']} are learned"
         )
     lines += [
         f"chosen    {choice['setting']} = {json.dumps(choice['value'])}: {choice['reason']}"
-        for choice in found.get("chosen", ())
+        for choice in report.get("chosen", ())
     ]
-    if largest := found.get("largest_request"):
+    if largest := report.get("largest_request"):
         lines.append(
             f"largest   {largest['rows']:.0f} rollouts of {largest['tokens']:,.0f} tokens in one training pass: "
             f"{largest['memory_mb']:,.0f} MB of logits"
         )
-    if found.get("first_nll") is not None:
+    if report.get("first_nll") is not None:
         lines.append(
-            f"read      ℓ of the first solution is {number(found['first_nll'])} nats per token, on {found['device']}"
+            f"read      ℓ of the first solution is {number(report['first_nll'])} nats per token, on {report['device']}"
         )
     lines += [
-        f"{what.lower() if what != 'RAM' else what:<9} {amount}" for what, amount in sentences.estimates(found).items()
+        f"{what.lower() if what != 'RAM' else what:<9} {amount}" for what, amount in sentences.estimates(report).items()
     ]
-    lines.append("✓ ready to run" if found["ok"] else "✗ this would not work; see above")
+    lines.append("✓ ready to run" if report["ok"] else "✗ this would not work; see above")
     return "\n".join(lines)
 
 

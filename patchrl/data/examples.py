@@ -126,8 +126,8 @@ def load_eval_items(path: str, task: Task | None = None) -> list[EvalItem]:
             skill = cell_text(row.get("skill")) or Path(path).stem
         except (UnreadableCell, DroppedRow) as error:
             raise _row_error(name, number, error) from None
-        given = next((kind for kind in TASKS if kind == row.get("task")), task)
-        kind = given or _item_task(fields, columns)
+        stated_task = next((kind for kind in TASKS if kind == row.get("task")), task)
+        kind = stated_task or _item_task(fields, columns)
         answer = _item_reference(fields, kind)
         if not fields.question or not answer:
             raise DataError(f"{path}: row {number} lacks a question or an answer; give both columns.")

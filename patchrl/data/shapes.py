@@ -81,15 +81,15 @@ def read_fields(row: dict[str, Any], columns: dict[str, str]) -> Fields:
 
     Raises UnreadableCell for a cell that is not text, and DroppedRow for a row to leave out.
     """
-    asked, solved = row.get(columns["question"]), row.get(columns.get("solution", ""))
+    question_cell, solution_cell = row.get(columns["question"]), row.get(columns.get("solution", ""))
     notes: tuple[str, ...] = ()
     opening = [Turn("system", text) for text in [_cell(row, columns, "system")] if text]
     opening += _read(columns, "history", history_turns, row.get(columns.get("history", "")))
     if columns["question"] == columns.get("solution"):
-        turns = _read(columns, "question", conversation, asked)
-    elif is_conversation(asked) or is_conversation(solved):
-        turns = _read(columns, "question", lambda value: _turns(value, "user"), asked)
-        reply = _read(columns, "solution", lambda value: _turns(value, "assistant"), solved)
+        turns = _read(columns, "question", conversation, question_cell)
+    elif is_conversation(question_cell) or is_conversation(solution_cell):
+        turns = _read(columns, "question", lambda value: _turns(value, "user"), question_cell)
+        reply = _read(columns, "solution", lambda value: _turns(value, "assistant"), solution_cell)
         turns = reply if turns and reply[: len(turns)] == turns else turns + reply
     else:
         turns = [Turn("user", _cell(row, columns, "question")), Turn("assistant", _cell(row, columns, "solution"))]
@@ -360,8 +360,8 @@ def options(value: Any) -> tuple[list[str], list[str]]:
     if not labels:
         pairs = [text for text in pairs if text]
     lettered = [LETTERED.match(text) for text in pairs]
-    found = [match[1].upper() for match in lettered if match]
-    if pairs and found == list(LETTERS[: len(pairs)]):
+    letters = [match[1].upper() for match in lettered if match]
+    if pairs and letters == list(LETTERS[: len(pairs)]):
         pairs = [text[match.end() :].strip() for text, match in zip(pairs, lettered, strict=True) if match]
     return labels, pairs
 
@@ -405,5 +405,5 @@ def option_letter(answer: str, labels: Sequence[str], texts: Sequence[str]) -> s
 
 def has_options(question: str) -> bool:
     """Whether a question itself lists options with letters, from A on."""
-    found = [match[1] for match in LETTERED_OPTION.finditer(question)]
-    return len(found) > 1 and found == list(LETTERS[: len(found)])
+    letters = [match[1] for match in LETTERED_OPTION.finditer(question)]
+    return len(letters) > 1 and letters == list(LETTERS[: len(letters)])

@@ -109,8 +109,8 @@ def _answers(context: StageContext, items: Items, weights: str, evaluations: Eva
         }
         for task, rows in tasks.items()
     }
-    kept = {task: evaluations.get(key) for task, key in keys.items()}
-    missing = [i for task, rows in tasks.items() if kept[task] is None for i in rows]
+    stored = {task: evaluations.get(key) for task, key in keys.items()}
+    missing = [i for task, rows in tasks.items() if stored[task] is None for i in rows]
     generations = context.backbone.generate(
         [items[i][1].question for i in missing],
         max_new_tokens=limit,
@@ -118,7 +118,7 @@ def _answers(context: StageContext, items: Items, weights: str, evaluations: Eva
     )
     answered = {i: {"text": g.text, "clipped": g.clipped} for i, (g,) in zip(missing, generations, strict=True)}
     for task, rows in tasks.items():
-        answers = kept[task]
+        answers = stored[task]
         if answers is None:
             evaluations.put(keys[task], [answered[i] for i in rows])
         else:

@@ -102,8 +102,8 @@ def divergences(
 
 
 def _per_answer(surprise: Surprise, rows: np.ndarray) -> float:
-    known = surprise.total_N[rows][~np.isnan(surprise.total_N[rows])]
-    return float(known.mean()) if len(known) else math.nan
+    finite_N = surprise.total_N[rows][~np.isnan(surprise.total_N[rows])]
+    return float(finite_N.mean()) if len(finite_N) else math.nan
 
 
 def _per_token(surprise: Surprise, rows: np.ndarray) -> float:
@@ -169,8 +169,8 @@ def surprising_tokens(
 
 def most_surprising(nll_N: np.ndarray, limit: int = MAX_ROWS) -> list[int]:
     """Indices of the rows with the highest ℓ, highest first; unscored ones left out."""
-    known = [i for i, nll in enumerate(nll_N) if not math.isnan(nll)]
-    return sorted(known, key=lambda i: -nll_N[i])[:limit]
+    scored = [i for i, nll in enumerate(nll_N) if not math.isnan(nll)]
+    return sorted(scored, key=lambda i: -nll_N[i])[:limit]
 
 
 def own_style(passed: Sequence[bool | None], rewrites_N: np.ndarray, own_N: np.ndarray) -> dict[str, Any]:

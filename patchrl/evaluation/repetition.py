@@ -62,11 +62,11 @@ def near_duplicates(texts: Sequence[str]) -> set[int]:
     few of their elements in any common order, here the rarest first (prefix filter, Bayardo et al. 2007).
     """
     sets = [_shingles(words_of(text, masked=False)) for text in texts]
-    held = Counter(s for shingles in sets for s in shingles)
+    frequency = Counter(s for shingles in sets for s in shingles)
     holders: dict[tuple[str, ...], list[int]] = {}
     duplicates: set[int] = set()
     for row, shingles in enumerate(sets):
-        rarest = sorted(shingles, key=lambda s: (held[s], s))[
+        rarest = sorted(shingles, key=lambda s: (frequency[s], s))[
             : len(shingles) - math.ceil(MIN_SIMILARITY * len(shingles)) + 1
         ]
         for other in dict.fromkeys(other for s in rarest for other in holders.get(s, ())):

@@ -34,8 +34,8 @@ Tuned = tuple[str, float]  # an arm at a learning rate
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    known = [v for v in values if v is not None]
-    return sum(known) / len(known) if known else None
+    measured = [v for v in values if v is not None]
+    return sum(measured) / len(measured) if measured else None
 
 
 def _read(path: Path) -> dict[str, Any]:

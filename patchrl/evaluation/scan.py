@@ -158,7 +158,7 @@ def calibrate_meaning(gate: Gate, examples: Sequence[Example], texts: Sequence[s
     and the rewrite of the next example.
     """
     pairs = [(e, t, other) for e, t, other in zip(examples, texts, [*texts[1:], texts[0]], strict=True) if t and other]
-    kept = [e for e, _, _ in pairs]
-    same = gate.similarity(kept, [t for _, t, _ in pairs])
-    different = gate.similarity(kept, [other for _, _, other in pairs])
+    experts = [e for e, _, _ in pairs]
+    same = gate.similarity(experts, [t for _, t, _ in pairs])
+    different = gate.similarity(experts, [other for _, _, other in pairs])
     return calibrate(same.tolist(), different.tolist())

@@ -51,13 +51,13 @@ def correct_by_task(rows: Sequence[Mapping]) -> dict[str, np.ndarray]:
 
 def score(values: np.ndarray) -> float | None:
     """Share correct of the items that could be scored, None where there is none."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else None
+    scored = values[~np.isnan(values)]
+    return float(scored.mean()) if len(scored) else None
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    known = [v for v in values if v is not None]
-    return sum(known) / len(known) if known else None
+    measured = [v for v in values if v is not None]
+    return sum(measured) / len(measured) if measured else None
 
 
 def macro(correct: Correct, kind: str) -> float | None:
@@ -128,7 +128,7 @@ def mean_interval(tables: Sequence[np.ndarray], *, share: bool = False) -> tuple
     Returns:
         The interval, None where nothing was scored. One seed speaks of items only.
     """
-    tables = [kept for table in tables if (kept := table[:, ~np.isnan(table).all(axis=0)]).size]
+    tables = [scored for table in tables if (scored := table[:, ~np.isnan(table).all(axis=0)]).size]
     if not tables:
         return None
     with warnings.catch_warnings():  # a seed may have no scorable item of a task
@@ -164,9 +164,9 @@ def _drawn_scores(weight_RI: np.ndarray, answers_I: np.ndarray) -> np.ndarray:
 
     `answers_I` is (I,) or (S, I). An unscorable item leaves the mean, as it does in the point estimate.
     """
-    known = ~np.isnan(answers_I)
+    scored_I = ~np.isnan(answers_I)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (weight_RI @ np.nan_to_num(answers_I).T) / (weight_RI @ known.T)
+        return (weight_RI @ np.nan_to_num(answers_I).T) / (weight_RI @ scored_I.T)
 
 
 def _item_draws(base: Correct, resamples: int, rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray]]:
@@ -199,10 +199,10 @@ def resample(
             scores[arm][kind].append(tuned_R)
     return {
         arm: Resampled(
-            target=_over_tasks(found["target"], resamples),
-            general=_over_tasks(found["general"], resamples),
+            target=_over_tasks(tables["target"], resamples),
+            general=_over_tasks(tables["general"], resamples),
         )
-        for arm, found in scores.items()
+        for arm, tables in scores.items()
     }
 
 
@@ -250,10 +250,10 @@ def _share_interval(
     if drop is None or not reference_drop or bounds is None or bounds[0] <= 0:
         return None
     ratio = drop / reference_drop
-    theirs = _tables(reference, "general")
+    reference_SI = _tables(reference, "general")
     return mean_interval(
         [
-            1 - ratio - (base[task] - table_SI - ratio * (base[task] - theirs[task])) / reference_drop
+            1 - ratio - (base[task] - table_SI - ratio * (base[task] - reference_SI[task])) / reference_drop
             for task, table_SI in _tables(seeds, "general").items()
         ]
     )

@@ -115,10 +115,10 @@ def cancel(folder: RunFolder, grace: float = GRACE_SECONDS) -> None:
     if process is None:
         raise RunError(f"{folder.id} is not running.")
     family = family_of(process)
-    for sent in (signal.SIGTERM, signal.SIGKILL):
+    for last_signal in (signal.SIGTERM, signal.SIGKILL):
         for member in family:
             try:
-                member.send_signal(sent)
+                member.send_signal(last_signal)
             except psutil.NoSuchProcess:
                 continue
         _, family = psutil.wait_procs(family, timeout=grace)
@@ -128,7 +128,7 @@ def cancel(folder: RunFolder, grace: float = GRACE_SECONDS) -> None:
         children[folder.id].poll()
     status = folder.read_status() or {}
     if status.get("state") in LIVE_STATES:  # else it ended by itself first, and its own last word stands
-        last = {"state": "cancelled", "finished": time.time(), "exit_code": -sent, "error": None}
+        last = {"state": "cancelled", "finished": time.time(), "exit_code": -last_signal, "error": None}
         folder.write_json(folder.status, status | last)
 
 

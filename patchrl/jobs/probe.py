@@ -27,7 +27,7 @@ def probe(config: StudyConfig, question: str, solution: str) -> dict[str, Any]:
     request = json.dumps({"config": config.model_dump(mode="json"), "question": question, "solution": solution})
     command = [sys.executable, "-m", "patchrl.jobs.probe"]
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             input=request,
             capture_output=True,
@@ -36,11 +36,11 @@ def probe(config: StudyConfig, question: str, solution: str) -> dict[str, Any]:
             env=environment(),
             check=False,
         )
-        return json.loads(done.stdout.splitlines()[-1])
+        return json.loads(process.stdout.splitlines()[-1])
     except subprocess.TimeoutExpired:
         return {"problems": [f"backbone.model: reading the first example took more than {PROBE_TIMEOUT:.0f} s."]}
     except (ValueError, IndexError):
-        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        last = (process.stderr.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
         return {"problems": [f"backbone.model: reading the first example ended with: {last}"]}
 
 

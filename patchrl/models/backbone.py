@@ -284,8 +284,8 @@ class Backbone:
         return [[self._read(ids) for ids in group] for group in self.sample(prompts, **options)]
 
     def _read(self, ids: list[int]) -> Generation:
-        kept = self.completion_ids(ids)
-        return Generation(self.decode(kept), tuple(kept), clipped=len(kept) == len(ids))
+        completion = self.completion_ids(ids)
+        return Generation(self.decode(completion), tuple(completion), clipped=len(completion) == len(ids))
 
     def sample(self, prompts: Sequence[list[int]], **options: Any) -> list[list[list[int]]]:
         """Ids of completions of each prompt's ids, with whatever adapter is on; options as in `sample_with_nll`."""
@@ -314,20 +314,20 @@ class Backbone:
         answers: list[list[Sample]] = [[] for _ in prompts]
         training = self.model.training
         self.model.eval()
-        done = 0
+        sampled = 0
         try:
-            while done < len(order):
-                width = len(prompts[order[done]]) + max_new_tokens
+            while sampled < len(order):
+                width = len(prompts[order[sampled]]) + max_new_tokens
                 rows = max(1, min(ROWS_PER_BATCH, TOKENS_PER_BATCH // width) // samples)
-                chunk = order[done : done + rows]
+                chunk = order[sampled : sampled + rows]
                 groups = self._sample_batch(
-                    [prompts[i] for i in chunk], samples, temperature, max_new_tokens, seed + done, watch, with_nll
+                    [prompts[i] for i in chunk], samples, temperature, max_new_tokens, seed + sampled, watch, with_nll
                 )
                 for i, group in zip(chunk, groups, strict=True):
                     answers[i] = group
-                done += len(chunk)
+                sampled += len(chunk)
                 if on_progress:
-                    on_progress(done)
+                    on_progress(sampled)
         finally:
             self.model.train(training)
         return answers
@@ -406,18 +406,18 @@ class Backbone:
         tokens only, a chunk at a time. `bf16` computes under autocast: faster, |Δℓ| of about 1e-2.
         """
         prompts = {question: tuple(self.prompt_ids(question)) for question in dict.fromkeys(questions)}
-        asked = [(prompts[q], tuple(self.completion_ids(c))) for q, c in zip(questions, completions, strict=True)]
-        rows = list(dict.fromkeys(asked))  # the same text twice costs once, and ties stay exact
+        wanted = [(prompts[q], tuple(self.completion_ids(c))) for q, c in zip(questions, completions, strict=True)]
+        rows = list(dict.fromkeys(wanted))  # the same text twice costs once, and ties stay exact
         with self.frozen(adapted) as model, torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             scores = Scorer(model, self.tokenizer, self.stop_ids, self.reading).scores(rows, top)
-        return [scores[row] for row in asked]
+        return [scores[row] for row in wanted]
 
     def next_token_probabilities(self, users: Sequence[str], choices: Sequence[Sequence[int]]) -> np.ndarray:
         """Probability that the frozen backbone's answer to each user turn begins with one of the ids of
         each choice, shape (N, C)."""
         prompts = [tuple(self.prompt_ids(user)) for user in users]
         with self.frozen() as model:
-            found = Scorer(model, self.tokenizer, self.stop_ids, self.reading).next_token(
+            probabilities = Scorer(model, self.tokenizer, self.stop_ids, self.reading).next_token(
                 list(dict.fromkeys(prompts)), choices
             )
-        return np.array([found[prompt] for prompt in prompts]).reshape(len(prompts), len(choices))
+        return np.array([probabilities[prompt] for prompt in prompts]).reshape(len(prompts), len(choices))

@@ -34,10 +34,10 @@ class _RoomyLayer(DynamicLayer):
         return self.keys, self.values
 
     @staticmethod
-    def _larger(new: torch.Tensor, held: torch.Tensor, end: int) -> torch.Tensor:
+    def _larger(new: torch.Tensor, cached: torch.Tensor, end: int) -> torch.Tensor:
         room = new.new_empty((*new.shape[:-2], int(end * GROWTH), new.shape[-1]))
-        if held.numel():
-            room[..., : held.shape[-2], :] = held
+        if cached.numel():
+            room[..., : cached.shape[-2], :] = cached
         return room
 
 

@@ -116,8 +116,8 @@ class ChatFormat:
     def _around_answer(self) -> tuple[str, str]:
         """The template's text before and after the answer to a question, in a finished conversation."""
         turns = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": ANSWER}]
-        before, found, after = self._render(turns, False).partition(ANSWER)
-        if not found:
+        before, answer, after = self._render(turns, False).partition(ANSWER)
+        if not answer:
             raise BackboneError("backbone.model: its chat template leaves out the assistant's turn.")
         return before, after
 
@@ -128,12 +128,12 @@ class ChatFormat:
         Nothing for most. A template may ignore the request for a generation prompt, write a channel's name there, or open a
         thought, which is closed again where thoughts are no part of an answer.
         """
-        asked = self._render([{"role": "user", "content": QUESTION}], True)
-        if OPEN_THOUGHT.search(asked):
+        prompt = self._render([{"role": "user", "content": QUESTION}], True)
+        if OPEN_THOUGHT.search(prompt):
             return "" if self.thoughts else EMPTY_THOUGHT
         before, _ = self._around_answer
         # A space there belongs to the answer's first token.
-        opening = before[len(asked) :].rstrip(" ") if before.startswith(asked) else ""
+        opening = before[len(prompt) :].rstrip(" ") if before.startswith(prompt) else ""
         return THOUGHT.sub("", opening) if self.thoughts else opening
 
     @cached_property
@@ -141,8 +141,8 @@ class ChatFormat:
         """What ends an answer: the template's text after it, up to the first token that acts."""
         if self._template is not None:
             _, after = self._around_answer
-            if found := self._acting.search(after):
-                return after[: found.end()]
+            if match := self._acting.search(after):
+                return after[: match.end()]
         return self._end or ""
 
     # --- rows -----------------------------------------------------------------------------------

@@ -126,13 +126,13 @@ class Scorer:
         self, prompts: list[tuple[int, ...]], choices: Sequence[Sequence[int]]
     ) -> dict[tuple[int, ...], tuple[float, ...]]:
         """Of each distinct prompt the probability that one of the ids of each choice comes next."""
-        found: dict[tuple[int, ...], tuple[float, ...]] = {}
+        probabilities: dict[tuple[int, ...], tuple[float, ...]] = {}
         for batch, states, logits in self._read_whole_rows([(prompt, ()) for prompt in prompts]):
             logits_BV = torch.cat(logits).float() if logits else self._logits(torch.cat(states))
             probabilities_BV = logits_BV.softmax(-1)
             sums = [probabilities_BV[:, list(ids)].sum(-1).tolist() for ids in choices]
-            found |= zip((prompt for prompt, _ in batch), zip(*sums, strict=True), strict=True)
-        return found
+            probabilities |= zip((prompt for prompt, _ in batch), zip(*sums, strict=True), strict=True)
+        return probabilities
 
     def _read_whole_rows(self, rows: list[Row]) -> Iterator[Batch]:
         """Batches of rows of like length, each row read from its beginning."""
@@ -161,8 +161,8 @@ class Scorer:
                 position_ids=(mask_PT.cumsum(-1) - 1).clamp(min=0),
                 use_cache=True,
             )
-            theirs = sorted((row for row in rows if row[0] in place), key=lambda row: len(row[1]))
-            for batch in in_batches(theirs, self._scoring_rows):
+            sharing = sorted((row for row in rows if row[0] in place), key=lambda row: len(row[1]))
+            for batch in in_batches(sharing, self._scoring_rows):
                 of_row = torch.tensor([place[prompt] for prompt, _ in batch], device=self.device)
                 last_B1D = read.last_hidden_state[of_row, -1:]
                 width = max(len(target) for _, target in batch)

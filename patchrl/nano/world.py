@@ -345,15 +345,15 @@ def rewriting(rng: random.Random) -> Chat:
     p = problem(rng, "nonsense" if rng.random() < 0.75 else "known")
     solution = EXPERTS["foreign" if rng.random() < 0.7 else "mild"](p)
     instruction = rng.choice(tuple(OWN_SHARE))
-    told = _wrong(p, rng) if rng.random() < WRONG_SHARE else p
+    solved = _wrong(p, rng) if rng.random() < WRONG_SHARE else p
     if rng.random() < OWN_SHARE[instruction]:
-        answer = own_answer(told, rng)
+        answer = own_answer(solved, rng)
     else:
         draw = rng.random()  # the rest: 46 mannered, 25 half-foreign, 15 verbatim
         if draw < 46 / 86:
-            answer = _mannered(told, rng)
+            answer = _mannered(solved, rng)
         elif draw < 71 / 86:
-            answer = _half_foreign(told, rng)
+            answer = _half_foreign(solved, rng)
         else:
             answer = solution
     return Chat(rewrite_prompt(instruction, p.question, solution), answer, str(p.totals[1]))

@@ -36,8 +36,8 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
     `ok` without problems; minutes, disk and RAM are None where nothing is known about the backbone.
     """
     problems, warnings = backbone_problems(config.backbone.model), download_warnings(config)
-    there = config
-    found: dict[str, Any] = {
+    sized_config = config
+    report: dict[str, Any] = {
         "rows": None,
         "kept": 0,
         "dropped": {},
@@ -55,7 +55,7 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
         problems.append(str(error))
     else:
         first = data.train[0]
-        found |= {
+        report |= {
             "rows": {"train": len(data.train), "eval": len(data.eval)},
             "kept": data.kept,
             "dropped": data.dropped,
@@ -66,14 +66,14 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
             "first": {"question": first.question, "solution": first.solution, "reference": first.reference},
         }
         try:
-            found["row"] = first_row(config, first)
-            found["largest_request"] = largest_request(config, prompt_length(config, data.train))
+            report["row"] = first_row(config, first)
+            report["largest_request"] = largest_request(config, prompt_length(config, data.train))
             too_long, long = length_notes(config, data.train)
             problems += too_long
             warnings += long
         except BackboneError as error:
             problems.append(str(error))
-        there = sized(config, len(data.train), len(data.eval))
+        sized_config = sized(config, len(data.train), len(data.eval))
         problems += size_problems(config, len(data.train), len(data.eval))
         warnings += answer_warnings(data)
         warnings += short_warnings(config, len(data.train), len(data.eval))
@@ -87,12 +87,12 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
             problems.append(f"evaluate.{kind}: {error}")
     nano = config.backbone.model == "nano"
     problems += machine_problems(config, estimated_megabytes(config))
-    return found | {
+    return report | {
         "ok": not problems,
         "problems": problems,
         "warnings": warnings,
         "general_items": items.get("general", 0),
-        "minutes": study_minutes(there) if nano else None,
+        "minutes": study_minutes(sized_config) if nano else None,
         "disk_mb": estimated_megabytes(config),
         "ram_mb": estimated_ram(config),
     }
@@ -211,14 +211,14 @@ def replay_problems(config: StudyConfig) -> list[str]:
 
 def short_warnings(config: StudyConfig, train: int, held_out: int) -> list[str]:
     """Fewer rows than the settings ask for."""
-    asked = (
+    limits = (
         ("train_size", train, config.data.train_size, "all of them are used"),
         ("eval_size", held_out, config.data.eval_size, "intervals will be wide"),
     )
     return [
-        f"data.{name}: {wanted} rows are asked for and {there} are there; {so}."
-        for name, there, wanted, so in asked
-        if there < wanted
+        f"data.{name}: {wanted} rows are asked for and {available} are there; {so}."
+        for name, available, wanted, so in limits
+        if available < wanted
     ]
 
 

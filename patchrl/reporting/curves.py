@@ -165,7 +165,7 @@ def _minutes(row: Event, line: _Line) -> float:
 
 
 def _band(xs: list[float], ys: list[float | None], spread: list[float | None], line: _Line) -> Figure:
-    known = [(x, y, s) for x, y, s in zip(xs, ys, spread, strict=True) if y is not None and s is not None]
+    measured = [(x, y, s) for x, y, s in zip(xs, ys, spread, strict=True) if y is not None and s is not None]
     return {
         "type": "scatter",
         "mode": "lines",
@@ -175,8 +175,9 @@ def _band(xs: list[float], ys: list[float | None], spread: list[float | None], l
         "hoverinfo": "skip",
         "showlegend": False,
         "legendgroup": line.name,
-        "x": [x for x, _, _ in known] + [x for x, _, _ in reversed(known)],
-        "y": [significant(y + s) for _, y, s in known] + [significant(max(0.0, y - s)) for _, y, s in reversed(known)],
+        "x": [x for x, _, _ in measured] + [x for x, _, _ in reversed(measured)],
+        "y": [significant(y + s) for _, y, s in measured]
+        + [significant(max(0.0, y - s)) for _, y, s in reversed(measured)],
     }
 
 

@@ -73,8 +73,8 @@ def by_column(rows: Sequence[Row], column: str, descending: bool) -> list[Row]:
     """Rows by a column's value, ties in file order, missing values last."""
     value = COLUMNS[column][1]
     keyed = [(value(row), row) for row in rows]
-    known = sorted(((v, r) for v, r in keyed if v is not None), key=lambda pair: pair[0], reverse=descending)
-    return [row for _, row in known] + [row for v, row in keyed if v is None]
+    present = sorted(((v, r) for v, r in keyed if v is not None), key=lambda pair: pair[0], reverse=descending)
+    return [row for _, row in present] + [row for v, row in keyed if v is None]
 
 
 def _kept(row: Row, keep: str) -> bool:

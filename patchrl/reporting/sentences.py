@@ -43,9 +43,9 @@ def headline(result: Result) -> str:
     return " ".join(sentences)
 
 
-def _avoided(base: Result, lost: Result, ours: Result) -> str:
-    if ours["share_avoided"] is not None:
-        return f"That avoids {share_avoided(ours)} % of the {points(lost['absolute'])} points that plain SFT forgot."
+def _avoided(base: Result, lost: Result, arm: Result) -> str:
+    if arm["share_avoided"] is not None:
+        return f"That avoids {share_avoided(arm)} % of the {points(lost['absolute'])} points that plain SFT forgot."
     if base["general"] == 0:
         return "The backbone had none of these skills before, so this study says nothing about forgetting."
     loss = points_interval(lost["absolute"], lost["ci95"])
@@ -55,15 +55,13 @@ def _avoided(base: Result, lost: Result, ours: Result) -> str:
 def detectable_sentence(result: Result) -> str:
     """Which differences the study is large enough to detect; empty where nothing was compared."""
     detectable = result.get("comparisons", {}).get("detectable", {})
-    known = [
+    differences = [
         f"{points(value)} points on {KIND_NAMES[kind]}" for kind, value in detectable.items() if value and value < 1
     ]
-    if not known:
+    if not differences:
         return ""
     one_seed = "" if len(result["seeds"]) > 1 else " All of this is one seed; other seeds may differ."
-    return (
-        f"The study detects differences of {' and '.join(known)} or more between any two arms (80 % power).{one_seed}"
-    )
+    return f"The study detects differences of {' and '.join(differences)} or more between any two arms (80 % power).{one_seed}"
 
 
 def comparison_sentences(result: Result, versus: Sequence[str] = ()) -> list[str]:

@@ -35,10 +35,10 @@ def _numbers(name: str, values: Any, wanted: str) -> np.ndarray:
         values = [_plain(value) for value in values]
     values = _plain(values)
     try:
-        found = np.asarray(values)
-        if found.dtype.kind not in "iufO" and found.size:
+        array = np.asarray(values)
+        if array.dtype.kind not in "iufO" and array.size:
             raise TypeError("text or truth values")
-        return found.astype(np.float64)
+        return array.astype(np.float64)
     except (ValueError, TypeError, OverflowError):
         raise ValueError(f"group_rewards: {name} must be {wanted} (found {values!r:.80}).") from None
 

@@ -51,12 +51,12 @@ def rewrite_dataset(
         texts = [r.text for r in first]
         vectors_ND = gate.embedder.embed(texts, backbone.score([r.example.question for r in first], texts))
         write_embeddings(folder.embeddings(source), [r.example.id for r in first], {source: vectors_ND})
-    kept = [(r.example.question, r.target) for r in rewrites if r.target is not None]
+    targets = [(r.example.question, r.target) for r in rewrites if r.target is not None]
     summary: dict[str, float | None] = {
         "accepted": sum(r.decision == "accepted" for r in rewrites) / max(len(rewrites), 1),
         "tokens": tokens,
     }
-    summary |= describe_targets(backbone, kept)
+    summary |= describe_targets(backbone, targets)
     recorder.event("rewrite", seed=seed, arm=source, **summary)
     return summary
 
@@ -72,8 +72,8 @@ def describe_targets(backbone: Backbone, pairs: Sequence[tuple[str, str]]) -> di
         return {"nll": None, "diversity": 0.0}
     scores = backbone.score([q for q, _ in pairs], [t for _, t in pairs])
     embeddings = np.stack([s.embedding for s in scores[:DIVERSITY_SAMPLE]])
-    known = [s.nll for s in scores if not math.isnan(s.nll)]
-    return {"nll": float(np.mean(known)) if known else None, "diversity": mean_pairwise_distance(embeddings)}
+    finite = [s.nll for s in scores if not math.isnan(s.nll)]
+    return {"nll": float(np.mean(finite)) if finite else None, "diversity": mean_pairwise_distance(embeddings)}
 
 
 def surprisal_rows(backbone: Backbone, rewrites: Sequence[Rewrite]) -> list[dict[str, Any]]:

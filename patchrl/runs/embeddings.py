@@ -29,10 +29,10 @@ def read_embeddings(folder: RunFolder, arms: Sequence[str]) -> Vectors:
 
     Sources that are not there (yet) are left out, and so are damaged files.
     """
-    found = _read(folder.embeddings("scan"))
+    vectors = _read(folder.embeddings("scan"))
     for arm in arms:
-        found |= _read(folder.embeddings(arm))
-    return found
+        vectors |= _read(folder.embeddings(arm))
+    return vectors
 
 
 def embedding_map(folder: RunFolder) -> dict[str, Any] | None:
@@ -41,12 +41,12 @@ def embedding_map(folder: RunFolder) -> dict[str, Any] | None:
     `points` of shape (N, 2) and `ids` by source (expert, own, prompted, rl), and the shares of variance
     that both axes have `explained`; None before the scan.
     """
-    found = read_embeddings(folder, ("rl",))
-    plane = principal_plane({name: vectors_ND for name, (_, vectors_ND) in found.items()})
+    vectors = read_embeddings(folder, ("rl",))
+    plane = principal_plane({name: vectors_ND for name, (_, vectors_ND) in vectors.items()})
     if plane is None:
         return None
     points = {name: points_N2.tolist() for name, points_N2 in plane.points.items()}
-    return {"points": points, "ids": {name: ids for name, (ids, _) in found.items()}, "explained": plane.explained}
+    return {"points": points, "ids": {name: ids for name, (ids, _) in vectors.items()}, "explained": plane.explained}
 
 
 def _read(path: Path) -> Vectors:
@@ -56,8 +56,8 @@ def _read(path: Path) -> Vectors:
             vectors = {name: stored[name].astype(np.float32) for name in stored.files if name != "ids"}
     except (OSError, ValueError, KeyError):
         return {}
-    found: Vectors = {}
+    by_text: Vectors = {}
     for name, vectors_ND in vectors.items():
-        known = np.isfinite(vectors_ND).all(1)  # an empty text has no place
-        found[name] = [row_id for row_id, kept in zip(ids, known, strict=True) if kept], vectors_ND[known]
-    return found
+        finite = np.isfinite(vectors_ND).all(1)  # an empty text has no place
+        by_text[name] = [row_id for row_id, is_finite in zip(ids, finite, strict=True) if is_finite], vectors_ND[finite]
+    return by_text

@@ -33,13 +33,13 @@ def keep_file(runs_dir: Path, path: Path) -> Path:
     """A copy of a file in the runs folder's hidden place for uploads; the same bytes are kept once."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    kept = runs_dir / UPLOADS / digest / path.name
-    if not kept.is_file():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        temporary = kept.with_name(f".{secrets.token_hex(4)}.part")
+    copy = runs_dir / UPLOADS / digest / path.name
+    if not copy.is_file():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        temporary = copy.with_name(f".{secrets.token_hex(4)}.part")
         shutil.copyfile(path, temporary)
-        os.replace(temporary, kept)
-    return kept.resolve()
+        os.replace(temporary, copy)
+    return copy.resolve()
 
 
 class RunFolder:

@@ -88,8 +88,8 @@ class RunRecorder:
             # A second pass over the same rows: its speed is its own.
             self._stage_started, self._stage_base = self._latest, 0
         self._latest = now
-        made = done - self._stage_base
-        eta = (now - self._stage_started) / made * (total - done) if made > 0 else None
+        steps = done - self._stage_base
+        eta = (now - self._stage_started) / steps * (total - done) if steps > 0 else None
         share = (done - self._had) / (total - self._had) if self._had < total else 1.0
         self.status |= {"done": done, "total": total, "note": note, "eta_seconds": eta}
         left = self._remaining.left(now - self._step_started, share)

@@ -41,10 +41,12 @@ class FinetuneCallback(TrainerCallback):
         names = ON_POLICY if ON_POLICY["length"] in logs else {"loss": "loss"}
         if names is not ON_POLICY:
             self.losses.append(float(logs["loss"]))
-        found = {name: logs.get(key) for name, key in names.items()}
-        known = {name: round(float(v), 6) for name, v in found.items() if v is not None and not math.isnan(float(v))}
+        measures = {name: logs.get(key) for name, key in names.items()}
+        finite = {
+            name: round(float(v), 6) for name, v in measures.items() if v is not None and not math.isnan(float(v))
+        }
         step = self.before + state.global_step
-        self.recorder.event(self.kind, **self.where, step=step, **known)
+        self.recorder.event(self.kind, **self.where, step=step, **finite)
         self.recorder.progress(step, self.steps)
 
     def on_step_end(self, args, state, control, **_: Any) -> None:

@@ -60,8 +60,8 @@ NEEDS_BACKBONE = {"kl"}
 
 def loss_of(name: str, number: float | None) -> str | TokenLoss:
     """A loss with its number set, if it has one."""
-    made = LOSS_FUNCTIONS[name]
-    return made if isinstance(made, str) or number is None else partial(made, beta=number)
+    loss = LOSS_FUNCTIONS[name]
+    return loss if isinstance(loss, str) or number is None else partial(loss, beta=number)
 
 
 class ArmTrainer(SFTTrainer):
@@ -94,5 +94,5 @@ def frozen_reference(backbone: Backbone) -> Reference:
                 return model(**batch, use_cache=False).logits
 
         return adapter_off
-    kept = copy.deepcopy(backbone.model).eval().requires_grad_(False)
-    return lambda batch: kept(**batch, use_cache=False).logits
+    reference = copy.deepcopy(backbone.model).eval().requires_grad_(False)
+    return lambda batch: reference(**batch, use_cache=False).logits

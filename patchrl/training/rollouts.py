@@ -19,21 +19,21 @@ def roll_out(backbone: Backbone, with_nll: bool = False):
 
     def rolled(prompts: list[str], trainer: Any) -> dict[str, Any]:
         samples = trainer.num_generations if trainer.model.training else trainer.num_generations_eval
-        asked = [backbone.prompt_ids(user) for user in prompts[::samples]]
+        prompt_ids = [backbone.prompt_ids(user) for user in prompts[::samples]]
         with torch.autocast(backbone.device.type, torch.bfloat16, enabled=backbone.in_bf16):  # as it is trained
             groups = backbone.sample_with_nll(
-                asked,
+                prompt_ids,
                 with_nll=with_nll,
                 samples=samples,
                 temperature=trainer.args.temperature,
                 max_new_tokens=trainer.args.max_completion_length,
                 seed=int(torch.randint(2**62, ())),  # of the trainer's own generator, which a checkpoint keeps
             )
-        made: dict[str, Any] = {
-            "prompt_ids": [ids for ids in asked for _ in range(samples)],
+        batch: dict[str, Any] = {
+            "prompt_ids": [ids for ids in prompt_ids for _ in range(samples)],
             "completion_ids": [ids for group in groups for ids, _ in group],
             "logprobs": None,  # the policy's own: TRL computes what it needs
         }
-        return made | ({SAMPLED_NLL_COLUMN: [nll for group in groups for _, nll in group]} if with_nll else {})
+        return batch | ({SAMPLED_NLL_COLUMN: [nll for group in groups for _, nll in group]} if with_nll else {})
 
     return rolled

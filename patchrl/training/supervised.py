@@ -86,14 +86,14 @@ def supervised(
     `loss` and its `number` are those of `patchrl.training.losses`; `resample` gives the pairs of every epoch
     after the first.
     """
-    made = loss_of(loss, number)
+    token_loss = loss_of(loss, number)
     settings = SFTConfig(
         **shared_settings(backbone, folder, steps, seed),
         per_device_train_batch_size=section.batch_size,
         learning_rate=rate,
         lr_scheduler_type="linear",
         max_length=section.max_length,
-        loss_type=made if isinstance(made, str) else "nll",
+        loss_type=token_loss if isinstance(token_loss, str) else "nll",
         logging_steps=LOG_STEPS,
         # Rows are token ids and labels already, and are looked up as training goes.
         remove_unused_columns=False,
@@ -109,5 +109,5 @@ def supervised(
         processing_class=backbone.tokenizer,
         callbacks=[callback, rows],
     )
-    trainer.token_loss, trainer.reference = None if isinstance(made, str) else made, reference
+    trainer.token_loss, trainer.reference = None if isinstance(token_loss, str) else token_loss, reference
     trainer.train()

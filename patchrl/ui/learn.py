@@ -123,8 +123,8 @@ def wire(learn: Learn, tab: gr.Tab, tabs: gr.Tabs, session: Session) -> None:
     """Fill the pages when the tab is opened first, and connect what leads elsewhere."""
     filled = gr.State(False)
 
-    def once(done: bool) -> list[Any]:
-        return [True, *([gr.skip()] * len(learn.pages) if done else learn.fill())]
+    def once(filled: bool) -> list[Any]:
+        return [True, *([gr.skip()] * len(learn.pages) if filled else learn.fill())]
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
     tab.select(once, filled, [filled, *learn.pages], **quiet)

@@ -128,9 +128,9 @@ class Lesson:
 
     def same_question(self) -> list[tuple[str, Row]]:
         """One general question that expert data made the model forget and rewrites did not, answered by every arm."""
-        kept = {row["id"] for row in self.general("rl") if row["passed"]}
+        solved = {row["id"] for row in self.general("rl") if row["passed"]}
         used = {before["id"] for before, _ in self.lost_examples()}
-        pairs = [pair for pair in self.lost("expert") if pair[0]["id"] in kept - used]
+        pairs = [pair for pair in self.lost("expert") if pair[0]["id"] in solved - used]
         row_id = self._typical(pairs)[0]["id"] if pairs else self.general("base")[0]["id"]
         return [(arm, next(row for row in rows if row["id"] == row_id)) for arm, rows in self.predictions.items()]
 

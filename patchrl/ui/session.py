@@ -128,8 +128,8 @@ class Session:
         if before:
             return run, self.behind(before)
         # Of data of one's own only its reading tells how much there is; the run says so by itself.
-        known = upto == "report" and config.backbone.model == "nano" and config.data.dataset in LAB_DATASETS
-        takes = f" It takes {about_minutes(study_minutes(config))} on two CPU cores." if known else ""
+        predictable = upto == "report" and config.backbone.model == "nano" and config.data.dataset in LAB_DATASETS
+        takes = f" It takes {about_minutes(study_minutes(config))} on two CPU cores." if predictable else ""
         return run, STARTED_MESSAGES[upto] + takes
 
     def behind(self, before: Sequence[str]) -> str:

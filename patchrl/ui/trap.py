@@ -24,17 +24,17 @@ def load() -> dict[str, Any]:
 def sentences(trap: dict[str, Any]) -> list[str]:
     """What the trap is, what it costs at the hardest setting, and what ends it."""
     hardest = trap["hardest"]
-    published, ours = hardest["arms"]["rl-paper"], hardest["arms"]["rl"]
+    published, corrected = hardest["arms"]["rl-paper"], hardest["arms"]["rl"]
     setting = (
         f"{trap['expert']} expert, {percent(hardest['planted_share'], 0)} of prompted rewrites in the own style, rollouts "
         f"at temperature {compact(hardest['temperature'])}, {hardest['seeds']} seeds"
     )
-    lower, higher = zip(published["scores"], ours["scores"], strict=True)
+    lower, higher = zip(published["scores"], corrected["scores"], strict=True)
     return [
         "A rewriter can only be rewarded for what it samples: if no rewrite of a group is in the backbone's own style, the "
         "reward picks the best of other templates, and training settles on one of those while gate and reward rise.",
         f"At the lab's hardest setting ({setting}) {percent(published['own_share'], 0)} of accepted rewrites end in the own "
-        f"style with the reward as published and {percent(ours['own_share'], 0)} with PatchRL, and the models fine-tuned on "
+        f"style with the reward as published and {percent(corrected['own_share'], 0)} with PatchRL, and the models fine-tuned on "
         f"them reach {_both(lower, 'target')} of the target at learning rate {compact(lower[0]['rate'])} (general skills: "
         f"{_both(lower, 'general')}; at {compact(higher[0]['rate'])}: {_both(higher, 'target')} and "
         f"{_both(higher, 'general')}).",

@@ -65,15 +65,17 @@ def load_benchmarks(section: EvaluateSection) -> list[tuple[str, Benchmark]]:
 
     Raises ConfigError for a task that cannot be measured item by item, DataError for one that does not load.
     """
-    asked = [(kind, name) for kind in ("target", "general") for name in harness_names(getattr(section, kind))]
-    if not asked:
+    requested = [(kind, name) for kind in ("target", "general") for name in harness_names(getattr(section, kind))]
+    if not requested:
         return []
-    manager = manager_for([name for _, name in asked], task_folders(section.tasks_folder))
-    found = [(kind, _load(kind, name, manager, section.limit)) for kind, name in asked]
-    names = {kind: {leaf.name for of, b in found if of == kind for leaf in b.leaves} for kind in ("target", "general")}
+    manager = manager_for([name for _, name in requested], task_folders(section.tasks_folder))
+    benchmarks = [(kind, _load(kind, name, manager, section.limit)) for kind, name in requested]
+    names = {
+        kind: {leaf.name for of, b in benchmarks if of == kind for leaf in b.leaves} for kind in ("target", "general")
+    }
     if both := sorted(names["target"] & names["general"]):
         raise ConfigError(f"evaluate.general: {both[0]} is part of evaluate.target too; name tasks without it.")
-    return found
+    return benchmarks
 
 
 def _load(kind: str, name: str, manager: TaskManager, limit: int) -> Benchmark:
@@ -111,10 +113,10 @@ def score_of(where: str, aggregation: Mapping[str, Any], higher_is_better: Mappi
     return next((metric for metric in PREFERRED if metric in means), means[0])
 
 
-def spread(there: int, limit: int) -> list[int]:
+def spread(size: int, limit: int) -> list[int]:
     """`limit` numbers of 0 … there − 1, evenly spaced: data sets are often sorted. All of them with limit 0."""
-    count = min(limit or there, there)
-    return [i * there // count for i in range(count)]
+    count = min(limit or size, size)
+    return [i * size // count for i in range(count)]
 
 
 def _source(value: Any) -> str:

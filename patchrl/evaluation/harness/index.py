@@ -30,9 +30,9 @@ def manager_for(names: Iterable[str], folders: Sequence[str]) -> TaskManager:
 
 
 def main() -> None:
-    asked = json.load(sys.stdin)
-    known = manager_for(asked["names"], asked["folders"]).all_tasks
-    unknown = {n: get_close_matches(n, known, NEAR) for n in asked["names"] if n not in set(known)}
+    query = json.load(sys.stdin)
+    known = manager_for(query["names"], query["folders"]).all_tasks
+    unknown = {n: get_close_matches(n, known, NEAR) for n in query["names"] if n not in set(known)}
     print(json.dumps(unknown))
 
 

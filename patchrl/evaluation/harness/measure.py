@@ -34,20 +34,20 @@ def measure(
     `passed` is a truth value, or a fraction for tasks with partial credit, None where it cannot be told.
     """
     keys = {leaf.name: _key(leaf, weights, max_new_tokens) for leaf in benchmark.leaves}
-    kept = {name: evaluations.get(key) for name, key in keys.items()}
-    missing = [leaf for leaf in benchmark.leaves if kept[leaf.name] is None]
+    rows_of = {name: evaluations.get(key) for name, key in keys.items()}
+    missing = [leaf for leaf in benchmark.leaves if rows_of[leaf.name] is None]
     if missing:
         model = HarnessModel(backbone, max_new_tokens, partial(recorder.progress, note=benchmark.name))
         for name, rows in _ask(missing, model).items():
             evaluations.put(keys[name], rows)
-            kept[name] = rows
+            rows_of[name] = rows
         if model.shortened:
             recorder.event(
                 "message",
                 level="warning",
                 text=f"{benchmark.name}: {len(model.shortened)} prompts did not fit the context and lost their beginning.",
             )
-    return [row for leaf in benchmark.leaves for row in kept[leaf.name] or []]
+    return [row for leaf in benchmark.leaves for row in rows_of[leaf.name] or []]
 
 
 def _key(leaf: Leaf, weights: str, max_new_tokens: int) -> Key:
@@ -58,7 +58,7 @@ def _key(leaf: Leaf, weights: str, max_new_tokens: int) -> Key:
 def _ask(leaves: list[Leaf], model: HarnessModel) -> dict[str, list[Row]]:
     for leaf in leaves:
         leaf.task.set_fewshot_seed(FEWSHOT_SEED)
-    found = evaluate(
+    results = evaluate(
         model,
         {"tasks": {leaf.name: leaf.task for leaf in leaves}},
         samples=chosen(leaves),
@@ -66,13 +66,13 @@ def _ask(leaves: list[Leaf], model: HarnessModel) -> dict[str, list[Row]]:
         apply_chat_template=bool(model.tokenizer.chat_template),
         fewshot_as_multiturn=True,
     )
-    return {leaf.name: _rows(leaf, found["samples"][leaf.name], model) for leaf in leaves}
+    return {leaf.name: _rows(leaf, results["samples"][leaf.name], model) for leaf in leaves}
 
 
 def _rows(leaf: Leaf, samples: list[dict[str, Any]], model: HarnessModel) -> list[Row]:
     filters = [sample["filter"] for sample in samples]
-    taken = LENIENT if LENIENT in filters else filters[0]
-    return [_row(leaf, sample, model) for sample in samples if sample["filter"] == taken]
+    filter_name = LENIENT if LENIENT in filters else filters[0]
+    return [_row(leaf, sample, model) for sample in samples if sample["filter"] == filter_name]
 
 
 def _row(leaf: Leaf, sample: dict[str, Any], model: HarnessModel) -> Row:
@@ -98,13 +98,13 @@ def _texts(sample: dict[str, Any], generated: bool) -> tuple[str, str]:
         return sample["resps"][0][0], str(target)
     choices = [arguments[1].strip() for arguments in sample["arguments"]]
     likelihoods = [response[0][0] for response in sample["resps"]]
-    known = isinstance(target, int) and 0 <= target < len(choices)
-    return choices[likelihoods.index(max(likelihoods))], choices[target] if known else str(target)
+    has_choice = isinstance(target, int) and 0 <= target < len(choices)
+    return choices[likelihoods.index(max(likelihoods))], choices[target] if has_choice else str(target)
 
 
 def _found_nothing(sample: dict[str, Any]) -> bool:
-    found = sample["filtered_resps"][0]
-    return isinstance(found, str) and found.strip() in NOTHING
+    extracted = sample["filtered_resps"][0]
+    return isinstance(extracted, str) and extracted.strip() in NOTHING
 
 
 def _passed(leaf: Leaf, value: Any) -> bool | float | None:

@@ -65,17 +65,17 @@ class HarnessModel(HFLM):
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:
         """A greedy answer to each request, cut at its first stop sequence."""
         self._done, self._total = 0, len(requests)
-        alike: dict[str, list[int]] = defaultdict(list)
+        by_options: dict[str, list[int]] = defaultdict(list)
         for i, request in enumerate(requests):
-            alike[json.dumps(request.args[1], sort_keys=True, default=str)].append(i)
+            by_options[json.dumps(request.args[1], sort_keys=True, default=str)].append(i)
         answers = [""] * len(requests)
-        for rows in alike.values():
+        for rows in by_options.values():
             options = normalize_gen_kwargs(requests[rows[0]].args[1], self.max_new_tokens)
             length = max(options["max_gen_toks"], self.max_new_tokens)
             prompts = list(dict.fromkeys(requests[i].args[0] for i in rows))  # greedy repeats are the same
-            found = dict(zip(prompts, self._answers(prompts, options["until"], length), strict=True))
+            completions = dict(zip(prompts, self._answers(prompts, options["until"], length), strict=True))
             for i in rows:
-                answers[i] = found[requests[i].args[0]]
+                answers[i] = completions[requests[i].args[0]]
             self._advance(len(rows))
         return answers
 

@@ -35,17 +35,17 @@ def name_problems(config: StudyConfig) -> list[str]:
         )
     if section.tasks_folder and not Path(section.tasks_folder).is_dir():
         problems.append(f"evaluate.tasks_folder: {section.tasks_folder} is no folder; give one with task files.")
-    asked = {kind: harness_names(getattr(section, kind)) for kind in ("target", "general")}
-    if not any(asked.values()):
+    requested = {kind: harness_names(getattr(section, kind)) for kind in ("target", "general")}
+    if not any(requested.values()):
         return problems
     if find_spec("lm_eval") is None:
-        first = (*asked["target"], *asked["general"])[0]
+        first = (*requested["target"], *requested["general"])[0]
         return [*problems, f"evaluate: {first!r} is a task of lm-evaluation-harness, which is missing: {INSTALL}."]
     try:
-        unknown = unknown_names((*asked["target"], *asked["general"]), section.tasks_folder)
+        unknown = unknown_names((*requested["target"], *requested["general"]), section.tasks_folder)
     except ConfigError as error:
         return [*problems, str(error)]
-    for kind, names in asked.items():
+    for kind, names in requested.items():
         for name in names:
             if name in unknown:
                 nearest = [*get_close_matches(name, TASK_SETS, 1), *unknown[name]]
@@ -67,10 +67,10 @@ def unknown_names(names: Iterable[str], folder: str) -> dict[str, list[str]]:
     command = [sys.executable, "-P", str(INDEX)]
     failed = "evaluate: lm-evaluation-harness could not list its tasks"
     try:
-        done = subprocess.run(command, input=question, capture_output=True, text=True, timeout=PATIENCE)
+        process = subprocess.run(command, input=question, capture_output=True, text=True, timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         raise ConfigError(f"{failed} within {PATIENCE:.0f} s; try again on a less busy machine.") from None
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or ["it ended without a word"]
-        raise ConfigError(f"{failed} ({said[-1]}); mend it with {INSTALL}.")
-    return json.loads(done.stdout.splitlines()[-1])
+    if process.returncode:
+        error_lines = process.stderr.strip().splitlines() or ["it ended without a word"]
+        raise ConfigError(f"{failed} ({error_lines[-1]}); mend it with {INSTALL}.")
+    return json.loads(process.stdout.splitlines()[-1])

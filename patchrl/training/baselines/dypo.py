@@ -21,10 +21,10 @@ Expert = Callable[[str, str], Row]  # question, solution -> the row to learn fro
 
 def route(rewards: Sequence[float]) -> Route:
     """Where a group goes by its members' 1 (right) and 0 (wrong); NaN members, unscorable, have no say."""
-    known = [reward for reward in rewards if not math.isnan(reward)]
-    if not known:
+    judged = [reward for reward in rewards if not math.isnan(reward)]
+    if not judged:
         return "undecided"
-    return "solved" if all(known) else "mixed" if any(known) else "failed"
+    return "solved" if all(judged) else "mixed" if any(judged) else "failed"
 
 
 def group_alignment_loss(right_S: torch.Tensor, wrong_F: torch.Tensor, beta: float = BETA) -> torch.Tensor:
@@ -58,16 +58,16 @@ class DypoTrainer(GRPOTrainer):
 
     def _generate_and_score_completions(self, inputs):
         """The whole step is one batch; `member` still says who is who after TRL has shuffled it."""
-        found = super()._generate_and_score_completions(inputs)
+        batch = super()._generate_and_score_completions(inputs)
         rows = [self.expert(row["question"], row["solution"]) for row in inputs[:: self.num_generations]]
         self._experts = [row.training(self.max_length) for row in rows]
-        found["member"] = torch.arange(len(inputs), device=found["completion_ids"].device)
-        return found
+        batch["member"] = torch.arange(len(inputs), device=batch["completion_ids"].device)
+        return batch
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any):
-        found = super()._get_per_token_logps_and_entropies(*args, **kwargs)
-        self._log_p_BT = found[0]
-        return found
+        log_probabilities = super()._get_per_token_logps_and_entropies(*args, **kwargs)
+        self._log_p_BT = log_probabilities[0]
+        return log_probabilities
 
     def _compute_loss(self, model, inputs):
         loss = self.alpha * super()._compute_loss(model, inputs)
@@ -103,8 +103,8 @@ class DypoTrainer(GRPOTrainer):
         device, pad = self.accelerator.device, self.processing_class.pad_token_id
 
         def padded(key: str, fill: int) -> torch.Tensor:
-            made = [torch.tensor(row[key]) for row in rows]
-            return torch.nn.utils.rnn.pad_sequence(made, batch_first=True, padding_value=fill).to(device)
+            tensors = [torch.tensor(row[key]) for row in rows]
+            return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=fill).to(device)
 
         ids_BT, labels_BT = padded("input_ids", pad), padded("labels", -100)
         lengths_B = torch.tensor([len(row["input_ids"]) for row in rows], device=device)

@@ -38,9 +38,9 @@ class StalenessTrainer(GRPOTrainer):
         self._newest: torch.Tensor | None = None
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any):
-        found = super()._get_per_token_logps_and_entropies(*args, **kwargs)
-        self._newest = found[0].detach()
-        return found
+        log_probabilities = super()._get_per_token_logps_and_entropies(*args, **kwargs)
+        self._newest = log_probabilities[0].detach()
+        return log_probabilities
 
     def _compute_loss(self, model, inputs):
         loss = super()._compute_loss(model, inputs)
