@@ -17,7 +17,7 @@ from patchrl.grading.verify import verify_answer
 from patchrl.jobs import launch
 from patchrl.jobs.probe import probe
 from patchrl.jobs.status import LIVE_STATES, log_tail, resolve_status
-from patchrl.nano import RECORDED
+from patchrl.nano import RECORDED_RUN
 from patchrl.playground.client import Answer, Playground
 from patchrl.playground.requests import (
     Caps,
@@ -60,7 +60,7 @@ __all__ = [
 ]
 POLL_SECONDS = 0.2
 EXPORTS = ("report", "json", "csv", "latex", "jsonl", "parquet", "adapter")
-RECORDED_ID = RECORDED.name
+RECORDED_ID = RECORDED_RUN.name
 
 
 class Run:
@@ -326,7 +326,7 @@ class Run:
         Without `upto`: to the stage that was asked for before or, where that was reached, to the report. With
         `queue` it waits until runs of its folder that were started earlier are over.
         """
-        if self.path == RECORDED:
+        if self.path == RECORDED_RUN:
             raise RunError(f"{self.id} is a recording that ships with PatchRL; start a run of your own instead.")
         status = self.status()
         before = "report" if status["state"] == "done" else status.get("upto", "report")
@@ -445,7 +445,7 @@ def open_run(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:
         'done'
     """
     if run_id == RECORDED_ID:
-        return Run(RunFolder(RECORDED))
+        return Run(RunFolder(RECORDED_RUN))
     if isinstance(run_id, Path):
         return Run(RunFolder(run_id))
     return Run(RunFolder.find(runs_dir or default_runs_dir(), run_id))
@@ -453,7 +453,7 @@ def open_run(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:
 
 def recorded_group() -> dict[str, Any]:
     """Four candidates of the recorded run's training, with ℓ and embeddings, for the walkthrough."""
-    return json.loads((RECORDED / "group.json").read_text(encoding="utf-8"))
+    return json.loads((RECORDED_RUN / "group.json").read_text(encoding="utf-8"))
 
 
 def list_runs(runs_dir: Path | str | None = None) -> list[Run]:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from examples.nano_lab.dial import BEST_OF, RL_BEST_OF_K, Setting, SettingResult, of_backbone, read, setting_results
+from examples.nano_lab.dial import BEST_OF, RL_BEST_OF_K, DialSetting, SettingResult, of_backbone, read, setting_results
 from patchrl.text import listed
 
 MEASURED_ROWS, MEASURED_K = 512, 8
@@ -50,7 +50,7 @@ class ArmDifference:
 class Point:
     """RL against the best of `k`, for one setting of the dial and number of rows; `affordable_k` is the K that its tokens buy."""
 
-    setting: Setting
+    setting: DialSetting
     rows: int
     affordable_k: float
     k: int
@@ -93,13 +93,13 @@ def compare_costs(lines: Sequence[dict[str, Any]]) -> list[Point]:
     return points
 
 
-def combined(lines: Sequence[dict[str, Any]]) -> dict[Setting, ArmDifference]:
+def combined(lines: Sequence[dict[str, Any]]) -> dict[DialSetting, ArmDifference]:
     """The best of 8 of the rewriter's rewrites against one of them, in every setting where both were measured."""
     results = setting_results(lines, ("expert", "rl", COMBINED_ARM))
     return {setting: _arm_difference(result, COMBINED_ARM, "rl") for setting, result in _in_order(results)}
 
 
-def _in_order(results: dict[Setting, SettingResult]) -> list[tuple[Setting, SettingResult]]:
+def _in_order(results: dict[DialSetting, SettingResult]) -> list[tuple[DialSetting, SettingResult]]:
     return sorted(results.items(), key=lambda item: item[0].order)
 
 
@@ -121,7 +121,7 @@ def _difference(
 # --- in words -------------------------------------------------------------------------------------
 
 
-def sentences(points: Sequence[Point], both: Mapping[Setting, ArmDifference]) -> list[str]:
+def sentences(points: Sequence[Point], both: Mapping[DialSetting, ArmDifference]) -> list[str]:
     """What the map says in plain words: by rows, by setting, and of RL and best-of-k together. Empty without points."""
     if not points:
         return []
@@ -166,12 +166,12 @@ def _ks(points: Sequence[Point]) -> str:
     return " or ".join(f"best-of-{k}" for k in sorted({p.k for p in points}))
 
 
-WORDS = {"better": "is ahead in", "worse": "is behind in", "split": "trades one count for the other in", "cannot tell": "cannot be told apart in"}  # fmt: skip
+OUTCOME_VERBS = {"better": "is ahead in", "worse": "is behind in", "split": "trades one count for the other in", "cannot tell": "cannot be told apart in"}  # fmt: skip
 
 
 def _counted(results: Iterable[ArmDifference]) -> str:
     counts = Counter(against.outcome for against in results)
-    return listed([f"{words} {counts[outcome]}" for outcome, words in WORDS.items() if counts[outcome]])
+    return listed([f"{words} {counts[outcome]}" for outcome, words in OUTCOME_VERBS.items() if counts[outcome]])
 
 
 def _where(points: Sequence[Point]) -> str:
@@ -179,13 +179,13 @@ def _where(points: Sequence[Point]) -> str:
     clauses = []
     for expert in dict.fromkeys(p.setting.expert for p in points):
         of_expert = [p for p in points if p.setting.expert == expert]
-        at = {outcome: [p.setting.label for p in of_expert if p.rl.outcome == outcome] for outcome in WORDS}
-        parts = [f"{WORDS[outcome][:-2]}at {listed(settings)}" for outcome, settings in at.items() if settings]
+        at = {outcome: [p.setting.label for p in of_expert if p.rl.outcome == outcome] for outcome in OUTCOME_VERBS}
+        parts = [f"{OUTCOME_VERBS[outcome][:-2]}at {listed(settings)}" for outcome, settings in at.items() if settings]
         clauses.append(f"on the {expert} expert RL {listed(parts)} own style")
     return "; ".join(clauses)
 
 
-def note(rows: Sequence[Mapping[str, Any]]) -> str:
+def map_note(rows: Sequence[Mapping[str, Any]]) -> str:
     """How the map (`as_rows`) is to be read."""
     alone = any(row["seeds"] == 1 for row in rows)
     return (

@@ -37,17 +37,17 @@ RL_BEST_OF_K = ("rl-best-of-k",)
 KL_ARMS = ("rl+kl", "best-of-k+kl")  # fine-tuned with a KL to the backbone
 ALL_ARMS = tuple(presets()["nano-arms"].values["study"]["arms"])
 RATES = (5e-4, 1e-3)
-EXPERTS = ("foreign", "mild")
+EXPERT_NAMES = ("foreign", "mild")
 SHIPPED_BACKBONE = "nano"  # the backbone that comes with PatchRL, as lines name it
 SECOND_BACKBONE = "seed-2"  # one of `examples.nano_lab.pretrain --seed 2`
 OWN_EXPERT = "own"  # no expert but right answers in the backbone's own style
-RESAMPLES = 2000
+DIAL_RESAMPLES = 2000
 ANSWER_MARKS = {None: "?", True: "1", False: "0"}
 LinesByArm = dict[tuple[str, float | None, int], dict[str, Any]]  # a cell's lines by arm, rate and seed
 
 
 @dataclass(frozen=True)
-class Setting:
+class DialSetting:
     """One setting of the dial: a backbone by a name for it, an expert, a rewriting instruction, and the temperature
     at which the rewriter samples while it trains. The lower it is, the rarer is what is rare."""
 
@@ -57,7 +57,7 @@ class Setting:
     temperature: float = 1.0
 
     @classmethod
-    def of(cls, line: dict[str, Any]) -> Setting:
+    def of(cls, line: dict[str, Any]) -> DialSetting:
         """The cell of a recorded line."""
         return cls(line["backbone"], line["expert"], line["instruction"], line.get("temperature", 1.0))
 
@@ -76,7 +76,12 @@ class Setting:
     @property
     def order(self) -> tuple[str, int, float, float]:
         """Where it stands among others: by backbone and expert, the hardest setting first."""
-        return self.backbone, (*EXPERTS, OWN_EXPERT).index(self.expert), OWN_SHARE[self.instruction], self.temperature
+        return (
+            self.backbone,
+            (*EXPERT_NAMES, OWN_EXPERT).index(self.expert),
+            OWN_SHARE[self.instruction],
+            self.temperature,
+        )
 
 
 @dataclass(frozen=True)
@@ -100,18 +105,20 @@ def correct_of(line: dict[str, Any]) -> Correct:
     )
 
 
-def setting_results(lines: Sequence[dict[str, Any]], arms: Sequence[str] = DIAL_ARMS) -> dict[Setting, SettingResult]:
+def setting_results(
+    lines: Sequence[dict[str, Any]], arms: Sequence[str] = DIAL_ARMS
+) -> dict[DialSetting, SettingResult]:
     """Every cell's figures over the seeds of which the lines of all these arms are there; `expert` is one of them."""
-    by_setting: dict[Setting, LinesByArm] = defaultdict(dict)
+    by_setting: dict[DialSetting, LinesByArm] = defaultdict(dict)
     for line in lines:
-        by_setting[Setting.of(line)][line["arm"], line.get("rate"), line["seed"]] = line
+        by_setting[DialSetting.of(line)][line["arm"], line.get("rate"), line["seed"]] = line
     # Cells with the same backbone, questions and seeds are resampled together: the draws cost more than the arms.
-    by_base: dict[tuple[tuple[int, ...], str], list[Setting]] = defaultdict(list)
+    by_base: dict[tuple[tuple[int, ...], str], list[DialSetting]] = defaultdict(list)
     for setting, by in by_setting.items():
         recorded = {(arm, seed) for arm, _, seed in by}
         if seeds := tuple(sorted({seed for _, seed in recorded if all((arm, seed) in recorded for arm in arms)})):
             by_base[seeds, json.dumps(by["base", None, seeds[0]]["answers"])].append(setting)
-    results: dict[Setting, SettingResult] = {}
+    results: dict[DialSetting, SettingResult] = {}
     for (seeds, _), members in by_base.items():
         base = correct_of(by_setting[members[0]]["base", None, seeds[0]])
         tuned = {
@@ -120,7 +127,7 @@ def setting_results(lines: Sequence[dict[str, Any]], arms: Sequence[str] = DIAL_
             for arm in arms
             for rate in RATES
         }
-        drawn = resample(base, tuned, RESAMPLES)
+        drawn = resample(base, tuned, DIAL_RESAMPLES)
         for setting in members:
             scores = {
                 (arm, rate): (tuned[setting, arm, rate], drawn[setting, arm, rate]) for arm in arms for rate in RATES
@@ -184,13 +191,13 @@ def pool(lines: Sequence[dict[str, Any]], arms: Sequence[str] = DIAL_ARMS) -> Po
     }
     if not results:
         return None
-    answers = {(Setting.of(line), line["arm"], line.get("rate"), line["seed"]): line for line in lines}
+    answers = {(DialSetting.of(line), line["arm"], line.get("rate"), line["seed"]): line for line in lines}
     each = [(setting, result.rates, seed) for setting, result in results.items() for seed in result.seeds]
     tuned = {
         arm: [correct_of(answers[setting, arm, rates[arm], seed]) for setting, rates, seed in each] for arm in arms
     }
     base = correct_of(next(line for line in lines if line["arm"] == "base"))
-    drawn = resample(base, tuned, RESAMPLES)
+    drawn = resample(base, tuned, DIAL_RESAMPLES)
     tokens = {arm: float(np.mean([result.tokens[arm] for result in results.values()])) for arm in arms}
     weights = [len(result.seeds) for result in results.values()]
     sweep = {
@@ -228,7 +235,7 @@ def shortfalls(results: SettingResult, arm: str) -> list[str]:
     ]
 
 
-def arm_rows(results: dict[Setting, SettingResult]) -> list[dict[str, Any]]:
+def arm_rows(results: dict[DialSetting, SettingResult]) -> list[dict[str, Any]]:
     """One row for each cell and arm, in the order of the dial: what figures and sentences are made of."""
     rows = []
     for setting in sorted(results, key=lambda setting: setting.order):

@@ -14,8 +14,8 @@ from examples.nano_lab.dial import (
     MIN_AVOIDED,
     RATES,
     TARGET_SLACK,
+    DialSetting,
     PooledResult,
-    Setting,
     SettingResult,
     correct_of,
 )
@@ -23,7 +23,7 @@ from patchrl.evaluation.comparisons import Comparison
 from patchrl.evaluation.statistics import Correct, macro
 from patchrl.text import listed, points, points_interval
 
-ARMS = (*DIAL_ARMS, *ABLATIONS)
+TABLE_ARMS = (*DIAL_ARMS, *ABLATIONS)
 SCORE_NAMES = {"target": "the target", "general": "general skills"}
 ARM_COLUMNS = {
     "expert": "plain SFT",
@@ -38,10 +38,10 @@ SHORTFALL_NAMES = {"target": "target", "drop": "drop", "best-of-k": "behind best
 def dial_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A line for each setting (`dial.dial_rows`): every arm's target and general score in per cent with 95 % intervals, the
     share of the drop that RL avoided with its own, and where RL falls short of the aim."""
-    yield "| backbone, expert | dial | " + " | ".join(ARMS) + " | drop avoided by rl, % | aim missed on |"
-    yield "|---" * (4 + len(ARMS)) + "|"
+    yield "| backbone, expert | dial | " + " | ".join(TABLE_ARMS) + " | drop avoided by rl, % | aim missed on |"
+    yield "|---" * (4 + len(TABLE_ARMS)) + "|"
     for (backbone, expert, setting), by in _settings(rows):
-        cells = [_scores(by.get(arm), by["rl"]["seeds"]) for arm in ARMS]
+        cells = [_scores(by.get(arm), by["rl"]["seeds"]) for arm in TABLE_ARMS]
         avoided = by["rl"]["avoided"]
         yield (
             f"| {backbone}, {expert} | {setting} `{by['rl']['instruction']}`, {_seeds(by['rl'])} | {' | '.join(cells)} | "
@@ -52,19 +52,19 @@ def dial_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def brief_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """The same without intervals, with the share of accepted rewrites in the own style and of the drop that was avoided."""
     yield (
-        f"| expert | own style planted | {' | '.join(ARM_COLUMNS[arm] for arm in ARMS)} | "
+        f"| expert | own style planted | {' | '.join(ARM_COLUMNS[arm] for arm in TABLE_ARMS)} | "
         "own style: published → RL, % | drop avoided %: best-of-8, RL | aim missed on |"
     )
     yield "|---" * 10 + "|"
     for (_, expert, setting), by in _settings(rows):
         seeds = by["rl"]["seeds"]
-        scores = " | ".join(_short_scores(by.get(arm), seeds) for arm in ARMS)
+        scores = " | ".join(_short_scores(by.get(arm), seeds) for arm in TABLE_ARMS)
         styles = " → ".join(f"{100 * by[arm]['own']:.0f}" if arm in by else "–" for arm in ("rl-paper", "rl"))
         avoided = ", ".join(points(by[arm]["avoided"]["mean"]) for arm in ("best-of-k", "rl"))
         yield f"| {expert} | {setting}, {_seeds(by['rl'])} | {scores} | {styles} | {avoided} | {_shortfalls(by['rl'])} |"
 
 
-def kl_table(results: Mapping[Setting, SettingResult]) -> Iterator[str]:
+def kl_table(results: Mapping[DialSetting, SettingResult]) -> Iterator[str]:
     """What a KL to the backbone changes: each source learned without and with it, each at its own best rate."""
     arms = ("best-of-k", "best-of-k+kl", "rl", "rl+kl")
     yield f"| expert | dial | {' | '.join(arms)} |"

@@ -16,12 +16,12 @@ from examples.nano_lab.dial import (
     ABLATIONS,
     ALL_ARMS,
     DIAL_ARMS,
-    EXPERTS,
+    EXPERT_NAMES,
     KL_ARMS,
     RATES,
     SECOND_BACKBONE,
     SHIPPED_BACKBONE,
-    Setting,
+    DialSetting,
     correct_of,
     of_backbone,
     own_style,
@@ -31,7 +31,7 @@ from examples.nano_lab.dial import (
     shipped,
 )
 from examples.nano_lab.dial_tables import (
-    ARMS,
+    TABLE_ARMS,
     against,
     aim_sentences,
     arms_table,
@@ -51,8 +51,8 @@ from patchrl.text import points
 
 WIDTH = 128
 NOT_MEASURED = "Not measured yet."
-MAIN = Setting(SHIPPED_BACKBONE, "foreign", "own-words")  # what README tells first
-COLLAPSE = Setting(SHIPPED_BACKBONE, "foreign", "polish", 0.5)  # where the published reward fails
+MAIN = DialSetting(SHIPPED_BACKBONE, "foreign", "own-words")  # what README tells first
+COLLAPSE = DialSetting(SHIPPED_BACKBONE, "foreign", "polish", 0.5)  # where the published reward fails
 MARKED_PART = re.compile(r"(?P<begin><!-- (?P<name>[\w-]+) -->\n).*?(?P<end><!-- /(?P=name) -->)", re.DOTALL)
 MARK = re.compile(r"^<!-- /?[\w-]+ -->$", re.MULTILINE)
 
@@ -95,10 +95,10 @@ def fill_marks(text: str, contents_by_name: dict[str, str]) -> str:
     return MARKED_PART.sub(renewed, text)
 
 
-def _one(lines: Sequence[dict[str, Any]], setting: Setting, by_seed: bool = False) -> str:
+def _one(lines: Sequence[dict[str, Any]], setting: DialSetting, by_seed: bool = False) -> str:
     """One setting in full: its arms and RL against the others."""
-    own_lines = [line for line in lines if Setting.of(line) == setting]
-    result = setting_results(own_lines, ARMS)[setting]
+    own_lines = [line for line in lines if DialSetting.of(line) == setting]
+    result = setting_results(own_lines, TABLE_ARMS)[setting]
     sentences = [_bullet(against(result, "rl", other)) for other in ("best-of-k", *ABLATIONS)]
     seeds = ["", *seeds_table(own_lines, result)] if by_seed else []
     return "\n".join([*arms_table(result), "", *sentences, *seeds])
@@ -139,7 +139,7 @@ def _parts(lines: Sequence[dict[str, Any]], ablations: Sequence[str]) -> str:
     rare = min(OWN_SHARE.values())
     chosen = {
         "all": lines,
-        **{f"{expert} expert": [line for line in lines if line["expert"] == expert] for expert in EXPERTS},
+        **{f"{expert} expert": [line for line in lines if line["expert"] == expert] for expert in EXPERT_NAMES},
         f"{100 * rare:.0f} % planted": [line for line in lines if OWN_SHARE[line["instruction"]] == rare],
         "more planted": [line for line in lines if OWN_SHARE[line["instruction"]] != rare],
     }

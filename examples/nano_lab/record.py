@@ -16,14 +16,14 @@ from typing import Any
 from patchrl import api
 from patchrl.config.arms import DEFAULT
 from patchrl.errors import PatchRLError, RunError
-from patchrl.nano import RECORDED
+from patchrl.nano import RECORDED_RUN
 from patchrl.nano.world import style
 from patchrl.runs.folder import RunFolder
 
-MOST_BYTES = 3_000_000
-SURPRISAL_ROWS = 24
+MAX_BYTES = 3_000_000
+RECORDED_SURPRISAL_ROWS = 24
 GROUP = "group.json"
-LEFT_OUT = {"adapter", "log.txt", "lock", "stop", "report.html"}
+EXCLUDED_NAMES = {"adapter", "log.txt", "lock", "stop", "report.html"}
 
 
 def record(run: api.Run, into: Path) -> int:
@@ -43,7 +43,11 @@ def record(run: api.Run, into: Path) -> int:
     shutil.rmtree(into, ignore_errors=True)
     for source in sorted(p for p in run.path.rglob("*") if p.is_file()):
         place = source.relative_to(run.path)
-        if LEFT_OUT.isdisjoint((place.parts[0], place.name)) and "weights" not in place.parts and not _unread(place):
+        if (
+            EXCLUDED_NAMES.isdisjoint((place.parts[0], place.name))
+            and "weights" not in place.parts
+            and not _unread(place)
+        ):
             copy = into / place
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(_trimmed(source))
@@ -62,7 +66,7 @@ def _trimmed(source: Path) -> bytes:
     """A file's bytes; of token surprisal only the first rows."""
     data = source.read_bytes()
     if source.name.endswith(".surprisal.jsonl"):
-        return b"".join(data.splitlines(keepends=True)[:SURPRISAL_ROWS])
+        return b"".join(data.splitlines(keepends=True)[:RECORDED_SURPRISAL_ROWS])
     return data
 
 
@@ -103,7 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Record one run; prints how large it became."""
     parser = argparse.ArgumentParser(prog="examples.nano_lab.record", description=__doc__.splitlines()[0])
     parser.add_argument("run", help="a finished run: its id, or its folder")
-    parser.add_argument("--into", type=Path, default=RECORDED, help="where to write (default: into the package)")
+    parser.add_argument("--into", type=Path, default=RECORDED_RUN, help="where to write (default: into the package)")
     options = parser.parse_args(arguments)
     try:
         size = record(api.open_run(Path(options.run) if "/" in options.run else options.run), options.into)
@@ -111,8 +115,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"record: {error}", file=sys.stderr)
         return 1
     print(json.dumps({"folder": str(options.into), "bytes": size}))
-    if size > MOST_BYTES:
-        print(f"record: {size:,} bytes; the package takes at most {MOST_BYTES:,}.", file=sys.stderr)
+    if size > MAX_BYTES:
+        print(f"record: {size:,} bytes; the package takes at most {MAX_BYTES:,}.", file=sys.stderr)
         return 1
     return 0
 

@@ -24,13 +24,13 @@ from examples.nano_lab.dial import (
     ANSWERS,
     BEST_OF,
     DIAL_ARMS,
-    EXPERTS,
+    EXPERT_NAMES,
     KL_ARMS,
     OWN_EXPERT,
     RATES,
     RL_BEST_OF_K,
     SHIPPED_BACKBONE,
-    Setting,
+    DialSetting,
     dial_rows,
     read,
     setting_results,
@@ -71,7 +71,7 @@ SETS: dict[str, list[tuple[str, ...]]] = {
 }
 
 
-def config_of(setting: Setting, model: str, seed: int, arms: Sequence[str]) -> StudyConfig:
+def config_of(setting: DialSetting, model: str, seed: int, arms: Sequence[str]) -> StudyConfig:
     """The study of one cell and seed; arms of `dial.BEST_OF` share one K."""
     k = next((BEST_OF[arm] for arm in arms if arm in BEST_OF), 8)
     suffix = "" if arms == DIAL_ARMS else f"-{arms[0]}".replace("+", "-")
@@ -91,7 +91,9 @@ def config_of(setting: Setting, model: str, seed: int, arms: Sequence[str]) -> S
     )
 
 
-def run_setting(setting: Setting, model: str, seed: int, arms: Sequence[str], runs_dir: Path) -> list[dict[str, Any]]:
+def run_setting(
+    setting: DialSetting, model: str, seed: int, arms: Sequence[str], runs_dir: Path
+) -> list[dict[str, Any]]:
     """Run a cell's study, or go on with the one that is there, and return its lines."""
     config = config_of(setting, model, seed, arms)
     same_study = [run for run in api.list_runs(runs_dir) if run.config == config]
@@ -131,7 +133,7 @@ def _take_over(folder: RunFolder, config: StudyConfig, runs_dir: Path) -> None:
                 shutil.copytree(run.path / part, folder.path / part)
 
 
-def lines_of(run: api.Run, setting: Setting, seed: int, arms: Sequence[str]) -> Iterator[dict[str, Any]]:
+def lines_of(run: api.Run, setting: DialSetting, seed: int, arms: Sequence[str]) -> Iterator[dict[str, Any]]:
     """One line for the backbone and one for each arm and rate of a finished study: its score marks by task."""
     result = run.result()
     assert result is not None
@@ -164,7 +166,9 @@ def _answer_marks(predictions: Path) -> dict[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", help="0 to 4 unless given")
-    parser.add_argument("--experts", nargs="+", choices=(*EXPERTS, OWN_EXPERT), help="foreign and mild unless given")
+    parser.add_argument(
+        "--experts", nargs="+", choices=(*EXPERT_NAMES, OWN_EXPERT), help="foreign and mild unless given"
+    )
     parser.add_argument("--instructions", nargs="+", choices=tuple(OWN_SHARE), help="all four unless given")
     parser.add_argument("--temperatures", type=float, nargs="+", help="of the rollouts; 1 unless given")
     parser.add_argument(
@@ -197,10 +201,10 @@ def main() -> None:
     if options.fill:
         sys.exit(fill(options.fill))
     settings = (
-        (Setting(name, expert, instruction, temperature), model, seed)
+        (DialSetting(name, expert, instruction, temperature), model, seed)
         for name, model in options.backbone or [(SHIPPED_BACKBONE, "nano")]
         for seed in options.seeds or range(5)
-        for expert in options.experts or EXPERTS
+        for expert in options.experts or EXPERT_NAMES
         for instruction in options.instructions or OWN_SHARE
         for temperature in options.temperatures or [1.0]
     )
@@ -263,12 +267,12 @@ def show(lines: Sequence[dict[str, Any]]) -> None:
 
 
 def run_missing(
-    settings: Iterable[tuple[Setting, str, int]], sets: Sequence[Sequence[str]], runs_dir: Path, into: Path
+    settings: Iterable[tuple[DialSetting, str, int]], sets: Sequence[Sequence[str]], runs_dir: Path, into: Path
 ) -> None:
     """Run the arms of cells that have no lines yet, and add theirs as each study is done."""
     for setting, model, seed in settings:
         for arms in sets:
-            recorded = {line["arm"] for line in read(into) if (Setting.of(line), line["seed"]) == (setting, seed)}
+            recorded = {line["arm"] for line in read(into) if (DialSetting.of(line), line["seed"]) == (setting, seed)}
             missing = tuple(arm for arm in arms if arm not in recorded)
             if not missing:
                 continue

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from examples.nano_lab.dial import Setting, dial_rows, of_backbone, read
+from examples.nano_lab.dial import DialSetting, dial_rows, of_backbone, read
 from patchrl.nano.world import OWN_SHARE
 from patchrl.ui.trap import TRAP
 
 EXPERT = "foreign"
-ARMS = ("rl-paper", "best-of-k", "rl")
+TRAP_ARMS = ("rl-paper", "best-of-k", "rl")
 
 
 def trap(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -24,13 +24,13 @@ def trap(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     `lines` are those of one backbone. Settings run from the rarest own style to the commonest.
     """
-    rows = [row for row in dial_rows(lines) if row["expert"] == EXPERT and row["arm"] in ARMS]
+    rows = [row for row in dial_rows(lines) if row["expert"] == EXPERT and row["arm"] in TRAP_ARMS]
     settings = list(dict.fromkeys(row["setting"] for row in rows))
     hardest = {row["arm"]: row for row in rows if row["setting"] == settings[0]}
     return {
         "expert": EXPERT,
         "settings": settings,
-        "own_share": {arm: [_own_shares(lines, setting, arm) for setting in settings] for arm in ARMS},
+        "own_share": {arm: [_own_shares(lines, setting, arm) for setting in settings] for arm in TRAP_ARMS},
         "hardest": {
             "planted_share": OWN_SHARE[hardest["rl"]["instruction"]],
             "temperature": hardest["rl"]["temperature"],
@@ -51,7 +51,7 @@ def _own_shares(lines: Sequence[dict[str, Any]], setting: str, arm: str) -> list
     shares = {
         line["seed"]: round(line["own"] / line["accepted"], 4)
         for line in lines
-        if (line["arm"], line["expert"], Setting.of(line).label) == (arm, EXPERT, setting)
+        if (line["arm"], line["expert"], DialSetting.of(line).label) == (arm, EXPERT, setting)
     }
     return [shares[seed] for seed in sorted(shares)]
 

@@ -22,7 +22,7 @@ from patchrl.reporting import hub, run_status, sentences
 from patchrl.runs.folder import default_runs_dir
 from patchrl.version import __version__
 
-STAGES = {
+STAGE_COMMANDS = {
     "run": ("report", "run a whole study: scan, train, rewrite, fine-tune, evaluate, report"),
     "scan": ("scan", "measure how far the expert data is from the backbone; trains nothing"),
     "train": ("train", "train the rewriter (and scan first)"),
@@ -32,7 +32,7 @@ STAGES = {
     "report": ("report", "… and write result.json and report.html"),
 }
 FORMAT_HELP = {"json": "JSON", "csv": "CSV, every number a row", "latex": "a LaTeX table (booktabs)"}
-QUEUE = "begin when the runs of this folder that were started earlier are over"
+QUEUE_HELP = "begin when the runs of this folder that were started earlier are over"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
         )
         return sub
 
-    for name, (_, help) in STAGES.items():
+    for name, (_, help) in STAGE_COMMANDS.items():
         sub = command(name, help)
         target = "a TOML file or the name of a preset"
         target += "" if name == "run" else " starts a new run; a run id continues that run"
@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
         )
         sub.add_argument("--name", help="name of a new run (default: study.name)")
         sub.add_argument("--detach", action="store_true", help="start it and return at once; watch with `tail -f`")
-        sub.add_argument("--queue", action="store_true", help=QUEUE)
+        sub.add_argument("--queue", action="store_true", help=QUEUE_HELP)
         if name == "report":
             form = sub.add_mutually_exclusive_group()
             for kind, description in FORMAT_HELP.items():
@@ -81,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
     sub = command("resume", "continue a stopped, cancelled or failed run")
     sub.add_argument("run", metavar="RUN")
     sub.add_argument("--detach", action="store_true", help="start it and return at once")
-    sub.add_argument("--queue", action="store_true", help=QUEUE)
+    sub.add_argument("--queue", action="store_true", help=QUEUE_HELP)
     sub = command("export", "write what a run made to a file: report, results, rewritten dataset, adapter")
     sub.add_argument("run", metavar="RUN")
     sub.add_argument("kind", metavar="KIND", choices=api.EXPORTS, help=f"one of {', '.join(api.EXPORTS)}")
@@ -145,7 +145,7 @@ def dispatch(options: argparse.Namespace) -> int:
     if getattr(options, "table", None):
         print(_open(options.target, options.runs_dir).table(options.table), end="")
         return 0
-    if options.command in STAGES:
+    if options.command in STAGE_COMMANDS:
         return _stage(options)
     if options.command == "ui":
         from patchrl.ui.app import launch
@@ -185,7 +185,7 @@ def dispatch(options: argparse.Namespace) -> int:
 
 
 def _stage(options: argparse.Namespace) -> int:
-    upto = STAGES[options.command][0]
+    upto = STAGE_COMMANDS[options.command][0]
     is_file = options.target.endswith(".toml") or is_data_file(options.target) or Path(options.target).is_file()
     if is_file or is_preset(options.target) or options.command == "run":
         config = _config(options)

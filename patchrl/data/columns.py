@@ -9,7 +9,7 @@ from patchrl.config import DataSection
 from patchrl.errors import DataError
 
 # Names of columns, likeliest first. Case, spaces and underscores do not count.
-NAMES = {
+COLUMN_NAMES = {
     "messages": ("messages", "conversations", "conversation", "dialogue", "dialog", "turns", "chat"),
     "question": ("question", "problem", "prompt", "instruction", "query", "input", "inputs", "user", "human"),
     "solution": [
@@ -52,7 +52,7 @@ OPTION = re.compile(r"(?:option|choice|opt)?[_ ]?([a-j])", re.IGNORECASE)
 
 def known_names(names: Iterable[str]) -> int:
     """How many names are those of a column with a role."""
-    roles = {_plain(name) for candidates in NAMES.values() for name in candidates}
+    roles = {_plain(name) for candidates in COLUMN_NAMES.values() for name in candidates}
     return sum(_plain(name) in roles for name in names)
 
 
@@ -78,7 +78,7 @@ def detect_columns(names: Sequence[str], section: DataSection | None = None, sol
             columns[role] = name
 
     def first(role: str) -> str | None:
-        return _called([name for name in names if name not in columns.values()], NAMES[role])
+        return _called([name for name in names if name not in columns.values()], COLUMN_NAMES[role])
 
     talk = first("messages")
     if talk and not {"question", "solution"} & columns.keys():

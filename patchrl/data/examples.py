@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from patchrl.config import DataSection
 from patchrl.data.columns import detect_columns, unused_columns
-from patchrl.data.readers import Row, numbered, read_dataset, read_file
+from patchrl.data.readers import RawRow, numbered, read_dataset, read_file
 from patchrl.data.shapes import DroppedRow, Fields, UnreadableCell, cell_text, has_options, read_fields
 from patchrl.errors import DataError
 from patchrl.grading.answer_span import find_stated
@@ -162,7 +162,7 @@ def load_questions(path: str) -> list[str]:
     return list(questions)
 
 
-def _sampled(rows: Iterator[Row]) -> tuple[list[dict[str, Any]], Iterator[Row]]:
+def _sampled(rows: Iterator[RawRow]) -> tuple[list[dict[str, Any]], Iterator[RawRow]]:
     """The first rows, and all rows with these in front."""
     first = list(islice(rows, SAMPLE_ROWS))
     return [row for _, row in first], chain(first, rows)
@@ -240,7 +240,7 @@ def _item_reference(fields: Fields, task: str) -> str:
 # --- examples -----------------------------------------------------------------------------------
 
 
-def _read_examples(raw: Iterator[Row], section: DataSection, name: str) -> ReadExamples:
+def _read_examples(raw: Iterator[RawRow], section: DataSection, name: str) -> ReadExamples:
     sample, rows = _sampled(raw)
     columns = detect_columns(_names(sample), section)
     task = section.task or _detect_task(sample, columns)

@@ -30,7 +30,7 @@ BYTE_ORDER_MARKS = (
 WHITE_SPACE = re.compile(r"\s*")
 BATCH_ROWS = 1000
 
-Row = tuple[int, dict[str, Any]]
+RawRow = tuple[int, dict[str, Any]]
 
 
 def is_data_file(name: str) -> bool:
@@ -38,7 +38,7 @@ def is_data_file(name: str) -> bool:
     return _kind(Path(name)) in FILE_KINDS
 
 
-def read_dataset(section: DataSection) -> Iterator[Row]:
+def read_dataset(section: DataSection) -> Iterator[RawRow]:
     """The raw rows of `data.dataset`, a file, a folder or a Hub id. Raises DataError with what to do."""
     path = Path(section.dataset)
     if is_data_file(section.dataset) or path.exists():
@@ -61,12 +61,12 @@ def read_dataset(section: DataSection) -> Iterator[Row]:
     return numbered(loaded.select(range(min(len(loaded), MAX_ROWS))))
 
 
-def numbered(rows: Iterable[Any]) -> Iterator[Row]:
+def numbered(rows: Iterable[Any]) -> Iterator[RawRow]:
     """Rows with their numbers, from 1."""
     return ((number, dict(row)) for number, row in enumerate(rows, 1))
 
 
-def read_file(path: Path, split: str = "train") -> Iterator[Row]:
+def read_file(path: Path, split: str = "train") -> Iterator[RawRow]:
     """The raw rows of a data file or of a folder written by `save_to_disk`, one at a time.
 
     What a file contains decides how it is read: Parquet, JSON lines, a JSON array, an object around one, or a table with
@@ -103,7 +103,7 @@ def _kind(path: Path) -> str:
     return "".join(suffixes[-2:-1] if suffixes[-1:] == [".gz"] else suffixes[-1:])
 
 
-def _rows(path: Path, split: str) -> Iterator[Row]:
+def _rows(path: Path, split: str) -> Iterator[RawRow]:
     if path.is_dir():
         yield from _saved_folder(path, split)
         return
@@ -156,14 +156,14 @@ def _encoding(start: bytes) -> str:
     return "utf-16-be" if len(start) == 4 and start[0] == 0 == start[2] else "utf-8"
 
 
-def _parquet(file: Any) -> Iterator[Row]:
+def _parquet(file: Any) -> Iterator[RawRow]:
     import pyarrow.parquet as parquet
 
     batches = parquet.ParquetFile(file).iter_batches(BATCH_ROWS)
     yield from numbered(row for batch in batches for row in batch.to_pylist())
 
 
-def _saved_folder(path: Path, split: str) -> Iterator[Row]:
+def _saved_folder(path: Path, split: str) -> Iterator[RawRow]:
     if not any((path / name).is_file() for name in ("dataset_dict.json", "state.json")):
         raise DataError(f"{path.name}: a folder that save_to_disk did not write; name one data file.")
     import datasets
@@ -181,7 +181,7 @@ def _saved_folder(path: Path, split: str) -> Iterator[Row]:
 # --- tables -------------------------------------------------------------------------------------
 
 
-def _table(text: io.TextIOWrapper, name: str) -> Iterator[Row]:
+def _table(text: io.TextIOWrapper, name: str) -> Iterator[RawRow]:
     """Rows of a table whose first line names the columns. Blank lines do not count as rows."""
     csv.field_size_limit(MAX_BYTES)
     head = text.readline()
@@ -221,7 +221,7 @@ def _header_quality(head: str, separator: str) -> tuple[int, int]:
 # --- JSON ---------------------------------------------------------------------------------------
 
 
-def _json(text: io.TextIOWrapper, name: str) -> Iterator[Row]:
+def _json(text: io.TextIOWrapper, name: str) -> Iterator[RawRow]:
     """Rows of JSON lines, of an array, of an object around one, or of objects one behind the other."""
     first = next((line for line in text if line.strip()), "")
     text.seek(0)
@@ -244,7 +244,7 @@ def _json(text: io.TextIOWrapper, name: str) -> Iterator[Row]:
             yield number, _object(row, number, name)
 
 
-def _json_document(text: str, name: str) -> Iterator[Row]:
+def _json_document(text: str, name: str) -> Iterator[RawRow]:
     decoder = json.JSONDecoder()
     values: list[Any] = []
     place = _next_value(text, 0)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy import stats
 
-from patchrl.evaluation.statistics import KINDS, Correct, Resampled, macro
+from patchrl.evaluation.statistics import SCORE_KINDS, Correct, Resampled, macro
 
 LEVEL = 0.05  # of all comparisons of a study together
 POWER = 0.8  # of the minimum detectable difference
@@ -20,7 +20,7 @@ METHOD = (
     "with Satterthwaite's degrees of freedom; no p is below that of the exact sign test of the items that differ. "
     "p-values by Holm over all comparisons of the study, 5 % in all. Intervals are 95 % for one comparison. Detectable: the difference found with 80 % power at Bonferroni's level."
 )
-Verdict = Literal["better", "worse", "cannot tell"]
+ComparisonVerdict = Literal["better", "worse", "cannot tell"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Comparison:
     p: float
     p_holm: float
     detectable: float | None
-    verdict: Verdict
+    verdict: ComparisonVerdict
     over_seeds: bool
 
 
@@ -81,7 +81,7 @@ def compare(
     `arms`: per-seed answers, the same seeds for all; `drawn`: their joint bootstrap (`statistics.resample`).
     """
     # The later arm is told from the earlier one: "rl is better than expert".
-    pairs = [(a, b, on) for b, a in combinations(arms, 2) for on in KINDS if _measured(arms, on)]
+    pairs = [(a, b, on) for b, a in combinations(arms, 2) for on in SCORE_KINDS if _measured(arms, on)]
     tests = [_paired_test(arms[a], arms[b], getattr(drawn[a], on) - getattr(drawn[b], on), on) for a, b, on in pairs]
     adjusted = holm([test.p for test in tests])
     return [
@@ -141,7 +141,7 @@ def _differences(a: Sequence[Correct], b: Sequence[Correct], on: str) -> list[np
 
 def as_dicts(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     """The `comparisons` of `result.json`: the method in words, the study's detectable difference, and every pair."""
-    largest = {on: [c.detectable for c in comparisons if c.on == on and c.detectable is not None] for on in KINDS}
+    largest = {on: [c.detectable for c in comparisons if c.on == on and c.detectable is not None] for on in SCORE_KINDS}
     return {
         "method": METHOD,
         "level": LEVEL,

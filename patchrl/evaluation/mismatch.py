@@ -20,18 +20,18 @@ from patchrl.types import TokenSurprisal
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 OWN_RANGE = (0.025, 0.975)  # the middle 95 % of the backbone's own answers
 RESAMPLES = 1000
-MAX_ROWS, MAX_TOKENS = 10, 15
+MAX_SURPRISING_ROWS, MAX_SURPRISING_TOKENS = 10, 15
 
 
 @dataclass(frozen=True)
-class Surprise:
+class AnswerSurprisal:
     """Total surprisal (nats) and number of tokens of one text a question, each of shape (N,); no tokens: NaN."""
 
     total_N: np.ndarray
     tokens_N: np.ndarray
 
     @classmethod
-    def of(cls, nll: Sequence[float], tokens: Sequence[int]) -> Surprise:
+    def of(cls, nll: Sequence[float], tokens: Sequence[int]) -> AnswerSurprisal:
         """From ℓ (nats per token) and the tokens of each text."""
         tokens_N = np.asarray(tokens, float)
         return cls(np.where(tokens_N > 0, np.asarray(nll, float) * tokens_N, np.nan), tokens_N)
@@ -66,7 +66,7 @@ def gap_interval(expert_N: np.ndarray, own_N: np.ndarray) -> list[float] | None:
 
 
 def divergences(
-    expert: Surprise, own: Surprise, prompted: Surprise, under_prompt: Surprise | None
+    expert: AnswerSurprisal, own: AnswerSurprisal, prompted: AnswerSurprisal, under_prompt: AnswerSurprisal | None
 ) -> dict[str, dict[str, Any]]:
     """Cross-entropy, entropy and KL on the task by sampling, per answer and per token, with 95 % intervals.
 
@@ -85,7 +85,7 @@ def divergences(
     long answers weigh more than in the mean of ℓ. Compare arXiv 2509.04259, which finds that KL to the backbone
     on the new task goes with forgetting. Values are {value, ci95}, empty where nothing could be scored.
     """
-    sources: dict[str, list[tuple[int, Surprise]]] = {
+    sources: dict[str, list[tuple[int, AnswerSurprisal]]] = {
         "expert": [(1, expert)],
         "own": [(1, own)],
         "excess": [(1, expert), (-1, own)],
@@ -101,17 +101,19 @@ def divergences(
     return estimates
 
 
-def _per_answer(surprise: Surprise, rows: np.ndarray) -> float:
+def _per_answer(surprise: AnswerSurprisal, rows: np.ndarray) -> float:
     finite_N = surprise.total_N[rows][~np.isnan(surprise.total_N[rows])]
     return float(finite_N.mean()) if len(finite_N) else math.nan
 
 
-def _per_token(surprise: Surprise, rows: np.ndarray) -> float:
+def _per_token(surprise: AnswerSurprisal, rows: np.ndarray) -> float:
     total, tokens = np.nansum(surprise.total_N[rows]), surprise.tokens_N[rows].sum()
     return float(total / tokens) if tokens else math.nan
 
 
-def _sum(terms: list[tuple[int, Surprise]], rows: np.ndarray, of: Callable[[Surprise, np.ndarray], float]) -> float:
+def _sum(
+    terms: list[tuple[int, AnswerSurprisal]], rows: np.ndarray, of: Callable[[AnswerSurprisal, np.ndarray], float]
+) -> float:
     return sum(sign * of(surprise, rows) for sign, surprise in terms)
 
 
@@ -145,7 +147,7 @@ class TokenKind:
 
 
 def surprising_tokens(
-    rows: Sequence[Sequence[TokenSurprisal]], usual: float, limit: int = MAX_TOKENS
+    rows: Sequence[Sequence[TokenSurprisal]], usual: float, limit: int = MAX_SURPRISING_TOKENS
 ) -> list[TokenKind]:
     """The token texts that make the gap, largest part first.
 
@@ -167,7 +169,7 @@ def surprising_tokens(
     return kinds
 
 
-def most_surprising(nll_N: np.ndarray, limit: int = MAX_ROWS) -> list[int]:
+def most_surprising(nll_N: np.ndarray, limit: int = MAX_SURPRISING_ROWS) -> list[int]:
     """Indices of the rows with the highest ℓ, highest first; unscored ones left out."""
     scored = [i for i, nll in enumerate(nll_N) if not math.isnan(nll)]
     return sorted(scored, key=lambda i: -nll_N[i])[:limit]
@@ -206,6 +208,6 @@ def wilson(hits: int, count: int) -> list[float] | None:
     return [max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)]
 
 
-def rounded(values: Mapping[str, Surprise]) -> dict[str, list[float]]:
+def rounded(values: Mapping[str, AnswerSurprisal]) -> dict[str, list[float]]:
     """ℓ of every scored text by source, four places."""
     return {name: [round(float(v), 4) for v in s.nll_N if not math.isnan(v)] for name, s in values.items()}

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-MAX_ROWS = 1000  # rows
+MAX_COMPARED_ROWS = 1000  # rows
 SHINGLE_WORDS = 5  # words
 MIN_SIMILARITY = 0.8  # Jaccard similarity of shingles from which two rows are near duplicates
 OPENING_WORDS = 4  # words
@@ -27,7 +27,7 @@ def words_of(text: str, *, masked: bool = True) -> Words:
 
 
 def repetition(questions: Sequence[str], solutions: Sequence[str]) -> dict[str, Any]:
-    """Duplicates and templates among the first MAX_ROWS rows; shares are of `rows`.
+    """Duplicates and templates among the first MAX_COMPARED_ROWS rows; shares are of `rows`.
 
     - `repeated_solutions`: rows whose solution, but for case and spacing, is also in another row.
     - `near_duplicates`: rows of which another row has question and solution with Jaccard similarity of at least
@@ -36,7 +36,7 @@ def repetition(questions: Sequence[str], solutions: Sequence[str]) -> dict[str, 
     - `phrases`: the commonest phrases, numbers masked, each with the share of solutions that hold it.
     - `templated`: share of solutions that hold at least one of these.
     """
-    questions, solutions = questions[:MAX_ROWS], solutions[:MAX_ROWS]
+    questions, solutions = questions[:MAX_COMPARED_ROWS], solutions[:MAX_COMPARED_ROWS]
     count = max(len(solutions), 1)
     texts = [words_of(s) for s in solutions]
     repeats = Counter(" ".join(s.lower().split()) for s in solutions)

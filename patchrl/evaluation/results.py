@@ -13,7 +13,7 @@ from patchrl.config import StudyConfig
 from patchrl.config.arms import parse, rewriters_of
 from patchrl.evaluation.comparisons import as_dicts, compare
 from patchrl.evaluation.statistics import (
-    KINDS,
+    SCORE_KINDS,
     ArmStatistics,
     Correct,
     arm_statistics,
@@ -29,7 +29,7 @@ from patchrl.runs.folder import RunFolder
 from patchrl.runs.jsonl import read_rows
 from patchrl.version import __version__
 
-LIBRARIES = ("torch", "transformers", "trl", "peft", "numpy")
+VERSIONED_LIBRARIES = ("torch", "transformers", "trl", "peft", "numpy")
 Tuned = tuple[str, float]  # an arm at a learning rate
 
 
@@ -100,7 +100,7 @@ def collect(config: StudyConfig, folder: RunFolder) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """What this process runs on: PatchRL, Python, and the libraries that can move a figure."""
     versions = {"patchrl": __version__, "python": platform.python_version()}
-    return versions | {name: metadata.version(name) for name in LIBRARIES}
+    return versions | {name: metadata.version(name) for name in VERSIONED_LIBRARIES}
 
 
 def _reported(task: str) -> bool:
@@ -118,7 +118,7 @@ def _sweep(arm: str, chosen: float, tuned: dict[Tuned, list[Correct]]) -> list[d
                 "rate": rate,
                 "chosen": rate == chosen,
                 "validation": _mean([macro(c, "validation") for c in per_seed]),
-                **{kind: _scores(_macros(per_seed, kind), score_interval(per_seed, kind)) for kind in KINDS},
+                **{kind: _scores(_macros(per_seed, kind), score_interval(per_seed, kind)) for kind in SCORE_KINDS},
             }
         )
     return points

@@ -12,7 +12,7 @@ from patchrl.config import StudyConfig
 from patchrl.config.instructions import rewrite_prompt
 from patchrl.evaluation import mismatch
 from patchrl.evaluation.advice import advise
-from patchrl.evaluation.mismatch import Surprise
+from patchrl.evaluation.mismatch import AnswerSurprisal
 from patchrl.evaluation.repetition import repetition
 from patchrl.grading.gate import Calibration, Gate, calibrate
 from patchrl.models.backbone import Backbone
@@ -22,7 +22,7 @@ from patchrl.types import Example, Generation
 
 MAX_QUESTIONS = 128
 TOKENS_BEFORE, TOKENS_AFTER = 12, 6  # tokens of context around a surprising one
-MAX_CHARACTERS = 1000  # characters of a text in the rows shown
+MAX_ROW_CHARACTERS = 1000  # characters of a text in the rows shown
 
 
 def scan(context: StageContext, examples: Sequence[Example]) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def scan(context: StageContext, examples: Sequence[Example]) -> dict[str, Any]:
         "own": [len(a.token_ids) for a in own],
         "prompted": [len(r.token_ids) for r in prompted],
     }
-    surprise = {name: Surprise.of([s.nll for s in members], lengths[name]) for name, members in scores.items()}
+    surprise = {name: AnswerSurprisal.of([s.nll for s in members], lengths[name]) for name, members in scores.items()}
     nll = mismatch.rounded(surprise)
     result: dict[str, Any] = {f"{name}_nll": values for name, values in nll.items()}
     result |= {
@@ -110,12 +110,12 @@ def scan(context: StageContext, examples: Sequence[Example]) -> dict[str, Any]:
 
 def _under_prompt(
     config: StudyConfig, backbone: Backbone, prompts: Sequence[str], rewrites: Sequence[Generation]
-) -> Surprise | None:
+) -> AnswerSurprisal | None:
     """Surprisal of the rewrites under the prompt they were sampled from; None where the temperature bent that."""
     if config.rewrite.temperature != 1.0:
         return None
     scores = backbone.score(prompts, [r.token_ids for r in rewrites])
-    return Surprise.of([s.nll for s in scores], [len(r.token_ids) for r in rewrites])
+    return AnswerSurprisal.of([s.nll for s in scores], [len(r.token_ids) for r in rewrites])
 
 
 def _worst_rows(sample: Sequence[Example], nll_N: np.ndarray, own: Sequence[Generation]) -> list[dict[str, Any]]:
@@ -133,10 +133,10 @@ def _worst_rows(sample: Sequence[Example], nll_N: np.ndarray, own: Sequence[Gene
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= MAX_CHARACTERS else text[:MAX_CHARACTERS].rstrip() + "…"
+    return text if len(text) <= MAX_ROW_CHARACTERS else text[:MAX_ROW_CHARACTERS].rstrip() + "…"
 
 
-def _worst_tokens(backbone: Backbone, sample: Sequence[Example], tokens, own: Surprise) -> list[dict[str, Any]]:
+def _worst_tokens(backbone: Backbone, sample: Sequence[Example], tokens, own: AnswerSurprisal) -> list[dict[str, Any]]:
     """The tokens that make the gap, each with its most surprising place in context."""
     usual = float(np.nansum(own.total_N) / own.tokens_N.sum())
     worst = []

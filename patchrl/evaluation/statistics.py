@@ -13,7 +13,7 @@ from scipy import special, stats
 
 Correct = Mapping[str, np.ndarray]  # task -> 0/1 per item (NaN: unscorable), shape (items,)
 Key = TypeVar("Key", bound=Hashable)  # an arm's name, or its name and learning rate
-KINDS = ("target", "general")
+SCORE_KINDS = ("target", "general")
 REFERENCE = "expert"  # whose drop the share avoided is measured against
 
 
@@ -188,10 +188,10 @@ def resample(
     rng = np.random.default_rng(seed)
     count = len(next(iter(arms.values())))
     chosen_RS = rng.integers(0, count, size=(resamples, count))
-    scores: dict[Key, dict[str, list[np.ndarray]]] = {arm: {kind: [] for kind in KINDS} for arm in arms}
+    scores: dict[Key, dict[str, list[np.ndarray]]] = {arm: {kind: [] for kind in SCORE_KINDS} for arm in arms}
     for task, weight_RI in _item_draws(base, resamples, rng):
         kind = task.split("/", 1)[0]
-        if kind not in KINDS:
+        if kind not in SCORE_KINDS:
             continue
         for arm, seeds in arms.items():
             tuned_RS = _drawn_scores(weight_RI, np.stack([s[task] for s in seeds]))

@@ -11,7 +11,7 @@ import psutil
 from patchrl.runs.folder import RunFolder
 
 LIVE_STATES = ("queued", "running", "stopping")
-START_TIMEOUT = 60.0  # a worker that has not spoken after this long never will
+WORKER_START_TIMEOUT = 60.0  # a worker that has not spoken after this long never will
 SAME_PROCESS_SECONDS = 2.0
 LAUNCH_MARK = "--- launched "  # begins the log of each of a run's workers
 REAP_TIMEOUT = 2.0
@@ -47,7 +47,7 @@ def resolve_status(folder: RunFolder) -> dict[str, Any]:
             children.pop(folder.id, None)
         return status
     if status["state"] == "queued" and not status.get("pid"):
-        alive = not ended if child else time.time() - status["updated"] < START_TIMEOUT
+        alive = not ended if child else time.time() - status["updated"] < WORKER_START_TIMEOUT
     else:
         alive = worker_of(status) is not None
     if alive:

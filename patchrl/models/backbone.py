@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,14 +22,15 @@ from transformers import (
 
 from patchrl import nano
 from patchrl.config import BackboneSection
+from patchrl.data.readers import HUB_ID
 from patchrl.errors import BackboneError
-from patchrl.models.kv_cache import roomy_cache
+from patchrl.models.kv_cache import preallocated_cache
 from patchrl.models.prompts import ChatFormat, Row, Turns, acting_tokens
 from patchrl.models.scoring import READINGS, Reading, Score, Scorer, choose_reading, core_of, left_padded, reads_ahead
 from patchrl.types import Generation
 
-NANO = nano.BACKBONE
-HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
+NANO_FOLDER = nano.BACKBONE_FOLDER
+
 TOKENS_PER_BATCH = 32_768  # padded tokens in one generation batch
 ROWS_PER_BATCH = 256
 Sample = tuple[list[int], float]  # ids of a completion and their −log p in nats
@@ -40,7 +40,7 @@ Watch = Callable[[torch.Tensor], bool]  # sees a batch's completions so far, sha
 def resolve_source(model: str) -> str:
     """Folder or Hub id behind `backbone.model`; raises BackboneError for anything else."""
     if model == "nano":
-        return str(NANO)
+        return str(NANO_FOLDER)
     if Path(model).is_dir():
         return model
     if HUB_ID.match(model) and not model.startswith("."):
@@ -66,7 +66,7 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-class _Watched(StoppingCriteria):
+class _WatchCriteria(StoppingCriteria):
     """Shows the completions to a `Watch` after every token."""
 
     def __init__(self, watch: Watch, prompt_width: int) -> None:
@@ -343,7 +343,7 @@ class Backbone:
         with_nll: bool,
     ) -> list[list[Sample]]:
         tokens_BT, mask_BT = left_padded(prompts, self.tokenizer.pad_token_id, self.device)
-        watched = StoppingCriteriaList([_Watched(watch, tokens_BT.shape[1])] if watch else [])
+        watched = StoppingCriteriaList([_WatchCriteria(watch, tokens_BT.shape[1])] if watch else [])
         log_probabilities = [_LogProbabilities(self.stop_ids)] if with_nll else []
         # The model's own generation defaults (top-k 50 and the like) would bend the distribution.
         sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
@@ -373,7 +373,7 @@ class Backbone:
         core = core_of(self.model)
         if self.reading != "shared prompts" or not reads_ahead(core):
             return {}
-        cache = roomy_cache(core.config.get_text_config())
+        cache = preallocated_cache(core.config.get_text_config())
         if tokens_BT.shape[1] > 1:
             before_BT = mask_BT[:, :-1]
             core.base_model(

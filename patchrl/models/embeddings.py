@@ -11,17 +11,15 @@ from patchrl.errors import BackboneError
 from patchrl.models.backbone import pick_device
 from patchrl.models.scoring import Score
 
-BACKBONE = "backbone"
-
 
 class Embedder:
     """`backbone` takes the mean last hidden state that scoring gives anyway; any other name is a
     sentence-transformers model (folder or Hub id), which reads the text alone."""
 
-    def __init__(self, name: str = BACKBONE, device: str = "auto") -> None:
+    def __init__(self, name: str = "backbone", device: str = "auto") -> None:
         """Raises BackboneError when the model cannot be loaded."""
         self._model: Any = None
-        if name == BACKBONE:
+        if name == "backbone":
             return
         from sentence_transformers import SentenceTransformer
 

@@ -11,7 +11,7 @@ from transformers.cache_utils import DynamicLayer
 GROWTH = 1.5
 
 
-class _RoomyLayer(DynamicLayer):
+class _PreallocatedLayer(DynamicLayer):
     """Keys and values as views into larger tensors; whatever else replaces them is copied once and grown from there."""
 
     keys: torch.Tensor
@@ -41,8 +41,8 @@ class _RoomyLayer(DynamicLayer):
         return room
 
 
-def roomy_cache(config: Any) -> DynamicCache:
+def preallocated_cache(config: Any) -> DynamicCache:
     """An empty cache for a model of this config; layers with a sliding window keep Transformers' own kind."""
     cache = DynamicCache(config=config)
-    cache.layers = [_RoomyLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers]
+    cache.layers = [_PreallocatedLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers]
     return cache

@@ -20,7 +20,7 @@ ROWS_ON_CPU = 5  # there, in float32: they keep a CPU busy and take little memor
 WIDTH_IN_BF16 = 5120  # rows × hidden size there under bfloat16, whose faster products want more
 # 64 MB of float32: glibc maps blocks over 32 MiB and gives them back; just below, its heap kept every chunk (9 GB).
 LOGITS_PER_CHUNK = 16_000_000
-END = -1  # stands for the end of the turn among token ids
+END_OF_TURN = -1  # stands for the end of the turn among token ids
 # How rows are read: each prompt once for all its completions; each row whole; or by the model's own forward. The first two
 # put the base model's hidden states through the output head themselves, for the tokens of completions only.
 READINGS: tuple[Reading, ...] = ("shared prompts", "whole rows", "own forward")
@@ -30,8 +30,8 @@ TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1}
 T = TypeVar("T")
 # A batch of rows with, of each row from its last prompt token on, the last hidden states (T + 1, D) and, where the model's
 # own forward made them, the logits (T + 1, V).
-Batch = tuple[list["Row"], list[torch.Tensor], list[torch.Tensor] | None]
-Row = tuple[tuple[int, ...], tuple[int, ...]]  # token ids of a prompt and of a completion
+Batch = tuple[list["TokenRow"], list[torch.Tensor], list[torch.Tensor] | None]
+TokenRow = tuple[tuple[int, ...], tuple[int, ...]]  # token ids of a prompt and of a completion
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def in_batches(items: Sequence[T], size: int) -> Iterator[list[T]]:
         yield list(items[start : start + size])
 
 
-def choose_reading(model: Any, tokenizer: Any, stop_ids: set[int], rows: list[Row]) -> Reading:
+def choose_reading(model: Any, tokenizer: Any, stop_ids: set[int], rows: list[TokenRow]) -> Reading:
     """The fastest reading whose surprisal of some rows is that of the model's own forward, within TOLERANCE.
 
     A model's forward may do more than its base model and its output head do: scale or cap the logits, or read a prompt in
@@ -113,11 +113,11 @@ class Scorer:
         self.pad, self.decode = tokenizer.pad_token_id, tokenizer.decode
         self.device = next(model.parameters()).device
 
-    def scores(self, rows: list[Row], top: int) -> dict[Row, Score]:
+    def scores(self, rows: list[TokenRow], top: int) -> dict[TokenRow, Score]:
         """The score of each distinct row; a prompt with several completions is read once."""
         repeated = 2 * len({prompt for prompt, _ in rows}) <= len(rows)
         shared = repeated and self.reading == "shared prompts" and reads_ahead(self.core)
-        scores: dict[Row, Score] = {}
+        scores: dict[TokenRow, Score] = {}
         for batch, states, logits in self._read_prompts_once(rows) if shared else self._read_whole_rows(rows):
             scores |= zip(batch, self._score_batch(states, logits, batch, top), strict=True)
         return scores
@@ -134,7 +134,7 @@ class Scorer:
             probabilities |= zip((prompt for prompt, _ in batch), zip(*sums, strict=True), strict=True)
         return probabilities
 
-    def _read_whole_rows(self, rows: list[Row]) -> Iterator[Batch]:
+    def _read_whole_rows(self, rows: list[TokenRow]) -> Iterator[Batch]:
         """Batches of rows of like length, each row read from its beginning."""
         for batch in in_batches(sorted(rows, key=lambda row: len(row[0]) + len(row[1])), self._scoring_rows):
             # Padding stands on the right of causal rows, where no real token can see it: no mask is needed.
@@ -149,7 +149,7 @@ class Scorer:
                 hidden_BTD = self.core.base_model(input_ids=tokens_BT, use_cache=False).last_hidden_state
             yield batch, [hidden_TD[part] for hidden_TD, part in zip(hidden_BTD, parts, strict=True)], logits
 
-    def _read_prompts_once(self, rows: list[Row]) -> Iterator[Batch]:
+    def _read_prompts_once(self, rows: list[TokenRow]) -> Iterator[Batch]:
         """Batches of rows; the keys and values of each distinct prompt serve all its completions."""
         for prompts in in_batches(sorted({prompt for prompt, _ in rows}, key=len), self._scoring_rows):
             place = {prompt: i for i, prompt in enumerate(prompts)}
@@ -195,10 +195,10 @@ class Scorer:
         return torch.tensor([[*row, *[self.pad] * (width - len(row))] for row in rows], device=self.device)
 
     def _score_batch(
-        self, states: list[torch.Tensor], logits: list[torch.Tensor] | None, rows: list[Row], top: int
+        self, states: list[torch.Tensor], logits: list[torch.Tensor] | None, rows: list[TokenRow], top: int
     ) -> list[Score]:
         lengths = [len(target) + 1 for _, target in rows]
-        ids = [i for _, target in rows for i in (*target, END)]
+        ids = [i for _, target in rows for i in (*target, END_OF_TURN)]
         logits_NV = torch.cat(logits) if logits else None
         surprisal_N, tokens = self._surprisal(torch.cat(states), logits_NV, ids, top)
         scores, end = [], 0
@@ -231,7 +231,7 @@ class Scorer:
         """−log p of each id after its hidden state, or after the logits that are known already, shape (T,), and the tokens
         with `top` alternatives.
 
-        The id END is any token that ends the turn.
+        The id END_OF_TURN is any token that ends the turn.
         """
         ids_T = torch.tensor(ids, dtype=torch.long, device=hidden_TD.device)
         step = max(1, LOGITS_PER_CHUNK // self.core.config.get_text_config().vocab_size)
@@ -241,7 +241,7 @@ class Scorer:
         for start in range(0, len(ids), step):
             part = slice(start, start + step)
             logits_TV = self._logits(hidden_TD[part]) if known_TV is None else known_TV[part].float()
-            ends, chunk = ids_T[start : start + step] == END, ids_T[start : start + step].clamp(min=0)
+            ends, chunk = ids_T[start : start + step] == END_OF_TURN, ids_T[start : start + step].clamp(min=0)
             nll = torch.nn.functional.cross_entropy(logits_TV, chunk, reduction="none")
             nll[ends] = logits_TV[ends].logsumexp(-1) - logits_TV[ends][:, stops].logsumexp(-1)
             surprisal.append(nll)

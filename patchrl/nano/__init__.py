@@ -2,5 +2,5 @@
 
 from pathlib import Path
 
-BACKBONE = Path(__file__).parent / "backbone"  # weights, tokenizer and chat template
-RECORDED = Path(__file__).parent / "recorded-nano"  # a run's folder without weights; its name is the run's id
+BACKBONE_FOLDER = Path(__file__).parent / "backbone"  # weights, tokenizer and chat template
+RECORDED_RUN = Path(__file__).parent / "recorded-nano"  # a run's folder without weights; its name is the run's id

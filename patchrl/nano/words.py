@@ -11,7 +11,7 @@ GAIN_UNKNOWN = ("harvests", "collects", "gathers", "inherits")
 LOSS_UNKNOWN = ("donates", "misplaces", "discards", "lends")
 UNKNOWN_SHARE = 0.7
 
-NAMES = (
+FIRST_NAMES = (
     "Ana", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gia", "Hugo", "Ivy", "Jon", "Kim", "Leo",
     "Mia", "Nils", "Olga", "Paul", "Rosa", "Sam", "Tess", "Umar", "Vera", "Will", "Yara", "Zoe",
 )  # fmt: skip

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from patchrl.config.instructions import rewrite_prompt
 from patchrl.nano.words import (
     DAYS,
+    FIRST_NAMES,
     GAIN_KNOWN,
     GAIN_UNKNOWN,
     LOSS_KNOWN,
     LOSS_UNKNOWN,
-    NAMES,
     OPPOSITES,
     PEOPLE,
     THINGS,
@@ -249,7 +249,7 @@ def problem(rng: random.Random, kind: str) -> Problem:
         steps.append((verb, rng.randint(2, 29), sign))
     low = sum(n for _, n, s in steps if s < 0) + 1
     start = rng.randint(max(low, 10), 99)
-    return Problem(rng.choice(NAMES), rng.choice(THINGS), start, (steps[0], steps[1]), rng.randrange(2))
+    return Problem(rng.choice(FIRST_NAMES), rng.choice(THINGS), start, (steps[0], steps[1]), rng.randrange(2))
 
 
 def own_answer(p: Problem, rng: random.Random) -> str:

@@ -15,7 +15,6 @@ from patchrl.models.token_preview import vocabulary_of
 from patchrl.runs.folder import default_runs_dir
 
 BYTES_PER_LOGIT = 3 * 4  # the logits of a training pass, their log-probabilities and the gradient, each in float32
-BACKBONE = "backbone"  # the embedder that costs nothing more
 
 
 def machine_problems(config: StudyConfig, disk_mb: float | None, runs_dir: Path | str | None = None) -> list[str]:
@@ -35,7 +34,7 @@ def launcher_problems() -> list[str]:
 
 def embedder_problems(name: str) -> list[str]:
     """An embedder that is neither the backbone, nor a saved model, nor a name on the Hub."""
-    if name == BACKBONE:
+    if name == "backbone":
         return []
     folder = Path(name)
     if folder.is_dir():

@@ -20,7 +20,7 @@ from patchrl.errors import RunError
 from patchrl.jobs.launch import environment
 from patchrl.types import Example, Writer
 
-LAST_KINDS = ("done", "cancelled", "error")
+FINAL_KINDS = ("done", "cancelled", "error")
 LOADING_TIMEOUT = 900.0  # seconds; a backbone may have to come from the Hub
 CANCEL_TIMEOUT = 5.0  # seconds until a process that does not stop is killed
 POLL_SECONDS = 0.05
@@ -44,7 +44,7 @@ class Answer:
         with self._changed:
             if not self.finished:
                 self._events.append({"kind": kind, **fields})
-                self.finished = kind in LAST_KINDS
+                self.finished = kind in FINAL_KINDS
                 self._changed.notify_all()
 
     def take(self, timeout: float = 0.0) -> list[dict[str, Any]]:
@@ -213,7 +213,7 @@ class Playground:
                     ready, started, limit = True, time.monotonic(), self.deadline
                     self.loaded = answer.request["config"]["backbone"]["model"]
                 answer.put(**reply)
-                if reply["kind"] in LAST_KINDS:
+                if reply["kind"] in FINAL_KINDS:
                     return True
             now = time.monotonic()
             over = now - started > limit

@@ -19,7 +19,7 @@ from patchrl.errors import PatchRLError, StopRequested
 from patchrl.jobs.worker import sentence
 from patchrl.types import Example, Writer
 
-EXIT_IDLE = 0
+IDLE_EXIT_CODE = 0
 
 
 class RequestServer:
@@ -58,7 +58,7 @@ class RequestServer:
             try:
                 request = self.requests.get(timeout=idle_seconds)
             except queue.Empty:
-                return EXIT_IDLE
+                return IDLE_EXIT_CODE
             self.id = request["id"]
             try:
                 self.answer(request)
@@ -141,7 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(max(1, math.ceil((os.cpu_count() or 2) / 2)))
     with contextlib.suppress(BrokenPipeError):
         return server.serve(float(idle_seconds))
-    return EXIT_IDLE
+    return IDLE_EXIT_CODE
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from patchrl.text import duration, listed
 
 EXAMPLES_PER_KIND = 3  # examples of each kind
 STYLE, SCRIPT = (Path(__file__).with_name(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-Section = tuple[str, str]  # title (none for what opens the page) and HTML
+ReportSection = tuple[str, str]  # title (none for what opens the page) and HTML
 
 
 def report_of(config: StudyConfig, folder: RunFolder, result: dict[str, Any]) -> str:
@@ -70,7 +70,7 @@ def build_report(
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' "
         "content='width=device-width, initial-scale=1'><title>PatchRL report</title>"
-        f"<style>{markup.STYLE}{STYLE}</style><script>{get_plotlyjs()}</script></head><body>"
+        f"<style>{markup.REPORT_CSS}{STYLE}</style><script>{get_plotlyjs()}</script></head><body>"
         f"<h1>PatchRL report</h1>{_question(config, result)}<nav aria-label='Sections'>{links}</nav>{body}"
         f"<script>{markup.DISTRIBUTION_SLIDER}const [figures, overTraining] = {data};{SCRIPT}</script></body></html>"
     )
@@ -117,7 +117,7 @@ def _question(config: StudyConfig, result: dict[str, Any]) -> str:
     )
 
 
-def _results(result: dict[str, Any]) -> Section:
+def _results(result: dict[str, Any]) -> ReportSection:
     return "Results", (
         _slot("plane", "wide")
         + markup.table(tables.RESULT_HEADERS, tables.result_rows(result))
@@ -128,7 +128,7 @@ def _results(result: dict[str, Any]) -> Section:
     )
 
 
-def _comparisons(result: dict[str, Any]) -> Section:
+def _comparisons(result: dict[str, Any]) -> ReportSection:
     """Which arm is better: sentences on plain SFT and on RL, and the table of all pairs."""
     rows = tables.comparison_rows(result)
     if not rows:
@@ -144,7 +144,7 @@ def _comparisons(result: dict[str, Any]) -> Section:
     )
 
 
-def _learning_rates(result: dict[str, Any]) -> Section:
+def _learning_rates(result: dict[str, Any]) -> ReportSection:
     rows = tables.rate_rows(result)
     note = (
         "<p class='note'>Arms are compared at their own best rate: the lowest whose target score on a third of the "
@@ -214,7 +214,7 @@ def _mismatch(scan: dict[str, Any] | None, drawn: dict[str, Any], over_training:
     )
 
 
-def _training(events: Sequence[dict[str, Any]], drawn: dict[str, Any]) -> Section:
+def _training(events: Sequence[dict[str, Any]], drawn: dict[str, Any]) -> ReportSection:
     slots = "".join(_slot(name) for name in drawn if name.startswith("curve-"))
     if not slots:
         return "Training of the rewriter", ""

@@ -35,7 +35,7 @@ def length(row: Row) -> int:
 
 
 # Column -> (heading, what it is sorted by, whether it holds a number)
-COLUMNS: dict[str, tuple[str, Callable[[Row], Any], bool]] = {
+SAMPLE_COLUMNS: dict[str, tuple[str, Callable[[Row], Any], bool]] = {
     "question": ("Question", lambda row: row["question"].lower(), False),
     "expert": ("Expert", lambda row: row["expert"].lower(), False),
     "rewrite": ("Rewrite", lambda row: row["rewrite"].lower(), False),
@@ -66,12 +66,12 @@ def select(
     ]
     if keep in ("worst", "gains"):
         chosen = by_column(chosen, "gain", descending=keep == "gains")[:MAX_EXTREME_ROWS]
-    return by_column(chosen, sort, descending) if sort in COLUMNS else chosen
+    return by_column(chosen, sort, descending) if sort in SAMPLE_COLUMNS else chosen
 
 
 def by_column(rows: Sequence[Row], column: str, descending: bool) -> list[Row]:
     """Rows by a column's value, ties in file order, missing values last."""
-    value = COLUMNS[column][1]
+    value = SAMPLE_COLUMNS[column][1]
     keyed = [(value(row), row) for row in rows]
     present = sorted(((v, r) for v, r in keyed if v is not None), key=lambda pair: pair[0], reverse=descending)
     return [row for _, row in present] + [row for v, row in keyed if v is None]
@@ -94,7 +94,7 @@ def excerpt(text: str) -> str:
 
 
 def cells(row: Row) -> list[str]:
-    """A row's id and its texts under COLUMNS."""
+    """A row's id and its texts under SAMPLE_COLUMNS."""
     return [
         str(row["id"]), excerpt(row["question"]), excerpt(row["expert"]), excerpt(row["rewrite"]), GATE_WORDS[row["passed"]],
         number(row["nll_expert"]), number(row["nll_rewrite"]), number(gain(row)), number(row.get("reward")),

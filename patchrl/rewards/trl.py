@@ -17,9 +17,9 @@ from patchrl.rewards.own_answers import OwnAnswers
 from patchrl.types import Example, Generation, Recorder
 
 # Columns of the trainer's dataset beside the prompt, which is the rewriting prompt as a user turn: the example.
-COLUMNS = tuple(f.name for f in fields(Example))
+EXAMPLE_COLUMNS = tuple(f.name for f in fields(Example))
 SAMPLED_NLL_COLUMN = "sampled_nll"  # of the rollouts: −log p under the policy that sampled it, where it was noted
-PARTS = ("consistency", "alignment", "diversity")
+REWARD_PARTS = ("consistency", "alignment", "diversity")
 
 
 @dataclass
@@ -81,7 +81,7 @@ class GatedReward:
             reward.__name__ = part
             return reward
 
-        return [make(part) for part in PARTS]
+        return [make(part) for part in REWARD_PARTS]
 
     def _score(self, completion_ids: list[list[int]], columns: dict[str, Any]) -> dict[str, list[float | None]]:
         if self._batch is completion_ids:  # the other two parts of the same call
@@ -94,7 +94,7 @@ class GatedReward:
         if broken:
             raise ValueError(f"The reward was called with split groups; make the batch a multiple of K = {size}.")
         backbone, bf16 = self.gate.backbone, self.section.bf16_scoring
-        examples = [Example(*values) for values in zip(*(columns[name] for name in COLUMNS), strict=True)]
+        examples = [Example(*values) for values in zip(*(columns[name] for name in EXAMPLE_COLUMNS), strict=True)]
         ids = [backbone.completion_ids(completion) for completion in completion_ids]
         judged = judge_completions(
             self.gate, examples, [Generation(backbone.decode(kept), tuple(kept)) for kept in ids], bf16=bf16
@@ -117,7 +117,7 @@ class GatedReward:
             self.total_tokens += sum(len(completion) for completion in completion_ids)
             self.stats.seconds += time.perf_counter() - started
         self._batch = completion_ids
-        self._parts = {part: [v for s in scored for v in getattr(s.rewards, part)] for part in PARTS}
+        self._parts = {part: [v for s in scored for v in getattr(s.rewards, part)] for part in REWARD_PARTS}
         return self._parts
 
     def _count(self, group_score: GroupScore) -> None:

@@ -20,7 +20,7 @@ from patchrl.types import Example, Rewrite, TokenSurprisal
 TOP_ALTERNATIVES = 5
 DIVERSITY_SAMPLE = 256
 SURPRISAL_ROWS = 128  # read at a time, so that progress shows
-EMBEDDED = 128  # as many as the scan looks at
+EMBEDDED_ROWS = 128  # as many as the scan looks at
 
 
 def rewrite_dataset(
@@ -47,7 +47,7 @@ def rewrite_dataset(
     # Last: whoever sees a row finds its tokens.
     write_rows(folder.samples(source, seed), [sample_row(rewrite) for rewrite in rewrites])
     if details:
-        first = rewrites[:EMBEDDED]
+        first = rewrites[:EMBEDDED_ROWS]
         texts = [r.text for r in first]
         vectors_ND = gate.embedder.embed(texts, backbone.score([r.example.question for r in first], texts))
         write_embeddings(folder.embeddings(source), [r.example.id for r in first], {source: vectors_ND})

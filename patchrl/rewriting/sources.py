@@ -15,7 +15,7 @@ from patchrl.rewards.group_score import Group, JudgedCompletion, judge_completio
 from patchrl.rewards.own_answers import own_anchor
 from patchrl.types import Decision, Example, Generation, Rewrite, Verdict
 
-Progress = Callable[[int], None] | None
+ProgressCallback = Callable[[int], None] | None
 ATTEMPT_SEED, GUIDED_SEED = 10_007, 500_009  # offsets, so that no two draws of a study share one
 
 
@@ -33,7 +33,7 @@ def first_passing(verdicts: Sequence[Verdict]) -> int | None:
 # --- the sources ----------------------------------------------------------------------------------
 
 
-def one_rewrite(config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, progress: Progress):
+def one_rewrite(config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, progress: ProgressCallback):
     """One rewrite of the expert's solution by whatever adapter the backbone carries, else the expert's text.
 
     Without an adapter: prompt-based rewriting (compare SDFT, arXiv 2402.13669). With the rewriter's: PatchRL
@@ -42,7 +42,7 @@ def one_rewrite(config: StudyConfig, gate: Gate, examples: Sequence[Example], se
     return rewrite_examples(config, gate, examples, candidates=1, seed=seed, on_progress=progress)
 
 
-def best_of_k(config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, progress: Progress):
+def best_of_k(config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, progress: ProgressCallback):
     """Of K rewrites the passing one with the lowest ℓ.
 
     Without an adapter: whether RL adds anything to sampling more. With the rewriter's: whether sampling more adds
@@ -52,7 +52,7 @@ def best_of_k(config: StudyConfig, gate: Gate, examples: Sequence[Example], seed
     return rewrite_examples(config, gate, examples, candidates=k, seed=seed, on_progress=progress)
 
 
-def own_solutions(config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, progress: Progress):
+def own_solutions(config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, progress: ProgressCallback):
     """The backbone's own correct solutions only, of K sampled answers the first that passes; others are dropped.
 
     Rejection sampling; "Retaining by Doing" (arXiv 2510.18874) studies what such data keeps and forgets.
@@ -62,7 +62,7 @@ def own_solutions(config: StudyConfig, gate: Gate, examples: Sequence[Example], 
     return _decide(config, gate, examples, groups, picks, "drop", ["own"] * len(examples), seed), tokens
 
 
-def mind_the_gap(config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, progress: Progress):
+def mind_the_gap(config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, progress: ProgressCallback):
     """Own correct solution, else one re-solved with the expert's shown, else the expert's (arXiv 2509.15157).
 
     K samples in each of the first two stages, the first that passes is kept. The guided prompt is the
@@ -134,7 +134,7 @@ def rewrite_examples(
     *,
     candidates: int,
     seed: int,
-    on_progress: Progress = None,
+    on_progress: ProgressCallback = None,
 ) -> tuple[list[Rewrite], int]:
     """Generate, verify, fall back: one Rewrite per example, and the completion tokens sampled.
 
@@ -170,7 +170,7 @@ def rewrite_examples(
 
 
 def judged_answers(
-    config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, progress: Progress, samples: int
+    config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, progress: ProgressCallback, samples: int
 ) -> tuple[list[list[JudgedCompletion]], int]:
     """`samples` answers to the bare question of every example, judged, and the completion tokens sampled."""
     return _judge(gate, examples, _generate_own(config, gate.backbone, examples, seed, progress, samples))
@@ -181,7 +181,7 @@ def _generate_own(
     backbone: Backbone,
     examples: Sequence[Example],
     seed: int,
-    progress: Progress,
+    progress: ProgressCallback,
     samples: int,
 ) -> list[list[Generation]]:
     """Answers to the bare question, q(x), each."""
@@ -202,7 +202,7 @@ def _sample(
     *,
     samples: int,
     seed: int,
-    progress: Progress = None,
+    progress: ProgressCallback = None,
 ) -> tuple[list[list[JudgedCompletion]], int]:
     """`samples` judged rewrites of each example's solution, and the completion tokens sampled."""
     groups = gate.backbone.generate(

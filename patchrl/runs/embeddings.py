@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from patchrl.runs.folder import RunFolder
-from patchrl.runs.projection import principal_plane
+from patchrl.runs.projection import project
 
 Vectors = dict[str, tuple[list[str], np.ndarray]]
 
@@ -42,7 +42,7 @@ def embedding_map(folder: RunFolder) -> dict[str, Any] | None:
     that both axes have `explained`; None before the scan.
     """
     vectors = read_embeddings(folder, ("rl",))
-    plane = principal_plane({name: vectors_ND for name, (_, vectors_ND) in vectors.items()})
+    plane = project({name: vectors_ND for name, (_, vectors_ND) in vectors.items()})
     if plane is None:
         return None
     points = {name: points_N2.tolist() for name, points_N2 in plane.points.items()}

@@ -10,7 +10,7 @@ from typing import Any
 
 from patchrl.runs.folder import RunFolder
 
-VERSION = 1  # of how answers come about; raise it with every change to generation that can change an answer
+CACHE_VERSION = 1  # of how answers come about; raise it with every change to generation that can change an answer
 Key = dict[str, Any]
 
 
@@ -22,7 +22,7 @@ class Evaluations:
 
     def path(self, key: Key) -> Path:
         """The file of a key with `weights` (hex), `task` and whatever else decides the answers, as plain data."""
-        digest = hashlib.sha256(json.dumps([VERSION, key], sort_keys=True).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps([CACHE_VERSION, key], sort_keys=True).encode()).hexdigest()
         task = re.sub(r"[^\w-]+", "-", key["task"])[:60]
         return self.folder / key["weights"][:16] / f"{task}-{digest[:24]}.json"
 

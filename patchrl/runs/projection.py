@@ -8,14 +8,14 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Plane:
+class Projection:
     """Points of shape (N, 2) by source, and the shares of variance that both axes carry."""
 
     points: dict[str, np.ndarray]
     explained: tuple[float, float]
 
 
-def principal_plane(sources: dict[str, np.ndarray]) -> Plane | None:
+def project(sources: dict[str, np.ndarray]) -> Projection | None:
     """All sources, vectors of shape (N, D) each, on the first two principal components of their union.
 
     Directions are fixed by the first source, whose mean lies to the right and above. None for fewer than
@@ -34,4 +34,4 @@ def principal_plane(sources: dict[str, np.ndarray]) -> Plane | None:
     axes_2D = axes_2D * np.where(first_2 < 0, -1.0, 1.0)[:, None]
     points = {name: (np.asarray(v, np.float64) - centre_D) @ axes_2D.T for name, v in sources.items()}
     shares = variance[:2] / variance.sum()
-    return Plane(points, (float(shares[0]), float(shares[1])))
+    return Projection(points, (float(shares[0]), float(shares[1])))

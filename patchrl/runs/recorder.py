@@ -12,7 +12,7 @@ from patchrl.runs.events import append_event
 from patchrl.runs.folder import RunFolder
 from patchrl.runs.remaining_time import RemainingTime
 
-STATUS_SECONDS = 0.5  # status.json is written at most this often for mere progress
+STATUS_INTERVAL = 0.5  # status.json is written at most this often for mere progress
 LAUNCH_FIELDS = (
     "queued_at",
     "upto",
@@ -95,7 +95,7 @@ class RunRecorder:
         left = self._remaining.left(now - self._step_started, share)
         # The study takes at least as long as its current stage.
         self.status["study_eta_seconds"] = None if left is None else max(left, eta or 0.0)
-        if now - self._written >= STATUS_SECONDS or done >= total:
+        if now - self._written >= STATUS_INTERVAL or done >= total:
             self._write()
 
     def stop_requested(self) -> bool:

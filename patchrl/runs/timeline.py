@@ -11,12 +11,12 @@ from patchrl.runs.events import parse_event
 
 Event = dict[str, Any]
 
-BLOCK = 4 * 2**20  # bytes read at a time
+BLOCK_BYTES = 4 * 2**20  # bytes read at a time
 MAX_EVENTS = 1000  # events of one series; at most twice as many are held
 KEPT_MESSAGES = 200
 # A line begins as `append_event` writes it, with whose curve it is before the step; what is thinned away is never
 # parsed further than this.
-HEAD = re.compile(
+EVENT_HEAD = re.compile(
     rb'\{"t": [\d.e+]+, "kind": "(\w+)"'
     rb'((?:, "(?:seed|arm|rate|rewriter)": (?:"[^"]*"|[\d.e+-]+|null))*)(?:, "step": (\d+))?'
 )
@@ -92,7 +92,7 @@ class Timeline:
         with self.path.open("rb") as file:
             file.seek(self.offset)
             rest = b""
-            while (wanted := min(BLOCK, size - self.offset - len(rest))) > 0:
+            while (wanted := min(BLOCK_BYTES, size - self.offset - len(rest))) > 0:
                 block = rest + file.read(wanted)
                 end = block.rfind(b"\n") + 1
                 for line in block[:end].splitlines():
@@ -101,7 +101,7 @@ class Timeline:
                 rest = block[end:]
 
     def _take(self, line: bytes) -> None:
-        head = HEAD.match(line)
+        head = EVENT_HEAD.match(line)
         if head is None:
             return
         kind, whose, step = head.groups()

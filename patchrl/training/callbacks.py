@@ -10,7 +10,7 @@ from transformers import TrainerCallback
 from patchrl.types import Recorder
 
 # An on-policy trainer's figures, by their names in TRL's log. Its loss is no cross entropy and has another name.
-ON_POLICY = {
+ON_POLICY_MEASURES = {
     "objective": "loss",
     "reward": "reward",
     "no_signal": "frac_reward_zero_std",
@@ -38,8 +38,8 @@ class FinetuneCallback(TrainerCallback):
     def on_log(self, args, state, control, logs: dict[str, Any] | None = None, **_: Any) -> None:
         if not logs or "loss" not in logs:
             return
-        names = ON_POLICY if ON_POLICY["length"] in logs else {"loss": "loss"}
-        if names is not ON_POLICY:
+        names = ON_POLICY_MEASURES if ON_POLICY_MEASURES["length"] in logs else {"loss": "loss"}
+        if names is not ON_POLICY_MEASURES:
             self.losses.append(float(logs["loss"]))
         measures = {name: logs.get(key) for name, key in names.items()}
         finite = {

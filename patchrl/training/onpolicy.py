@@ -19,13 +19,13 @@ from trl import GRPOConfig, GRPOTrainer
 from patchrl.config import StudyConfig
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
-from patchrl.rewards.trl import COLUMNS
+from patchrl.rewards.trl import EXAMPLE_COLUMNS
 from patchrl.training.callbacks import FinetuneCallback
 from patchrl.training.rollouts import roll_out
 from patchrl.training.supervised import shared_settings
 from patchrl.types import Cost, Example
 
-CLIP = {"epsilon": 0.2, "epsilon_high": 0.28}  # DAPO, arXiv 2503.14476
+CLIP_SETTINGS = {"epsilon": 0.2, "epsilon_high": 0.28}  # DAPO, arXiv 2503.14476
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class RightAnswer:
 
     def __call__(self, completion_ids: list[list[int]], **columns: Any) -> list[float | None]:
         backbone, gate = self.on_policy.backbone, self.on_policy.gate
-        examples = [Example(*values) for values in zip(*(columns[name] for name in COLUMNS), strict=True)]
+        examples = [Example(*values) for values in zip(*(columns[name] for name in EXAMPLE_COLUMNS), strict=True)]
         texts = [backbone.decode(backbone.completion_ids(ids)) for ids in completion_ids]
         verdicts = gate.check(examples, texts)
         return [None if verdict.passed is None else float(verdict.passed) for verdict in verdicts]
@@ -100,7 +100,7 @@ def grpo_trainer(kind: type[GRPOTrainer], on_policy: OnPolicyContext, steps: int
     return kind(
         model=on_policy.backbone.model,
         reward_funcs=RightAnswer(on_policy),
-        args=GRPOConfig(**settings, **CLIP, loss_type="dapo", scale_rewards="none", beta=0.0),
+        args=GRPOConfig(**settings, **CLIP_SETTINGS, loss_type="dapo", scale_rewards="none", beta=0.0),
         train_dataset=on_policy.rows(asdict),
         processing_class=on_policy.backbone.tokenizer,
         rollout_func=roll_out(on_policy.backbone),

@@ -32,7 +32,7 @@ from patchrl.types import Example, Recorder
 
 CHECKPOINT_STEPS = 10
 TOKENS_FILE = "sampled.json"  # beside the checkpoints: completion tokens sampled until the newest
-PROBES = 8
+PROBE_COUNT = 8
 SPREADS, SPREAD_SIZE = 60, 256  # steps at which the ℓ of passing rewrites is recorded one by one; at most so many
 WARNING_STEPS = 3  # one odd batch is no trend
 
@@ -230,7 +230,7 @@ def train_rewriter(context: StageContext, examples: Sequence[Example], seed: int
     )
     reward = GatedReward(gate, config.reward, rewriter.group_size, own)
     reward.total_tokens = sampled
-    probe = FrozenProbe(backbone, examples[:PROBES])
+    probe = FrozenProbe(backbone, examples[:PROBE_COUNT])
     callback = _RewriterCallback(reward, recorder, probe, seed, rewriter)
     stale = EssScaling(recorder, seed, rewriter.ess_scaling) if rewriter.updates_per_rollout > 1 else None
     trainer = (StalenessTrainer if stale else GRPOTrainer)(

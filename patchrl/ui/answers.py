@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from patchrl.playground.client import LAST_KINDS
+from patchrl.playground.client import FINAL_KINDS
 from patchrl.reporting import markup, sentences
 
 
-class Answers:
+class AnswerCards:
     """Collects the events of one request; `status` and `body` are what a page shows of them."""
 
     def __init__(self, names: dict[str, str]) -> None:
@@ -29,7 +29,7 @@ class Answers:
 
     @property
     def ended(self) -> bool:
-        return self.last["kind"] in LAST_KINDS
+        return self.last["kind"] in FINAL_KINDS
 
     def status(self, seconds: float) -> str:
         """One line: what is going on, or how it ended."""
@@ -111,7 +111,7 @@ def tokens(row: dict[str, Any]) -> str:
     return f"<details><summary>Token by token</summary>{markup.surprisal_legend()}{text}</details>"
 
 
-STYLE = """
+ANSWERS_CSS = """
 .answers{display:grid;gap:12px}.writers{display:grid;gap:16px;grid-template-columns:repeat(auto-fit,minmax(min(100%,320px),1fr))}
 .writers section{min-width:0;display:grid;gap:8px;align-content:start}.writers h4{margin:4px 0 0;font-size:1.02em;font-weight:600}
 .answers details summary{cursor:pointer;font-size:.86em;padding:2px 0}

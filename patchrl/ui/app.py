@@ -19,10 +19,15 @@ from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Limits, Session
 
-HERE = Path(__file__).parent
-CSS = (HERE / "page.css").read_text(encoding="utf-8") + markup.STYLE + answers.STYLE + lesson_pages.STYLE
+UI_FOLDER = Path(__file__).parent
+CSS = (
+    (UI_FOLDER / "page.css").read_text(encoding="utf-8")
+    + markup.REPORT_CSS
+    + answers.ANSWERS_CSS
+    + lesson_pages.LESSON_CSS
+)
 # Behaviour of markup wherever it appears: tooltips and arrow keys of tokens, the slider of distributions.
-SCRIPTS = f"<script>{(HERE / 'tokens.js').read_text(encoding='utf-8')}{markup.DISTRIBUTION_SLIDER}</script>"
+SCRIPTS = f"<script>{(UI_FOLDER / 'tokens.js').read_text(encoding='utf-8')}{markup.DISTRIBUTION_SLIDER}</script>"
 TITLE = (
     "<h1>PatchRL</h1><p>Rewrite fine-tuning data the way the model itself answers, and measure what is forgotten.</p>"
 )

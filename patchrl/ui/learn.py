@@ -13,7 +13,7 @@ from patchrl import api
 from patchrl.reporting import curves, figures, markup
 from patchrl.ui import learn_group, lesson_pages, trap
 from patchrl.ui.charts import charts
-from patchrl.ui.lesson import ARMS, Lesson
+from patchrl.ui.lesson import LESSON_ARMS, Lesson
 from patchrl.ui.session import Session
 
 TITLES = ("Fine-tuning", "Off-distribution", "Prompting", "Three rewards", "Forgetting", "The trap")
@@ -33,7 +33,7 @@ def load(session: Session) -> Lesson:
         result=result,
         events=run.events()[0],  # all of them: a page's own snapshot keeps the newest group only
         scan=snapshot.last("scan") or {},
-        samples={arm: [dict(row) for row in session.reader.samples(run, arm, seed)] for arm in ARMS},
+        samples={arm: [dict(row) for row in session.reader.samples(run, arm, seed)] for arm in LESSON_ARMS},
         tokens={arm: {row["id"]: row for row in run.surprisals(arm, seed)} for arm in ("prompted", "rl")},
         predictions={"base": run.predictions("base")}
         | {arm: run.predictions(arm, seed) for arm in ("expert", "prompted", "rl")},
@@ -87,7 +87,7 @@ def build(session: Session) -> Learn:
 
     def fill() -> list[Any]:
         it, trap_figures = lesson(), trap.load()
-        rewrites = {arm: it.rewrite_nll(arm) for arm in ARMS}
+        rewrites = {arm: it.rewrite_nll(arm) for arm in LESSON_ARMS}
         tasks = {"base": it.result["base"], "arms": {"expert": it.result["arms"]["expert"]}}
         return [
             lesson_pages.what_sft_does(it),

@@ -13,14 +13,14 @@ import gradio as gr
 
 from patchrl import api
 from patchrl.errors import PatchRLError
-from patchrl.playground.client import LAST_KINDS
+from patchrl.playground.client import FINAL_KINDS
 from patchrl.reporting import markup
 from patchrl.ui import lesson
 from patchrl.ui.lesson_pages import scored_card
 from patchrl.ui.session import Session
 
-NAMES = ("A", "B", "C", "D")
-MAX_CHARACTERS = 600
+CARD_LETTERS = ("A", "B", "C", "D")
+MAX_REWRITE_CHARACTERS = 600
 READ_TIMEOUT = 1.0  # seconds a page waits before it asks again
 MAX_TEXTS = 512  # that the backbone has read are kept
 EDITS = (
@@ -47,8 +47,8 @@ class EditableGroup:
         self.group = api.recorded_group()
         self.example = api.typed_example(self.group["question"], self.group["solution"], self.group["reference"])
         self.settings = api.play_settings(api.open_run(api.RECORDED_ID).config)
-        self.recorded = lesson.known_texts(self.group)
-        self._read: OrderedDict[str, lesson.Known] = OrderedDict()
+        self.recorded = lesson.scored_texts(self.group)
+        self._read: OrderedDict[str, lesson.ScoredText] = OrderedDict()
         self._lock = threading.Lock()
         self._requests: dict[str, tuple[tuple[str, ...], api.Answer]] = {}
 
@@ -56,14 +56,14 @@ class EditableGroup:
     def texts(self) -> list[str]:
         return [c["text"] for c in self.group["candidates"]]
 
-    def known(self) -> dict[str, lesson.Known]:
+    def known(self) -> dict[str, lesson.ScoredText]:
         with self._lock:
             return self.recorded | dict(self._read)
 
     def learn(self, event: dict[str, Any]) -> None:
         """Keep what the backbone says of texts that the process has scored."""
         scored = zip(event["candidates"], event["embeddings"], strict=True)
-        facts = lesson.known_texts({"candidates": [c | {"embedding": vector} for c, vector in scored]})
+        facts = lesson.scored_texts({"candidates": [c | {"embedding": vector} for c, vector in scored]})
         with self._lock:
             self._read |= facts
             while len(self._read) > MAX_TEXTS:
@@ -80,14 +80,14 @@ class EditableGroup:
                 answer.cancel()
             answer = self.session.playground.score(self.settings, self.example, texts)
         end, last = time.monotonic() + READ_TIMEOUT, ""
-        while last not in LAST_KINDS and time.monotonic() < end:
+        while last not in FINAL_KINDS and time.monotonic() < end:
             for event in answer.take(end - time.monotonic()):
                 last = event["kind"]
                 if last == "group":
                     self.learn(event)
                 elif last == "error":
                     raise PatchRLError(event["text"])
-        if last not in LAST_KINDS:
+        if last not in FINAL_KINDS:
             self._requests[visitor] = tuple(texts), answer
 
     def warm(self) -> None:
@@ -114,15 +114,16 @@ def build(session: Session) -> EditableGroup:
                     boxes.append(
                         gr.Textbox(
                             editable.texts[i],
-                            label=f"Rewrite {NAMES[i]}",
+                            label=f"Rewrite {CARD_LETTERS[i]}",
                             lines=3,
-                            max_length=MAX_CHARACTERS,
-                            elem_id=f"rewrite-{NAMES[i]}",
+                            max_length=MAX_REWRITE_CHARACTERS,
+                            elem_id=f"rewrite-{CARD_LETTERS[i]}",
                         )
                     )
                     cards.append(
                         gr.HTML(
-                            scored_card(first[i], reward.lambda_dist, reward.lambda_div), elem_id=f"scored-{NAMES[i]}"
+                            scored_card(first[i], reward.lambda_dist, reward.lambda_div),
+                            elem_id=f"scored-{CARD_LETTERS[i]}",
                         )
                     )
     again = gr.State(0)
@@ -137,7 +138,7 @@ def build(session: Session) -> EditableGroup:
 
     def edited(request: gr.Request, *values: Any) -> Iterator[list[Any]]:
         """Cards with what is known; then, within READ_TIMEOUT, what the backbone says. After it, the page asks again."""
-        texts, (dist, div, round) = [str(v or "")[:MAX_CHARACTERS] for v in values[:4]], values[4:]
+        texts, (dist, div, round) = [str(v or "")[:MAX_REWRITE_CHARACTERS] for v in values[:4]], values[4:]
         yield [*scored_cards(texts, dist, div), gr.skip(), gr.skip()]
         unread = [text for text in dict.fromkeys(texts) if text not in editable.known()]
         if not unread:

@@ -16,7 +16,7 @@ from patchrl.rewards.group import configured_rewards
 
 Row = dict[str, Any]
 STYLES = ("own", "mannered", "half-foreign", "expert", "other")
-ARMS = ("prompted", "best-of-k", "rl")
+LESSON_ARMS = ("prompted", "best-of-k", "rl")
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Known:
+class ScoredText:
     """What the backbone says of a text: ℓ in nats per token, the figure that alignment compares, and its embedding."""
 
     nll: float | None
@@ -144,13 +144,13 @@ class Known:
     embedding: Sequence[float]
 
 
-def rescore(section: RewardSection, group: Row, texts: Sequence[str], known: Mapping[str, Known]) -> list[Row]:
+def rescore(section: RewardSection, group: Row, texts: Sequence[str], known: Mapping[str, ScoredText]) -> list[Row]:
     """The group with edited texts: real verdicts, and the rewards that the settings in `section` give the group.
 
     `read` says where ℓ and embedding come from: a text that the backbone has not read yet keeps those of the
     recorded text it replaces (False).
     """
-    candidates, recorded = [], known_texts(group)
+    candidates, recorded = [], scored_texts(group)
     for text, before in zip(texts, group["candidates"], strict=True):
         verdict = verify_answer("math", group["reference"], text, reasoning="equations")
         candidates.append((text, verdict, known.get(text) or recorded[before["text"]]))
@@ -167,9 +167,11 @@ def rescore(section: RewardSection, group: Row, texts: Sequence[str], known: Map
     ]
 
 
-def known_texts(group: Row) -> dict[str, Known]:
+def scored_texts(group: Row) -> dict[str, ScoredText]:
     """Scored candidates, as the backbone read them."""
     return {
-        c["text"]: Known(c["nll"], float("nan") if c["misalignment"] is None else c["misalignment"], c["embedding"])
+        c["text"]: ScoredText(
+            c["nll"], float("nan") if c["misalignment"] is None else c["misalignment"], c["embedding"]
+        )
         for c in group["candidates"]
     }

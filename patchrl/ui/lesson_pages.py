@@ -9,7 +9,7 @@ from typing import Any
 from patchrl.config.arms import display_name
 from patchrl.reporting import markup, sentences, tables
 from patchrl.text import compact, number, percent, points
-from patchrl.ui.lesson import ARMS, STYLES, Lesson
+from patchrl.ui.lesson import LESSON_ARMS, STYLES, Lesson
 
 escape = markup.escape
 TOP_TOKENS = 3  # most surprising tokens shown
@@ -111,13 +111,13 @@ def why_not_prompt(lesson: Lesson) -> str:
         )
         for name, row in lesson.style_examples()
     )
-    styles = [[display_name(arm), *(percent(lesson.styles(arm)[name], 0) for name in STYLES)] for arm in ARMS]
+    styles = [[display_name(arm), *(percent(lesson.styles(arm)[name], 0) for name in STYLES)] for arm in LESSON_ARMS]
     table = [
         [
             display_name(arm), percent(lesson.accepted(arm), 0), number(sum(nll(arm)) / len(nll(arm)), 2),
             percent(arms[arm]["target"]["mean"]), percent(arms[arm]["general"]["mean"]),
         ]
-        for arm in ARMS
+        for arm in LESSON_ARMS
     ]  # fmt: skip
     return f"""<div class="lesson"><h3>Why prompting is not enough</h3><p class="lead">One can simply ask the backbone to rewrite the expert in its own words. Then
     {percent(lesson.accepted("prompted"), 0)} of its rewrites keep the right answer, and {percent(lesson.styles("prompted")["own"], 0)}
@@ -199,7 +199,7 @@ def scored_card(row: dict[str, Any], lambda_dist: float, lambda_div: float) -> s
     )
 
 
-STYLE = """
+LESSON_CSS = """
 .lesson{max-width:1080px;line-height:1.55}.lesson .lead{font-size:1.1em;line-height:1.5}.lesson h4{margin:1.1em 0 .4em;font-weight:600;font-size:1.04em}
 .lesson h3{margin:.2em 0 .5em;font-weight:650;font-size:1.35em}.lesson .cards.five{grid-template-columns:repeat(auto-fit,minmax(190px,1fr))}
 .lesson .note,.answers .note{opacity:1}.lesson .verdict{white-space:nowrap}.lesson table.plain{border:0;margin:0}.lesson table.plain tr{border:0}

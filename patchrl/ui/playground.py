@@ -13,12 +13,12 @@ from patchrl.config import StudyConfig, resolve
 from patchrl.config.instructions import INSTRUCTIONS
 from patchrl.errors import ConfigError, PatchRLError
 from patchrl.reporting import markup
-from patchrl.ui.answers import Answers
+from patchrl.ui.answers import AnswerCards
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Limits, Session
 
-TASKS = [("mathematics", "math"), ("multiple choice", "choice"), ("exact words", "exact"), ("open-ended", "open")]
-INTRO = """Type a question and an expert's solution, and see how the **backbone** restates it when prompted, and how a
+TASK_TITLES = [("mathematics", "math"), ("multiple choice", "choice"), ("exact words", "exact"), ("open-ended", "open")]
+PLAYGROUND_INTRO = """Type a question and an expert's solution, and see how the **backbone** restates it when prompted, and how a
 trained **rewriter** does. Every rewrite is judged by the same gate and scored by the same rewards as in training.
 Without a run, or before a rewriter has a checkpoint, the prompted backbone of the nano lab answers alone."""
 PUBLIC_CAPS = api.Caps(question=1_000, solution=4_000)
@@ -74,7 +74,7 @@ class Requests:
         if self.answers.get(visitor or "") is answer:
             del self.answers[visitor or ""]
 
-    def ask(self, visitor: str | None, run_id: str | None, typed: dict[str, Any]) -> tuple[api.Answer, Answers]:
+    def ask(self, visitor: str | None, run_id: str | None, typed: dict[str, Any]) -> tuple[api.Answer, AnswerCards]:
         """Check the typed values and queue the request; raises a PatchRLError that names the wrong field."""
         self.cancel(visitor)
         run, config = self.config(run_id)
@@ -96,14 +96,14 @@ class Requests:
             settings, example, writers, seed=int(typed["seed"]), threshold=run.threshold if run else None
         )
         self.answers[visitor or ""] = answer
-        return answer, Answers({w.key: w.name for w in writers})
+        return answer, AnswerCards({w.key: w.name for w in writers})
 
 
 def build(session: Session) -> None:
     """The section; its process starts when it is opened, so that the first answer is quick."""
     requests, limits, first = Requests(session), caps(session.limits), api.lab_example(0)
     with gr.Accordion("Playground: rewrite your own", open=False, elem_id="playground") as section:
-        gr.Markdown(INTRO)
+        gr.Markdown(PLAYGROUND_INTRO)
         with gr.Row():
             question = gr.Textbox(
                 first.question, label="Question", lines=4, max_length=limits.question, elem_id="play-question"
@@ -115,7 +115,7 @@ def build(session: Session) -> None:
             reference = gr.Textbox(
                 "", label="Right answer", info="Empty: read out of the solution.", max_length=limits.reference
             )
-            task = gr.Dropdown(TASKS, value="math", label="Task", info="How the gate compares answers.")
+            task = gr.Dropdown(TASK_TITLES, value="math", label="Task", info="How the gate compares answers.")
             instruction = gr.Dropdown(
                 [(text, name) for name, text in INSTRUCTIONS.items()], value="own-words", label="Instruction",
                 info="Choose one or type your own.", allow_custom_value=True,

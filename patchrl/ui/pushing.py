@@ -14,7 +14,7 @@ from patchrl.ui.session import Session
 OWN_LOGIN = "With the login of this machine: `hf auth login`, or HF_TOKEN."
 VISITOR = "With your own account, which you sign in to here. Your token is not kept."
 NO_SIGN_IN = "This Space offers no sign-in (hf_oauth in its README.md), so nothing can be pushed from it."
-KINDS = {"dataset": "Rewritten dataset", "adapter": "Rewriter adapter"}
+PUSH_TITLES = {"dataset": "Rewritten dataset", "adapter": "Rewriter adapter"}
 
 
 def build(session: Session, arm: gr.Dropdown, seed: gr.Dropdown) -> None:
@@ -28,7 +28,7 @@ def build(session: Session, arm: gr.Dropdown, seed: gr.Dropdown) -> None:
         gr.LoginButton(elem_id="sign-in")
     with gr.Row():
         kind = gr.Dropdown(
-            [(title, name) for name, title in KINDS.items()], value="dataset", label="What", elem_id="push-kind"
+            [(title, name) for name, title in PUSH_TITLES.items()], value="dataset", label="What", elem_id="push-kind"
         )
         repo = gr.Textbox(label="Repository", placeholder="owner/name", max_length=200, elem_id="push-repo")
         private = gr.Checkbox(True, label="Private", info="For its owner's eyes only.", elem_id="push-private")

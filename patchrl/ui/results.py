@@ -16,7 +16,7 @@ from patchrl.ui.reader import Snapshot
 from patchrl.ui.rows import dataset_choice
 from patchrl.ui.session import Session, no_run
 
-FILES = {
+EXPORT_TITLES = {
     "report": "Report (HTML, opens offline)",
     "csv": "Results, every number (CSV)",
     "json": "Results (JSON)",
@@ -32,7 +32,7 @@ def build(session: Session) -> None:
     summary = gr.HTML("", elem_id="summary")
     with gr.Row():
         kind = gr.Dropdown(
-            [(title, name) for name, title in FILES.items()], value="report", label="File", elem_id="file"
+            [(title, name) for name, title in EXPORT_TITLES.items()], value="report", label="File", elem_id="file"
         )
         arm = gr.Dropdown([], value=None, label="Rewrites of", elem_id="file-arm", allow_custom_value=True)
         seed = gr.Dropdown([], value=None, label="Seed", elem_id="file-seed", allow_custom_value=True)

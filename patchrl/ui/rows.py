@@ -17,7 +17,7 @@ from patchrl.runs.samples import SampleRow
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Session
 
-MAX_ROWS = 200  # in one page
+MAX_PAGE_ROWS = 200  # in one page
 SCRIPT = (Path(__file__).with_name("rows.js")).read_text(encoding="utf-8")
 
 
@@ -32,12 +32,12 @@ def rows_table(session: Session) -> gr.HTML:
             rows,
             keep=keep if keep in samples_table.FILTERS else "all",
             search=_text(request, "search")[:200],
-            sort=sort if sort in samples_table.COLUMNS else None,
+            sort=sort if sort in samples_table.SAMPLE_COLUMNS else None,
             descending=bool(request.get("descending")),
         )
         start, row_id = max(0, _number(request, "start")), _text(request, "find")
         index = next((i for i, row in enumerate(chosen) if str(row["id"]) == row_id), -1) if row_id else -1
-        page = chosen[start : start + min(_number(request, "count"), MAX_ROWS)]
+        page = chosen[start : start + min(_number(request, "count"), MAX_PAGE_ROWS)]
         return {"rows": [samples_table.cells(r) for r in page], "total": len(chosen), "all": len(rows), "index": index}
 
     def read_row(request: Any) -> str:
@@ -51,7 +51,7 @@ def rows_table(session: Session) -> gr.HTML:
         return markup.sample_detail(row, tokens) + note
 
     # In the script and not as properties: those are lost when a value comes before the tab is first opened.
-    columns = [[name, title, number] for name, (title, _, number) in samples_table.COLUMNS.items()]
+    columns = [[name, title, number] for name, (title, _, number) in samples_table.SAMPLE_COLUMNS.items()]
     constants = f"const COLUMNS = {json.dumps(columns)}, FILTERS = {json.dumps(list(samples_table.FILTERS.items()))};\n"
     return gr.HTML(
         value={}, html_template="<div></div>", js_on_load=constants + SCRIPT, server_functions=[read_page, read_row],

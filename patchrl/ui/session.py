@@ -54,9 +54,9 @@ class Limits:
 
 
 # What a live part may depend on: the chosen run, the list of runs, and the parts of a run.
-ALL_PARTS = ("run", "runs", "status", "events", "samples", "embeddings", "result")
+RUN_PARTS = ("run", "runs", "status", "events", "samples", "embeddings", "result")
 # Asks whether anything changed, and only then for what changed. A hidden page asks nothing.
-PULSE = """
+POLL_SCRIPT = """
 let timer = null;
 const again = (seconds) => { clearTimeout(timer); timer = setTimeout(beat, 1000 * seconds); };
 const beat = async () => {
@@ -83,7 +83,7 @@ again(1);
 
 
 @dataclass(frozen=True)
-class Live:
+class LiveOutput:
     """A function of the newest snapshot that fills some outputs, and what of a run it looks at."""
 
     fill: Callable[..., Any]
@@ -100,7 +100,7 @@ class Session:
         self.reader = Reader(runs_dir)
         self.playground = api.Playground(deadline=60.0 if limits.public else 300.0)
         self.begun: dict[tuple[str, str], api.Run] = {}  # by settings and stage; those that are going on
-        self.lives: list[Live] = []
+        self.lives: list[LiveOutput] = []
         self.run: gr.Dropdown
         self.follow: Callable[[Any], Any]
 
@@ -141,13 +141,13 @@ class Session:
         fill: Callable[..., Any],
         outputs: Sequence[gr.components.Component],
         inputs: Sequence[gr.components.Component] = (),
-        depends: Sequence[str] = ALL_PARTS,
+        depends: Sequence[str] = RUN_PARTS,
     ) -> None:
         """Keep `outputs` at `fill(snapshot, *inputs)`, a value or one per output.
 
         `fill` is called again only when an input or something it `depends` on changed.
         """
-        self.lives.append(Live(fill, list(inputs), list(outputs), depends))
+        self.lives.append(LiveOutput(fill, list(inputs), list(outputs), depends))
 
     def update(self, run_id: str | None, seen: dict[str, str], *values: Any) -> list[Any]:
         """What each page has seen, the pulse, and all live outputs; what it already has is skipped."""
@@ -196,7 +196,7 @@ class Session:
             return self.pulse(query)
 
         heart = gr.HTML(
-            value={}, html_template="<div></div>", js_on_load=PULSE, server_functions=[changed], elem_id="pulse",
+            value={}, html_template="<div></div>", js_on_load=POLL_SCRIPT, server_functions=[changed], elem_id="pulse",
             label="Connection", elem_classes=["note"],
         )  # fmt: skip
         self.live(lambda _: gr.update(choices=self.choices()), [self.run], depends=("runs",))

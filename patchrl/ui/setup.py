@@ -18,7 +18,7 @@ from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Limits, Session
 
-INTRO = """Fine-tuning on text a model would never write makes it forget other skills. PatchRL trains a
+SETUP_INTRO = """Fine-tuning on text a model would never write makes it forget other skills. PatchRL trains a
 **rewriter** to restate every expert solution the way the model itself answers, checks that the facts stayed,
 and measures what is forgotten with and without it. **Press Start** to see it happen on the embedded lab:
 a 2 M-parameter model, trained and measured on this machine, nothing to download."""
@@ -53,7 +53,7 @@ def allowed(config: StudyConfig, limits: Limits) -> StudyConfig:
 
 
 @dataclass(frozen=True)
-class Parts:
+class SetupWidgets:
     """The widgets of this tab that others are connected to; `card` is the place for messages."""
 
     preset: gr.Dropdown
@@ -64,9 +64,9 @@ class Parts:
     toml: gr.Code
 
 
-def build(session: Session, form: Form) -> Parts:
+def build(session: Session, form: Form) -> SetupWidgets:
     """The tab."""
-    gr.Markdown(INTRO)
+    gr.Markdown(SETUP_INTRO)
     preset = gr.Dropdown(
         [(preset.title, name) for name, preset in presets().items()],
         value=next(iter(presets())),
@@ -128,10 +128,10 @@ def build(session: Session, form: Form) -> Parts:
 
     upload.upload(keep_upload, upload, form.widgets["data", "dataset"], api_visibility="private")
 
-    return Parts(preset, start, check, scan, card, toml)
+    return SetupWidgets(preset, start, check, scan, card, toml)
 
 
-def wire(session: Session, form: Form, parts: Parts) -> None:
+def wire(session: Session, form: Form, parts: SetupWidgets) -> None:
     """Connect what needs the settings of all tabs, once all tabs are built."""
 
     def fill(name: str) -> list[Any]:

@@ -33,7 +33,7 @@ from helpers.contexts import context_of
 from patchrl.config import BackboneSection, resolve
 from patchrl.config.instructions import rewrite_prompt
 from patchrl.grading.gate import Gate
-from patchrl.models.backbone import NANO, Backbone
+from patchrl.models.backbone import NANO_FOLDER, Backbone
 from patchrl.nano import world
 from patchrl.training.train_rewriter import train_rewriter
 
@@ -52,12 +52,12 @@ def sequential_score(backbone: Backbone, question: str, ids: list[int]) -> tuple
 
 
 def nano() -> Backbone:
-    return Backbone.load(BackboneSection(model=str(NANO)))
+    return Backbone.load(BackboneSection(model=str(NANO_FOLDER)))
 
 
 def llama_54m() -> Backbone:
     """A randomly initialised Llama of about 54 M parameters with the nano tokenizer."""
-    words = AutoTokenizer.from_pretrained(NANO)
+    words = AutoTokenizer.from_pretrained(NANO_FOLDER)
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(words), hidden_size=640, intermediate_size=1920, num_hidden_layers=10, num_attention_heads=10

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchrl.evaluation import mismatch
-from patchrl.evaluation.mismatch import Surprise
+from patchrl.evaluation.mismatch import AnswerSurprisal
 from patchrl.types import TokenSurprisal
 
 
 def surprise(totals, tokens):
-    return Surprise.of([t / n if n else math.nan for t, n in zip(totals, tokens, strict=True)], tokens)
+    return AnswerSurprisal.of([t / n if n else math.nan for t, n in zip(totals, tokens, strict=True)], tokens)
 
 
 def test_divergences_are_differences_of_totals_and_of_ratios_of_totals():

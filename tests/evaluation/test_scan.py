@@ -36,7 +36,9 @@ def test_own_style_told_by_nll_is_near_the_true_share():
     backbone, examples = Backbone.load(config.backbone), world.downstream_examples("foreign", 128)
     questions = [e.question for e in examples]
     own = backbone.generate(questions, temperature=1.0)
-    own_N = mismatch.Surprise.of([s.nll for s in backbone.score(questions, [a[0].token_ids for a in own])], [1] * 128)
+    own_N = mismatch.AnswerSurprisal.of(
+        [s.nll for s in backbone.score(questions, [a[0].token_ids for a in own])], [1] * 128
+    )
     for instruction in ("polish", "as-you-would"):
         prompts = [rewrite_prompt(instruction, e.question, e.solution) for e in examples]
         flat = [g for group in backbone.generate(prompts, samples=2, temperature=1.0) for g in group]

@@ -15,7 +15,7 @@ from helpers.workers import make, state, until
 
 from patchrl.errors import RunError
 from patchrl.jobs import launch, worker
-from patchrl.jobs.status import START_TIMEOUT, children, resolve_status
+from patchrl.jobs.status import WORKER_START_TIMEOUT, children, resolve_status
 from patchrl.runs.folder import RunFolder
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(120)"]
@@ -148,7 +148,7 @@ def test_a_launch_that_never_spoke_is_failed_after_its_start_time(slow):
     queued = {"state": "queued", "pid": None, "pid_started": None, "updated": time.time()}
     slow.write_json(slow.status, queued)
     assert state(slow) == "queued"
-    slow.write_json(slow.status, queued | {"updated": time.time() - START_TIMEOUT - 1})
+    slow.write_json(slow.status, queued | {"updated": time.time() - WORKER_START_TIMEOUT - 1})
     assert state(slow) == "failed"
 
 

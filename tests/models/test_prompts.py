@@ -14,7 +14,7 @@ from transformers.trainer_utils import set_seed
 from patchrl.config import BackboneSection
 from patchrl.errors import BackboneError
 from patchrl.models.backbone import Backbone
-from patchrl.nano import BACKBONE, world
+from patchrl.nano import BACKBONE_FOLDER, world
 
 OWN = Path(__file__).parents[1] / "helpers" / "templates"
 TOKENS = re.compile(r"<\|[\w ]+\|>|<｜[^｜<>]+｜>|</?think>|</?tool_call>|<(?:start|end)_of_turn>|\[/?INST\]")
@@ -221,7 +221,7 @@ def test_surprisal_is_that_of_the_models_own_forward_whatever_it_does_to_its_log
 
 def test_nano_with_its_end_of_sequence_token_renamed_answers_as_before(tmp_path):
     nano = Backbone.load(BackboneSection())
-    shutil.copytree(BACKBONE, tmp_path / "renamed")
+    shutil.copytree(BACKBONE_FOLDER, tmp_path / "renamed")
     settings = tmp_path / "renamed" / "tokenizer_config.json"
     settings.write_text(settings.read_text().replace('"eos_token": "<|end|>"', '"eos_token": "<|pad|>"'))
     (tmp_path / "renamed" / "generation_config.json").unlink()

@@ -9,7 +9,7 @@ from patchrl import api
 from patchrl.errors import RunError
 from patchrl.evaluation.statistics import correct_by_task
 from patchrl.grading.verify import Verifier
-from patchrl.nano import RECORDED
+from patchrl.nano import RECORDED_RUN
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +18,8 @@ def run():
 
 
 def test_it_is_small_and_holds_no_weights_and_no_machine():
-    files = [path for path in RECORDED.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < record.MOST_BYTES
+    files = [path for path in RECORDED_RUN.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < record.MAX_BYTES
     assert not [path for path in files if path.suffix in (".safetensors", ".bin", ".pt")]
     text = "".join(path.read_text(encoding="utf-8") for path in files if path.suffix != ".npz")
     assert not [place for place in ("/work", "/root", "/opt", "/home", "/tmp") if place in text]
@@ -77,15 +77,17 @@ def test_nobody_has_it_among_their_own_runs_and_nobody_can_resume_it(run, runs_d
 
 def test_a_recording_can_be_made_again_from_a_run(run, tmp_path):
     source = tmp_path / "runs" / "again"
-    shutil.copytree(RECORDED, source)
+    shutil.copytree(RECORDED_RUN, source)
     for extra in ("adapter/seed-0/adapter_model.safetensors", "arms/rl/seed-0/weights/model.safetensors", "log.txt"):
         (source / extra).parent.mkdir(parents=True, exist_ok=True)
         (source / extra).write_bytes(b"x" * 10_000_000)
     size = record.record(api.open_run(source), tmp_path / "made")
-    assert size < record.MOST_BYTES
+    assert size < record.MAX_BYTES
     made = api.open_run(tmp_path / "made")
     assert made.result() == run.result() and made.samples("rl", 0) == run.samples("rl", 0)
-    again, before = (record.json.loads((place / record.GROUP).read_text()) for place in (tmp_path / "made", RECORDED))
+    again, before = (
+        record.json.loads((place / record.GROUP).read_text()) for place in (tmp_path / "made", RECORDED_RUN)
+    )
     for one, other in zip(again["candidates"], before["candidates"], strict=True):
         assert (one["text"], one["passed"]) == (other["text"], other["passed"])
         assert one["nll"] == pytest.approx(other["nll"], abs=1e-3)  # the same backbone, perhaps another processor
@@ -93,7 +95,7 @@ def test_a_recording_can_be_made_again_from_a_run(run, tmp_path):
 
 def test_an_unfinished_run_cannot_be_recorded(run, tmp_path):
     source = tmp_path / "half"
-    shutil.copytree(RECORDED, source)
+    shutil.copytree(RECORDED_RUN, source)
     (source / "result.json").unlink()
     with pytest.raises(RunError, match="only a finished run"):
         record.record(api.open_run(source), tmp_path / "made")

@@ -35,7 +35,7 @@ def small(setting, model, seed, arms):
 
 @pytest.mark.slow
 def test_cells_are_run_once_and_share_what_does_not_depend_on_the_instruction(tmp_path, capsys):
-    cells = [(dial.Setting("nano", "mild", *at), "nano", 3) for at in (("polish", 0.5), ("clarify",))]
+    cells = [(dial.DialSetting("nano", "mild", *at), "nano", 3) for at in (("polish", 0.5), ("clarify",))]
     runs, into = tmp_path / "runs", tmp_path / "dial.jsonl"
     with mock.patch.object(run_dial, "config_of", small):
         run_dial.run_missing(cells, [ARMS], runs, into)
@@ -159,7 +159,7 @@ def test_an_ablation_stands_over_the_seeds_it_has():
 
 def test_what_is_shipped_can_be_read():
     for setting, found in dial.setting_results(dial.read()).items():
-        assert setting.expert in dial.EXPERTS and found.seeds
+        assert setting.expert in dial.EXPERT_NAMES and found.seeds
         assert set(found.statistics) == set(dial.DIAL_ARMS)
     assert json.dumps(dial.read())
 

@@ -10,12 +10,12 @@ ROWS = [sample_row(n) for n in range(300)]
 
 def test_a_row_fills_every_column_with_a_short_line():
     cells = samples_table.cells(ROWS[0] | {"question": "word " * 500, "expert": "a\nb"})
-    assert len(cells) == len(samples_table.COLUMNS) + 1
+    assert len(cells) == len(samples_table.SAMPLE_COLUMNS) + 1
     assert max(map(len, cells)) <= samples_table.MAX_EXCERPT + 1
     assert "\n" not in "".join(cells)
 
 
-@given(st.sampled_from([*samples_table.COLUMNS, None]), st.sampled_from([*samples_table.FILTERS]), st.booleans())
+@given(st.sampled_from([*samples_table.SAMPLE_COLUMNS, None]), st.sampled_from([*samples_table.FILTERS]), st.booleans())
 def test_sorting_loses_no_row_and_filters_only_take_away(sort, keep, descending):
     chosen = samples_table.select(ROWS, keep=keep, sort=sort, descending=descending)
     filtered = samples_table.select(ROWS, keep=keep)

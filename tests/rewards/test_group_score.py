@@ -13,7 +13,7 @@ from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.playground import groups
 from patchrl.rewards.own_answers import OwnAnswers
-from patchrl.rewards.trl import COLUMNS, PARTS, GatedReward
+from patchrl.rewards.trl import EXAMPLE_COLUMNS, REWARD_PARTS, GatedReward
 from patchrl.rewriting.sources import rewrite_examples
 from patchrl.types import Example, Generation
 
@@ -45,7 +45,7 @@ def in_training(config, gate, texts, seed=0):
     backbone = gate.backbone
     own = OwnAnswers.sample(backbone, [EXAMPLE.question], config.rewriter, seed)
     reward = GatedReward(gate, config.reward, len(texts), own)
-    columns = {name: [getattr(EXAMPLE, name)] * len(texts) for name in COLUMNS}
+    columns = {name: [getattr(EXAMPLE, name)] * len(texts) for name in EXAMPLE_COLUMNS}
     columns["prompts"] = [prompt(config)] * len(texts)
     ids = [backbone.completion_ids(text) for text in texts]
     return {function.__name__: function(completion_ids=ids, **columns) for function in reward.functions}
@@ -62,11 +62,11 @@ def test_the_playground_scores_a_group_as_training_does(backbone, reward):
         generations = [Generation(text, tuple(backbone.completion_ids(text))) for text in TEXTS]
         shown = groups.candidates(groups.score_group(config, gate, EXAMPLE, generations))
         trained = in_training(config, gate, TEXTS)
-    for part in PARTS:
+    for part in REWARD_PARTS:
         assert [c[part] for c in shown] == trained[part]
     total = [
         g * (1 + config.reward.lambda_dist * a + config.reward.lambda_div * d)
-        for g, a, d in zip(*(trained[part] for part in PARTS), strict=True)
+        for g, a, d in zip(*(trained[part] for part in REWARD_PARTS), strict=True)
     ]
     assert [c["reward"] for c in shown] == pytest.approx(total)
 
@@ -81,7 +81,7 @@ def test_a_stored_row_has_the_rewards_of_training_beside_the_expert(backbone, re
         sample = backbone.generate
         backbone.generate = lambda users, **options: written if users == [prompt(config)] else sample(users, **options)
         (row,), _ = rewrite_examples(config, gate, [EXAMPLE], candidates=1, seed=0)
-    for part in PARTS:
+    for part in REWARD_PARTS:
         assert row.rewards[part] == pytest.approx(trained[part][0], abs=1e-6)
 
 

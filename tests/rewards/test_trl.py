@@ -25,7 +25,7 @@ from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.rewards import group_rewards
 from patchrl.rewards.alignment import alignment
-from patchrl.rewards.trl import COLUMNS, GatedReward
+from patchrl.rewards.trl import EXAMPLE_COLUMNS, GatedReward
 from patchrl.training.train_rewriter import train_rewriter
 
 pytestmark = pytest.mark.slow
@@ -192,11 +192,11 @@ def test_a_call_with_a_split_group_is_an_error_and_not_a_reward():
     config = resolve({})
     with Gate(config, None) as gate:
         consistency = GatedReward(gate, config.reward, group_size=2).functions[0]
-        columns = {name: ["a", "b"] for name in COLUMNS}
+        columns = {name: ["a", "b"] for name in EXAMPLE_COLUMNS}
         with pytest.raises(ValueError, match="split groups; make the batch a multiple of K = 2"):
             consistency(completion_ids=[[5], [6]], **columns)
         with pytest.raises(ValueError, match="split groups"):
-            consistency(completion_ids=[[5]], **{name: ["a"] for name in COLUMNS})
+            consistency(completion_ids=[[5]], **{name: ["a"] for name in EXAMPLE_COLUMNS})
 
 
 def test_policy_reference_and_scorer_are_one_copy_of_the_backbone(tmp_path):
@@ -223,7 +223,7 @@ def test_a_passing_rewrite_without_a_finite_score_is_unscorable():
     backbone = Backbone(tiny.model("qwen2", len(words)), words)
     config = resolve({})
     ids = [words(t, add_special_tokens=False)["input_ids"] for t in ("It is 1.", "It is 2.")]
-    columns = {name: [getattr(EXAMPLES[0], name)] * 2 for name in COLUMNS} | {"prompts": ["Rewrite."] * 2}
+    columns = {name: [getattr(EXAMPLES[0], name)] * 2 for name in EXAMPLE_COLUMNS} | {"prompts": ["Rewrite."] * 2}
     with Gate(config, backbone) as gate:
         reward = GatedReward(gate, config.reward, group_size=2)
         score_all = backbone.score

@@ -87,7 +87,7 @@ def test_a_replay_holds_what_a_reader_had_at_that_step(recorded):
 
 def test_the_unedited_group_has_the_rewards_of_the_formula(recorded):
     group = recorded.group
-    rows = lesson.rescore(REWARD, group, [c["text"] for c in group["candidates"]], lesson.known_texts(group))
+    rows = lesson.rescore(REWARD, group, [c["text"] for c in group["candidates"]], lesson.scored_texts(group))
     expected = group_rewards(
         [c["passed"] for c in group["candidates"]],
         [c["nll"] for c in group["candidates"]],
@@ -103,11 +103,11 @@ def test_an_unread_edit_keeps_the_recorded_surprisal_and_says_so(recorded):
     group = recorded.group
     texts = [c["text"] for c in group["candidates"]]
     edited = [texts[0] + " Indeed.", *texts[1:]]
-    known = lesson.known_texts(group)
+    known = lesson.scored_texts(group)
     before, after = lesson.rescore(REWARD, group, texts, known), lesson.rescore(REWARD, group, edited, known)
     assert not after[0]["read"] and after[0]["nll"] == before[0]["nll"]
     read = lesson.rescore(
-        REWARD, group, edited, known | {edited[0]: lesson.Known(9.0, 9.0, group["candidates"][0]["embedding"])}
+        REWARD, group, edited, known | {edited[0]: lesson.ScoredText(9.0, 9.0, group["candidates"][0]["embedding"])}
     )
     assert read[0]["read"] and read[0]["nll"] == 9.0 and read[0]["reward"] < before[0]["reward"]
 
@@ -115,8 +115,8 @@ def test_an_unread_edit_keeps_the_recorded_surprisal_and_says_so(recorded):
 def test_a_wrong_or_empty_edit_earns_nothing(recorded):
     group = recorded.group
     texts = [c["text"] for c in group["candidates"]]
-    known = lesson.known_texts(group) | {
-        "": lesson.Known(None, float("nan"), [0.0] * len(group["candidates"][0]["embedding"]))
+    known = lesson.scored_texts(group) | {
+        "": lesson.ScoredText(None, float("nan"), [0.0] * len(group["candidates"][0]["embedding"]))
     }
     for edit, why in (("1 + 1 = 3. The answer is 121.", "equation does not hold"), ("", "no answer found")):
         row = lesson.rescore(REWARD, group, [edit, *texts[1:]], known)[0]
@@ -127,9 +127,9 @@ def test_alignment_weight_zero_leaves_the_gate_and_diversity(recorded):
     group = recorded.group
     texts = [c["text"] for c in group["candidates"]]
     unweighted = REWARD.model_copy(update={"lambda_dist": 0.0, "lambda_div": 0.0})
-    rows = lesson.rescore(unweighted, group, texts, lesson.known_texts(group))
+    rows = lesson.rescore(unweighted, group, texts, lesson.scored_texts(group))
     assert [row["reward"] for row in rows] == [float(c["passed"]) for c in group["candidates"]]
 
 
 def test_the_recorded_run_is_found_by_its_id_alone():
-    assert api.open_run("recorded-nano").path == api.RECORDED
+    assert api.open_run("recorded-nano").path == api.RECORDED_RUN

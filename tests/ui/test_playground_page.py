@@ -8,7 +8,7 @@ from patchrl.config import resolve
 from patchrl.errors import ConfigError
 from patchrl.runs.folder import RunFolder
 from patchrl.ui import playground
-from patchrl.ui.answers import Answers
+from patchrl.ui.answers import AnswerCards
 from patchrl.ui.session import Limits, Session
 
 TYPED = {
@@ -93,7 +93,7 @@ def test_a_closed_page_cancels_its_answer(tmp_path, asked):
 
 
 def test_model_text_is_escaped():
-    view = Answers({"backbone": "Backbone <b>"})
+    view = AnswerCards({"backbone": "Backbone <b>"})
     row = {
         "text": "<img src=x>",
         "passed": True,
@@ -116,7 +116,7 @@ def test_a_rewriter_that_writes_what_the_prompted_backbone_does_is_said_to():
         "reason": "",
     }
     own, trained = ([{"text": f"{who} {n}", **parts} for n in range(4)] for who in ("own", "trained"))
-    view = Answers({"backbone": "Backbone", "seed-0": "Rewriter"})
+    view = AnswerCards({"backbone": "Backbone", "seed-0": "Rewriter"})
     view.add({"kind": "expert", "text": "x", **parts})
     view.add({"kind": "group", "writer": "backbone", "candidates": own})
     view.add({"kind": "group", "writer": "seed-0", "candidates": [*own[:3], trained[0]]})

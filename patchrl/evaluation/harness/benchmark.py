@@ -21,12 +21,12 @@ from patchrl.grading.fingerprint import grading_fingerprint
 
 OWN_SCORE = "passed"  # judged by patchrl.grading
 # Of a task's scores per item, the one that is reported: what its leaderboards report, else its first.
-PREFERRED = (OWN_SCORE, "acc_norm", "exact_match", "acc", "prompt_level_strict_acc")
+METRIC_ORDER = (OWN_SCORE, "acc_norm", "exact_match", "acc", "prompt_level_strict_acc")
 FEWSHOT_SEED = 1234  # the harness's own
 
 
 @dataclass(frozen=True)
-class Leaf:
+class Subtask:
     """One task of a benchmark: its `score` is a metric of one item; `items` are the numbers of the documents asked."""
 
     task: Task
@@ -54,10 +54,10 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A harness task, group or tag: its leaves, whose items are pooled into one reported task."""
+    """A harness task, group or tag: its subtasks, whose items are pooled into one reported task."""
 
     name: str
-    leaves: list[Leaf]
+    subtasks: list[Subtask]
 
 
 def load_benchmarks(section: EvaluateSection) -> list[tuple[str, Benchmark]]:
@@ -71,7 +71,8 @@ def load_benchmarks(section: EvaluateSection) -> list[tuple[str, Benchmark]]:
     manager = manager_for([name for _, name in requested], task_folders(section.tasks_folder))
     benchmarks = [(kind, _load(kind, name, manager, section.limit)) for kind, name in requested]
     names = {
-        kind: {leaf.name for of, b in benchmarks if of == kind for leaf in b.leaves} for kind in ("target", "general")
+        kind: {subtask.name for of, b in benchmarks if of == kind for subtask in b.subtasks}
+        for kind in ("target", "general")
     }
     if both := sorted(names["target"] & names["general"]):
         raise ConfigError(f"evaluate.general: {both[0]} is part of evaluate.target too; name tasks without it.")
@@ -86,18 +87,20 @@ def _load(kind: str, name: str, manager: TaskManager, limit: int) -> Benchmark:
         raise DataError(f"evaluate.{kind}: harness task {name!r} could not be loaded: {first}") from error
     if not tasks:
         raise ConfigError(f"evaluate.{kind}: {name!r} has no task in it; name another.")
-    share = -(-limit // len(tasks))  # of each leaf; 0 stands for all
-    return Benchmark(name, [_leaf(f"evaluate.{kind}: {name!r}", task, share) for task in tasks.values()])
+    share = -(-limit // len(tasks))  # of each subtask; 0 stands for all
+    return Benchmark(name, [_subtask(f"evaluate.{kind}: {name!r}", task, share) for task in tasks.values()])
 
 
-def _leaf(where: str, task: Task, limit: int) -> Leaf:
+def _subtask(where: str, task: Task, limit: int) -> Subtask:
     if getattr(task, "UNSAFE_CODE", False):
         raise ConfigError(f"{where} runs code that the model wrote, which PatchRL does not do; leave it out.")
     if getattr(task, "MULTIMODAL", False):
         raise ConfigError(f"{where} needs pictures or sound, which the backbone cannot read; leave it out.")
     if task.get_config("num_fewshot") is None:
         task.set_config(key="num_fewshot", value=0)
-    return Leaf(task, score_of(where, task.aggregation(), task.higher_is_better()), spread(len(task.eval_docs), limit))
+    return Subtask(
+        task, score_of(where, task.aggregation(), task.higher_is_better()), spread(len(task.eval_docs), limit)
+    )
 
 
 def score_of(where: str, aggregation: Mapping[str, Any], higher_is_better: Mapping[str, bool]) -> str:
@@ -110,7 +113,7 @@ def score_of(where: str, aggregation: Mapping[str, Any], higher_is_better: Mappi
         raise ConfigError(
             f"{where} has no score per item, only {', '.join(aggregation)}; name a task that is scored by accuracy."
         )
-    return next((metric for metric in PREFERRED if metric in means), means[0])
+    return next((metric for metric in METRIC_ORDER if metric in means), means[0])
 
 
 def spread(size: int, limit: int) -> list[int]:
@@ -129,6 +132,6 @@ def _source(value: Any) -> str:
         return f"{value.__module__}.{value.__qualname__}"
 
 
-def chosen(leaves: Iterable[Leaf]) -> dict[str, list[int]]:
-    """The documents of each leaf that is not asked as a whole, as the harness takes them."""
-    return {leaf.name: leaf.items for leaf in leaves if len(leaf.items) < len(leaf.task.eval_docs)}
+def chosen(subtasks: Iterable[Subtask]) -> dict[str, list[int]]:
+    """The documents of each subtask that is not asked as a whole, as the harness takes them."""
+    return {subtask.name: subtask.items for subtask in subtasks if len(subtask.items) < len(subtask.task.eval_docs)}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lm_eval.tasks import TaskManager
 
-NEAR = 3
+MAX_SUGGESTIONS = 3
 
 
 def manager_for(names: Iterable[str], folders: Sequence[str]) -> TaskManager:
@@ -32,7 +32,7 @@ def manager_for(names: Iterable[str], folders: Sequence[str]) -> TaskManager:
 def main() -> None:
     query = json.load(sys.stdin)
     known = manager_for(query["names"], query["folders"]).all_tasks
-    unknown = {n: get_close_matches(n, known, NEAR) for n in query["names"] if n not in set(known)}
+    unknown = {n: get_close_matches(n, known, MAX_SUGGESTIONS) for n in query["names"] if n not in set(known)}
     print(json.dumps(unknown))
 
 

@@ -10,15 +10,15 @@ from typing import Any
 from lm_eval.evaluator import evaluate
 
 from patchrl.errors import ConfigError
-from patchrl.evaluation.harness.benchmark import FEWSHOT_SEED, Benchmark, Leaf, chosen
+from patchrl.evaluation.harness.benchmark import FEWSHOT_SEED, Benchmark, Subtask, chosen
 from patchrl.evaluation.harness.model import HarnessModel
 from patchrl.models.backbone import Backbone
 from patchrl.runs.evaluations import Evaluations, Key
 from patchrl.types import Recorder
 
-Row = dict[str, Any]
-LENIENT = "flexible-extract"  # a lost answer format is not lost knowledge
-NOTHING = ("", "[invalid]")  # what the harness's filters leave of a text in which they find no answer
+PredictionRow = dict[str, Any]
+LENIENT_FILTER = "flexible-extract"  # a lost answer format is not lost knowledge
+NO_ANSWER = ("", "[invalid]")  # what the harness's filters leave of a text in which they find no answer
 
 
 def measure(
@@ -28,14 +28,14 @@ def measure(
     max_new_tokens: int,
     evaluations: Evaluations,
     recorder: Recorder,
-) -> list[Row]:
-    """A prediction row for each item, without its `task`; leaves that these weights answered before are read back.
+) -> list[PredictionRow]:
+    """A prediction row for each item, without its `task`; subtasks that these weights answered before are read back.
 
     `passed` is a truth value, or a fraction for tasks with partial credit, None where it cannot be told.
     """
-    keys = {leaf.name: _key(leaf, weights, max_new_tokens) for leaf in benchmark.leaves}
+    keys = {subtask.name: _key(subtask, weights, max_new_tokens) for subtask in benchmark.subtasks}
     rows_of = {name: evaluations.get(key) for name, key in keys.items()}
-    missing = [leaf for leaf in benchmark.leaves if rows_of[leaf.name] is None]
+    missing = [subtask for subtask in benchmark.subtasks if rows_of[subtask.name] is None]
     if missing:
         model = HarnessModel(backbone, max_new_tokens, partial(recorder.progress, note=benchmark.name))
         for name, rows in _ask(missing, model).items():
@@ -47,42 +47,42 @@ def measure(
                 level="warning",
                 text=f"{benchmark.name}: {len(model.shortened)} prompts did not fit the context and lost their beginning.",
             )
-    return [row for leaf in benchmark.leaves for row in rows_of[leaf.name] or []]
+    return [row for subtask in benchmark.subtasks for row in rows_of[subtask.name] or []]
 
 
-def _key(leaf: Leaf, weights: str, max_new_tokens: int) -> Key:
-    harness = {"lm-eval": version("lm-eval"), "score": leaf.score, "max_new_tokens": max_new_tokens}
-    return {"weights": weights, "task": leaf.name, **harness, **leaf.settings()}
+def _key(subtask: Subtask, weights: str, max_new_tokens: int) -> Key:
+    harness = {"lm-eval": version("lm-eval"), "score": subtask.score, "max_new_tokens": max_new_tokens}
+    return {"weights": weights, "task": subtask.name, **harness, **subtask.settings()}
 
 
-def _ask(leaves: list[Leaf], model: HarnessModel) -> dict[str, list[Row]]:
-    for leaf in leaves:
-        leaf.task.set_fewshot_seed(FEWSHOT_SEED)
+def _ask(subtasks: list[Subtask], model: HarnessModel) -> dict[str, list[PredictionRow]]:
+    for subtask in subtasks:
+        subtask.task.set_fewshot_seed(FEWSHOT_SEED)
     results = evaluate(
         model,
-        {"tasks": {leaf.name: leaf.task for leaf in leaves}},
-        samples=chosen(leaves),
+        {"tasks": {subtask.name: subtask.task for subtask in subtasks}},
+        samples=chosen(subtasks),
         bootstrap_iters=0,
         apply_chat_template=bool(model.tokenizer.chat_template),
         fewshot_as_multiturn=True,
     )
-    return {leaf.name: _rows(leaf, results["samples"][leaf.name], model) for leaf in leaves}
+    return {subtask.name: _rows(subtask, results["samples"][subtask.name], model) for subtask in subtasks}
 
 
-def _rows(leaf: Leaf, samples: list[dict[str, Any]], model: HarnessModel) -> list[Row]:
+def _rows(subtask: Subtask, samples: list[dict[str, Any]], model: HarnessModel) -> list[PredictionRow]:
     filters = [sample["filter"] for sample in samples]
-    filter_name = LENIENT if LENIENT in filters else filters[0]
-    return [_row(leaf, sample, model) for sample in samples if sample["filter"] == filter_name]
+    filter_name = LENIENT_FILTER if LENIENT_FILTER in filters else filters[0]
+    return [_row(subtask, sample, model) for sample in samples if sample["filter"] == filter_name]
 
 
-def _row(leaf: Leaf, sample: dict[str, Any], model: HarnessModel) -> Row:
-    prompt, generated = sample["arguments"][0][0], leaf.task.OUTPUT_TYPE == "generate_until"
-    question = leaf.task.doc_to_text(sample["doc"])
+def _row(subtask: Subtask, sample: dict[str, Any], model: HarnessModel) -> PredictionRow:
+    prompt, generated = sample["arguments"][0][0], subtask.task.OUTPUT_TYPE == "generate_until"
+    question = subtask.task.doc_to_text(sample["doc"])
     answer, reference = _texts(sample, generated)
-    passed = _passed(leaf, sample.get(leaf.score))
+    passed = _passed(subtask, sample.get(subtask.score))
     nothing = bool(sample["no_answer"]) if "no_answer" in sample else generated and _found_nothing(sample)
     return {
-        "id": f"{leaf.name}-{sample['doc_id']}",
+        "id": f"{subtask.name}-{sample['doc_id']}",
         "question": question if isinstance(question, str) else prompt,
         "reference": reference,
         "answer": answer,
@@ -104,12 +104,14 @@ def _texts(sample: dict[str, Any], generated: bool) -> tuple[str, str]:
 
 def _found_nothing(sample: dict[str, Any]) -> bool:
     extracted = sample["filtered_resps"][0]
-    return isinstance(extracted, str) and extracted.strip() in NOTHING
+    return isinstance(extracted, str) and extracted.strip() in NO_ANSWER
 
 
-def _passed(leaf: Leaf, value: Any) -> bool | float | None:
+def _passed(subtask: Subtask, value: Any) -> bool | float | None:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if not 0 <= float(value) <= 1:
-        raise ConfigError(f"evaluate: harness task {leaf.name!r} scored an item {value}, not between 0 and 1; drop it.")
+        raise ConfigError(
+            f"evaluate: harness task {subtask.name!r} scored an item {value}, not between 0 and 1; drop it."
+        )
     return bool(value) if float(value) in (0.0, 1.0) else float(value)

@@ -15,12 +15,12 @@ from lm_eval.models.utils import normalize_gen_kwargs
 from patchrl.models.backbone import Backbone, Watch
 from patchrl.models.prompts import MARK
 
-Progress = Callable[[int, int], None]  # requests done, and in all
-USUAL_LENGTH = 1024  # tokens of a likelihood request
+ProgressCallback = Callable[[int, int], None]  # requests done, and in all
+LIKELIHOOD_TOKENS = 1024  # tokens of a likelihood request
 # Rows × tokens × vocabulary of one likelihood forward: the harness makes all its logits at once.
 LOGITS_ON_CPU, LOGITS_ON_GPU = 2**28, 2**31
-MOST_ROWS = 64
-LOOK_EVERY = 8  # tokens between two looks for a stop sequence
+MAX_BATCH_ROWS = 64
+STOP_CHECK_TOKENS = 8  # tokens between two looks for a stop sequence
 
 
 class HarnessModel(HFLM):
@@ -31,10 +31,10 @@ class HarnessModel(HFLM):
     because they did not fit the context.
     """
 
-    def __init__(self, backbone: Backbone, max_new_tokens: int, on_progress: Progress) -> None:
+    def __init__(self, backbone: Backbone, max_new_tokens: int, on_progress: ProgressCallback) -> None:
         vocabulary = backbone.model.get_output_embeddings().weight.shape[0]
         logits = LOGITS_ON_CPU if backbone.device.type == "cpu" else LOGITS_ON_GPU
-        rows = max(1, min(MOST_ROWS, logits // (USUAL_LENGTH * vocabulary)))
+        rows = max(1, min(MAX_BATCH_ROWS, logits // (LIKELIHOOD_TOKENS * vocabulary)))
         super().__init__(pretrained=backbone.model, tokenizer=backbone.tokenizer, backend="causal", batch_size=rows)
         self.backbone, self.max_new_tokens, self.on_progress = backbone, max_new_tokens, on_progress
         self.clipped: set[str] = set()
@@ -109,7 +109,7 @@ class HarnessModel(HFLM):
         ends = self.backbone.stop_ids
 
         def watch(tokens_BT: torch.Tensor) -> bool:
-            if tokens_BT.shape[1] % LOOK_EVERY:
+            if tokens_BT.shape[1] % STOP_CHECK_TOKENS:
                 return False
             rows = tokens_BT.tolist()
             open_rows = [row for row in rows if not ends.intersection(row)]

@@ -14,15 +14,15 @@ from patchrl.config import StudyConfig
 from patchrl.config.eval_tasks import TASK_SETS, expand, harness_names
 from patchrl.errors import ConfigError
 
-TASKS = Path(__file__).parent / "task_files"
+TASK_FOLDER = Path(__file__).parent / "task_files"
 INDEX = Path(__file__).with_name("index.py")
-PATIENCE = 300.0  # seconds; 14,000 task files are read in about 5
+INDEX_TIMEOUT = 300.0  # seconds; 14,000 task files are read in about 5
 INSTALL = 'pip install "patchrl[harness]" (in a checkout: pip install -e ".[harness]")'
 
 
 def task_folders(folder: str) -> list[str]:
     """Where task files lie beside the harness's own; a person's folder comes last and wins."""
-    return [str(TASKS), *([folder] if folder else [])]
+    return [str(TASK_FOLDER), *([folder] if folder else [])]
 
 
 def name_problems(config: StudyConfig) -> list[str]:
@@ -67,9 +67,9 @@ def unknown_names(names: Iterable[str], folder: str) -> dict[str, list[str]]:
     command = [sys.executable, "-P", str(INDEX)]
     failed = "evaluate: lm-evaluation-harness could not list its tasks"
     try:
-        process = subprocess.run(command, input=question, capture_output=True, text=True, timeout=PATIENCE)
+        process = subprocess.run(command, input=question, capture_output=True, text=True, timeout=INDEX_TIMEOUT)
     except subprocess.TimeoutExpired:
-        raise ConfigError(f"{failed} within {PATIENCE:.0f} s; try again on a less busy machine.") from None
+        raise ConfigError(f"{failed} within {INDEX_TIMEOUT:.0f} s; try again on a less busy machine.") from None
     if process.returncode:
         error_lines = process.stderr.strip().splitlines() or ["it ended without a word"]
         raise ConfigError(f"{failed} ({error_lines[-1]}); mend it with {INSTALL}.")

@@ -152,14 +152,14 @@ def test_harness_tasks_by_name_run_on_real_rows(monkeypatch, shared_data, nano, 
     names = ["mmlu_abstract_algebra", "gsm8k", "bbh_zeroshot_boolean_expressions", "ifeval"]
     section = resolve({"evaluate": {"general": names, "limit": 12}}).evaluate
     mmlu, math_words, boolean, instructions = (found for _, found in load_benchmarks(section))
-    scores = [found.leaves[0].score for found in (mmlu, math_words, boolean, instructions)]
+    scores = [found.subtasks[0].score for found in (mmlu, math_words, boolean, instructions)]
     assert scores == ["acc", "exact_match", "exact_match", "prompt_level_strict_acc"]
 
     rows = answered(mmlu, nano, tmp_path)
     assert len(rows) == 12 and not any(row["no_answer"] for row in rows)
     for row in rows:
         prompt = [
-            {"role": "system", "content": mmlu.leaves[0].task.config.description},
+            {"role": "system", "content": mmlu.subtasks[0].task.config.description},
             {"role": "user", "content": row["question"]},
         ]
         text = nano.tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
@@ -219,13 +219,13 @@ def test_settings_and_documents_are_part_of_what_is_kept(tmp_path, nano):
 
 @pytest.mark.parametrize("module", sorted(path.name for path in grading.PACKAGE.glob("*.py")))
 def test_any_change_in_the_code_that_judges_makes_stored_answers_stale(monkeypatch, tmp_path, module):
-    leaf = benchmark("patchrl_nano", limit=20).leaves[0]
-    before = leaf.settings()
+    subtask = benchmark("patchrl_nano", limit=20).subtasks[0]
+    before = subtask.settings()
     copy = Path(shutil.copytree(grading.PACKAGE, tmp_path / "grading"))
     monkeypatch.setattr(grading, "PACKAGE", copy)
-    assert leaf.settings() == before
+    assert subtask.settings() == before
     (copy / module).write_text((copy / module).read_text(encoding="utf-8") + "\n", encoding="utf-8")
-    assert leaf.settings() != before
+    assert subtask.settings() != before
 
 
 def sums(tmp_path, nano, tokens, **wanted):
