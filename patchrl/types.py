@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 Task = Literal["math", "choice", "exact", "open"]
 Decision = Literal["accepted", "fallback", "dropped"]
+HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")  # `owner/name`, or a `name` alone
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from typing import Any
 from patchrl.config import MAX_ROWS, DataSection
 from patchrl.data.columns import WRAPPERS, known_names
 from patchrl.errors import DataError
+from patchrl.types import HUB_ID
 
-HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
 FILE_KINDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt", ".parquet")
 MAX_BYTES = 200 * 2**20  # of a file, after unpacking
 SEPARATORS = ",;\t|"

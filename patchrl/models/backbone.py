@@ -22,12 +22,11 @@ from transformers import (
 
 from patchrl import nano
 from patchrl.config import BackboneSection
-from patchrl.data.readers import HUB_ID
 from patchrl.errors import BackboneError
 from patchrl.models.kv_cache import preallocated_cache
 from patchrl.models.prompts import ChatFormat, Row, Turns, acting_tokens
 from patchrl.models.scoring import READINGS, Reading, Score, Scorer, choose_reading, core_of, left_padded, reads_ahead
-from patchrl.types import Generation
+from patchrl.types import HUB_ID, Generation
 
 NANO_FOLDER = nano.BACKBONE_FOLDER
 

@@ -13,7 +13,13 @@ from patchrl import nano
 from patchrl.models.prompts import ChatFormat, Render, Turns, acting_tokens
 
 NAMED_TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token")
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "config.json", "generation_config.json")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "config.json",
+    "generation_config.json",
+)
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,7 @@ def _config_number(model: str, revision: str | None, key: str) -> int | None:
 
 
 def _files(model: str, revision: str | None) -> dict[str, Path]:
-    folder = nano.BACKBONE if model == "nano" else Path(model)
+    folder = nano.BACKBONE_FOLDER if model == "nano" else Path(model)
     if folder.is_dir():
         return {name: folder / name for name in TOKENIZER_FILES if (folder / name).is_file()}
     from huggingface_hub import try_to_load_from_cache

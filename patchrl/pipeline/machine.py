@@ -10,9 +10,9 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from patchrl.config import StudyConfig
-from patchrl.data.readers import HUB_ID
 from patchrl.models.token_preview import vocabulary_of
 from patchrl.runs.folder import default_runs_dir
+from patchrl.types import HUB_ID
 
 BYTES_PER_LOGIT = 3 * 4  # the logits of a training pass, their log-probabilities and the gradient, each in float32
 

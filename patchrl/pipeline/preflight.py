@@ -12,14 +12,13 @@ from patchrl.config.arms import parse, rewriters_of
 from patchrl.config.eval_tasks import BUILT_IN, expand, names_a_file
 from patchrl.config.instructions import rewrite_prompt
 from patchrl.data.examples import LoadedData, load_eval_items, load_examples, load_questions
-from patchrl.data.readers import HUB_ID
 from patchrl.errors import BackboneError, PatchRLError
 from patchrl.evaluation.harness.names import name_problems
 from patchrl.models.token_preview import context_of, known_here, tokenizer_on_disk
 from patchrl.pipeline.defaults import MIN_SWEEP_ITEMS
 from patchrl.pipeline.estimate import sized, study_minutes
 from patchrl.pipeline.machine import largest_request, machine_problems, weight_count
-from patchrl.types import Example
+from patchrl.types import HUB_ID, Example
 
 MAX_LENGTH_ROWS = 2_000  # tokenised for the check of lengths
 NANO_MB = 8.0

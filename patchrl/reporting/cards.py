@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from patchrl.config import StudyConfig, arms, to_toml
-from patchrl.data.readers import HUB_ID
 from patchrl.reporting import tables
 from patchrl.runs.samples import SampleRow
+from patchrl.types import HUB_ID
 from patchrl.version import __version__
 
 PAPER = "[arXiv 2602.11220](https://arxiv.org/abs/2602.11220)"
