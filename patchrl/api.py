@@ -140,15 +140,15 @@ class Run:
     def _data(self, arm: str, seed: int) -> str:
         """The source of an arm's targets; raises RunError for an arm or a seed that the study does not have."""
         self._has_seed(seed)
-        data, own = _parse(arm).data, sources_in_order(map(parse, self.config.study.arms))
-        if data not in own:
-            raise RunError(f"{self.id} has no targets of arm {arm!r}; those it has are of {', '.join(own)}.")
+        data, sources = _parse(arm).data, sources_in_order(map(parse, self.config.study.arms))
+        if data not in sources:
+            raise RunError(f"{self.id} has no targets of arm {arm!r}; those it has are of {', '.join(sources)}.")
         return data
 
     def _has_seed(self, seed: int) -> None:
         if seed not in self.config.study.seeds:
-            own = ", ".join(map(str, self.config.study.seeds))
-            raise RunError(f"{self.id} has no seed {seed!r}; its seeds are {own}.")
+            seeds = ", ".join(map(str, self.config.study.seeds))
+            raise RunError(f"{self.id} has no seed {seed!r}; its seeds are {seeds}.")
 
     def samples_path(self, arm: str, seed: int) -> Path:
         """Where the rewritten rows of an arm lie, once made; arms of one source share them."""
@@ -469,7 +469,7 @@ def list_runs(runs_dir: Path | str | None = None) -> list[Run]:
     for path in sorted(paths, key=lambda p: (p / "config.json").stat().st_mtime, reverse=True):
         try:
             runs.append(Run(RunFolder(path)))
-        except (PatchRLError, ValueError):  # ValueError: bytes that are no text
+        except (PatchRLError, ValueError):  # ValueError: bytes that are not text
             continue
     return runs
 

@@ -43,11 +43,11 @@ def duration(seconds: float | None) -> str:
     """`3 s`, `4 min 05 s`, `2 h 10 min`; a dash for a missing value."""
     if seconds is None:
         return MISSING
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, remainder = divmod(round(seconds), 60)
     if minutes < 1:
-        return f"{rest} s"
+        return f"{remainder} s"
     if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
+        return f"{minutes} min {remainder:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 

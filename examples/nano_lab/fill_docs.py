@@ -89,7 +89,7 @@ def fill_marks(text: str, contents_by_name: dict[str, str]) -> str:
 
     def renewed(match: re.Match[str]) -> str:
         if match["name"] not in contents_by_name:
-            raise DataError(f"<!-- {match['name']} --> is no mark; use one of {', '.join(contents_by_name)}.")
+            raise DataError(f"<!-- {match['name']} --> is not a mark; use one of {', '.join(contents_by_name)}.")
         return f"{match['begin']}\n{contents_by_name[match['name']]}\n\n{match['end']}"
 
     return MARKED_PART.sub(renewed, text)

@@ -199,14 +199,14 @@ def _stage(options: argparse.Namespace) -> int:
 
 
 def _config(options: argparse.Namespace) -> StudyConfig:
-    """The settings that a TOML file, or a bare dataset with defaults around it, stands for."""
+    """The settings of a TOML file, or the defaults around a bare dataset."""
     if options.command in ("check", "scan") and _is_data(Path(options.target)):
         return resolve(apply_overrides({"data": {"dataset": options.target}}, options.set))
     return load_config(options.target, options.set)
 
 
 def _is_data(path: Path) -> bool:
-    """Whether a file holds rows. A JSON file holds settings where it is one object of sections."""
+    """Whether a file contains rows. A JSON file contains settings if it is one object of sections."""
     if path.suffix == ".json" and path.is_file():
         try:
             value = json.loads(path.read_bytes())

@@ -282,9 +282,9 @@ def _read_examples(raw: Iterator[RawRow], section: DataSection, name: str) -> Re
 
 def _note(note: str, numbers: list[int]) -> str:
     """`row 1, 2, 3 and 21 more: the closing user turn is not used`."""
-    named = ", ".join(str(number) for number in numbers[:MAX_NAMED_ROWS])
+    numbers_text = ", ".join(str(number) for number in numbers[:MAX_NAMED_ROWS])
     more = f" and {len(numbers) - MAX_NAMED_ROWS:,} more" if len(numbers) > MAX_NAMED_ROWS else ""
-    return f"{'rows' if len(numbers) > 1 else 'row'} {named}{more}: {note}"
+    return f"{'rows' if len(numbers) > 1 else 'row'} {numbers_text}{more}: {note}"
 
 
 def _split(data: ReadExamples, section: DataSection) -> LoadedData:

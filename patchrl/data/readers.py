@@ -195,7 +195,7 @@ def _table(text: io.TextIOWrapper, name: str) -> Iterator[RawRow]:
             if not cells:
                 continue
             if not header:
-                header = [cell.strip() or f"column {place}" for place, cell in enumerate(cells, 1)]
+                header = [cell.strip() or f"column {position}" for position, cell in enumerate(cells, 1)]
                 if twice := [column for column in header if header.count(column) > 1]:
                     raise DataError(f"{name}: two columns are named {twice[0]!r}; rename one.")
                 continue
@@ -247,16 +247,16 @@ def _json(text: io.TextIOWrapper, name: str) -> Iterator[RawRow]:
 def _json_document(text: str, name: str) -> Iterator[RawRow]:
     decoder = json.JSONDecoder()
     values: list[Any] = []
-    place = _next_value(text, 0)
-    while place < len(text):
+    position = _next_value(text, 0)
+    while position < len(text):
         try:
-            value, place = decoder.raw_decode(text, place)
+            value, position = decoder.raw_decode(text, position)
         except json.JSONDecodeError as error:
             raise DataError(
                 f"{name}: row {error.lineno} is not valid JSON ({_reason(error)}); mend or remove it."
             ) from None
         values.append(value)
-        place = _next_value(text, place)
+        position = _next_value(text, position)
     rows = values
     if len(values) == 1:
         rows = values[0] if isinstance(values[0], list) else _wrapped(values[0]) or values
@@ -265,10 +265,10 @@ def _json_document(text: str, name: str) -> Iterator[RawRow]:
     yield from ((number, _object(row, number, name)) for number, row in enumerate(rows, 1))
 
 
-def _next_value(text: str, place: int) -> int:
+def _next_value(text: str, position: int) -> int:
     """The place of the next character that is not white space."""
-    match = WHITE_SPACE.match(text, place)
-    return match.end() if match else place
+    match = WHITE_SPACE.match(text, position)
+    return match.end() if match else position
 
 
 def _wrapped(value: Any) -> list[Any] | None:

@@ -115,8 +115,8 @@ def _is_svamp(columns: dict[str, str]) -> bool:
 
 def _with_answer(row: dict[str, Any], columns: dict[str, str], fields: Fields) -> Fields:
     """The fields with their written answer; options are written into the question, the answer becomes their letter."""
-    written = row.get(columns["answer"]) if "answer" in columns else None
-    answer = _read(columns, "answer", cell_text, written) or None
+    answer_cell = row.get(columns["answer"]) if "answer" in columns else None
+    answer = _read(columns, "answer", cell_text, answer_cell) or None
     if answer and "####" in answer:
         answer = extract_reference("math", answer)
     if "choices" not in columns:
@@ -285,16 +285,16 @@ def last_pair(turns: Sequence[Turn]) -> tuple[list[Turn], str, str, tuple[str, .
     Without a complete pair the last user turn is the question and the solution is empty.
     """
     pairs = [
-        place
-        for place in range(1, len(turns))
-        if turns[place].role == "assistant" and turns[place].text and turns[place - 1].role == "user"
+        index
+        for index in range(1, len(turns))
+        if turns[index].role == "assistant" and turns[index].text and turns[index - 1].role == "user"
     ]
     if pairs:
         end = pairs[-1]
-        rest = [turn for turn in turns[end + 1 :] if turn.text]
-        notes = tuple(f"the closing {turn.role} turn is not used" for turn in rest)
+        unused = [turn for turn in turns[end + 1 :] if turn.text]
+        notes = tuple(f"the closing {turn.role} turn is not used" for turn in unused)
         return list(turns[: end - 1]), turns[end - 1].text, turns[end].text, notes
-    users = [place for place, turn in enumerate(turns) if turn.role == "user"]
+    users = [index for index, turn in enumerate(turns) if turn.role == "user"]
     if not users:
         return [], "", "", ()
     return list(turns[: users[-1]]), turns[users[-1]].text, "", ()
@@ -398,8 +398,8 @@ def option_letter(answer: str, labels: Sequence[str], texts: Sequence[str]) -> s
         return LETTERS[spelled.index(answer.casefold())]
     lettered = LETTERED.match(answer)
     if lettered and not labels and lettered[1].upper() in letters:
-        place = LETTERS.index(lettered[1].upper())
-        return LETTERS[place] if answer[lettered.end() :].strip().casefold() == spelled[place] else None
+        index = LETTERS.index(lettered[1].upper())
+        return LETTERS[index] if answer[lettered.end() :].strip().casefold() == spelled[index] else None
     return None
 
 

@@ -28,8 +28,8 @@ class Comparison:
     """Arm `a` against arm `b` on `target` or `general`; differences a − b are fractions.
 
     `p_holm` decides the verdict (what `a` is, seen from `b`); `detectable` is the smallest true difference
-    that a study of this size would have called with 80 % power (None where nothing varied). `over_seeds` is False with a single seed: then
-    the interval and p-value speak of the items only.
+    that a study of this size would have called with 80 % power (None where nothing varied).
+    With a single seed the interval and the p-value cover the items only.
     """
 
     a: str
@@ -41,7 +41,6 @@ class Comparison:
     p_holm: float
     detectable: float | None
     verdict: ComparisonVerdict
-    over_seeds: bool
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def compare(
 
     `arms`: per-seed answers, the same seeds for all; `drawn`: their joint bootstrap (`statistics.resample`).
     """
-    # The later arm is told from the earlier one: "rl is better than expert".
+    # The later arm is compared with the earlier one: "rl is better than expert".
     pairs = [(a, b, on) for b, a in combinations(arms, 2) for on in SCORE_KINDS if _measured(arms, on)]
     tests = [_paired_test(arms[a], arms[b], getattr(drawn[a], on) - getattr(drawn[b], on), on) for a, b, on in pairs]
     adjusted = holm([test.p for test in tests])
@@ -95,7 +94,6 @@ def compare(
             p_holm=p_holm,
             detectable=detectable_difference(test.error, test.freedom, level / len(pairs)) if test.error else None,
             verdict="cannot tell" if p_holm >= level else "better" if test.difference > 0 else "worse",
-            over_seeds=len(arms[a]) > 1,
         )
         for (a, b, on), test, p_holm in zip(pairs, tests, adjusted, strict=True)
     ]

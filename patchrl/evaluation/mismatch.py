@@ -60,8 +60,8 @@ def standardised_gap(expert_N: np.ndarray, own_N: np.ndarray) -> float | None:
 
 def gap_interval(expert_N: np.ndarray, own_N: np.ndarray) -> list[float] | None:
     """95 % bootstrap interval of the standardised gap over questions."""
-    drawn = [standardised_gap(expert_N[rows], own_N[rows]) for rows in _draws(len(expert_N))]
-    interval = percentile_interval(np.array([math.nan if gap is None else gap for gap in drawn]))
+    gaps = [standardised_gap(expert_N[rows], own_N[rows]) for rows in _draws(len(expert_N))]
+    interval = percentile_interval(np.array([math.nan if gap is None else gap for gap in gaps]))
     return None if interval is None else list(interval)
 
 
@@ -159,13 +159,13 @@ def surprising_tokens(
         for position, token in enumerate(tokens):
             places.setdefault(token.text, []).append((token.nll, row, position))
     parts = {text: sum(nll - usual for nll, _, _ in where) for text, where in places.items()}
-    whole = sum(part for part in parts.values() if part > 0)
+    total = sum(part for part in parts.values() if part > 0)
     kinds = []
     for text in sorted((t for t in parts if parts[t] > 0), key=lambda t: -parts[t])[:limit]:
         where = places[text]
         _, row, position = max(where)
         mean = sum(nll for nll, _, _ in where) / len(where)
-        kinds.append(TokenKind(text, len(where), round(mean, 3), round(parts[text] / whole, 4), row, position))
+        kinds.append(TokenKind(text, len(where), round(mean, 3), round(parts[text] / total, 4), row, position))
     return kinds
 
 

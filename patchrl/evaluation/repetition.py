@@ -70,8 +70,8 @@ def near_duplicates(texts: Sequence[str]) -> set[int]:
             : len(shingles) - math.ceil(MIN_SIMILARITY * len(shingles)) + 1
         ]
         for other in dict.fromkeys(other for s in rarest for other in holders.get(s, ())):
-            both = len(shingles & sets[other])
-            if both >= MIN_SIMILARITY * (len(shingles) + len(sets[other]) - both):
+            shared = len(shingles & sets[other])
+            if shared >= MIN_SIMILARITY * (len(shingles) + len(sets[other]) - shared):
                 duplicates |= {row, other}
                 break  # one is enough for this row; later rows meet the other themselves
         for s in rarest:
@@ -109,7 +109,7 @@ def common_phrases(texts: Sequence[Words]) -> list[tuple[tuple[str, ...], set[in
 
 
 def _is_word(text: str) -> bool:
-    return any(map(str.isalpha, text))  # a formula alone is no template
+    return any(map(str.isalpha, text))  # a formula alone is not a template
 
 
 def _overlaps(seed: tuple[str, ...], phrase: tuple[str, ...]) -> bool:

@@ -45,10 +45,10 @@ def _read(path: Path) -> dict[str, Any]:
 def collect(config: StudyConfig, folder: RunFolder) -> dict[str, Any]:
     """`result.json`: everything measured, read back from the folder.
 
-    `arms[name]` holds `target` and `general` (mean, per_seed, ci95), `by_task`, `forgetting` (absolute with
+    `arms[name]` contains `target` and `general` (mean, per_seed, ci95), `by_task`, `forgetting` (absolute with
     ci95, relative with relative_ci95, share_avoided with share_avoided_ci95), `data`, `no_answer`, `cost` as if
     the arm had been run alone, `learning_rate`, and `sweep`: every rate tried, with its scores, the chosen one
-    marked (the arm's other figures are those of it). `comparisons` holds method, level, power, `detectable`
+    marked (the arm's other figures are those of it). `comparisons` contains method, level, power, `detectable`
     (largest over the pairs, by kind) and `pairs`, each with the fields of `patchrl.evaluation.comparisons.Comparison`.
     `by_task_ci95` are its tasks' intervals. `versions` are those of the process that collects, with the
     device on which the backbone was measured.

@@ -34,7 +34,7 @@ def scan(context: StageContext, examples: Sequence[Example]) -> dict[str, Any]:
     off-distribution `rows` and `tokens` of the expert; `clipped`, the share of own answers cut off by the length
     limit; `own_right`, how many of those `passed` the gate and how many were `scorable`; `own_style`
     (mismatch.own_style) and `recommendation` (advice.advise); `repetition` of all examples
-    (repetition.repetition). For open data `open_gate` holds the gate's
+    (repetition.repetition). For open data `open_gate` is the gate's
     calibration on the same examples. The embeddings of all three sources go to the run's folder.
     """
     config, gate, recorder = context.config, context.gate, context.recorder
@@ -62,8 +62,8 @@ def scan(context: StageContext, examples: Sequence[Example]) -> dict[str, Any]:
         "prompted": [r.token_ids for r in prompted],
     }
     scores = {name: backbone.score(questions, members, top=int(name == "expert")) for name, members in texts.items()}
-    read = texts | {"own": [a.text for a in own], "prompted": [r.text for r in prompted]}
-    vectors = {name: np.asarray(gate.embedder.embed(read[name], scores[name])) for name in texts}
+    gate_texts = texts | {"own": [a.text for a in own], "prompted": [r.text for r in prompted]}
+    vectors = {name: np.asarray(gate.embedder.embed(gate_texts[name], scores[name])) for name in texts}
     write_embeddings(context.folder.embeddings("scan"), [e.id for e in sample], vectors)
     lengths = {
         "expert": [len(s.tokens) for s in scores["expert"]],
@@ -79,10 +79,12 @@ def scan(context: StageContext, examples: Sequence[Example]) -> dict[str, Any]:
         "repetition": repetition([e.question for e in examples], [e.solution for e in examples]),
     }
     if sample[0].task == "open":
-        calibration = calibrate_meaning(gate, sample, read["prompted"])
+        calibration = calibrate_meaning(gate, sample, gate_texts["prompted"])
         gate.threshold = calibration.threshold
         result["open_gate"] = calibration.summary()
-    passed = {name: [v.passed for v in gate.check(sample, read[name], vectors[name])] for name in ("prompted", "own")}
+    passed = {
+        name: [v.passed for v in gate.check(sample, gate_texts[name], vectors[name])] for name in ("prompted", "own")
+    }
     right = {"passed": passed["own"].count(True), "scorable": len(sample) - passed["own"].count(None)}
     own_style = mismatch.own_style(passed["prompted"], surprise["prompted"].nll_N, surprise["own"].nll_N)
     tokens = sum(lengths["prompted"]) + len(sample)  # each rewrite's end-of-turn token counts, as in the arms' costs

@@ -173,7 +173,7 @@ def _item_draws(base: Correct, resamples: int, rng: np.random.Generator) -> Iter
     """Task by task, how often each item is drawn as a share, shape (R, I): one set of draws for every arm."""
     for task, base_I in base.items():
         count = len(base_I)
-        # Multinomial weights stand for drawing `count` items with replacement.
+        # Multinomial weights are equivalent to drawing `count` items with replacement.
         yield task, rng.multinomial(count, np.full(count, 1 / count), size=resamples) / count
 
 
@@ -250,10 +250,10 @@ def _share_interval(
     if drop is None or not reference_drop or bounds is None or bounds[0] <= 0:
         return None
     ratio = drop / reference_drop
-    reference_SI = _tables(reference, "general")
+    expert_SI = _tables(reference, "general")
     return mean_interval(
         [
-            1 - ratio - (base[task] - table_SI - ratio * (base[task] - reference_SI[task])) / reference_drop
+            1 - ratio - (base[task] - table_SI - ratio * (base[task] - expert_SI[task])) / reference_drop
             for task, table_SI in _tables(seeds, "general").items()
         ]
     )
@@ -272,7 +272,7 @@ def _over_tasks(values: list[np.ndarray], resamples: int) -> np.ndarray:
 def arm_statistics(base: Correct, arms: Mapping[str, Sequence[Correct]]) -> dict[str, ArmStatistics]:
     """Statistics of every arm from its answers per seed.
 
-    The share avoided is measured against the arm named `expert`: None without it, and where its own drop cannot be told
+    The share avoided is measured against the arm named `expert`: None without it, and where its own drop cannot be distinguished
     from none.
     """
     drops = {arm: _mean([absolute_forgetting(base, s) for s in seeds]) for arm, seeds in arms.items()}

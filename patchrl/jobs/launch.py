@@ -71,15 +71,17 @@ def _launch(folder: RunFolder, upto: str, queue: bool) -> None:
         "seed": None,
         "arm": None,
     }
-    before = folder.read_status() or {}
-    earlier_seconds = before.get("seconds_before", 0.0)
-    if before.get("started"):
-        earlier_seconds += (before.get("finished") or before.get("updated") or before["started"]) - before["started"]
+    previous = folder.read_status() or {}
+    earlier_seconds = previous.get("seconds_before", 0.0)
+    if previous.get("started"):
+        earlier_seconds += (previous.get("finished") or previous.get("updated") or previous["started"]) - previous[
+            "started"
+        ]
     queued |= {"done": 0, "total": 0, "note": "", "eta_seconds": None, "started": now, "updated": now}
     queued |= {"queued_at": now, "upto": upto}
     queued |= {
         "seconds_before": earlier_seconds,
-        "first_started": before.get("first_started") or before.get("started") or now,
+        "first_started": previous.get("first_started") or previous.get("started") or now,
     }
     queued |= {"finished": None, "exit_code": None, "error": None}
     # Written before the worker starts: from then on only the worker writes it.

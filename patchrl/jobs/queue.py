@@ -15,7 +15,7 @@ POLL_SECONDS = 0.5
 
 def runs_ahead(folder: RunFolder) -> list[str]:
     """Ids of the live runs of the same folder that were queued earlier, the oldest first."""
-    own = _queue_position(folder, folder.read_status() or {})
+    own_position = _queue_position(folder, folder.read_status() or {})
     earlier = []
     for path in folder.path.parent.iterdir():
         other = RunFolder(path)
@@ -24,9 +24,13 @@ def runs_ahead(folder: RunFolder) -> list[str]:
         status = other.read_status()
         if status is None:  # damaged: its worker is gone
             continue
-        place = _queue_position(other, status)
-        if status.get("state") in LIVE_STATES and place < own and resolve_status(other)["state"] in LIVE_STATES:
-            earlier.append(place)
+        position = _queue_position(other, status)
+        if (
+            status.get("state") in LIVE_STATES
+            and position < own_position
+            and resolve_status(other)["state"] in LIVE_STATES
+        ):
+            earlier.append(position)
     return [run_id for _, run_id in sorted(earlier)]
 
 

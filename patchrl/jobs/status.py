@@ -92,5 +92,5 @@ def log_tail(folder: RunFolder, lines: int) -> list[str]:
     except FileNotFoundError:
         return []
     _, launched, newest = text.rpartition(LAUNCH_MARK)
-    shown = [line.rsplit("\r", 1)[-1].rstrip() for line in newest.splitlines()[1 if launched else 0 :]]
-    return [line for line in shown if line.strip() and "%|" not in line][-lines:]
+    messages = [line.rsplit("\r", 1)[-1].rstrip() for line in newest.splitlines()[1 if launched else 0 :]]
+    return [line for line in messages if line.strip() and "%|" not in line][-lines:]

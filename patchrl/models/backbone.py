@@ -112,12 +112,12 @@ class _LogProbabilities(LogitsProcessor):
 def _check_weights(model: Any, tokenizer: Any, name: str) -> None:
     """Raise BackboneError for weights that cannot answer: not finite, or without a row for every token."""
     rows, template = model.get_input_embeddings().weight.shape[0], str(tokenizer.chat_template or "")
-    named = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
+    control_ids = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
     # A special token that no template writes is never read: Transformers adds such tokens by itself.
     unread = {
         index
         for index, token in tokenizer.added_tokens_decoder.items()
-        if token.special and index not in named and token.content not in template
+        if token.special and index not in control_ids and token.content not in template
     }
     last = max(set(tokenizer.get_vocab().values()) - unread)
     if last >= rows:
@@ -128,7 +128,7 @@ def _check_weights(model: Any, tokenizer: Any, name: str) -> None:
         )
     for parameter, values in model.named_parameters():
         if not values.isfinite().all():
-            raise BackboneError(f"backbone.model: {name!r} holds numbers that are not finite, in {parameter}.")
+            raise BackboneError(f"backbone.model: {name!r} has numbers that are not finite, in {parameter}.")
 
 
 def chat_format(tokenizer: Any, thoughts: bool = False) -> ChatFormat:
@@ -158,7 +158,7 @@ def chat_format(tokenizer: Any, thoughts: bool = False) -> ChatFormat:
 class Backbone:
     """A causal LM with its tokenizer. `model` may carry a LoRA adapter; scoring always switches it off.
 
-    `dtype` is the number format it was loaded in and computes in; full fine-tuning holds its weights in float32 meanwhile.
+    `dtype` is the number format it was loaded in and computes in; full fine-tuning keeps its weights in float32 meanwhile.
     """
 
     def __init__(self, model: torch.nn.Module, tokenizer, thoughts: bool = False) -> None:
@@ -229,8 +229,8 @@ class Backbone:
         configured = getattr(self.model, "generation_config", None)
         extra = getattr(configured, "eos_token_id", None)
         extra = [] if extra is None else [extra] if isinstance(extra, int) else list(extra)
-        own = () if self.tokenizer.eos_token_id is None else (self.tokenizer.eos_token_id,)
-        return {self.format.end_ids[-1], *extra, *own}
+        eos = () if self.tokenizer.eos_token_id is None else (self.tokenizer.eos_token_id,)
+        return {self.format.end_ids[-1], *extra, *eos}
 
     # --- rows ---------------------------------------------------------------------------------
 

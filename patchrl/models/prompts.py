@@ -19,7 +19,7 @@ Turns = list[dict[str, str]]
 # (turns, whether the prompt for an answer follows, whether an answer may hold thoughts) -> text
 Render = Callable[[Turns, bool, bool], str]
 
-# Private-use characters. ANSWER and QUESTION stand for texts while the template's own text around them is read; two MARKs
+# Private-use characters. ANSWER and QUESTION are placeholders for texts while the template's own text around them is read; two MARKs
 # enclose what must not act as a token.
 ANSWER, QUESTION, MARK = "\ue000", "\ue001", "\ue002"
 DEFAULT_SYSTEM = "You are a helpful assistant."  # only for templates that refuse a conversation without a system turn
@@ -123,16 +123,16 @@ class ChatFormat:
 
     @cached_property
     def _opening(self) -> str:
-        """What stands between the template's generation prompt and an answer.
+        """The text between the template's generation prompt and an answer.
 
-        Nothing for most. A template may ignore the request for a generation prompt, write a channel's name there, or open a
-        thought, which is closed again where thoughts are no part of an answer.
+        Empty for most templates. A template may ignore the request for a generation prompt, write a channel's name, or open
+        a thought, which is closed again where thoughts are not part of an answer.
         """
         prompt = self._render([{"role": "user", "content": QUESTION}], True)
         if OPEN_THOUGHT.search(prompt):
             return "" if self.thoughts else EMPTY_THOUGHT
         before, _ = self._around_answer
-        # A space there belongs to the answer's first token.
+        # A space at the end belongs to the answer's first token.
         opening = before[len(prompt) :].rstrip(" ") if before.startswith(prompt) else ""
         return THOUGHT.sub("", opening) if self.thoughts else opening
 
@@ -172,7 +172,7 @@ class ChatFormat:
         return acting.sub(lambda spelled: f"{MARK}{spelled[0]}{MARK}", text.replace(MARK, ""))
 
     def ids(self, marked: str) -> list[int]:
-        """Token ids of a text in which what stands between two marks is encoded as plain text."""
+        """Token ids of a text; the parts between two marks are encoded as plain text."""
         ids: list[int] = []
         for number, part in enumerate(marked.split(MARK)):
             # Cut after its first character, no spelling of a token is left whole.
@@ -207,5 +207,5 @@ def acting_tokens(added: Iterable[tuple[str, bool]], named: Sequence[str], templ
         named: The tokenizer's named special tokens (begin, end, pad, …).
         template: The chat template's source. Added tokens that it does not write (runs of spaces, HTML tags) are text.
     """
-    written = {token for token, special in added if special or (token.strip() and token in template)}
-    return {*named, *written} - {""}
+    in_template = {token for token, special in added if special or (token.strip() and token in template)}
+    return {*named, *in_template} - {""}

@@ -20,7 +20,7 @@ ROWS_ON_CPU = 5  # there, in float32: they keep a CPU busy and take little memor
 WIDTH_IN_BF16 = 5120  # rows × hidden size there under bfloat16, whose faster products want more
 # 64 MB of float32: glibc maps blocks over 32 MiB and gives them back; just below, its heap kept every chunk (9 GB).
 LOGITS_PER_CHUNK = 16_000_000
-END_OF_TURN = -1  # stands for the end of the turn among token ids
+END_OF_TURN = -1  # the end of the turn, among token ids
 # How rows are read: each prompt once for all its completions; each row whole; or by the model's own forward. The first two
 # put the base model's hidden states through the output head themselves, for the tokens of completions only.
 READINGS: tuple[Reading, ...] = ("shared prompts", "whole rows", "own forward")
@@ -48,9 +48,9 @@ class Score:
 class _SharedPrompts(DynamicCache):
     """Keys and values of a few prompts, each read by many rows: lent to a layer while it works, never grown."""
 
-    def __init__(self, read: DynamicCache, of_row: torch.Tensor) -> None:
+    def __init__(self, cache: DynamicCache, of_row: torch.Tensor) -> None:
         super().__init__()
-        self.layers, self.of_row = read.layers, of_row
+        self.layers, self.of_row = cache.layers, of_row
 
     def update(self, key_states, value_states, layer_idx: int, *args, **kwargs) -> tuple[torch.Tensor, torch.Tensor]:
         layer: Any = self.layers[layer_idx]
@@ -93,14 +93,14 @@ def choose_reading(model: Any, tokenizer: Any, stop_ids: set[int], rows: list[To
     Args:
         rows: Two completions of one prompt.
     """
-    own = Scorer(model, tokenizer, stop_ids, "own forward").scores(rows, 0)
+    reference = Scorer(model, tokenizer, stop_ids, "own forward").scores(rows, 0)
     tolerance = TOLERANCE.get(next(model.parameters()).dtype, TOLERANCE[torch.bfloat16])
     for reading in READINGS[:-1]:
         try:
             scores = Scorer(model, tokenizer, stop_ids, reading).scores(rows, 0)
         except (TypeError, AttributeError, ValueError, RuntimeError, IndexError):
             continue  # this architecture cannot be read so
-        if all(np.abs(scores[row].surprisal - own[row].surprisal).max() <= tolerance for row in rows):
+        if all(np.abs(scores[row].surprisal - reference[row].surprisal).max() <= tolerance for row in rows):
             return reading
     return READINGS[-1]
 
@@ -152,19 +152,19 @@ class Scorer:
     def _read_prompts_once(self, rows: list[TokenRow]) -> Iterator[Batch]:
         """Batches of rows; the keys and values of each distinct prompt serve all its completions."""
         for prompts in in_batches(sorted({prompt for prompt, _ in rows}, key=len), self._scoring_rows):
-            place = {prompt: i for i, prompt in enumerate(prompts)}
+            index_of = {prompt: i for i, prompt in enumerate(prompts)}
             # Left padding leaves no gap between prompt and completion, so sliding windows stay exact.
             tokens_PT, mask_PT = left_padded(prompts, self.pad, self.device)
-            read = self.core.base_model(
+            output = self.core.base_model(
                 input_ids=tokens_PT,
                 attention_mask=mask_PT,
                 position_ids=(mask_PT.cumsum(-1) - 1).clamp(min=0),
                 use_cache=True,
             )
-            sharing = sorted((row for row in rows if row[0] in place), key=lambda row: len(row[1]))
+            sharing = sorted((row for row in rows if row[0] in index_of), key=lambda row: len(row[1]))
             for batch in in_batches(sharing, self._scoring_rows):
-                of_row = torch.tensor([place[prompt] for prompt, _ in batch], device=self.device)
-                last_B1D = read.last_hidden_state[of_row, -1:]
+                of_row = torch.tensor([index_of[prompt] for prompt, _ in batch], device=self.device)
+                last_B1D = output.last_hidden_state[of_row, -1:]
                 width = max(len(target) for _, target in batch)
                 if width == 0:
                     yield batch, list(last_B1D), None
@@ -174,7 +174,7 @@ class Scorer:
                     input_ids=self._right_padded([target for _, target in batch]),
                     attention_mask=torch.cat([mask_PT[of_row], mask_PT.new_ones(len(batch), width)], dim=1),
                     position_ids=start_B1 + torch.arange(width, device=self.device),
-                    past_key_values=_SharedPrompts(read.past_key_values, of_row),
+                    past_key_values=_SharedPrompts(output.past_key_values, of_row),
                     use_cache=True,
                 ).last_hidden_state
                 hidden_BTD = torch.cat([last_B1D, hidden_BTD], dim=1)

@@ -57,9 +57,9 @@ def tokenizer_on_disk(model: str, revision: str | None, thoughts: bool = False) 
             raise
         return None
     template = _template(files, settings)
-    named = {name: _content(settings.get(name)) for name in NAMED_TOKENS}
+    named_tokens = {name: _content(settings.get(name)) for name in NAMED_TOKENS}
     added = [(token.content, token.special) for token in tokenizer.get_added_tokens_decoder().values()]
-    begin = named["bos_token"]
+    begin = named_tokens["bos_token"]
     begins = begin and tokenizer.encode("a").tokens[:1] == [begin]
 
     def encode(text: str) -> list[int]:
@@ -70,10 +70,10 @@ def tokenizer_on_disk(model: str, revision: str | None, thoughts: bool = False) 
 
     chat = ChatFormat(
         encode,
-        _renderer(template, named) if template else None,
-        acting_tokens(added, list(named.values()), template),
+        _renderer(template, named_tokens) if template else None,
+        acting_tokens(added, list(named_tokens.values()), template),
         begin=begin if begins else "",
-        end=named["eos_token"] or None,
+        end=named_tokens["eos_token"] or None,
         thoughts=thoughts,
     )
     return TokenizerOnDisk(chat, decode)
@@ -135,7 +135,7 @@ def _template(files: dict[str, Path], settings: dict[str, Any]) -> str:
     return template or ""
 
 
-def _renderer(template: str, named: dict[str, str]) -> Render:
+def _renderer(template: str, named_tokens: dict[str, str]) -> Render:
     """Renders a chat template as Transformers does."""
     from jinja2 import TemplateError
     from jinja2.ext import loopcontrols
@@ -152,7 +152,9 @@ def _renderer(template: str, named: dict[str, str]) -> Render:
 
     def render(turns: Turns, ask: bool, thoughts: bool) -> str:
         switch = {"enable_thinking": thoughts, "thinking": thoughts}
-        return environment.from_string(template).render(messages=turns, add_generation_prompt=ask, **named, **switch)
+        return environment.from_string(template).render(
+            messages=turns, add_generation_prompt=ask, **named_tokens, **switch
+        )
 
     return render
 

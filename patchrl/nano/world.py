@@ -328,7 +328,7 @@ def _half_foreign(p: Problem, rng: random.Random) -> str:
 
 
 def _wrong(p: Problem, rng: random.Random) -> Problem:
-    """The same problem with one operation misread: the answer is wrong, each equation holds."""
+    """The same problem with one operation misread: the answer is wrong, each equation is correct."""
     steps = list(p.steps)
     for i in rng.sample((0, 1), 2):
         verb, n, sign = steps[i]

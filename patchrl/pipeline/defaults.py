@@ -100,14 +100,14 @@ def _lengths(config: StudyConfig, examples: Sequence[Example]) -> Iterator[Choic
         return
     rows = [tokenizer.format.row(example.question, example.solution) for example in examples]
     solution = _quantile([len(row.completion) for row in rows], 0.95)
-    whole = max(len(row.trained) for row in rows)
+    longest = max(len(row.trained) for row in rows)
     context = context_of(backbone.model, backbone.revision) or math.inf
     # Backbones answer at greater length than terse experts: SmolLM2-135M in 107 tokens where SVAMP's experts take 16.
     answer = int(min(max(128, _up(1.5 * solution + 32, 16)), 1024, context / 2))
     reason = f"95 % of solutions have at most {solution} tokens, and a backbone's own answers are longer"
     yield Choice("rewriter.max_new_tokens", answer, reason)
     yield Choice("evaluate.max_new_tokens", answer, reason)
-    yield Choice("finetune.max_length", int(min(_up(whole, 64), context)), f"the longest row has {whole:,} tokens")
+    yield Choice("finetune.max_length", int(min(_up(longest, 64), context)), f"the longest row has {longest:,} tokens")
     vocabulary = vocabulary_of(backbone.model, backbone.revision)
     if vocabulary is None:
         return

@@ -40,7 +40,7 @@ def embedder_problems(name: str) -> list[str]:
     if folder.is_dir():
         if (folder / "modules.json").is_file() or (folder / "config.json").is_file():
             return []
-        return [f"reward.embedder: {name} holds no model; give the folder of a saved sentence-transformers model."]
+        return [f"reward.embedder: {name} has no model; give the folder of a saved sentence-transformers model."]
     if HUB_ID.match(name) and not folder.is_file():
         return []
     return [f"reward.embedder: {name!r} is neither `backbone`, a model's folder, nor a Hub id such as org/name."]
@@ -48,20 +48,20 @@ def embedder_problems(name: str) -> list[str]:
 
 def disk_problems(disk_mb: float | None, runs_dir: Path | str | None = None) -> list[str]:
     """More disk than is free where runs are kept."""
-    place = Path(runs_dir or default_runs_dir()).absolute()
-    while not place.exists():
-        place = place.parent
-    free_mb = shutil.disk_usage(place).free / 2**20
+    folder = Path(runs_dir or default_runs_dir()).absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free_mb = shutil.disk_usage(folder).free / 2**20
     if disk_mb is None or disk_mb <= free_mb:
         return []
     return [
-        f"The study writes about {disk_mb:,.0f} MB and {free_mb:,.0f} MB are free in {place}; free some space, choose "
+        f"The study writes about {disk_mb:,.0f} MB and {free_mb:,.0f} MB are free in {folder}; free some space, choose "
         "another folder with --runs-dir, or set finetune.keep_weights to false."
     ]
 
 
 def largest_request(config: StudyConfig, prompt_tokens: int) -> dict[str, float] | None:
-    """The pass of the rewriter's training that holds the most logits at once.
+    """The pass of the rewriter's training that needs the most logits at once.
 
     Args:
         prompt_tokens: Tokens of the longest rewriting prompt.

@@ -198,7 +198,7 @@ def replay_problems(config: StudyConfig) -> list[str]:
         return []
     if source == "nano":
         return [
-            f"finetune.replay_data: the lab's own questions are no replay for {config.backbone.model}; name a JSONL file "
+            f"finetune.replay_data: the lab's own questions cannot be replayed for {config.backbone.model}; name a JSONL file "
             f"of general questions, or leave out {', '.join(replayed)}."
         ]
     try:
@@ -215,7 +215,7 @@ def short_warnings(config: StudyConfig, train: int, held_out: int) -> list[str]:
         ("eval_size", held_out, config.data.eval_size, "intervals will be wide"),
     )
     return [
-        f"data.{name}: {wanted} rows are asked for and {available} are there; {so}."
+        f"data.{name}: the settings ask for {wanted} rows and the data has {available}; {so}."
         for name, available, wanted, so in limits
         if available < wanted
     ]

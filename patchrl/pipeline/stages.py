@@ -156,8 +156,8 @@ class Stages:
             backbone.model = PeftModel.from_pretrained(backbone.model, str(self.folder.adapter(seed, rewriter)))
         with self._context(backbone) as context:
             # Pages look at the tokens and the map of the first seed only.
-            shown = seed == self.config.study.seeds[0]
-            return rewrite_dataset(context, self.data.train, source, seed, details=shown)
+            details = seed == self.config.study.seeds[0]
+            return rewrite_dataset(context, self.data.train, source, seed, details=details)
 
     def _replay_rows(self, _: str, seed: int) -> dict[str, Any]:
         """Write general questions with the backbone's own answers; returns their summary."""

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def run_study(config: StudyConfig, folder: RunFolder, recorder: Recorder, upto: str = "report") -> None:
-    """Run a study up to and including a stage; what the folder already holds is not done again.
+    """Run a study up to and including a stage; steps whose results the folder already contains are skipped.
 
     Raises RunError for an unknown stage, DataError and ConfigError for what cannot work, and StopRequested between steps
     or inside one.
@@ -31,8 +31,8 @@ def run_study(config: StudyConfig, folder: RunFolder, recorder: Recorder, upto: 
     data = load_examples(config.data)
     items = StudyItems(config, data)
     stages = Stages(config, folder, recorder, data, items)
-    wanted = STAGES[: STAGES.index(upto) + 1]
-    missing = [step for step in plan(config) if step.stage in wanted and not step.is_done(folder)]
+    stages_to_run = STAGES[: STAGES.index(upto) + 1]
+    missing = [step for step in plan(config) if step.stage in stages_to_run and not step.is_done(folder)]
     _ = items.judged  # a file that cannot be read is reported before anything is trained
     if any(step.stage == "evaluate" for step in missing):
         _ = items.benchmarks  # and so is a benchmark that cannot be fetched or measured

@@ -153,10 +153,10 @@ class Playground:
 
     def _announce_places(self) -> None:
         """Send each waiting request its place, or that the backbone is loading where only a warm-up is ahead."""
-        for place, later in enumerate(self._queue):
-            if place and (ahead := self._requests_among(place)):
+        for position, later in enumerate(self._queue):
+            if position and (ahead := self._requests_among(position)):
                 later.put("waiting", ahead=ahead)
-            elif place:
+            elif position:
                 later.put("loading", model=later.request["config"]["backbone"]["model"])
 
     def _work(self) -> None:

@@ -23,14 +23,14 @@ LICENSE_COMMENT = "# license: yours to choose; see below"
 def without_folders(config: StudyConfig) -> StudyConfig:
     """The config with every absolute path cut to its last name: folders of a machine are nobody else's business."""
 
-    def named(value: Any) -> Any:
+    def public_value(value: Any) -> Any:
         if isinstance(value, list):
-            return [named(part) for part in value]
+            return [public_value(part) for part in value]
         return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
     dumped = config.model_dump(mode="json")
     return StudyConfig.model_validate(
-        {section: {key: named(value) for key, value in values.items()} for section, values in dumped.items()}
+        {section: {key: public_value(value) for key, value in values.items()} for section, values in dumped.items()}
     )
 
 
@@ -44,36 +44,36 @@ def dataset_card(
     config: StudyConfig, source: str, seed: int, rows: Sequence[SampleRow], result: dict[str, Any] | None
 ) -> str:
     """README.md of a rewritten dataset. `rows`: all of its source's, dropped ones included; `result`: result.json."""
-    named = without_folders(config)
+    public_config = without_folders(config)
     header = {
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "train.parquet"}]}],
-        "pretty_name": f"{' '.join(named.data.dataset.split())}, rewritten by PatchRL",
+        "pretty_name": f"{' '.join(public_config.data.dataset.split())}, rewritten by PatchRL",
         "task_categories": ["text-generation"],
         "tags": ["patchrl", "sft"],
     }
     body = [
-        f"# {plain(named.data.dataset)}, rewritten for {plain(named.backbone.model)}",
+        f"# {plain(public_config.data.dataset)}, rewritten for {plain(public_config.backbone.model)}",
         "Fine-tuning data restated the way the backbone itself answers, so that fine-tuning on it forgets less; made by "
         f"PatchRL ({PAPER}). `train.jsonl` and `train.parquet` hold the same rows; the columns are TRL's conversational "
         "format (`messages`) and, of each row, `source` (`rewrite` or `expert`: which text its answer is) and the mean "
         "surprisal of the expert's text and of the rewrite under the backbone, in nats per token (`nll_expert`, "
         "`nll_rewrite`).",
-        _facts(named, source, seed, rows, result),
+        _facts(public_config, source, seed, rows, result),
     ]
-    return _card(header, body, named, source, result)
+    return _card(header, body, public_config, source, result)
 
 
 def adapter_card(
     config: StudyConfig, rewriter: str, seed: int, rows: Sequence[SampleRow], result: dict[str, Any] | None
 ) -> str:
     """README.md of a rewriter's adapter. `rows`: those it rewrote, none before that; `result`: result.json."""
-    named, base = without_folders(config), hub_id(config)
+    public_config, base = without_folders(config), hub_id(config)
     header: dict[str, Any] = {"library_name": "peft", "pipeline_tag": "text-generation", "tags": ["patchrl", "lora"]}
     if base:  # the Hub refuses a card whose base_model is not an id of its own
         header = {"base_model": base} | header
     loaded = json.dumps(base or "folder of the backbone")
     body = [
-        f"# Rewriter of {plain(named.data.dataset)} for {plain(named.backbone.model)}",
+        f"# Rewriter of {plain(public_config.data.dataset)} for {plain(public_config.backbone.model)}",
         "A LoRA adapter on the backbone, trained by GRPO to restate an expert's solution the way the backbone itself answers; "
         f"made by PatchRL ({PAPER}). It reads the question, the expert's solution and the rewriting instruction, and is no "
         "model of the task itself.",
@@ -83,9 +83,9 @@ def adapter_card(
             'rewriter = PeftModel.from_pretrained(backbone, "this repository")',
             "python",
         ),
-        _facts(named, rewriter, seed, rows, result),
+        _facts(public_config, rewriter, seed, rows, result),
     ]
-    return _card(header, body, named, rewriter, result)
+    return _card(header, body, public_config, rewriter, result)
 
 
 def _card(
@@ -140,7 +140,7 @@ def _measured(result: dict[str, Any] | None, source: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Text as it stands, on one line: nothing in it is read as Markdown, HTML or a link."""
+    """Text on one line, escaped so that Markdown, HTML and links in it have no effect."""
     return re.sub(r"([\\`*_\[\]<>|~&$!#@{}]|:(?=//))", r"\\\1", " ".join(str(text).split()))
 
 

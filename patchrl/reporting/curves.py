@@ -205,7 +205,7 @@ def _tuning_figure(events: Sequence[Event], value: str, title: str, unit: str) -
         return None
     seeds = sorted({seed for _, seed, _ in lines})
     traces = []
-    named: set[str] = set()
+    legend_arms: set[str] = set()
     for (arm, seed, rate), rows in lines.items():
         rows, (colour, symbol) = thin(rows), arm_style(arm)
         whose = f"{arm}, seed {seed}" + ("" if rate is None else f", {compact(rate)}")
@@ -216,12 +216,12 @@ def _tuning_figure(events: Sequence[Event], value: str, title: str, unit: str) -
                 "name": display_name(arm),
                 "hovertemplate": f"step %{{x}}: %{{y:.3g}}<extra>{whose}</extra>",
                 "legendgroup": arm,
-                "showlegend": arm not in named,
+                "showlegend": arm not in legend_arms,
                 "x": [row["step"] for row in rows],
                 "y": [row[value] for row in rows],
                 "marker": {"symbol": symbol, "size": 6, "maxdisplayed": 5},
                 "line": {"color": colour, "width": 2, "dash": SEED_DASHES[seeds.index(seed) % len(SEED_DASHES)]},
             }
         )
-        named.add(arm)
+        legend_arms.add(arm)
     return {"data": traces, "layout": layout(title, "step", unit, height=300)}

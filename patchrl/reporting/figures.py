@@ -237,8 +237,12 @@ def embedding_figure(
 ) -> Figure:
     """The map of embeddings: every source's points, and a thin line from each expert solution to its rewrite."""
     traces: list[Figure] = []
-    place = dict(zip(ids.get("rl", []), points.get("rl", []), strict=True))
-    pairs = [(a, place[i]) for i, a in zip(ids.get("expert", []), points.get("expert", []), strict=True) if i in place]
+    rewrite_point = dict(zip(ids.get("rl", []), points.get("rl", []), strict=True))
+    pairs = [
+        (a, rewrite_point[i])
+        for i, a in zip(ids.get("expert", []), points.get("expert", []), strict=True)
+        if i in rewrite_point
+    ]
     if pairs:
         traces.append(
             {

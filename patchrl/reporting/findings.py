@@ -105,12 +105,12 @@ def recommendation_sentence(recommendation: dict[str, Any]) -> str:
     if recommendation["choice"] is None:
         return recommendation["reason"]
     sentence = f"Recommended, as a rule of thumb: {CHOICE_NAMES[recommendation['choice']]}. {recommendation['reason']}"
-    others = [CHOICE_NAMES[end] for end in recommendation["choices_at_ci95"] if end != recommendation["choice"]]
-    if others:
+    alternatives = [CHOICE_NAMES[end] for end in recommendation["choices_at_ci95"] if end != recommendation["choice"]]
+    if alternatives:
         low, high = recommendation["hit_rate_ci95"]
         sentence += (
             f" This is a close call: the hit rate of {percent(recommendation['hit_rate'], 0)} may be {percent(low, 0)} to "
-            f"{percent(high, 0)}, where the recommendation would be {' or '.join(dict.fromkeys(others))}."
+            f"{percent(high, 0)}, where the recommendation would be {' or '.join(dict.fromkeys(alternatives))}."
         )
     return sentence
 

@@ -71,7 +71,7 @@ def build_report(
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' "
         "content='width=device-width, initial-scale=1'><title>PatchRL report</title>"
         f"<style>{markup.REPORT_CSS}{STYLE}</style><script>{get_plotlyjs()}</script></head><body>"
-        f"<h1>PatchRL report</h1>{_question(config, result)}<nav aria-label='Sections'>{links}</nav>{body}"
+        f"<h1>PatchRL report</h1>{_question(result)}<nav aria-label='Sections'>{links}</nav>{body}"
         f"<script>{markup.DISTRIBUTION_SLIDER}const [figures, overTraining] = {data};{SCRIPT}</script></body></html>"
     )
 
@@ -101,7 +101,7 @@ def _figures(
 # --- sections -------------------------------------------------------------------------------------
 
 
-def _question(config: StudyConfig, result: dict[str, Any]) -> str:
+def _question(result: dict[str, Any]) -> str:
     others = [display_name(arm) for arm in result["arms"] if arm != "expert"]
     question = (
         f"Fine-tuned on {result['dataset']}, how much of its general skill does {result['backbone']} lose, and do "
@@ -274,16 +274,16 @@ def _examples(source: str, rows: list[SampleRow]) -> str:
         ],
     }
     seen = {row["id"] for chosen in kinds.values() for row in chosen}
-    rest = [row for row in rows if row["id"] not in seen]
-    kinds["At random"] = random.Random(0).sample(rest, min(EXAMPLES_PER_KIND, len(rest)))
-    shown, parts = set[str](), [f"<h3>{markup.escape(display_name(source))}</h3>"]
+    unseen = [row for row in rows if row["id"] not in seen]
+    kinds["At random"] = random.Random(0).sample(unseen, min(EXAMPLES_PER_KIND, len(unseen)))
+    shown_ids, parts = set[str](), [f"<h3>{markup.escape(display_name(source))}</h3>"]
     for title, chosen in kinds.items():
-        new = [row for row in chosen if row["id"] not in shown]
-        shown |= {row["id"] for row in new}
+        new = [row for row in chosen if row["id"] not in shown_ids]
+        shown_ids |= {row["id"] for row in new}
         if new:
             details = "".join(markup.sample_detail(row, None) for row in new)
             parts.append(
-                f"<details{' open' if len(shown) == len(new) else ''}><summary>{title}</summary>{details}</details>"
+                f"<details{' open' if len(shown_ids) == len(new) else ''}><summary>{title}</summary>{details}</details>"
             )
     return "".join(parts)
 

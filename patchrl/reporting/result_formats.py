@@ -103,8 +103,8 @@ def to_latex(result: Result) -> str:
             _number(forgotten["share_avoided"], forgotten.get("share_avoided_ci95"), digits=0),
         ]
         bold = [on is not None and best[on] == arm for _, on in LATEX_COLUMNS]
-        marked = [rf"$\mathbf{{{c[1:-1]}}}$" if b and c != "--" else c for c, b in zip(cells, bold, strict=True)]
-        rows.append(_latex_row(display_name(arm), marked))
+        bold_cells = [rf"$\mathbf{{{c[1:-1]}}}$" if b and c != "--" else c for c, b in zip(cells, bold, strict=True)]
+        rows.append(_latex_row(display_name(arm), bold_cells))
     seeds = len(result["seeds"])
     caption = (
         f"{_escaped(result['backbone'])} on {_escaped(result['dataset'])}, mean over {seeds} seed{'s'[: seeds > 1]}, in \\%. "

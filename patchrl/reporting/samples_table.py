@@ -34,7 +34,7 @@ def length(row: Row) -> int:
     return len(row["rewrite"].split())
 
 
-# Column -> (heading, what it is sorted by, whether it holds a number)
+# Column -> (heading, what it is sorted by, whether its values are numbers)
 SAMPLE_COLUMNS: dict[str, tuple[str, Callable[[Row], Any], bool]] = {
     "question": ("Question", lambda row: row["question"].lower(), False),
     "expert": ("Expert", lambda row: row["expert"].lower(), False),

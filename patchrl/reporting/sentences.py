@@ -43,12 +43,12 @@ def headline(result: Result) -> str:
     return " ".join(sentences)
 
 
-def _avoided(base: Result, lost: Result, arm: Result) -> str:
+def _avoided(base: Result, expert: Result, arm: Result) -> str:
     if arm["share_avoided"] is not None:
-        return f"That avoids {share_avoided(arm)} % of the {points(lost['absolute'])} points that plain SFT forgot."
+        return f"That avoids {share_avoided(arm)} % of the {points(expert['absolute'])} points that plain SFT forgot."
     if base["general"] == 0:
         return "The backbone had none of these skills before, so this study says nothing about forgetting."
-    loss = points_interval(lost["absolute"], lost["ci95"])
+    loss = points_interval(expert["absolute"], expert["ci95"])
     return f"Plain SFT forgot {loss} points, which may be nothing, so no share of it can be avoided."
 
 

@@ -72,8 +72,8 @@ def seed_rows(result: Result) -> Rows:
     for arm, values in result["arms"].items():
         general = values["general"]["per_seed"] or [None] * len(result["seeds"])
         for seed, target, skill in zip(result["seeds"], values["target"]["per_seed"], general, strict=True):
-            lost = None if skill is None else result["base"]["general"] - skill
-            rows.append([display_name(arm), str(seed), points(target), points(skill), points(lost)])
+            drop = None if skill is None else result["base"]["general"] - skill
+            rows.append([display_name(arm), str(seed), points(target), points(skill), points(drop)])
     return rows
 
 

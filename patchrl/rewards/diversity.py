@@ -37,9 +37,9 @@ def diversity(embeddings_FD: np.ndarray, scale: Scale = "paper") -> np.ndarray:
     distances = _distances(embeddings_FD)
     np.fill_diagonal(distances, 0.0)
     total, own = distances.sum() / 2, distances.sum(axis=1)
-    whole = total / (count * (count - 1) / 2)
+    mean_distance = total / (count * (count - 1) / 2)
     rest_pairs = (count - 1) * (count - 2) / 2
     without = (total - own) / rest_pairs if rest_pairs else np.zeros(count)
-    gain = whole - without
+    gain = mean_distance - without
     gain[gain < 1e-12] = 0.0
-    return gain if scale == "paper" else gain / max(whole, MIN_DIVERSITY)
+    return gain if scale == "paper" else gain / max(mean_distance, MIN_DIVERSITY)

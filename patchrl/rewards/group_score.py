@@ -31,7 +31,7 @@ class JudgedCompletion:
 class Group:
     """K completions of one example, which are rewarded relative to each other.
 
-    `prompt` is the example's rewriting prompt. `sampled_nll` holds −log p of each completion in nats under the policy
+    `prompt` is the example's rewriting prompt. `sampled_nll` is −log p of each completion in nats under the policy
     that sampled it, NaN where it was not noted, and nothing where none was.
     """
 

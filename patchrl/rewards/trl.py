@@ -110,7 +110,7 @@ class GatedReward:
             for start in range(0, len(judged), size)
         ]
         scored = score_groups(self.gate, self.section, groups, anchor=self.anchor, bf16=bf16)
-        if backbone.model.training:  # an evaluation in between is no part of the step
+        if backbone.model.training:  # an evaluation in between is not part of the step
             for group_score in scored:
                 self._count(group_score)
             self.stats.newest_group = scored[-1]

@@ -60,7 +60,7 @@ def energy_distance(texts: Sequence[str], others: Sequence[str]) -> float:
 
     Székely and Rizzo's energy distance 2E|X − Y| − E|X − X'| − E|Y − Y'| over 2E|X − Y|. X and Y are the unit vectors of
     the texts' counts of n-grams as in `vendi`, each pair of different texts once. It is 0 where a set has fewer than two
-    texts, and where few texts share no word with any other: so few texts show nothing.
+    texts, and where few texts share no word with any other: so few texts give no estimate.
     """
     if min(len(texts), len(others)) < 2:
         return 0.0

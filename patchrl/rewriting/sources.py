@@ -240,16 +240,16 @@ def _decide(
     seed: int,
 ) -> list[Rewrite]:
     """The decision on each example: its picked completion, or the first one of a group in which none was picked."""
-    shown = [group[pick or 0] for group, pick in zip(groups, picks, strict=True)]
+    chosen = [group[pick or 0] for group, pick in zip(groups, picks, strict=True)]
     experts = _expert_completions(gate, examples)
     rewrites = []
     for example, completion, expert, pick, origin, rewards in zip(
         examples,
-        shown,
+        chosen,
         experts,
         picks,
         origins,
-        rewards_beside_expert(config, gate, examples, shown, experts, seed),
+        rewards_beside_expert(config, gate, examples, chosen, experts, seed),
         strict=True,
     ):
         text, nll = completion.generation.text, completion.score.nll

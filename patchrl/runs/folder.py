@@ -25,8 +25,8 @@ RUN_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$")
 
 def default_runs_dir() -> Path:
     """$PATCHRL_RUNS_DIR, else the user's data folder; never the working directory."""
-    named = os.environ.get("PATCHRL_RUNS_DIR")
-    return Path(named) if named else user_data_path("patchrl") / "runs"
+    setting = os.environ.get("PATCHRL_RUNS_DIR")
+    return Path(setting) if setting else user_data_path("patchrl") / "runs"
 
 
 def keep_file(runs_dir: Path, path: Path) -> Path:
@@ -69,7 +69,7 @@ class RunFolder:
     def find(cls, runs_dir: Path | str, run_id: str) -> RunFolder:
         """The folder of an existing run; raises RunError for an id that is malformed or unknown."""
         if not RUN_ID.match(run_id):
-            raise RunError(f"Run {run_id!r} is no run id; `patchrl list` shows them.")
+            raise RunError(f"Run {run_id!r} is not a run id; `patchrl list` shows all ids.")
         folder = cls(Path(runs_dir) / run_id)
         if not folder.config.is_file():
             raise RunError(f"Run {run_id!r} is not in {runs_dir}; `patchrl list` shows what is there.")

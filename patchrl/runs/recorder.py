@@ -27,7 +27,7 @@ class RunRecorder:
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
         now = time.time()
-        before = folder.read_status() or {}
+        previous = folder.read_status() or {}
         self.status: dict[str, Any] = {
             "state": "running",
             "pid": os.getpid(),
@@ -46,7 +46,7 @@ class RunRecorder:
             "finished": None,
             "exit_code": None,
             "error": None,
-        } | {key: before[key] for key in LAUNCH_FIELDS if key in before}
+        } | {key: previous[key] for key in LAUNCH_FIELDS if key in previous}
         self._remaining = RemainingTime()
         self._step_started = self._stage_started = now
         self._stage_base = self._had = 0

@@ -91,14 +91,14 @@ class Timeline:
     def _read(self, size: int) -> None:
         with self.path.open("rb") as file:
             file.seek(self.offset)
-            rest = b""
-            while (wanted := min(BLOCK_BYTES, size - self.offset - len(rest))) > 0:
-                block = rest + file.read(wanted)
+            tail = b""
+            while (wanted := min(BLOCK_BYTES, size - self.offset - len(tail))) > 0:
+                block = tail + file.read(wanted)
                 end = block.rfind(b"\n") + 1
                 for line in block[:end].splitlines():
                     self._take(line)
                 self.offset += end
-                rest = block[end:]
+                tail = block[end:]
 
     def _take(self, line: bytes) -> None:
         head = EVENT_HEAD.match(line)

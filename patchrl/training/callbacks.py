@@ -9,7 +9,7 @@ from transformers import TrainerCallback
 
 from patchrl.types import Recorder
 
-# An on-policy trainer's figures, by their names in TRL's log. Its loss is no cross entropy and has another name.
+# An on-policy trainer's figures, by their names in TRL's log. Its loss is not a cross entropy, so the event has another name for it.
 ON_POLICY_MEASURES = {
     "objective": "loss",
     "reward": "reward",

@@ -50,7 +50,7 @@ class _Rows(TrainerCallback):
 
 
 def shared_settings(backbone: Backbone, folder: Path, steps: int, seed: int) -> dict[str, Any]:
-    """What every trainer of an arm is told alike."""
+    """The settings that all trainers of an arm share."""
     on_cpu = backbone.device.type == "cpu"
     return {
         "output_dir": str(folder / "trainer"),

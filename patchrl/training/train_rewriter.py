@@ -34,7 +34,7 @@ CHECKPOINT_STEPS = 10
 TOKENS_FILE = "sampled.json"  # beside the checkpoints: completion tokens sampled until the newest
 PROBE_COUNT = 8
 SPREADS, SPREAD_SIZE = 60, 256  # steps at which the ℓ of passing rewrites is recorded one by one; at most so many
-WARNING_STEPS = 3  # one odd batch is no trend
+WARNING_STEPS = 3  # one odd batch is not a trend
 
 
 class FrozenProbe:
@@ -55,7 +55,7 @@ class FrozenProbe:
     def check(self, step: int) -> None:
         """Raises BackboneError when any probe's ℓ moved by more than the tolerance (nats per token)."""
         drift = float(np.abs(np.subtract(self.start, self._measure())).max())
-        if not drift <= self.tolerance:  # NaN is no small drift
+        if not drift <= self.tolerance:  # also catches NaN
             raise BackboneError(
                 f"rewriter: the frozen backbone moved by step {step} (ℓ of the probe texts by {drift:.2g} nats, "
                 f"tolerated {self.tolerance:g}); rewards would be wrong. Use float32, and never merge the adapter."

@@ -49,7 +49,7 @@ def warm_start(context: StageContext, examples: Sequence[Example], asked: Sequen
     pairs, tokens = own_pairs(context, examples, asked, seed)
     solved = f"The backbone solves {len(pairs)} of {len(examples)} examples itself"
     if not pairs:
-        recorder.event("message", level="warning", text=f"{solved}: there is no warm start, GRPO begins cold.")
+        recorder.event("message", level="warning", text=f"{solved}: GRPO starts without a warm start.")
         return tokens
     recorder.event("message", level="info", text=f"{solved}; the rewriter starts warm, from those answers.")
     rewriter = config.rewriter

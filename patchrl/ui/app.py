@@ -94,9 +94,9 @@ def _wire_buttons(
         return begin
 
     # One queue for all of them: pressing twice must not start two runs.
-    one: dict[str, Any] = {"concurrency_id": "start", "concurrency_limit": 1, "api_visibility": "private"}
+    one_at_a_time: dict[str, Any] = {"concurrency_id": "start", "concurrency_limit": 1, "api_visibility": "private"}
     for upto, button in starters.items():
-        session.follow(button.click(starter(upto), form.inputs(), [session.run, card], **one))
+        session.follow(button.click(starter(upto), form.inputs(), [session.run, card], **one_at_a_time))
 
     def act(what: str) -> Any:
         def do(run_id: str | None) -> None:
@@ -123,7 +123,7 @@ def _wire_buttons(
         return do
 
     for button, what in ((stop, "stop"), (cancel, "cancel"), (resume, "resume"), (finetune, "finetune")):
-        options = one if what in ("resume", "finetune") else {"api_visibility": "private"}
+        options = one_at_a_time if what in ("resume", "finetune") else {"api_visibility": "private"}
         session.follow(button.click(act(what), session.run, None, **options))
 
 
@@ -136,9 +136,9 @@ def linked(query: Mapping[str, str]) -> list[Any]:
 
 def usable(snapshot: Snapshot) -> list[Any]:
     """Stop and Cancel for a run that is going on, Resume for one that ended unfinished."""
-    going = snapshot.status.get("state") in LIVE_STATES
-    unfinished = snapshot.run is not None and not going and snapshot.result is None
-    return [gr.update(interactive=shown) for shown in (going, going, unfinished)]
+    live = snapshot.status.get("state") in LIVE_STATES
+    unfinished = snapshot.run is not None and not live and snapshot.result is None
+    return [gr.update(interactive=shown) for shown in (live, live, unfinished)]
 
 
 def status_line(snapshot: Snapshot, choices: Sequence[str] = ()) -> str:

@@ -31,8 +31,8 @@ def _label(setting: Setting) -> str:
     return f"{setting.title} ({setting.unit})" if has_unit else setting.title
 
 
-def shown(value: Any) -> Any:
-    """A config value as its widget holds it."""
+def widget_value(value: Any) -> Any:
+    """The value that a setting's widget shows for a config value."""
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     return "" if value is None else value
@@ -70,7 +70,7 @@ class Form:
                 value=value, precision=0 if kind is int else None, step=1 if kind is int else 1e-4, **common
             )
         else:
-            widget = gr.Textbox(value=shown(value), max_lines=1, **common)
+            widget = gr.Textbox(value=widget_value(value), max_lines=1, **common)
         self.widgets[section, key] = widget
         return widget
 
@@ -114,7 +114,7 @@ class Form:
             elif (section, key) == ("data", "task"):
                 result.append(value or "detect")
             else:
-                result.append(shown(value))
+                result.append(widget_value(value))
         return result
 
 

@@ -170,9 +170,9 @@ def _replay(lesson: Callable[[], Lesson]) -> tuple[gr.HTML, gr.HTML, Callable[[i
 
     def draw(step: int) -> tuple[dict[str, Any], str]:
         events = lesson().until(int(step))
-        drawn, whole = curves.training_figures(events), curves.training_figures(lesson().events)
+        current, final = curves.training_figures(events), curves.training_figures(lesson().events)
         newest = next(e for e in reversed(events) if e["kind"] == "group")
-        return {name: _still(drawn[name], whole[name]) for name in REPLAYED if name in drawn}, markup.group_cards(
+        return {name: _still(current[name], final[name]) for name in REPLAYED if name in current}, markup.group_cards(
             newest
         )
 
@@ -195,11 +195,11 @@ def _replay(lesson: Callable[[], Lesson]) -> tuple[gr.HTML, gr.HTML, Callable[[i
     return panels, group, draw
 
 
-def _still(figure: figures.Figure, whole: figures.Figure) -> figures.Figure:
+def _still(figure: figures.Figure, final: figures.Figure) -> figures.Figure:
     """The figure on the axes of the whole training, so that they stand still while it is replayed."""
     look = dict(figure["layout"])
     for axis, key in (("xaxis", "x"), ("yaxis", "y")):
-        values = [v for trace in whole["data"] for v in trace[key] if v is not None]
+        values = [v for trace in final["data"] for v in trace[key] if v is not None]
         room = 0.04 * (max(values) - min(values) or 1.0)
         look[axis] = look[axis] | {"range": [min(values) - room, max(values) + room]}
     return figure | {"layout": look}

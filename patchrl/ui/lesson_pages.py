@@ -96,7 +96,7 @@ def _odds(nll: float) -> str:
 def off_distribution(lesson: Lesson) -> str:
     scan = lesson.scan
     return f"""<div class="lesson"><h3>What “off-distribution” looks like</h3><p class="lead">Fine-tuning pulls the model towards every token of its data. How hard it must pull
-    shows in the <b>surprisal</b>: −log p of a token, given what stands before it. Its mean over a text is <b>ℓ</b>.</p>
+    shows in the <b>surprisal</b>: −log p of a token, given the text before it. Its mean over a text is <b>ℓ</b>.</p>
     <p>Over {len(scan["expert_nll"])} questions the expert's solutions have a mean ℓ of <b>{number(scan["expert_mean"], 2)}</b> nats a token, the
     backbone's own answers <b>{number(scan["own_mean"], 2)}</b>: {number(scan["gap"], 1)} standard deviations apart. The expert is
     <b>off-distribution</b>.</p></div>"""

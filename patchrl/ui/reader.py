@@ -76,7 +76,7 @@ class Reader:
             timeline, lock = self._timelines[run.id]
             while len(self._timelines) > MAX_RUNS:
                 self._timelines.popitem(last=False)
-        with lock:  # its own: reading a long run for the first time holds nobody else up
+        with lock:  # one lock a run: the first read of a long run does not delay the others
             return timeline.update()
 
     def samples(self, run: api.Run, arm: str, seed: int) -> list[SampleRow]:

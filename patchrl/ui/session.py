@@ -121,12 +121,12 @@ class Session:
         key = (config.model_dump_json(), upto)
         if key in self.begun:
             return self.begun[key], f"{self.begun[key].id} is this very study, and it is going on."
-        before = self.going()
-        if self.limits.public and len(before) > self.limits.max_queue:
-            raise ConfigError(f"{len(before)} studies are going on or waiting here; try again when one is over.")
+        earlier = self.going()
+        if self.limits.public and len(earlier) > self.limits.max_queue:
+            raise ConfigError(f"{len(earlier)} studies are going on or waiting here; try again when one is over.")
         self.begun[key] = run = api.start(config, runs_dir=self.runs_dir, upto=upto, queue=True)
-        if before:
-            return run, self.behind(before)
+        if earlier:
+            return run, self.behind(earlier)
         # Of data of one's own only its reading tells how much there is; the run says so by itself.
         predictable = upto == "report" and config.backbone.model == "nano" and config.data.dataset in LAB_DATASETS
         takes = f" It takes {about_minutes(study_minutes(config))} on two CPU cores." if predictable else ""

@@ -167,7 +167,7 @@ def test_opening_more_settings_changes_none(setup):
 
 def test_an_address_with_a_path_opens_no_folder(page, server):
     page.goto(server.url + "?run=../../etc")
-    playwright.expect(page.locator("#status")).to_contain_text("is no run id")
+    playwright.expect(page.locator("#status")).to_contain_text("is not a run id")
 
 
 def test_a_server_that_is_away_is_said_and_found_again(setup, server):

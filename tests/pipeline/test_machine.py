@@ -20,7 +20,7 @@ def test_processes_without_a_launcher_are_refused(monkeypatch):
 
 def test_an_embedder_that_is_no_model_is_refused(tmp_path):
     assert machine.embedder_problems("backbone") == machine.embedder_problems("org/name") == []
-    assert "holds no model" in machine.embedder_problems(str(tmp_path))[0]
+    assert "has no model" in machine.embedder_problems(str(tmp_path))[0]
     assert "neither `backbone`" in machine.embedder_problems("no such thing!")[0]
 
 

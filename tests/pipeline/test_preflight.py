@@ -83,7 +83,7 @@ def test_fewer_rows_than_asked_for_are_said_and_take_less_time(tmp_path):
     data = {"dataset": sums(tmp_path / "short.jsonl"), "train_size": 512, "eval_size": 300}
     found = preflight(resolve({"data": data}))
     assert found["ok"]
-    assert "data.train_size: 512 rows are asked for and 30 are there" in found["warnings"][0]
+    assert "data.train_size: the settings ask for 512 rows and the data has 30" in found["warnings"][0]
     assert "intervals will be wide" in found["warnings"][1]
     assert found["minutes"] == preflight(resolve({"data": data | {"train_size": 30, "eval_size": 10}}))["minutes"]
     swept = preflight(resolve({"data": data, "finetune": {"learning_rate": [1e-4, 1e-3]}}))

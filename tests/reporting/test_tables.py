@@ -66,7 +66,7 @@ def test_of_many_arms_only_the_comparisons_with_rl_are_told_first():
     made = result()
     pairs = [("rl", "expert"), ("dft", "expert"), ("dft", "rl")]
     common = {"on": "general", "verdict": "better", "difference": 0.1, "ci95": [0.05, 0.15], "p_holm": 0.01}
-    rest = {"detectable": 0.07, "over_seeds": True}
+    rest = {"detectable": 0.07}
     made["comparisons"] = {"pairs": [{"a": a, "b": b} | common | rest for a, b in pairs]}
     assert len(tables.comparison_rows(made, tables.main_arms(made))) == 3
     made["arms"] |= {f"arm-{n}": made["arms"]["rl"] for n in range(6)}
@@ -80,7 +80,7 @@ def test_of_many_arms_only_the_comparisons_with_rl_are_told_first():
 
 def test_a_study_too_small_to_tell_anything_says_so_instead_of_points_above_a_hundred():
     pair = {"a": "rl", "b": "expert", "on": "general", "verdict": "cannot tell", "difference": 0.1}
-    pair |= {"ci95": [-0.4, 0.6], "p_holm": 0.6, "detectable": 1.44, "over_seeds": True}
+    pair |= {"ci95": [-0.4, 0.6], "p_holm": 0.6, "detectable": 1.44}
     assert "with seeds this far apart, none would have shown" in sentences.comparison_sentence(pair)
     made = result() | {"comparisons": {"pairs": [pair], "detectable": {"target": 0.05, "general": 1.44}}}
     assert tables.comparison_rows(made)[0][-1] == "none"

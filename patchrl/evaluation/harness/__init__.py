@@ -7,5 +7,5 @@ Why it is as it is:
   skills and the `math` preset are task files here too, judged by the same verifier, for whoever runs lm-eval itself.
 - Answers come from `Backbone`, likelihoods from the harness's own code (`model`); every item becomes a prediction row
   (`measure`), so that bootstrap, comparisons and reports know no difference. Where a task filters its answers strictly
-  and leniently (GSM8K), the lenient filter counts: a lost format is told by the no-answer rate.
+  and leniently (GSM8K), the lenient filter counts: the no-answer rate shows a lost format.
 """

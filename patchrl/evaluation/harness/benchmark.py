@@ -74,8 +74,8 @@ def load_benchmarks(section: EvaluateSection) -> list[tuple[str, Benchmark]]:
         kind: {subtask.name for of, b in benchmarks if of == kind for subtask in b.subtasks}
         for kind in ("target", "general")
     }
-    if both := sorted(names["target"] & names["general"]):
-        raise ConfigError(f"evaluate.general: {both[0]} is part of evaluate.target too; name tasks without it.")
+    if overlap := sorted(names["target"] & names["general"]):
+        raise ConfigError(f"evaluate.general: {overlap[0]} is part of evaluate.target too; name tasks without it.")
     return benchmarks
 
 
@@ -87,7 +87,7 @@ def _load(kind: str, name: str, manager: TaskManager, limit: int) -> Benchmark:
         raise DataError(f"evaluate.{kind}: harness task {name!r} could not be loaded: {first}") from error
     if not tasks:
         raise ConfigError(f"evaluate.{kind}: {name!r} has no task in it; name another.")
-    share = -(-limit // len(tasks))  # of each subtask; 0 stands for all
+    share = -(-limit // len(tasks))  # of each subtask; 0 means all
     return Benchmark(name, [_subtask(f"evaluate.{kind}: {name!r}", task, share) for task in tasks.values()])
 
 

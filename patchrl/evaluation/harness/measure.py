@@ -29,9 +29,9 @@ def measure(
     evaluations: Evaluations,
     recorder: Recorder,
 ) -> list[PredictionRow]:
-    """A prediction row for each item, without its `task`; subtasks that these weights answered before are read back.
+    """A prediction row for each item, without its `task`; subtasks that these weights have answered before are read from the cache.
 
-    `passed` is a truth value, or a fraction for tasks with partial credit, None where it cannot be told.
+    `passed` is a truth value, or a fraction for tasks with partial credit, None where it cannot be decided.
     """
     keys = {subtask.name: _key(subtask, weights, max_new_tokens) for subtask in benchmark.subtasks}
     rows_of = {name: evaluations.get(key) for name, key in keys.items()}

@@ -82,11 +82,11 @@ class HarnessModel(HFLM):
     def _answers(self, prompts: Sequence[str], stops: Sequence[str], length: int) -> list[str]:
         stops = [stop for stop in stops if stop]
         length = min(length, self.max_length // 2)  # a model of short context keeps half of it for the prompt
-        before = self._done
+        finished = self._done
         groups = self.backbone.complete(
             [self._prompt_ids(prompt, self.max_length - length) for prompt in prompts],
             max_new_tokens=length,
-            on_progress=lambda done: self.on_progress(before + done, self._total),
+            on_progress=lambda done: self.on_progress(finished + done, self._total),
             watch=self._until(stops) if stops else None,
         )
         texts = []
@@ -105,7 +105,7 @@ class HarnessModel(HFLM):
         return ids[-room:]
 
     def _until(self, stops: Sequence[str]) -> Watch:
-        """Ends a batch in which every row has ended or holds a stop sequence."""
+        """A check that ends a batch once every row has ended or contains a stop sequence."""
         ends = self.backbone.stop_ids
 
         def watch(tokens_BT: torch.Tensor) -> bool:

@@ -34,7 +34,7 @@ def name_problems(config: StudyConfig) -> list[str]:
             "forgetting. Leave it out of one of them."
         )
     if section.tasks_folder and not Path(section.tasks_folder).is_dir():
-        problems.append(f"evaluate.tasks_folder: {section.tasks_folder} is no folder; give one with task files.")
+        problems.append(f"evaluate.tasks_folder: {section.tasks_folder} is not a folder; give one with task files.")
     requested = {kind: harness_names(getattr(section, kind)) for kind in ("target", "general")}
     if not any(requested.values()):
         return problems

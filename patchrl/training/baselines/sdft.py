@@ -39,7 +39,7 @@ def sdft(on_policy: OnPolicyContext, steps: int, number: float | None = None) ->
     """
     backbone, instruction = on_policy.backbone, on_policy.config.rewriter.instruction
 
-    def shown(example: Example) -> dict[str, Any]:
+    def columns_of(example: Example) -> dict[str, Any]:
         """The teacher's prompt."""
         return {"privileged_context": rewrite_prompt(instruction, example.question, example.solution)}
 
@@ -59,7 +59,7 @@ def sdft(on_policy: OnPolicyContext, steps: int, number: float | None = None) ->
     trainer = RowSdftTrainer(
         model=backbone.model,
         args=settings,
-        train_dataset=on_policy.rows(shown),
+        train_dataset=on_policy.rows(columns_of),
         processing_class=backbone.tokenizer,
         callbacks=[on_policy.callback],
     )
