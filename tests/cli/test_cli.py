@@ -238,7 +238,9 @@ def test_a_bare_file_is_scanned_and_its_findings_are_printed(tmp_path, runs_dir)
         assert text in done.stdout
 
 
-def test_the_terminal_says_what_is_waited_for_and_what_is_left_of_the_study(runs_dir, capsys):
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_is_a_bar_on_a_terminal_and_one_line_a_stage_elsewhere(terminal, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
     view = Progress()
     queued = {
         "state": "queued",
@@ -253,9 +255,12 @@ def test_the_terminal_says_what_is_waited_for_and_what_is_left_of_the_study(runs
         view.status(queued)
     assert capsys.readouterr().err.count("queued behind first; it starts by itself") == 1
     running = {"state": "running", "stage": "train", "seed": 0, "total": 40, "done": 3, "study_eta_seconds": 600.0}
-    view.status(queued | running | {"queued_behind": []})
-    assert "about 10 minutes left of the study" in capsys.readouterr().err
+    for done in (3, 4):
+        view.status(queued | running | {"queued_behind": [], "done": done})
     view.close()
+    text = capsys.readouterr().err
+    assert ("about 10 minutes left of the study" in text) == terminal
+    assert terminal or text == "train seed 0\n"
 
 
 def test_queue_is_passed_on(runs_dir, monkeypatch, capsys):
@@ -280,7 +285,7 @@ def test_check_takes_rows_and_settings_alike(tmp_path, capsys):
     for name in ("rows.json", "config.json"):
         assert main.main(["check", str(tmp_path / name)]) == 0, name
         assert "math" in capsys.readouterr().out
-    for name, said in (("rows.csv", "not text in UTF-8"), ("gone.jsonl", "gone.jsonl: No such file")):
+    for name, said in (("rows.csv", "has no rows"), ("gone.jsonl", "gone.jsonl: No such file")):
         assert main.main(["check", str(tmp_path / name)]) != 0
         told = capsys.readouterr()
         assert said in told.out + told.err
