@@ -19,6 +19,8 @@ from patchrl.models.backbone import Backbone
 from patchrl.nano import world
 from patchrl.reporting import findings
 
+pytestmark = pytest.mark.slow
+
 
 def scanned(values):
     config = resolve(values)
