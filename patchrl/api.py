@@ -285,9 +285,9 @@ class Run:
             return hub.upload(kind, repo, Path(folder), token=hub.token_of(token), private=private, on_step=on_step)
 
     def _targets(self, arm: str, seed: int) -> list[SampleRow]:
-        """An arm's rewritten rows; RunError where there are none to take home."""
+        """An arm's rewritten rows. Raises RunError if the arm has none."""
         if self._data(arm, seed) == "expert":
-            raise RunError(f"Arm {arm!r} learns from the expert's text as it is; there are no rewrites to take home.")
+            raise RunError(f"Arm {arm!r} learns from the expert's text as it is and has no rewrites to export.")
         rows = self.samples(arm, seed)
         if all(row["target"] is None for row in rows):
             raise RunError(f"{self.id} has no rewrites of arm {arm!r}, seed {seed} yet.")
@@ -321,7 +321,7 @@ class Run:
         launch.cancel(self.folder)
 
     def resume(self, upto: str | None = None, *, queue: bool = False) -> None:
-        """Continue where it stands, up to a stage; finished steps are not done again.
+        """Continue the run up to a stage; finished steps are not repeated.
 
         Without `upto`: to the stage that was asked for before or, where that was reached, to the report. With
         `queue` it waits until runs of its folder that were started earlier are over.
@@ -349,7 +349,7 @@ def _stamp(path: Path) -> str:
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file, none before it is there."""
+    """The rows of a file; none before the file exists."""
     try:
         return read_rows(path)
     except FileNotFoundError:

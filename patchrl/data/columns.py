@@ -52,8 +52,8 @@ OPTION = re.compile(r"(?:option|choice|opt)?[_ ]?([a-j])", re.IGNORECASE)
 
 def known_names(names: Iterable[str]) -> int:
     """How many names are those of a column with a role."""
-    roles = {_plain(name) for candidates in COLUMN_NAMES.values() for name in candidates}
-    return sum(_plain(name) in roles for name in names)
+    roles = {_normalized(name) for candidates in COLUMN_NAMES.values() for name in candidates}
+    return sum(_normalized(name) in roles for name in names)
 
 
 def detect_columns(names: Sequence[str], section: DataSection | None = None, solved: bool = True) -> dict[str, str]:
@@ -73,7 +73,7 @@ def detect_columns(names: Sequence[str], section: DataSection | None = None, sol
     for role in ("question", "solution", "answer", "choices"):
         name = getattr(section, f"{role}_column") if section else None
         if name is not None and name not in names:
-            raise DataError(f"data.{role}_column: there is no column {name!r}; the data has {', '.join(names)}.")
+            raise DataError(f"data.{role}_column: column {name!r} does not exist; the data has {', '.join(names)}.")
         if name is not None:
             columns[role] = name
 
@@ -95,7 +95,7 @@ def detect_columns(names: Sequence[str], section: DataSection | None = None, sol
     for role in ("question", "solution", "answer", "context", "system", "history"):
         if role not in columns and (name := first(role)):
             columns[role] = name
-    is_alpaca = "context" not in columns and _plain(columns.get("question", "")) == "instruction"
+    is_alpaca = "context" not in columns and _normalized(columns.get("question", "")) == "instruction"
     if is_alpaca and (name := _called([name for name in names if name not in columns.values()], ("input",))):
         columns["context"] = name
     if "solution" not in columns and "answer" in columns:
@@ -114,11 +114,13 @@ def unused_columns(names: Iterable[str], columns: dict[str, str]) -> tuple[str, 
     return tuple(name for name in names if name not in used)
 
 
-def _plain(name: str) -> str:
+def _normalized(name: str) -> str:
     return re.sub(r"[\W_]+", "", str(name).lower())
 
 
 def _called(names: Iterable[str], candidates: Iterable[str]) -> str | None:
     """The name that is the first of the candidates, None where no name is one."""
-    spelled = {_plain(name): name for name in reversed(list(names))}
-    return next((spelled[_plain(candidate)] for candidate in candidates if _plain(candidate) in spelled), None)
+    spelled = {_normalized(name): name for name in reversed(list(names))}
+    return next(
+        (spelled[_normalized(candidate)] for candidate in candidates if _normalized(candidate) in spelled), None
+    )

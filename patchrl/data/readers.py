@@ -172,7 +172,7 @@ def _saved_folder(path: Path, split: str) -> Iterator[RawRow]:
     if isinstance(saved, datasets.DatasetDict):
         if split not in saved and len(saved) > 1:
             raise DataError(
-                f"{path.name}: there is no split {split!r}; data.split can be {', '.join(map(str, saved))}."
+                f"{path.name}: split {split!r} does not exist; data.split can be {', '.join(map(str, saved))}."
             )
         saved = saved[split] if split in saved else next(iter(saved.values()))
     yield from numbered(saved)

@@ -63,7 +63,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Fields:
-    """What one row says: question and solution (empty if there is none), the written answer, and notes on its parts
+    """The parts of one row: question and solution (empty if missing), the written answer, and notes on its parts
     that are not used."""
 
     question: str

@@ -33,7 +33,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score the context's backbone on items and harness tasks, each with its kind: target, general or validation.
 
-    The context's gate judges the items; it stands on the frozen backbone whichever model answers. The harness scores its own
+    The context's gate judges the items; it uses the frozen backbone whichever model answers. The harness scores its own
     tasks. Writes one prediction an item to `home`/predictions.jsonl. Raises StopRequested between tasks (what was answered
     is kept) and RunError where not one answer of the target or of the general tasks can be judged.
 
@@ -76,7 +76,7 @@ def fingerprint(backbone: Backbone) -> str:
 def _judged(context: StageContext, items: Items, weights: str, evaluations: Evaluations) -> list[dict[str, Any]]:
     """Prediction rows of items that the gate judges."""
     answers = _answers(context, items, weights, evaluations)
-    # An item's reference is all there is to compare with; an open one's is its expert solution.
+    # An item is compared with its reference alone; the reference of an open item is its expert solution.
     examples = [Example(item.id, item.question, item.reference, item.reference, item.task) for _, item in items]
     verdicts = context.gate.check(examples, [answer["text"] for answer in answers])
     return [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from patchrl.evaluation.statistics import (
     chosen_rate,
     correct_by_task,
     macro,
+    mean_of_known,
     resample,
     score_interval,
     task_intervals,
@@ -31,11 +31,6 @@ from patchrl.version import __version__
 
 VERSIONED_LIBRARIES = ("torch", "transformers", "trl", "peft", "numpy")
 Tuned = tuple[str, float]  # an arm at a learning rate
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    measured = [v for v in values if v is not None]
-    return sum(measured) / len(measured) if measured else None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -117,7 +112,7 @@ def _sweep(arm: str, chosen: float, tuned: dict[Tuned, list[Correct]]) -> list[d
             {
                 "rate": rate,
                 "chosen": rate == chosen,
-                "validation": _mean([macro(c, "validation") for c in per_seed]),
+                "validation": mean_of_known([macro(c, "validation") for c in per_seed]),
                 **{kind: _scores(_macros(per_seed, kind), score_interval(per_seed, kind)) for kind in SCORE_KINDS},
             }
         )
@@ -129,7 +124,7 @@ def _macros(seeds: list[Correct], kind: str) -> list[float]:
 
 
 def _scores(per_seed: list[float], ci95: tuple[float, float] | None) -> dict[str, Any]:
-    return {"mean": _mean(per_seed), "per_seed": per_seed, "ci95": ci95}
+    return {"mean": mean_of_known(per_seed), "per_seed": per_seed, "ci95": ci95}
 
 
 def _curve(events: list[dict[str, Any]], rewriter: str) -> list[dict[str, Any]]:
@@ -158,7 +153,8 @@ def _arm_result(
         "target": _scores(statistics.target_per_seed, statistics.target_ci95),
         "general": _scores(statistics.general_per_seed, statistics.general_ci95),
         "by_task": {
-            task: _mean([e["by_task"][task]["score"] for e in evaluations if task in e["by_task"]]) for task in tasks
+            task: mean_of_known([e["by_task"][task]["score"] for e in evaluations if task in e["by_task"]])
+            for task in tasks
         },
         "forgetting": {
             "absolute": statistics.absolute,
@@ -169,14 +165,14 @@ def _arm_result(
             "share_avoided_ci95": statistics.share_avoided_ci95,
         },
         "data": {
-            key: _mean([t[key] for t in targets]) if arm.imitates or key == "accepted" else None
+            key: mean_of_known([t[key] for t in targets]) if arm.imitates or key == "accepted" else None
             for key in ("nll", "diversity", "accepted")
         },
-        "no_answer": _mean([e["no_answer"] for e in evaluations]),
+        "no_answer": mean_of_known([e["no_answer"] for e in evaluations]),
         "cost": {
             "seconds": sum(t["seconds"] for t in spent) / len(seeds),
             "tokens": sum(t["tokens"] for t in spent) / len(seeds),
-            "finetune_seconds": _mean([t["seconds"] for t in tuning]),
+            "finetune_seconds": mean_of_known([t["seconds"] for t in tuning]),
         },
         "learning_rate": rate,
     }

@@ -19,7 +19,7 @@ REFERENCE = "expert"  # whose drop the share avoided is measured against
 
 @dataclass(frozen=True)
 class ArmStatistics:
-    """Scores as fractions; intervals are 95 % (`mean_interval`), None where there is nothing to measure."""
+    """Scores as fractions; intervals are 95 % (`mean_interval`), None without anything to measure."""
 
     target_per_seed: list[float]
     target_ci95: tuple[float, float] | None
@@ -50,19 +50,20 @@ def correct_by_task(rows: Sequence[Mapping]) -> dict[str, np.ndarray]:
 
 
 def score(values: np.ndarray) -> float | None:
-    """Share correct of the items that could be scored, None where there is none."""
+    """Share correct of the items that could be scored, None without any."""
     scored = values[~np.isnan(values)]
     return float(scored.mean()) if len(scored) else None
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def mean_of_known(values: Sequence[float | None]) -> float | None:
+    """Mean of the values that were measured; None without any."""
     measured = [v for v in values if v is not None]
     return sum(measured) / len(measured) if measured else None
 
 
 def macro(correct: Correct, kind: str) -> float | None:
     """Mean over the tasks of a kind (`target` or `general`) of their mean score."""
-    return _mean([score(v) for task, v in correct.items() if task.startswith(f"{kind}/")])
+    return mean_of_known([score(v) for task, v in correct.items() if task.startswith(f"{kind}/")])
 
 
 def absolute_forgetting(base: Correct, tuned: Correct) -> float | None:
@@ -78,7 +79,7 @@ def relative_forgetting(base: Correct, tuned: Correct) -> float | None:
         before, after = score(values), score(tuned[task])
         if task.startswith("general/") and before and after is not None:
             ratios.append((before - after) / before)
-    return _mean(ratios)
+    return mean_of_known(ratios)
 
 
 def share_avoided(drop: float | None, expert_drop: float | None) -> float | None:
@@ -101,7 +102,7 @@ def chosen_rate(arm: str, rates: Sequence[float], tuned: Mapping[tuple[str, floa
     """The rate to compare an arm at (`best_rate`), from its per-seed answers to the validation items at each."""
     if len(rates) == 1:
         return rates[0]
-    scores = {rate: _mean([macro(c, "validation") for c in tuned[arm, rate]]) or 0.0 for rate in rates}
+    scores = {rate: mean_of_known([macro(c, "validation") for c in tuned[arm, rate]]) or 0.0 for rate in rates}
     first = tuned[arm, rates[0]][0]
     return best_rate(scores, sum(len(v) for task, v in first.items() if task.startswith("validation/")))
 
@@ -244,8 +245,8 @@ def _share_interval(
 
     None where plain SFT's own drop is not clearly above zero: a ratio to it has no bounded interval (Fieller 1954).
     """
-    drop = _mean([absolute_forgetting(base, s) for s in seeds])
-    reference_drop = _mean([absolute_forgetting(base, s) for s in reference])
+    drop = mean_of_known([absolute_forgetting(base, s) for s in seeds])
+    reference_drop = mean_of_known([absolute_forgetting(base, s) for s in reference])
     bounds = drop_interval(base, reference)
     if drop is None or not reference_drop or bounds is None or bounds[0] <= 0:
         return None
@@ -275,7 +276,7 @@ def arm_statistics(base: Correct, arms: Mapping[str, Sequence[Correct]]) -> dict
     The share avoided is measured against the arm named `expert`: None without it, and where its own drop cannot be distinguished
     from none.
     """
-    drops = {arm: _mean([absolute_forgetting(base, s) for s in seeds]) for arm, seeds in arms.items()}
+    drops = {arm: mean_of_known([absolute_forgetting(base, s) for s in seeds]) for arm, seeds in arms.items()}
     shares = {
         arm: _share_interval(base, seeds, arms[REFERENCE]) if REFERENCE in arms else None for arm, seeds in arms.items()
     }
@@ -287,7 +288,7 @@ def arm_statistics(base: Correct, arms: Mapping[str, Sequence[Correct]]) -> dict
             general_ci95=score_interval(seeds, "general"),
             absolute=drops[arm],
             absolute_ci95=drop_interval(base, seeds),
-            relative=_mean([relative_forgetting(base, s) for s in seeds]),
+            relative=mean_of_known([relative_forgetting(base, s) for s in seeds]),
             relative_ci95=_relative_interval(base, seeds),
             share_avoided=share_avoided(drops[arm], drops.get(REFERENCE)) if shares[arm] else None,
             share_avoided_ci95=shares[arm],

@@ -129,7 +129,7 @@ def cancel(folder: RunFolder, grace: float = GRACE_SECONDS) -> None:
     if folder.id in children:
         children[folder.id].poll()
     status = folder.read_status() or {}
-    if status.get("state") in LIVE_STATES:  # else it ended by itself first, and its own last word stands
+    if status.get("state") in LIVE_STATES:  # else it ended by itself first and has written its own last status
         last = {"state": "cancelled", "finished": time.time(), "exit_code": -last_signal, "error": None}
         folder.write_json(folder.status, status | last)
 

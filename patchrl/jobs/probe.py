@@ -22,7 +22,7 @@ def probe(config: StudyConfig, question: str, solution: str) -> dict[str, Any]:
 
     Returns:
         `problems` (sentences), and without any: `nll`, ℓ of the solution in nats per token, `device`, and `note` about how it
-        is read (empty where there is nothing to say).
+        is read (empty without one).
     """
     request = json.dumps({"config": config.model_dump(mode="json"), "question": question, "solution": solution})
     command = [sys.executable, "-m", "patchrl.jobs.probe"]

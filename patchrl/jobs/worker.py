@@ -20,7 +20,7 @@ STOPPED, FAILED, ALREADY_RUNNING = 0, 1, 3
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Carry a run to a stage; how it ended stands in status.json."""
+    """Carry a run to a stage; status.json records how it ended."""
     parser = argparse.ArgumentParser(prog="patchrl.jobs.worker")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--upto", default="report")

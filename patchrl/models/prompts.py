@@ -60,7 +60,7 @@ class ChatFormat:
         encode: Token ids of a text, without tokens of its own around it; the spelling of a special token gives that token.
         render: The chat template, None for a backbone without one.
         acting: Spellings of the tokens that can act as a turn or an end: special ones, and others that the template writes.
-        begin: What stands before a prompt without a template: the beginning-of-sequence token, or nothing.
+        begin: The text before a prompt without a template: the beginning-of-sequence token, or nothing.
         end: Spelling of the tokenizer's end-of-sequence token, None without one.
         thoughts: Whether the text in a think block is part of an answer.
 
@@ -153,7 +153,7 @@ class ChatFormat:
         return tuple(self._encode(self.end_text)) if self.end_text else ()
 
     def prompt_text(self, user: str) -> str:
-        """q(x): the chat template with one user turn and all that stands before the answer."""
+        """q(x): the chat template with one user turn and everything before the answer."""
         return self.marked_prompt([{"role": "user", "content": user}]).replace(MARK, "")
 
     def prompt_ids(self, user: str) -> list[int]:

@@ -16,8 +16,8 @@ from patchrl.types import TokenSurprisal
 Reading = Literal["shared prompts", "whole rows", "own forward"]
 
 ROWS_ON_GPU = 32  # in one forward
-ROWS_ON_CPU = 5  # there, in float32: they keep a CPU busy and take little memory beside the weights
-WIDTH_IN_BF16 = 5120  # rows × hidden size there under bfloat16, whose faster products want more
+ROWS_ON_CPU = 5  # in float32 these keep a CPU busy and take little memory beside the weights
+WIDTH_IN_BF16 = 5120  # rows × hidden size on a CPU under bfloat16, whose faster products want more
 # 64 MB of float32: glibc maps blocks over 32 MiB and gives them back; just below, its heap kept every chunk (9 GB).
 LOGITS_PER_CHUNK = 16_000_000
 END_OF_TURN = -1  # the end of the turn, among token ids
@@ -137,7 +137,7 @@ class Scorer:
     def _read_whole_rows(self, rows: list[TokenRow]) -> Iterator[Batch]:
         """Batches of rows of like length, each row read from its beginning."""
         for batch in in_batches(sorted(rows, key=lambda row: len(row[0]) + len(row[1])), self._scoring_rows):
-            # Padding stands on the right of causal rows, where no real token can see it: no mask is needed.
+            # Padding is on the right of causal rows, where no real token can see it: no mask is needed.
             tokens_BT = self._right_padded([prompt + target for prompt, target in batch])
             parts = [slice(len(prompt) - 1, len(prompt) + len(target)) for prompt, target in batch]
             logits = None

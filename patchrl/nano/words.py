@@ -6,7 +6,7 @@ import random
 
 GAIN_KNOWN = ("finds", "buys", "gets", "wins", "earns", "receives")
 LOSS_KNOWN = ("loses", "sells", "drops", "spends", "eats", "breaks")
-# In pretraining these stand only in word lists: the backbone has to guess what they do to a count.
+# In pretraining these occur only in word lists: the backbone has to guess what they do to a count.
 GAIN_UNKNOWN = ("harvests", "collects", "gathers", "inherits")
 LOSS_UNKNOWN = ("donates", "misplaces", "discards", "lends")
 UNKNOWN_SHARE = 0.7

@@ -15,7 +15,7 @@ LOAD_SECONDS = 1.0  # what every step takes beside its work
 
 
 def sized(config: StudyConfig, train: int, held_out: int) -> StudyConfig:
-    """The config with as many examples as there are: its times are those of the work, not of what was asked for."""
+    """The config with the sizes of the actual data, so that estimates are of the work that will be done."""
     return config.model_copy(
         update={"data": config.data.model_copy(update={"train_size": train, "eval_size": held_out})}
     )

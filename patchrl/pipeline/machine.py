@@ -23,7 +23,7 @@ def machine_problems(config: StudyConfig, disk_mb: float | None, runs_dir: Path 
 
 
 def launcher_problems() -> list[str]:
-    """A number of processes that no launcher stands behind would make training wait for ever."""
+    """A WORLD_SIZE without a launcher, which would make training wait for ever."""
     processes = os.environ.get("WORLD_SIZE", "1")
     if processes in ("", "1") or "RANK" in os.environ:
         return []

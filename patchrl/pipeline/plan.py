@@ -54,7 +54,7 @@ class Step:
         return folder.arm(subject, seed, self.rate) / name
 
     def is_done(self, folder: RunFolder) -> bool:
-        """Whether the proof is there and whole."""
+        """Whether the proof exists and is complete."""
         proof = self.proof(folder)
         if self.stage == "report":
             return proof.is_file() and isinstance(folder.read_json(folder.result), dict)

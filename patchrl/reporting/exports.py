@@ -1,4 +1,4 @@
-"""What one takes home from a run, as files: its report, rewritten rows in TRL's format, the rewriter's adapter."""
+"""The files that a run exports: its report, rewritten rows in TRL's format, the rewriter's adapter."""
 
 from __future__ import annotations
 

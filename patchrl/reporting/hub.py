@@ -27,8 +27,8 @@ def check_request(kind: str, repo: str) -> None:
 def token_of(token: str | None) -> str:
     """The token to push with: the one given, else the login of this machine's owner.
 
-    On Spaces nobody but the visitor may pay for a push: the Space's own token is never used there. Raises HubError
-    where there is none.
+    On Spaces nobody but the visitor may pay for a push: the Space's own token is never used. Raises HubError without a
+    token.
     """
     if token:
         return token

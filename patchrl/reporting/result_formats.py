@@ -27,11 +27,11 @@ def to_csv(result: Result) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(CSV_HEADERS)
     for row in _csv_rows(result):
-        writer.writerow(["" if cell is None else _plain(cell) for cell in row])
+        writer.writerow(["" if cell is None else _csv_cell(cell) for cell in row])
     return out.getvalue()
 
 
-def _plain(cell: Any) -> Any:
+def _csv_cell(cell: Any) -> Any:
     """A float without the noise of its last bits: no -2e-16 where nothing is."""
     return round(cell, 12) + 0.0 if isinstance(cell, float) else cell
 

@@ -107,7 +107,7 @@ def warnings(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def lost_groups(event: dict[str, Any]) -> str:
-    """The groups a training step could not learn from, as the end of a line; empty when there were none."""
+    """The groups a training step could not learn from, as the end of a line; empty without such groups."""
     parts = (
         (event.get("failed_groups"), "without a passing rewrite"),
         (event.get("unscorable_groups"), "without a verdict"),

@@ -32,8 +32,8 @@ class GroupRewards:
 def _numbers(name: str, values: Any, wanted: str) -> np.ndarray:
     """Values as float64; None reads as NaN, a tensor as its numbers."""
     if isinstance(values, (list, tuple)):
-        values = [_plain(value) for value in values]
-    values = _plain(values)
+        values = [_as_array(value) for value in values]
+    values = _as_array(values)
     try:
         array = np.asarray(values)
         if array.dtype.kind not in "iufO" and array.size:
@@ -43,7 +43,7 @@ def _numbers(name: str, values: Any, wanted: str) -> np.ndarray:
         raise ValueError(f"group_rewards: {name} must be {wanted} (found {values!r:.80}).") from None
 
 
-def _plain(value: Any) -> Any:
+def _as_array(value: Any) -> Any:
     """A tensor as an array, anything else as it is."""
     return value.detach().double().cpu().numpy() if hasattr(value, "detach") else value
 

@@ -42,7 +42,7 @@ MONITORS = (
     Monitor(
         "failed",
         0.9,
-        "{share:.0%} of groups hold no rewrite that passes the gate: there is next to nothing to learn from.",
+        "{share:.0%} of groups have no rewrite that passes the gate: the rewriter can learn next to nothing from them.",
     ),
     Monitor(
         "undecided", 0.5, "{share:.0%} of rewrites could not be judged: raise gate.timeout, or mend the references."

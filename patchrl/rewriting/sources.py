@@ -108,7 +108,7 @@ def resample_own(
 ) -> tuple[list[tuple[str, str]], int]:
     """(question, own correct answer) pairs of a model as it now is, and the completion tokens sampled.
 
-    Approximately on-policy data, sampled at the start of an epoch (arXiv 2510.18874); `gate` stands on the
+    Approximately on-policy data, sampled at the start of an epoch (arXiv 2510.18874); `gate` uses the
     frozen backbone.
     """
     groups = _generate_own(config, backbone, examples, seed, None, config.rewrite.best_of_k)

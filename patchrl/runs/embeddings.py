@@ -27,7 +27,7 @@ def write_embeddings(path: Path, ids: Sequence[str], vectors: dict[str, np.ndarr
 def read_embeddings(folder: RunFolder, arms: Sequence[str]) -> Vectors:
     """Ids and vectors of shape (N, D) by source: expert, own and prompted from the scan, then the arms'.
 
-    Sources that are not there (yet) are left out, and so are damaged files.
+    Missing sources and damaged files are left out.
     """
     vectors = _read(folder.embeddings("scan"))
     for arm in arms:

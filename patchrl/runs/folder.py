@@ -72,7 +72,7 @@ class RunFolder:
             raise RunError(f"Run {run_id!r} is not a run id; `patchrl list` shows all ids.")
         folder = cls(Path(runs_dir) / run_id)
         if not folder.config.is_file():
-            raise RunError(f"Run {run_id!r} is not in {runs_dir}; `patchrl list` shows what is there.")
+            raise RunError(f"Run {run_id!r} is not in {runs_dir}; `patchrl list` shows its runs.")
         return folder
 
     @property
@@ -176,7 +176,7 @@ class RunFolder:
         return self.path.parent / ".evaluations"
 
     def read_status(self) -> dict[str, Any] | None:
-        """The status as the worker wrote it, None where there is none or it is damaged."""
+        """The status as the worker wrote it, None if it is missing or damaged."""
         status = self.read_json(self.status)
         if not isinstance(status, dict) or "state" not in status:
             return None

@@ -42,7 +42,7 @@ def _positions(path: Path, stamp: int, size: int) -> dict[str, tuple[int, int]]:
 
 
 def row_by_id(path: Path, row_id: str) -> dict[str, Any] | None:
-    """The row whose first key is `"id": row_id`; None where there is no such row or no file."""
+    """The row whose first key is `"id": row_id`; None without such a row or file."""
     try:
         stat = path.stat()
         position = _positions(path, stat.st_mtime_ns, stat.st_size).get(row_id)

@@ -17,7 +17,7 @@ class RemainingTime:
         self._step, self._after = step, after
 
     def resumed(self, share: float) -> None:
-        """So much of the current step was there already; what is expected of it is the rest."""
+        """Set the share of the current step that was done before; only the rest of it is expected."""
         self._step *= 1 - share
 
     def end(self, seconds: float) -> None:

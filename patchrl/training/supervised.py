@@ -35,7 +35,7 @@ class _Rows(TrainerCallback):
         self.rows = [self.backbone.row(*pair).training(self.max_length) for pair in pairs]
 
     def dataset(self, size: int) -> Dataset:
-        """A dataset of `size` rows, those there are over and over; it looks them up as training goes."""
+        """A dataset of `size` rows that repeats the available ones; rows are looked up as training goes."""
 
         def look_up(batch: dict[str, list[int]]) -> dict[str, list[list[int]]]:
             rows = [self.rows[i % len(self.rows)] for i in batch["row"]]

@@ -203,7 +203,7 @@ def train_rewriter(context: StageContext, examples: Sequence[Example], seed: int
     if len(examples) < rewriter.prompts_per_step:
         raise ConfigError(
             f"rewriter.prompts_per_step: {rewriter.prompts_per_step} prompts are asked for but only "
-            f"{len(examples)} examples are there; lower it."
+            f"the data has {len(examples)} examples; lower it."
         )
     set_seed(seed)
     questions = [e.question for e in examples[: rollouts // rewriter.group_size]]

@@ -107,9 +107,9 @@ def _wire_buttons(
                 if what in ("resume", "finetune"):
                     if run.result() is not None:
                         raise PatchRLError("This run is finished: every arm is fine-tuned and evaluated.")
-                    before = [other for other in session.going() if other != run.id]
+                    earlier = [other for other in session.active_runs() if other != run.id]
                     run.resume("report" if what == "finetune" else None, queue=True)
-                    gr.Info(session.behind(before) or "Resumed; finished steps are not done again.")
+                    gr.Info(session.queue_message(earlier) or "Resumed; finished steps are not done again.")
                 elif run.status()["state"] not in LIVE_STATES:
                     raise PatchRLError("This run is not running.")
                 elif what == "stop":

@@ -18,7 +18,7 @@ SETTINGS = {(setting.section, setting.key): setting for setting in settings()}
 DEFAULTS = resolve(next(iter(presets().values())).values)  # what the page opens with
 
 
-def _plain(annotation: Any) -> Any:
+def _base_type(annotation: Any) -> Any:
     """An optional type without its None."""
     if typing.get_origin(annotation) in (types.UnionType, typing.Union):
         kinds = [kind for kind in typing.get_args(annotation) if kind is not type(None)]
@@ -45,7 +45,7 @@ class Form:
         self.widgets: dict[Name, gr.components.Component] = {}
 
     def field(self, section: str, key: str, **extra: Any) -> gr.components.Component:
-        """Make the widget of one setting where the layout stands now."""
+        """Make the widget of one setting at the current place of the layout."""
         setting = SETTINGS[section, key]
         common: dict[str, Any] = {
             "label": _label(setting),
@@ -54,7 +54,7 @@ class Form:
             "interactive": True,
         } | extra
         value = getattr(getattr(DEFAULTS, section), key)
-        kind = _plain(setting.annotation)
+        kind = _base_type(setting.annotation)
         widget: gr.components.Component
         if (section, key) == ("study", "arms"):
             # Any composed arm can be typed; the list offers the simple ones.

@@ -196,7 +196,7 @@ def _replay(lesson: Callable[[], Lesson]) -> tuple[gr.HTML, gr.HTML, Callable[[i
 
 
 def _still(figure: figures.Figure, final: figures.Figure) -> figures.Figure:
-    """The figure on the axes of the whole training, so that they stand still while it is replayed."""
+    """The figure on the axes of the whole training, so that they do not move during the replay."""
     look = dict(figure["layout"])
     for axis, key in (("xaxis", "x"), ("yaxis", "y")):
         values = [v for trace in final["data"] for v in trace[key] if v is not None]

@@ -8,10 +8,10 @@ from typing import Any
 
 from patchrl.config.arms import display_name
 from patchrl.reporting import markup, sentences, tables
+from patchrl.reporting.markup import escape
 from patchrl.text import compact, number, percent, points
 from patchrl.ui.lesson import LESSON_ARMS, STYLES, Lesson
 
-escape = markup.escape
 TOP_TOKENS = 3  # most surprising tokens shown
 STYLE_WORDS = {
     "own": "as the backbone answers",

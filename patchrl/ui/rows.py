@@ -60,7 +60,7 @@ def rows_table(session: Session) -> gr.HTML:
 
 
 def table_value(snapshot: Snapshot, arm: str, seed: int) -> dict[str, Any]:
-    """Which dataset the table shows; the stamp changes when it does. Empty before there is one."""
+    """Which dataset the table shows; the stamp changes when it does. Empty without a dataset."""
     if snapshot.run is None or arm not in snapshot.run.sources() or not snapshot.run.samples_path(arm, seed).is_file():
         return {}
     where = f"{snapshot.run.id}/{arm}/{seed}"

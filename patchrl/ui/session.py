@@ -107,34 +107,34 @@ class Session:
     def choices(self) -> list[str]:
         return [run.id for run in api.list_runs(self.runs_dir)]
 
-    def going(self) -> list[str]:
+    def active_runs(self) -> list[str]:
         """Ids of the runs that are going on now or wait for their turn, the newest first."""
         return [run.id for run in api.list_runs(self.runs_dir) if run.status()["state"] in LIVE_STATES]
 
     def begin(self, config: StudyConfig, upto: str) -> tuple[api.Run, str]:
         """Start a study, or queue it behind what is going on; returns its run and a sentence about it.
 
-        The same study asked for again while it is going on is the run it was, so that a second press starts
-        nothing. Raises ConfigError for what cannot work and, on a public page, where the line is full.
+        A second press for a study that is still going on returns the same run and starts nothing. Raises ConfigError
+        for settings that cannot work and, on a public page, when the queue is full.
         """
         self.begun = {key: run for key, run in self.begun.items() if run.status()["state"] in LIVE_STATES}
         key = (config.model_dump_json(), upto)
         if key in self.begun:
-            return self.begun[key], f"{self.begun[key].id} is this very study, and it is going on."
-        earlier = self.going()
+            return self.begun[key], f"{self.begun[key].id} already runs exactly this study."
+        earlier = self.active_runs()
         if self.limits.public and len(earlier) > self.limits.max_queue:
             raise ConfigError(f"{len(earlier)} studies are going on or waiting here; try again when one is over.")
         self.begun[key] = run = api.start(config, runs_dir=self.runs_dir, upto=upto, queue=True)
         if earlier:
-            return run, self.behind(earlier)
-        # Of data of one's own only its reading tells how much there is; the run says so by itself.
+            return run, self.queue_message(earlier)
+        # The size of a user's own data is known only after it is read; the run reports it then.
         predictable = upto == "report" and config.backbone.model == "nano" and config.data.dataset in LAB_DATASETS
         takes = f" It takes {about_minutes(study_minutes(config))} on two CPU cores." if predictable else ""
         return run, STARTED_MESSAGES[upto] + takes
 
-    def behind(self, before: Sequence[str]) -> str:
-        """What is said of a run that these are before; empty where none is."""
-        return f"Queued behind {', '.join(before)}; it starts by itself. The page shows it." if before else ""
+    def queue_message(self, earlier: Sequence[str]) -> str:
+        """The message about a run that waits for these runs; empty without any."""
+        return f"Queued behind {', '.join(earlier)}; it starts by itself. The page shows it." if earlier else ""
 
     def live(
         self,
@@ -218,7 +218,7 @@ class Session:
         def opened(request: gr.Request) -> Any:
             run_id = request.query_params.get("run")
             choices = self.choices()
-            run = gr.update(choices=choices, value=run_id or next(iter(self.going() or choices), None))
+            run = gr.update(choices=choices, value=run_id or next(iter(self.active_runs() or choices), None))
             return [run, *linked(request.query_params)]
 
         follow(demo.load(opened, None, [self.run, *outputs_linked], **quiet))

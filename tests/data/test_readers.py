@@ -74,7 +74,7 @@ def test_a_folder_of_save_to_disk_is_read_with_its_split(tmp_path):
     datasets.DatasetDict({"train": rows, "test": rows.select([0])}).save_to_disk(tmp_path / "two")
     assert [row for _, row in read_file(tmp_path / "one")] == ROWS
     assert [row for _, row in read_file(tmp_path / "two", "test")] == ROWS[:1]
-    with pytest.raises(DataError, match=r"two: there is no split 'dev'; data\.split can be train, test"):
+    with pytest.raises(DataError, match=r"two: split 'dev' does not exist; data\.split can be train, test"):
         list(read_file(tmp_path / "two", "dev"))
 
 

@@ -117,7 +117,7 @@ def score_of(where: str, aggregation: Mapping[str, Any], higher_is_better: Mappi
 
 
 def spread(size: int, limit: int) -> list[int]:
-    """`limit` numbers of 0 … there − 1, evenly spaced: data sets are often sorted. All of them with limit 0."""
+    """`limit` numbers of 0 … size − 1, evenly spaced: data sets are often sorted. All of them with limit 0."""
     count = min(limit or size, size)
     return [i * size // count for i in range(count)]
 

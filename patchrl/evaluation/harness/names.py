@@ -51,7 +51,7 @@ def name_problems(config: StudyConfig) -> list[str]:
                 nearest = [*get_close_matches(name, TASK_SETS, 1), *unknown[name]]
                 near = f"near names are {', '.join(nearest)}" if nearest else "no name is near"
                 problems.append(
-                    f"evaluate.{kind}: there is no harness task {name!r}; {near}. Task sets are {', '.join(TASK_SETS)}; "
+                    f"evaluate.{kind}: harness task {name!r} does not exist; {near}. Task sets are {', '.join(TASK_SETS)}; "
                     "a data file must be JSON, CSV or Parquet."
                 )
     return problems

@@ -32,7 +32,7 @@ def test_an_unknown_name_is_a_problem_of_the_preflight_with_its_setting(monkeypa
     found = preflight(resolve({"evaluate": {"target": ["patchrl_gsm8k"], "general": ["gsm9k", "general-lit", "nano"]}}))
     assert not found["ok"]
     told, preset = found["problems"]
-    assert told.startswith("evaluate.general: there is no harness task 'gsm9k'; near names are gsm8k, gsm_plus.")
+    assert told.startswith("evaluate.general: harness task 'gsm9k' does not exist; near names are gsm8k, gsm_plus.")
     assert "near names are general-lite, winogender_all" in preset
 
 
