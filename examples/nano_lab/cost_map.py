@@ -185,17 +185,6 @@ def _where(points: Sequence[Point]) -> str:
     return "; ".join(clauses)
 
 
-def map_note(rows: Sequence[Mapping[str, Any]]) -> str:
-    """How the map (`as_rows`) is to be read."""
-    alone = any(row["seeds"] == 1 for row in rows)
-    return (
-        ("Some fields have one seed: the luck of single fine-tunes is in them. " if alone else "")
-        + "Ahead: better on the target or on general skills and not worse on the other, corrected for all pairs of arms; in each "
-        "field, RL less best-of-k on target / general, in points. k is the next one measured, so that best-of-k has as many tokens as "
-        f"RL or more. Scores were measured with {MEASURED_ROWS} rows; for more it is assumed that a rewriter does as well."
-    )
-
-
 def as_rows(points: Sequence[Point]) -> list[dict[str, Any]]:
     """The points as plain rows, what the figure is made of."""
     return [

@@ -24,7 +24,6 @@ MAX_LENGTH_ROWS = 2_000  # tokenised for the check of lengths
 NANO_MB = 8.0
 # A worker with torch, TRL and the nano lab at its defaults peaks here; measured on examples/nano.toml.
 WORKER_MB = 2500.0
-LARGE_RATE = 2e-4
 LONG_ANSWER = 6  # words, of half of the answers or more
 TOKENIZERS = ("tokenizer*", "vocab*", "*.model", "*.spm", "*.tiktoken")  # their files, by one pattern or another
 

@@ -17,7 +17,7 @@ from patchrl.types import Example
 
 
 def own_pairs(
-    context: StageContext, examples: Sequence[Example], asked: Sequence[str], seed: int
+    context: StageContext, examples: Sequence[Example], prompts: Sequence[str], seed: int
 ) -> tuple[list[Pair], int]:
     """(rewriting prompt, own answer) of every example that the backbone can solve itself, and the tokens sampled.
 
@@ -33,20 +33,22 @@ def own_pairs(
         samples=context.config.rewriter.warm_start_samples,
     )
     draw, pairs = random.Random(seed), []
-    for user, group in zip(asked, groups, strict=True):
+    for user, group in zip(prompts, groups, strict=True):
         if passing := [c.generation.text for c in group if c.verdict.passed]:
             pairs.append((user, draw.choice(passing)))
     return pairs, tokens
 
 
-def warm_start(context: StageContext, examples: Sequence[Example], asked: Sequence[str], seed: int, home: Path) -> int:
+def warm_start(
+    context: StageContext, examples: Sequence[Example], prompts: Sequence[str], seed: int, home: Path
+) -> int:
     """Supervised steps of the rewriter on verified own answers; returns the completion tokens sampled for them.
 
     `asked` are the examples' rewriting prompts, those that GRPO will sample from. Raises StopRequested when asked to
     stop: it is short, and starts over.
     """
     config, recorder = context.config, context.recorder
-    pairs, tokens = own_pairs(context, examples, asked, seed)
+    pairs, tokens = own_pairs(context, examples, prompts, seed)
     solved = f"The backbone solves {len(pairs)} of {len(examples)} examples itself"
     if not pairs:
         recorder.event("message", level="warning", text=f"{solved}: GRPO starts without a warm start.")

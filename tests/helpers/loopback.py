@@ -79,21 +79,21 @@ class LoopbackHub:
         if not rest:
             return 200, {"id": f"{owner}/{name}", "private": repo["private"], "siblings": []}, {}
         if rest[0] == "preupload":
-            asked = [file["path"] for file in json.loads(body)["files"]]
-            return 200, {"files": [{"path": p, "uploadMode": "regular", "shouldIgnore": False} for p in asked]}, {}
+            paths = [file["path"] for file in json.loads(body)["files"]]
+            return 200, {"files": [{"path": p, "uploadMode": "regular", "shouldIgnore": False} for p in paths]}, {}
         lines = [json.loads(line) for line in body.splitlines()]
         files = {x["value"]["path"]: base64.b64decode(x["value"]["content"]) for x in lines if x["key"] == "file"}
         repo["commits"].append(files)
         return 200, {"success": True, "commitOid": "0" * 40, "commitUrl": f"{self.url}/{owner}/{name}/commit/0"}, {}
 
-    def _create(self, asked: dict[str, Any], token: str) -> tuple[int, dict[str, Any], dict[str, str]]:
-        kind, repo = asked.get("type", "model"), f"{asked['organization']}/{asked['name']}"
-        if token != TOKEN or asked["organization"] != "alice":
+    def _create(self, request: dict[str, Any], token: str) -> tuple[int, dict[str, Any], dict[str, str]]:
+        kind, repo = request.get("type", "model"), f"{request['organization']}/{request['name']}"
+        if token != TOKEN or request["organization"] != "alice":
             return 403, {"error": "forbidden"}, {"X-Error-Message": "You don't have the rights"}
         url = f"{self.url}/{'datasets/' if kind == 'dataset' else ''}{repo}"
         if repo in self.taken or (kind, repo) in self.repos:
             return 409, {"error": "You already created this repo", "url": url}, {}
-        self.repos[kind, repo] = {"private": asked["visibility"] == "private", "commits": []}
+        self.repos[kind, repo] = {"private": request["visibility"] == "private", "commits": []}
         return 200, {"url": url, "name": repo}, {}
 
     def files(self, kind: str, repo: str, into: Path) -> Path:

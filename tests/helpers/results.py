@@ -13,13 +13,13 @@ def result(general=0.9):
         "no_answer": 0.01,
         "cost": {"seconds": 12.0, "tokens": 100},
     }
-    ours = arm | {
+    rewritten = arm | {
         "data": {"nll": 0.2, "diversity": 0.1, "accepted": 0.97},
         "general": {"mean": 0.85, "per_seed": [0.85], "ci95": [0.8, 0.9]},
         "forgetting": {"absolute": 0.05, "relative": 0.05, "share_avoided": 0.875, "ci95": [0.0, 0.1]},
     }
     base = {"target": 0.3, "general": general, "by_task": {"target/w": 0.3, "general/add": 0.9}, "no_answer": 0.0}
-    return {"base": base, "seeds": [7], "arms": {"expert": arm, "rl": ours}}
+    return {"base": base, "seeds": [7], "arms": {"expert": arm, "rl": rewritten}}
 
 
 def train_event(step, **values):

@@ -71,8 +71,8 @@ def fixed_rollouts(trainer: type[GRPOTrainer] = GRPOTrainer, **settings: Any) ->
     """Trainings inside use the fixed rollouts, a `trainer`, and TRL `settings` over PatchRL's own."""
     Watched.scored, Watched.calls = {}, []
 
-    def configured(**ours: Any) -> GRPOConfig:
-        return GRPOConfig(**ours | settings)
+    def configured(**arguments: Any) -> GRPOConfig:
+        return GRPOConfig(**arguments | settings)
 
     with (
         mock.patch.object(stage, "GRPOTrainer", trainer),

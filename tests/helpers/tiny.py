@@ -93,9 +93,9 @@ def save(kind: str, folder: Path, **options) -> Path:
 
 def judging_backbone(*words: str) -> Backbone:
     """A tiny backbone whose tokenizer has each of `words` (by default yes and no) as a token."""
-    made = tokenizer()
-    made.add_tokens(list(words or ("yes", "no")))
-    return Backbone(model("qwen2", len(made)), made)
+    judge_tokenizer = tokenizer()
+    judge_tokenizer.add_tokens(list(words or ("yes", "no")))
+    return Backbone(model("qwen2", len(judge_tokenizer)), judge_tokenizer)
 
 
 def sentence_model(folder: Path) -> Path:
