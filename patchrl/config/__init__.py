@@ -1,6 +1,7 @@
 """The settings of a study. Import settings, loading and presets from here; arms, instructions and evaluation tasks
 from their modules."""
 
+from patchrl.config.catalog import Setting, settings
 from patchrl.config.loading import absolute_paths, apply_overrides, is_preset, load_config, resolve
 from patchrl.config.presets import Preset, presets
 from patchrl.config.sections import (
@@ -16,10 +17,8 @@ from patchrl.config.sections import (
     RewardSection,
     RewriterSection,
     RewriteSection,
-    Setting,
     StudyConfig,
     StudySection,
-    settings,
 )
 from patchrl.config.toml import differences, to_toml
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from patchrl.config import arms
+from patchrl.config.fields import Section, setting
 from patchrl.config.instructions import INSTRUCTIONS, check_instruction
 from patchrl.errors import ConfigError
 from patchrl.types import Task
@@ -18,21 +16,9 @@ MAX_ROWS = 2_000_000  # of a dataset
 Alignment = Literal["kl", "mean"]
 
 
-def setting(default: Any, title: str, help: str, unit: str = "", *, basic: bool = False, **bounds: Any) -> Any:
-    """A config field with its label, its help and its unit; `basic` settings are shown first, the others as advanced."""
-    metadata: dict[str, Any] = {"unit": unit, "basic": basic}
-    return Field(default, title=title, description=help, json_schema_extra=metadata, **bounds)
-
-
 def _as_list(value: Any) -> Any:
     """A single number becomes a list of one."""
     return (value,) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
-
-
-class Section(BaseModel):
-    """Common rules: a section cannot be changed, and unknown keys and infinite numbers are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class StudySection(Section):
@@ -430,38 +416,6 @@ class StudyConfig(Section):
     finetune: FinetuneSection = FinetuneSection()
     onpolicy: OnPolicySection = OnPolicySection()
     evaluate: EvaluateSection = EvaluateSection()
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One setting with what form, command line and docs show of it."""
-
-    section: str
-    key: str
-    default: Any
-    title: str
-    help: str
-    unit: str
-    basic: bool
-    annotation: Any
-
-    @property
-    def path(self) -> str:
-        """`section.key`, as --set and error messages write it."""
-        return f"{self.section}.{self.key}"
-
-
-def settings() -> Iterator[Setting]:
-    """Every setting of a study, in the order of the sections."""
-    for section, model in SECTIONS.items():
-        for key, info in model.model_fields.items():
-            yield _setting(section, key, info)
-
-
-def _setting(section: str, key: str, info: FieldInfo) -> Setting:
-    metadata: Any = info.json_schema_extra
-    title, help = info.title or key, info.description or ""
-    return Setting(section, key, info.default, title, help, metadata["unit"], metadata["basic"], info.annotation)
 
 
 SECTIONS: dict[str, type[Section]] = {name: type(info.default) for name, info in StudyConfig.model_fields.items()}
