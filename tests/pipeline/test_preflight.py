@@ -52,7 +52,7 @@ def test_a_sweep_needs_examples_to_choose_by():
 
 def test_replay_on_another_backbone_needs_questions_of_its_own(tmp_path):
     values = {"study": {"arms": ["expert", "rl+replay=0.1"]}, "backbone": {"model": "org/model"}}
-    assert "no replay for org/model; name a JSONL" in preflight(resolve(values))["problems"][0]
+    assert "cannot be replayed for org/model; name a JSONL" in preflight(resolve(values))["problems"][0]
     (tmp_path / "chat.jsonl").write_text('{"question": "hello?"}\n', encoding="utf-8")
     named = resolve(values | {"finetune": {"replay_data": str(tmp_path / "chat.jsonl")}})
     assert preflight(named)["ok"]
