@@ -217,8 +217,10 @@ class Run:
     def table(self, kind: str) -> str:
         """The results as text: json (result.json), csv (every number, one a row) or latex (a table with booktabs).
 
-        Raises RunError before every arm is evaluated.
+        Raises RunError for another kind, and before every arm is evaluated.
         """
+        if kind not in ("json", *RESULT_FORMATS):
+            raise RunError(f"Table {kind!r}: choose one of {', '.join(('json', *RESULT_FORMATS))}.")
         result = self.result()
         if result is None:
             raise RunError(f"{self.id} has no results yet; finish it with `patchrl report {self.id}`.")
@@ -356,8 +358,13 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         return []
 
 
+def _settings(config: StudyConfig | str | Path, overrides: Sequence[str] = ()) -> StudyConfig:
+    """Settings as they are, or those of a file or a preset's name."""
+    return config if isinstance(config, StudyConfig) else load_config(config, overrides)
+
+
 def start(
-    config: StudyConfig,
+    config: StudyConfig | str | Path,
     runs_dir: Path | str | None = None,
     name: str | None = None,
     upto: str = "report",
@@ -368,7 +375,7 @@ def start(
     Nothing is written before the settings are checked. What the settings leave out is chosen for the backbone and the data. Paths in them are kept absolute, because the worker runs elsewhere.
 
     Args:
-        config: the settings of the study.
+        config: the settings of the study, a file of them, or a preset's name.
         runs_dir: where the run's folder is made; your data folder unless given.
         name: the run's id begins with it; `study.name` unless given.
         upto: the last stage: scan, train, rewrite, finetune, evaluate or report.
@@ -385,6 +392,7 @@ def start(
     """
     from patchrl.pipeline.defaults import fitted
 
+    config = _settings(config)
     require_ready(config)
     config, _ = fitted(config)
     folder = RunFolder.create(runs_dir or default_runs_dir(), absolute_paths(config), name)
@@ -421,7 +429,7 @@ def run(
         >>> round(run.scan()["expert_mean"], 1)  # ℓ of the expert's text, nats per token
         2.0
     """
-    settings = config if isinstance(config, StudyConfig) else load_config(config, list(overrides))
+    settings = _settings(config, overrides)
     study = start(settings, runs_dir, name, upto, queue)
     if not wait:
         return study
@@ -483,10 +491,11 @@ def keep_upload(path: Path | str, runs_dir: Path | str | None = None) -> Path:
     return keep_file(Path(runs_dir or default_runs_dir()), Path(path))
 
 
-def check(config: StudyConfig, *, model: bool = False) -> dict[str, Any]:
+def check(config: StudyConfig | str | Path, *, model: bool = False) -> dict[str, Any]:
     """Say what a study would do and what in it cannot work. Loads the data.
 
     Args:
+        config: The settings of the study, a file of them, or a preset's name.
         model: Whether to load the backbone too, in a process of its own, and read the first example once. The nano lab's
             ships with PatchRL and is not read.
 
@@ -500,6 +509,7 @@ def check(config: StudyConfig, *, model: bool = False) -> dict[str, Any]:
     from patchrl.pipeline.defaults import fitted
     from patchrl.pipeline.preflight import preflight
 
+    config = _settings(config)
     try:
         config, choices = fitted(config)
     except PatchRLError:  # of the data; the preflight names it

@@ -17,7 +17,7 @@ from patchrl.cli.terminal import Progress, columns, describe_check, print_result
 from patchrl.cli.try_command import try_rewrite
 from patchrl.config import StudyConfig, apply_overrides, arms, differences, is_preset, load_config, resolve, settings
 from patchrl.data.readers import is_data_file
-from patchrl.errors import PatchRLError, RunError
+from patchrl.errors import ConfigError, PatchRLError, RunError
 from patchrl.reporting import hub, run_status, sentences
 from patchrl.runs.folder import default_runs_dir
 from patchrl.version import __version__
@@ -202,6 +202,11 @@ def _config(options: argparse.Namespace) -> StudyConfig:
     """The settings of a TOML file, or the defaults around a bare dataset."""
     if options.command in ("check", "scan") and _is_data(Path(options.target)):
         return resolve(apply_overrides({"data": {"dataset": options.target}}, options.set))
+    if _is_data(Path(options.target)):
+        raise ConfigError(
+            f"{options.target} is a file of rows and {options.command} needs settings; write them into a TOML file with "
+            f'[data] dataset = "{options.target}", or try `patchrl scan {options.target}`.'
+        )
     return load_config(options.target, options.set)
 
 
@@ -267,7 +272,7 @@ def watch(run: api.Run) -> int:
 
 
 def _list(runs_dir: str | None) -> int:
-    rows = []
+    rows: list[list[str]] = []
     for run in api.list_runs(runs_dir):
         status = run.status()
         started = status.get("first_started", status.get("started"))
@@ -278,6 +283,7 @@ def _list(runs_dir: str | None) -> int:
         if rows
         else f"No runs in {runs_dir or default_runs_dir()} yet; start one with `patchrl run nano`."
     )
+    print(f"{api.RECORDED_ID} ships with PatchRL; `patchrl show {api.RECORDED_ID}` shows its results.", file=sys.stderr)
     return 0
 
 

@@ -45,6 +45,10 @@ def _parse_value(text: str) -> Any:
 
 def apply_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """`values` with each `section.key=value` of `overrides` applied; a value is TOML, `null`, or else plain text."""
+    if isinstance(overrides, str):
+        raise ConfigError(
+            f"overrides: {overrides!r:.60} is one text; give a list of texts such as ['rewriter.steps=20']."
+        )
     merged = {section: dict(fields) for section, fields in values.items()}
     for override in overrides:
         path, separator, text = override.partition("=")

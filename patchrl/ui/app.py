@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from patchrl import api
-from patchrl.errors import PatchRLError
+from patchrl.errors import ConfigError, PatchRLError
 from patchrl.jobs.status import LIVE_STATES
 from patchrl.reporting import markup, run_status
 from patchrl.ui import answers, compare, forgetting, learn, lesson_pages, results, runsettings, setup, training
@@ -157,6 +158,11 @@ def status_line(snapshot: Snapshot, choices: Sequence[str] = ()) -> str:
     return f'<div class="status" role="status">{markup.escape(line)}<progress aria-label="progress of this stage"{amount}></progress></div>'
 
 
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def launch(runs_dir: str | None = None, port: int | None = None, **options: Any) -> None:
     """Serve the app on this machine only; on Hugging Face Spaces, to the public with its limits on."""
     hosted = bool(os.environ.get("SPACE_ID"))
@@ -173,6 +179,10 @@ def launch(runs_dir: str | None = None, port: int | None = None, **options: Any)
         button_cancel_background_fill="#b91c1c",
         button_cancel_background_fill_hover="#991b1b",
     )
+    if port is not None and not 0 < port < 65536:
+        raise ConfigError(f"--port {port}: choose a port from 1 to 65535.")
+    if port is not None and _is_taken(port):
+        raise ConfigError(f"--port {port} is taken by another program; choose another port.")
     demo.queue(max_size=64).launch(
         server_name="0.0.0.0" if hosted else "127.0.0.1",
         server_port=port,

@@ -105,7 +105,8 @@ class Session:
         self.follow: Callable[[Any], Any]
 
     def choices(self) -> list[str]:
-        return [run.id for run in api.list_runs(self.runs_dir)]
+        """Ids of the runs that a page can show: those of its folder, the newest first, then the recording."""
+        return [*(run.id for run in api.list_runs(self.runs_dir)), api.RECORDED_ID]
 
     def active_runs(self) -> list[str]:
         """Ids of the runs that are going on now or wait for their turn, the newest first."""
