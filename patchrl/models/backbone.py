@@ -215,7 +215,7 @@ class Backbone:
 
     @property
     def device_name(self) -> str:
-        """The device as a report tells it: `cpu`, or the GPU's make."""
+        """The device for a report: `cpu`, or the GPU's name."""
         return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
 
     @property
@@ -306,8 +306,8 @@ class Backbone:
 
         A completion ends with the token that ended its turn, unless it was cut off by the limit. Its −log p, in nats, is that
         of all its tokens under the model at temperature 1, the end of the turn being any token that ends it; NaN where
-        it was cut off or not to be log_probabilities. Rows are batched by length; `on_progress` gets the number of prompts done; `watch` sees every batch
-        grow and can end it.
+        it was cut off, or with `with_nll` off. Rows are batched by length; `on_progress` gets the number of prompts done;
+        `watch` sees every batch grow and can end it.
         """
         order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
         answers: list[list[Sample]] = [[] for _ in prompts]

@@ -109,7 +109,7 @@ class ChatFormat:
             turns = self._system + turns
         try:
             return self._template(turns, ask, self.thoughts)
-        except TemplateError as error:
+        except (TemplateError, TypeError, ValueError, KeyError, AttributeError) as error:
             raise BackboneError(f"backbone.model: its chat template refuses the conversation: {error}.") from error
 
     @cached_property

@@ -170,6 +170,8 @@ def test_a_backbone_whose_answers_cannot_end_is_refused():
 def test_a_template_that_accepts_nothing_is_one_sentence():
     with pytest.raises(BackboneError, match="its chat template refuses the conversation: tools only"):
         backbone_of("{{ raise_exception('tools only') }}", "<|end|>")
+    with pytest.raises(BackboneError, match="its chat template refuses the conversation: "):
+        backbone_of("{{ 'a' + 1 }}", "<|end|>")
 
 
 def test_tokens_without_an_embedding_row_are_refused_at_load(tmp_path):
@@ -180,6 +182,13 @@ def test_tokens_without_an_embedding_row_are_refused_at_load(tmp_path):
         Backbone.load(BackboneSection(model=str(folder)))
 
 
+READINGS = {  # of those that cannot share a prompt
+    "lfm2": "whole rows",
+    "falcon_h1": "own forward",
+    "modernbert-decoder": "own forward",
+    "recurrent_gemma": "own forward",
+    "llama4_text": "own forward",
+}
 ARCHITECTURES = {
     "granite": {"logits_scaling": 4.0, "embedding_multiplier": 2.0, "attention_multiplier": 0.5, "residual_multiplier": 0.7},
     "cohere": {"logit_scale": 0.3},
@@ -204,11 +213,9 @@ def test_surprisal_is_that_of_the_models_own_forward_whatever_it_does_to_its_log
     model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **shape | ARCHITECTURES[kind]))
     model.save_pretrained(tmp_path)
     words.save_pretrained(tmp_path)
-    try:
-        backbone = Backbone.load(BackboneSection(model=str(tmp_path)))
-    except BackboneError as refusal:
-        assert type(model).__name__ in str(refusal)
-        return
+    backbone = Backbone.load(BackboneSection(model=str(tmp_path)))
+    assert backbone.reading == READINGS.get(kind, "shared prompts")
+    assert bool(backbone.reading_note) == (kind in READINGS)
     texts = [ANSWER, "It is 7."]
     for text, score in zip(texts, backbone.score([QUESTION] * 2, texts), strict=True):
         row = backbone.row(QUESTION, text)

@@ -39,6 +39,15 @@ def test_an_added_token_that_is_text_stays_one_token(tmp_path):
     assert row.prompt.count(bold) == 1 and row.completion.count(bold) == 1
 
 
+def test_a_template_that_marks_what_the_assistant_wrote_is_read(tmp_path):
+    folder = tiny.save("llama", tmp_path / "backbone")
+    template = folder / "chat_template.jinja"
+    body = "{{ m['content'] }}"
+    template.write_text(template.read_text().replace(body, "{% generation %}" + body + "{% endgeneration %}"))
+    backbone = Backbone.load(BackboneSection(model=str(folder)))
+    assert tokenizer_on_disk(str(folder), None).format.row(QUESTION, SOLUTION) == backbone.row(QUESTION, SOLUTION)
+
+
 def test_what_cannot_be_read_is_not_shown(tmp_path):
     assert tokenizer_on_disk("org/not-here", None) is None
     assert tokenizer_on_disk("../etc", None) is None

@@ -28,7 +28,7 @@ def test_a_second_press_starts_nothing_until_the_first_is_over(runs_dir, started
     first, told = session.begin(config, "report")
     assert told.startswith("Started.")
     again, told = session.begin(config, "report")
-    assert again.id == first.id and "very study" in told and len(started) == 1
+    assert again.id == first.id and "already runs" in told and len(started) == 1
     started[0].finish()
     after, _ = session.begin(config, "report")
     assert after.id != first.id
