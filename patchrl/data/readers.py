@@ -113,7 +113,8 @@ def _rows(path: Path, split: str) -> Iterator[RawRow]:
     if _kind(path) not in FILE_KINDS:
         kind = _kind(path) or "nothing"
         raise DataError(f"{path.name}: files ending in {kind} are not read; use JSONL, CSV or Parquet.")
-    with path.open("rb") as raw:
+    with path.open("rb") as source:
+        raw: Any = source if source.seekable() else io.BytesIO(source.read(MAX_BYTES))  # a pipe is read once
         file: Any = raw
         if raw.read(2) == b"\x1f\x8b":
             raw.seek(0)
