@@ -17,8 +17,8 @@ _NAMED = re.compile(rf"\b(?:option|choice|answer)\s+\W{{0,3}}({_LETTER})\b", re.
 _STANDALONE = re.compile(rf"(?<![A-Za-z0-9_']){_NOT_A_WORD}({_LETTER})(?![A-Za-z0-9_'])")
 _WRONG = r"(?:wrong|incorrect|false)\b"
 _DENIED = re.compile(
-    rf"(?<![A-Za-z0-9_'])({_LETTER})[)\]*]{{0,3}}(?i:\s?\?\s?no\b|\s+no\b(?!\s+\w)|\s+(?:is|was)\s+{_WRONG}|\s?[:=–—-]\s?(?:{_WRONG}|no\b)"
-    rf"|[.:,]?\s{{0,2}}[❌✗✘]|\.\s(?:this\s+(?:option|choice|answer)\s+is\s+)?{_WRONG}|,?\s(?:is\s)?too\s\w+|\s(?:fails|does\s?n[o’']t|is\s(?:not|im)\s?possible|cannot)\b"
+    rf"(?<![A-Za-z0-9_'])(?!I\s+(?:can|do))({_LETTER})[)\]*]{{0,3}}(?i:\s?\?\s?no\b|\s+no\b(?!\s+\w)|\s+(?:is|was)\s+{_WRONG}|\s?[:=–—-]\s?(?:{_WRONG}|no\b)"
+    rf"|[.:,]?\s{{0,2}}[❌✗✘]|\.\s(?:this\s+(?:option|choice|answer)\s+is\s+)?{_WRONG}|,?\s(?:is\s)?too\s\w+|\s(?:fails|does\s?n[o’']t|is\s(?:not|im)\s?possible|can(?:not|['’]t|\snot))\b"
     rf"|\s+(?:is|was)(?:n['’]t|\s+not)\s+(?:the\s+(?:right\s+|correct\s+)?answer|right|correct|true)\b"
     r"|\s+(?:can|could)\s+be\s+(?:eliminated|excluded|ruled\s+out))"
     r"|(?i:(?:\bnot|\bnever|n['’]t|\bcannot\s+be|\bexcept|\brather\s+than|\binstead\s+of|\bneither|\bnor"
@@ -31,7 +31,7 @@ _DENIED = re.compile(
 # An option whose text begins as a judgement of the letter would: "C. No effect", "(C) Cannot be determined".
 _OPTION_TEXT = re.compile(
     rf"^\W{{0,6}}({_LETTER})(?:[)\]}}*]{{1,3}}[.:,]?|\s?[.:–—-])[\s*]{{1,3}}"
-    r"((?i:no|false|too|fails|does(?:\s+not|n['’]t)|cannot(?!\s+be\s+(?:right|correct|true|the)\b)))\b"
+    r"((?i:no|false|too|fails|does(?:\s+not|n['’]t)|can(?:not|['’]t|\snot)(?!\s+be\s+(?:right|correct|true|the)\b)))\b"
 )
 _AFFIRMED = re.compile(
     rf"(?<![A-Za-z0-9_'])({_LETTER})[)\]*]{{0,3}}(?:\s?[:=–—-])?\s{{0,2}}(?:✅|✓|✔|(?i:(?:is|holds|yes)\b\s?(?:the\s+)?(?:right|correct|best|true|answer|yes)?))"

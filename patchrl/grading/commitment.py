@@ -56,17 +56,19 @@ _DOUBT = re.compile(
 )
 # Words behind an answer that doubt it.
 _DOUBT_BEHIND = re.compile(
-    r"\bI(?:['’]m|\s+am)\s+(?:not|un)\s?(?:\w+ly\s+|so\s+|too\s+|100\s?%\s+)?(?:sure|certain|confident|positive)\b"
-    r"|\bI(?:['’]m|\s+am)\s+(?:just\s+|only\s+)?guessing\b|\b(?:just|only|merely)\s+(?:a|my)\s+(?:\w+\s+)?guess\b"
-    r"|\bI\s+(?:could|may|might)\s+(?:well\s+)?be\s+(?:wrong|mistaken)\b|\bI\s+(?:really\s+)?(?:don['’]?t|do\s+not)\s+(?:really\s+)?know\W*(?:$|[.!,;])"
-    r"|^\W*(?:(?:but|though)\W+)?(?:not\s+|un)(?:\w+ly\s+)?(?:sure|certain)\b",
+    r"\bI(?:['’]m|\s+am)\s+(?:\w+\s+)?(?:not|un)\s?(?:\w+\s+|100\s?%\s+)?(?:sure|certain|confident|positive)\b"
+    r"|\bI\s+(?:can['’]?t|cannot|can\s+not)\s+be\s+(?:\w+\s+)?(?:sure|certain)\b|\bI(?:['’]m|\s+am)\s+(?:just\s+|only\s+)?guessing\b"
+    r"|\b(?:just|only|merely)\s+(?:a|my)\s+(?:\w+\s+)?guess\b|\bI\s+(?:really\s+)?doubt\s+(?:it|that|this)\b|\bI\s+have\s+no\s+idea\b"
+    r"|\b(?:I|that|this|it|which)\s+(?:could|may|might)\s+(?:well\s+)?(?:be\s+(?:wrong|mistaken|incorrect)|not\s+be\s+(?:right|correct|true))\b"
+    r"|\bI\s+(?:really\s+)?(?:don['’]?t|do\s+not)\s+(?:really\s+)?know\W*(?:$|[.!,;])"
+    r"|(?:^\W*|[(,;–—-]\s*)(?:(?:but|though|although)\s+)?(?:not\s+|un)(?:\w+\s+)?(?:sure|certain)\b",
     re.IGNORECASE,
 )
 _PERHAPS = r"(?:(?:maybe|perhaps|possibly|even)\s+)?"
-_FRACTION = r"\\[dt]?frac\s?\{\d+\}\s?\{\d+\}"
+_FRACTION = r"\\[dt]?frac\s?(?:\{\d+\}\s?\{\d+\}|\d\s?\d)"
 # The value before "or": 5/4, 1 1/4, a \frac, 125%.
 _VALUE_BEFORE = re.compile(
-    rf"((?:\d+\s?)?{_FRACTION}|(?:\d+\s)?\d+\s?/\s?\d+|\d[\d.,]*\s?\\?%?)[\s$)}},*]*\s(?:or|oder|ou|o)(?:\s+(?:maybe|perhaps|possibly|even))?\s*$",
+    rf"((?:\d+\s?)?{_FRACTION}|(?:\d+\s)?\d+\s?/\s?\d+|\d[\d.,]*\s?\\?%?)[\s$)}},*]*\s(?:or|oder|ou|o)(?:\s+(?:maybe|perhaps|possibly|even))?(?:\s+\$?[a-z](?:_\{{?\d\}}?)?\s?=)?\s*$",
     re.IGNORECASE,
 )
 _JOINED_BEFORE = re.compile(

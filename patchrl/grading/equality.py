@@ -8,7 +8,7 @@ from fractions import Fraction
 from patchrl.grading.answer_span import AnswerSpan
 from patchrl.grading.arithmetic import arithmetic_value
 from patchrl.grading.equation_notation import plain_arithmetic
-from patchrl.grading.notation import as_interval
+from patchrl.grading.notation import UNIT_NAME, as_interval
 from patchrl.grading.quantities import Quantity, parse_quantity
 from patchrl.grading.units import SCALE_WORD, UNITS
 
@@ -17,7 +17,7 @@ _SUBSCRIPT = re.compile(r"\d_\{?(\d+)")
 _FIRST_NUMBER = re.compile(
     rf"(?<![\d.,:/])[-−]?[$€£]?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?%?(?:\s?{SCALE_WORD})?(?![:,/.]?\d)"
 )
-_UNIT_AT_END = re.compile(r"(?<=\S)\s+([A-Za-z]{2,}|[A-Za-z](?=[²³]))[²³]?\s*$")
+_UNIT_AT_END = re.compile(r"(?<=\S)(?:\s|~|\\[,;:])+([A-Za-z]{2,}|[A-Za-z](?=[²³]))[²³]?(?:/[A-Za-z]+)?\s*$")
 _BRACKETS = re.compile(r"(\(|\[|\\\{)(.*)(\)|\]|\\\})", re.DOTALL)
 MAX_EXACT = 500  # characters of an expression that is evaluated here
 
@@ -101,7 +101,9 @@ def for_math_verify(reference: str, answer: str) -> tuple[str, str]:
     An inequality becomes an interval, operators are in ASCII and LaTeX, and a unit that only one of the two has goes.
     """
     units = [_UNIT_AT_END.search(text) for text in (reference, answer)]
-    units = [unit if unit and unit[1].lower() in UNITS else None for unit in units]
+    units = [
+        unit if unit and (unit[1].lower() in UNITS or re.fullmatch(UNIT_NAME, unit[1])) else None for unit in units
+    ]
     if units[0] is None or units[1] is None:
         reference, answer = (
             text[: unit.start()] if unit else text for text, unit in zip((reference, answer), units, strict=True)

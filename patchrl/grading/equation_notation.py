@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from unicodedata import normalize
 
 from patchrl.grading.arithmetic import OPERAND, arithmetic_value
 from patchrl.grading.notation import DASHES, unify_signs
@@ -13,9 +14,11 @@ NUMBER_START = r"(?<![\d.,])"  # a long number is tried once
 MAX_NESTING = 4  # fractions and powers inside each other
 _CHARACTERS = str.maketrans(
     dict.fromkeys("×", "*") | dict.fromkeys("÷∶", "/") | dict.fromkeys("−" + DASHES, "-") | dict.fromkeys("$€£°", "")
-    | {"¢": "", "≈": "~", "²": "^2", "³": "^3", "½": " 1/2", "¼": " 1/4", "¾": " 3/4"}
+    | {"¢": "", "≈": "~", "²": "^2", "³": "^3"}
 )  # fmt: skip
-_LONG_DASH = re.compile(r"(?<=[\d)])—(?=[\d(])")
+_LONG_DASH = re.compile(r"(?<=[\d)])(?:[—―](?=[\d(])| [—―] (?=\d[\d.,]*\s?=))")  # also in "8 — 3 = 5"
+_SUPERSCRIPTS = re.compile(r"(?<=[\d)])[⁰¹²³⁴-⁹⁻]+")
+_VULGAR_FRACTION = re.compile("[¼-¾⅐-⅞]")
 _POWER = re.compile(r"\^\{([^{}]*)\}")
 _FRACTION = re.compile(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}")
 # LaTeX and Markdown around arithmetic, each with what it means there. Every pattern is linear: it stops at a brace.
@@ -59,6 +62,8 @@ def plain_arithmetic(text: str) -> str:
     has_cents = "$" in text and "¢" in text  # "$5 + 50¢" adds numbers of two units
     text = CALCULATOR_MARK.sub("", text.replace("¢", "¢ ") if has_cents else text)
     text = _LONG_DASH.sub("-", unify_signs(text))
+    text = _SUPERSCRIPTS.sub(lambda digits: f"^({normalize('NFKC', digits[0])})", text)
+    text = _VULGAR_FRACTION.sub(lambda sign: f" {normalize('NFKC', sign[0])}".replace("⁄", "/"), text)
     text = text.translate(_CHARACTERS | {ord("¢"): " cents"} if has_cents else _CHARACTERS)
     for pattern, meaning in _MARKUP:
         text = pattern.sub(meaning, text)
@@ -67,7 +72,7 @@ def plain_arithmetic(text: str) -> str:
         if flat == text:
             break
         text = flat
-    text = re.sub(r"(?<![A-Za-z])[xX][^\S\n]*(?=[\d(.])", "* ", text)
+    text = re.sub(r"(?<![A-Za-z])[xXхХ][^\S\n]*(?=[\d(.])", "* ", text)
     text = _FACTORS_WITH_UNITS.sub(_without_units, text)
     return _SCALED_UNIT.sub(_without_unit, _ONE_UNIT.sub(_without_unit, text))
 

@@ -22,10 +22,10 @@ _FUNCTIONS = r"sqrt|cbrt|root|log|lg|ln|exp|a?(?:rc)?(?:sin|cos|tan)h?|cot|csc|m
 _AMOUNTS = ("total", "sum", "cost", "price", "profit", "amount", "distance", "speed", "weight", "height", "length",
     "area", "age", "capacity", "count", "salary")  # fmt: skip
 _BEGINS_EARLIER = re.compile(
-    r"(?:[-+*/^√∛%₀-₉]|\d\s|\d\s+:|[-+*/]\s*\d+[.,]|(?<![A-Za-z]{3})[)\]}]|\\[A-Za-z]+"
+    r"(?:[-+*/^√∛%±∓₀-₉]|\d\s|\d\s+:|[-+*/]\s*\d+[.,]|(?<![A-Za-z]{3})[)\]}]|\\[A-Za-z]+"
     + "|"
     + "".join(rf"(?<!\b{name} )" for name in _AMOUNTS)
-    + rf"\bof|\b(?:plus|minus|times|by|over|than|twice|double|triple|half|mod|{_FUNCTIONS})"
+    + rf"\b(?:of|von|de)|\b(?:plus|minus|times|by|over|than|twice|double|triple|half|mod|{_FUNCTIONS})"
     r"|\d\s*[+*/]\s*(?:[A-Za-z’'`]+\s+){1,4})\s*$|[A-Za-z&)\]}_]$|(?<![A-Za-z])[.,:]$|(?:^|\s)[.,]\s*$",
     re.IGNORECASE,
 )
@@ -143,17 +143,18 @@ def _hold(left: str, right: str) -> bool:
 def _readings(side: str) -> list[Fraction]:
     """The values that a side can have, each from one way to read it."""
     expressions = [side]
-    if (divided := _TIGHT_FRACTION.sub(r"\1(\2)", side)) != side:
-        expressions.append(divided)  # 25 / 1/3 divides by a third
-    if change := _PERCENT_CHANGE.fullmatch(side):
-        expressions.append(f"({change[1]}) * (1 {change[2]} {change[3]}%)")  # "200 - 20%" is 160
     if side.startswith("- "):
         expressions.append(side[2:])  # a dash in front of a list's item
     if side.rstrip().endswith("!"):
         expressions.append(side.rstrip()[:-1])  # "2 + 3 = 5!" exclaims
-    if (exact := _DECIMAL_PERCENT.sub(_repeating_fraction, side)) != side and not _RESULT.fullmatch(side):
-        expressions.append(exact)  # 66.67% of 12 is 8
-    return [value for text in expressions if (value := arithmetic_value(text)) is not None]
+    for expression in list(expressions):
+        if (divided := _TIGHT_FRACTION.sub(r"\1(\2)", expression)) != expression:
+            expressions.append(divided)  # 25 / 1/3 divides by a third
+        if change := _PERCENT_CHANGE.fullmatch(expression):
+            expressions.append(f"({change[1]}) * (1 {change[2]} {change[3]}%)")  # "200 - 20%" is 160
+        if not _RESULT.fullmatch(expression):
+            expressions.append(_DECIMAL_PERCENT.sub(_repeating_fraction, expression))  # 66.67% of 12 is 8
+    return [value for text in dict.fromkeys(expressions) if (value := arithmetic_value(text)) is not None]
 
 
 def _repeating_fraction(percent: re.Match[str]) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-UNIT_NAME = r"(?:km|cm|mm|m|kg|g|mg|in|ft|yd|s|sec|h|hr|inch(?:es)?|feet|met(?:er|re)s?|kilomet(?:er|re)s?|centimet(?:er|re)s?|miles?|yards?|units?)"
-DASHES = "–‒‐‑﹣－"  # that act as a hyphen before a number; U+2212 always is a minus
+UNIT_NAME = r"(?:km|cm|mm|dm|m|kg|g|mg|in|ft|yd|s|sec|h|hr|inch(?:es)?|feet|met(?:er|re)s?|kilomet(?:er|re)s?|centimet(?:er|re)s?|miles?|yards?|units?)"
+_TEXT_MACRO = r"\\(?:text|textrm|textbf|mathrm|mathbf|mbox)"
+DASHES = "–‒‐‑⁃˗﹣－"  # that act as a hyphen before a number; U+2212 always is a minus
 _LONG_DASHES = "—―"
 _SIGNS: dict[int, str] = str.maketrans(
     {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F) if chr(code) != "－"}  # full width
@@ -24,23 +25,30 @@ _SIGNS: dict[int, str] = str.maketrans(
         "\u2060": "",
     }
 )
-_THOUGHT_TAG = re.compile(r"<(/?)(?:think|thinking|thought|thoughts|reasoning)>|\[(/?)THINK\]")
+_THOUGHT_TAG = re.compile(r"<(/?)(?i:think|thinking|thought|thoughts|reasoning)\s?>|\[(/?)THINK\]")
 _BULLET = re.compile(r"(?m)^([ \t]*)[•·∙⋅∗⋆][ \t]+")
+_DOT = re.compile(r"(?<=[\d)]) ?• ?(?=[\d(])")
 _DASH_BULLET = re.compile(rf"(?m)^[ \t]*[-{DASHES}{_LONG_DASHES}][ \t]+(?=[$€£]?\d)")
 _NUMBER_START = r"(?=[$€£]?\s?(?:\d|\.\d|\\?[({]|\\[a-z]|√|(?<![A-Za-z])[a-z](?![A-Za-z])))"
-_OPERATOR_DASH = re.compile(rf"([\d)\]}}%°²³!$]|(?<![A-Za-z])[A-Za-z])(\s*)[{DASHES}](\s*){_NUMBER_START}")
+_OPERATOR_DASH = re.compile(
+    rf"([\d)\]}}%°²³!$]|(?<![A-Za-z])[A-Za-z])(\s*)(?:[{DASHES}]|(?<=\d)[{_LONG_DASHES}](?=\d))(\s*){_NUMBER_START}"
+)
 _SIGN_DASH = re.compile(
-    rf"(?<![\w)\]}}%°²³])[{DASHES}](?=[$€£]?(?:\d|\.\d|\\[a-z]))"
+    rf"(?<![\w)\]}}%°²³])[{DASHES}{_LONG_DASHES}](?=[$€£]?(?:\d|\.\d|\\[a-z]))"
     rf"|((?:\b(?:is|be|was|equals?)|[=(\[{{$:×/<>≤≥]|\*\*)\s*)[{DASHES}]\s+(?=[$€£]?\.?\d)"
     rf"|([=(\[{{]\s*)[{_LONG_DASHES}]\s*(?=[$€£]?\.?\d)"
 )
 # One to three digits, then groups of three behind a thin or no-break space, an apostrophe, `{,}` or `\,`.
 _GROUP_SEPARATOR = r"(?:[\u2009\u202f\u00a0'’]|\{,\}|\\[,!;:]|,\\!)"
 _DIGIT_GROUPS = re.compile(rf"(?<![\d.,'’])\d{{1,3}}(?:{_GROUP_SEPARATOR}\d{{3}})+(?!\d|{_GROUP_SEPARATOR}\d)")
-_UNIT_POWER = re.compile(rf"\b({UNIT_NAME})(\$?\s?\}}?\s?)\^\s?(?:\{{([23])\}}|([23])(?!\d))\$?")
+_POWER = r"\s?\^\s?(?:\{\s?([23])\s?\}|([23])(?!\d))"
+_TEXT_IN_BRACES = re.compile(rf"\{{({_TEXT_MACRO}\s*\{{[^{{}}]*\}})\}}(?=\s?\^)")
+_UNIT_POWER_IN_TEXT = re.compile(rf"{_TEXT_MACRO}\s*\{{\s*({UNIT_NAME})\s*\}}{_POWER}")
+_UNIT_POWER = re.compile(rf"(?:\b|(?<=\d)(?=[a-z]{{2}}))({UNIT_NAME})(\$?\s?\}}?){_POWER}\$?")
 _SCIENTIFIC = re.compile(
     r"(\d)\s?(?:×|x|\*|\\times|\\cdot)\s?10\s?\^\s?(?:\{\s?([-−+]?\d{1,3})\s?\}|\(([-−+]?\d{1,3})\)|([-−+]?\d{1,3})(?!\d))"
 )
+_TEXT = re.compile(rf"(\\[A-Za-z]+)?{_TEXT_MACRO}\s*\{{([^{{}}]*)\}}")
 _TAG = re.compile(r"</?(?:b|i|strong|em|u|sup|sub|span|p|br)\s?/?>|\\(?:blacksquare|square|qed)\b", re.IGNORECASE)
 _LARGE = re.compile(r"(?<=\d)(?:(M|mn)|(B|bn))\b")
 _NEGATIVE = re.compile(r"(?:\bnegative|^minus|(?<=\bis )minus|(?<=[=:] )minus)\s+(?=\d)", re.IGNORECASE)
@@ -74,7 +82,7 @@ def without_thoughts(text: str) -> str:
 
 def unify_signs(text: str) -> str:
     """A text with one sign for each operator but the minus, plain digits, and no marks inside numbers."""
-    text = _BULLET.sub(r"\1• ", text).translate(_SIGNS)
+    text = _DOT.sub("×", _BULLET.sub(r"\1• ", text).translate(_SIGNS))
     return _DIGIT_GROUPS.sub(lambda groups: re.sub(r"[^\d]", "", groups[0]), text)
 
 
@@ -95,6 +103,8 @@ def plain_mathematics(text: str, *, bullets: bool = True) -> str:
         r"(?:(?<=\d)|(?<=(?<![A-Za-z])[a-ln-zA-Z]))[⁰¹²³⁴-⁹⁻]+", lambda m: f"^{{{m[0].translate(_SUPERSCRIPT)}}}", text
     )
     text = re.sub(r"√\s?(?:\(([^()]*)\)|(\d+(?:\.\d+)?|[A-Za-z]))", lambda m: rf"\sqrt{{{m[1] or m[2]}}}", text)
+    text = _TEXT_IN_BRACES.sub(r"\1", text)
+    text = _UNIT_POWER_IN_TEXT.sub(lambda m: f" {m[1]}{'²³'[int(m[2] or m[3]) - 2]}", text)
     text = without_text_macros(re.sub(r"(?<!\\)\\[ ~]", " ", text))
     text = re.sub(r"(?<!\\)\bsqrt\s?\(([^()]{1,40})\)", r"\\sqrt{\1}", text)
     text = re.sub(r"(?<=\d)\s?π", r"\\pi ", text)
@@ -107,7 +117,7 @@ def plain_mathematics(text: str, *, bullets: bool = True) -> str:
 
 def without_text_macros(text: str) -> str:
     r"""A text with `\text{Paris}` as `Paris`."""
-    return re.sub(r"\\(?:text|mathrm|textbf|mathbf)\s*\{([^{}]*)\}", r"\1", text)
+    return _TEXT.sub(lambda macro: f"{macro[1] + ' ' if macro[1] else ''}{macro[2]}", text)
 
 
 def as_interval(text: str) -> str | None:

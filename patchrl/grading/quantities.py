@@ -18,6 +18,7 @@ _DOLLARS = re.compile(r"\W{0,3}\\?\$\s?[-−]?[\d.]")
 _SIMPLE_FRACTION = re.compile(r"(?<!\d)([-−]?)(\d{0,12})\s?\\[dt]?frac\s?(?:\{(\d+)\}|(\d))\s?(?:\{(\d+)\}|(\d))")
 _SQUARE = re.compile(rf"\b(square|sq\.?|cubic)\s({UNIT_NAME})\b", re.IGNORECASE)
 _RATE = re.compile(r"\b(?:per|an?|each|every)\s+[a-z]+")
+_DIFFERENCE = re.compile(r"(?<![A-Za-z])[A-Za-z]\s*[-−+]\s?\d")  # x - 3
 VARIABLE = re.compile(r"\d[abdefijnoqrtuvwxyz]\b")  # 27x; the other letters are units
 
 
@@ -44,11 +45,17 @@ def parse_quantity(text: str) -> Quantity | None:
     text = without_text_macros(text).replace("\\$", "$").replace("\\%", "%").replace("\\,", "").strip()
     text = text.strip("$*`'\" ").rstrip(".,;:")
     text = re.sub(
-        r"^([-−]?[$€£]?\d{1,3})((?: \d{3})+)(?!\d)", lambda m: m[0].replace(" ", ""), with_decimal_points(text)
+        r"^([-−]?[$€£¥₹]?\d{1,3})((?: \d{3})+)(?!\d)", lambda m: m[0].replace(" ", ""), with_decimal_points(text)
     )
     if re.fullmatch(r"[-+]?\d+(?:\.\d+)?[eE][-+]?\d{1,3}", text):
         return Quantity(Fraction(text))
-    if len(text) > 80 or "\\" in text or re.search(r"[\[\](){}^=√π]", text) or VARIABLE.search(text):
+    if (
+        len(text) > 80
+        or "\\" in text
+        or _DIFFERENCE.search(text)
+        or re.search(r"[\[\](){}^=√π]", text)
+        or VARIABLE.search(text)
+    ):
         return None
     value: Fraction | None
     mixed = _MIXED.fullmatch(text)

@@ -39,7 +39,7 @@ from patchrl.types import Task, Verdict
 
 Reasoning = Literal["equations", "none"]
 MAX_CANDIDATE = 100_000  # characters; a model should write far fewer for one answer
-_MAYBE_LIST = re.compile(r"\d,\d{1,2}(?!\d|,\d)")  # "2,3" is two numbers, or 2.3 with a decimal comma
+_MAYBE_LIST = re.compile(r"\d,\d{1,2}(?!\d)")  # "2,3" is two numbers, or 2.3 with a decimal comma
 _NAME = re.compile(r"[A-Za-z]{2,}(?:[ '-][A-Za-z]+)*")
 
 
