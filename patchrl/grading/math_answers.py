@@ -174,7 +174,7 @@ def find_formula(text: str) -> AnswerSpan | None:
         len(whole) <= 80
         and not words
         and re.search(r"\d", whole)
-        and re.search(r"[\\(){}\[\],/:^eE!]|\d[a-z]\b|^\d+(?: \d{3})+$", whole)
+        and re.search(r"[\\(){}\[\],/:^eE!×]|\d[a-z]\b|^\d+(?: \d{3})+$", whole)
     ):
         start = text.find(whole)
         return None if "\n" in whole or "$" in whole else _right_side(text, start, start + len(whole))

@@ -12,6 +12,7 @@ from patchrl.grading.units import SCALE_WORD, SCALES, UNITS
 
 _WRITTEN = r"[-+−]?\s?(?:\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2}){1,6},\d{3}|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,3}|\s?/\s?\d+(?:\.\d+)?)?|[-+−]?\s?\.\d+"
 NUMBER = re.compile(rf"(?<![A-Za-z0-9_.])(?:{_WRITTEN})(?![A-Za-z0-9_]*\d)")
+MAYBE_LIST = re.compile(r"\d,\d{1,2}(?!\d)")  # "2,3" is two numbers, or 2.3 with a decimal comma
 _SCALE = re.compile(rf"\d\s{{0,4}}({SCALE_WORD})", re.IGNORECASE)
 _MIXED = re.compile(r"([-−]?)(\d+)\s+(\d+)\s?/\s?(\d+)(?:\s+[A-Za-z]+)*")
 _DOLLARS = re.compile(r"\W{0,3}\\?\$\s?[-−]?[\d.]")

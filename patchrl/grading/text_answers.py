@@ -8,7 +8,7 @@ import unicodedata
 from patchrl.grading.answer_span import AnswerSpan, find_stated
 from patchrl.grading.math_answers import SENTENCE_END
 from patchrl.grading.notation import without_text_macros
-from patchrl.grading.quantities import NUMBER, parse_quantity
+from patchrl.grading.quantities import MAYBE_LIST, NUMBER, parse_quantity
 from patchrl.grading.units import UNITS
 
 _CODE_FENCE = re.compile(r"```\w*")
@@ -76,10 +76,13 @@ def is_same_text(reference: str, words: str) -> bool:
         return True
     if _NEGATION.search(words) and not _NEGATION.search(expected):
         return False
-    if (number := parse_quantity(reference)) is not None and len(NUMBER.findall(reference)) == 1:
-        value = parse_quantity((NUMBER.findall(words) or [""])[-1])
+    if (number := parse_quantity(reference)) is not None and not MAYBE_LIST.search(reference):
+        value = parse_quantity(words) or parse_quantity((NUMBER.findall(words) or [""])[-1])
         names = _words(expected) - UNITS.keys()  # "Room 12" differs from "Building 12"
-        return value is not None and value.value == number.value and (names <= _words(words) or not _words(words))
+        if value is not None and value.value == number.value and (names <= _words(words) or not _words(words)):
+            return True
+        if "\\" not in reference:
+            return False
     # A sentence may carry its answer at its end ("The opposite of hot is cold."); the tail of a longer
     # list is not that list.
     for ending in (words, _APPOSITION.sub("", words)):  # "Paris (France)", "Paris, which lies on the Seine"

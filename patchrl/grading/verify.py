@@ -26,7 +26,7 @@ from patchrl.grading.equations import failing_equation
 from patchrl.grading.math_answers import find_math_answer
 from patchrl.grading.math_process import MathProcess
 from patchrl.grading.notation import DASHES, plain_mathematics, without_text_macros, without_thoughts
-from patchrl.grading.quantities import parse_quantity
+from patchrl.grading.quantities import MAYBE_LIST, parse_quantity
 from patchrl.grading.text_answers import (
     answer_words,
     find_text_answers,
@@ -39,7 +39,6 @@ from patchrl.types import Task, Verdict
 
 Reasoning = Literal["equations", "none"]
 MAX_CANDIDATE = 100_000  # characters; a model should write far fewer for one answer
-_MAYBE_LIST = re.compile(r"\d,\d{1,2}(?!\d)")  # "2,3" is two numbers, or 2.3 with a decimal comma
 _NAME = re.compile(r"[A-Za-z]{2,}(?:[ '-][A-Za-z]+)*")
 
 
@@ -108,7 +107,7 @@ class Verifier:
             return False, "", None
         plain_reference = plain_mathematics(reference, bullets=False)
         quantity = parse_quantity(plain_reference)
-        is_number = quantity is not None and not _MAYBE_LIST.search(plain_reference)
+        is_number = quantity is not None and not MAYBE_LIST.search(plain_reference)
         expected: Expected = "alternatives" if " or " in reference else "number" if is_number else "formula"
         if problem := lack_of_commitment(text, answer, expected):
             return False, f"{problem}: {answer.text[:80]}", answer.text
