@@ -1,4 +1,4 @@
-"""The task-consistency gate as studies use it: right answer or same meaning, and valid reasoning."""
+"""The gate of a study: a right answer or the same meaning, and valid reasoning."""
 
 from __future__ import annotations
 
@@ -100,7 +100,13 @@ class Gate:
     def check(
         self, examples: Sequence[Example], texts: Sequence[str], embeddings: np.ndarray | None = None
     ) -> list[Verdict]:
-        """One verdict for each text. `embeddings`, of shape (N, D), are the embedder's if it was asked before."""
+        """One verdict for each text.
+
+        Args:
+            examples: N examples, one for each text.
+            texts: N candidates.
+            embeddings: the texts' embeddings, shape (N, D); None computes them where meaning decides.
+        """
         verdicts = [
             Verdict(None, "") if e.task == "open" else self.verifier.verify(e.task, e.reference, t)
             for e, t in zip(examples, texts, strict=True)
@@ -133,13 +139,13 @@ class Gate:
             return [Verdict(None, "meaning is not calibrated: the scan stage does it for open data")] * len(texts)
         verdicts = []
         for text, value in zip(texts, self.similarity(examples, texts, embeddings), strict=True):
-            said = f"meaning {value:.3f}, at least {self.threshold:.3f} needed"
+            comparison = f"meaning {value:.3f}, at least {self.threshold:.3f} needed" if text.strip() else "empty"
             passed = bool(text.strip()) and bool(value >= self.threshold)
-            verdicts.append(Verdict(passed, said if text.strip() else "empty", text.strip() or None))
+            verdicts.append(Verdict(passed, comparison, text.strip() or None))
         return verdicts
 
     def _judged(self, examples: Sequence[Example], texts: Sequence[str], verdicts: list[Verdict]) -> list[Verdict]:
-        """The verdicts after the judge was asked about what passed."""
+        """The verdicts, with the judge's on the texts that passed so far."""
         if self.judge is None:
             return verdicts
         verdicts = list(verdicts)
@@ -148,11 +154,12 @@ class Gate:
         reasoning = [i for i in passed if examples[i].task != "open" and self._judges_reasoning]
         for ask, rows in ((self.judge.meaning, meaning), (self.judge.reasoning, reasoning)):
             answers = ask([examples[i] for i in rows], [texts[i] for i in rows])
-            for i, yes in zip(rows, answers, strict=True):
-                said = f"judge says yes with {yes:.2f}, at least {self.limit:.2f} needed" if yes is not None else ""
-                verdicts[i] = (
-                    replace(verdicts[i], passed=yes >= self.limit, reason=f"{verdicts[i].reason}; {said}")
-                    if yes is not None
-                    else replace(verdicts[i], passed=None, reason="too long for the judge")
+            for i, probability in zip(rows, answers, strict=True):
+                if probability is None:
+                    verdicts[i] = replace(verdicts[i], passed=None, reason="too long for the judge")
+                    continue
+                reason = (
+                    f"{verdicts[i].reason}; judge says yes with {probability:.2f}, at least {self.limit:.2f} needed"
                 )
+                verdicts[i] = replace(verdicts[i], passed=probability >= self.limit, reason=reason)
         return verdicts

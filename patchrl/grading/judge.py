@@ -16,7 +16,7 @@ MEANING = (
     "Question:\n{question}\n\nFirst answer:\n{solution}\n\nSecond answer:\n{text}\n\n"
     "Does the second answer say the same as the first? Reply yes or no."
 )
-WORDS = {"yes": ("yes", "Yes", "YES", " yes", " Yes"), "no": ("no", "No", "NO", " no", " No")}
+YES_NO_SPELLINGS = {"yes": ("yes", "Yes", "YES", " yes", " Yes"), "no": ("no", "No", "NO", " no", " No")}
 
 
 class Judge:
@@ -28,7 +28,7 @@ class Judge:
         encode = backbone.tokenizer
         ids = {
             word: [i[0] for s in spellings if len(i := encode(s, add_special_tokens=False)["input_ids"]) == 1]
-            for word, spellings in WORDS.items()
+            for word, spellings in YES_NO_SPELLINGS.items()
         }
         self._ids = [sorted(set(ids["yes"])), sorted(set(ids["no"]))]
         if not all(self._ids) or set(self._ids[0]) & set(self._ids[1]):
@@ -51,7 +51,10 @@ class Judge:
         )
 
     def _ask(self, questions: Sequence[str]) -> list[float | None]:
-        # Cutting a text would cut the judge's own question or what it asks about: too long is undecided.
+        # A question that is too long stays undecided: cut, it would lose its end or its subject.
         fits = [q for q in questions if self.backbone.fits(q)]
-        asked = dict(zip(fits, self.backbone.next_token_probabilities(fits, self._ids), strict=True))
-        return [float(asked[q][0] / max(asked[q].sum(), 1e-30)) if q in asked else None for q in questions]
+        probabilities = dict(zip(fits, self.backbone.next_token_probabilities(fits, self._ids), strict=True))
+        return [
+            float(probabilities[q][0] / max(probabilities[q].sum(), 1e-30)) if q in probabilities else None
+            for q in questions
+        ]
