@@ -68,7 +68,7 @@ def affordable_k(rl: float, tokens_per_rewrite: float, rows: int) -> float:
 
 
 def next_measured(k: float) -> int:
-    """The smallest measured K that is no less, or the largest there is."""
+    """The smallest measured K that is at least this large, or the largest measured one."""
     return min((measured for measured in ARM_OF if measured >= k), default=MEASURED_K)
 
 

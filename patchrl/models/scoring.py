@@ -85,7 +85,7 @@ def in_batches(items: Sequence[T], size: int) -> Iterator[list[T]]:
 
 
 def choose_reading(model: Any, tokenizer: Any, stop_ids: set[int], rows: list[TokenRow]) -> Reading:
-    """The fastest reading whose surprisal of some rows is that of the model's own forward, within TOLERANCE.
+    """The fastest reading that gives some rows the surprisal of the model's own forward, within TOLERANCE.
 
     A model's forward may do more than its base model and its output head do: scale or cap the logits, or read a prompt in
     another way than it continues one.

@@ -1,4 +1,4 @@
-"""The row of an example without torch: token by token that of the backbone."""
+"""The row of an example, made without torch, equals the row that the backbone makes."""
 
 import subprocess
 import sys
