@@ -7,8 +7,8 @@ from patchrl.grading.verify import Verifier, verify_answer
 
 @pytest.fixture(scope="module")
 def answers():
-    with Verifier(reasoning="none") as made:
-        yield made
+    with Verifier(reasoning="none") as fixture:
+        yield fixture
 
 
 TAKEN_BACK = [

@@ -8,8 +8,8 @@ from patchrl.grading.verify import Verifier
 
 @pytest.fixture(scope="module")
 def verifier():
-    with Verifier(reasoning="none") as made:
-        yield made
+    with Verifier(reasoning="none") as fixture:
+        yield fixture
 
 
 def passed(verifier, task, reference, text):

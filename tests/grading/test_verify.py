@@ -20,14 +20,14 @@ from patchrl.grading.verify import Verifier, verify_answer
 
 @pytest.fixture(scope="module")
 def verifier():
-    with Verifier(reasoning="equations") as made:
-        yield made
+    with Verifier(reasoning="equations") as fixture:
+        yield fixture
 
 
 @pytest.fixture(scope="module")
 def answers():
-    with Verifier(reasoning="none") as made:
-        yield made
+    with Verifier(reasoning="none") as fixture:
+        yield fixture
 
 
 @pytest.mark.parametrize(
