@@ -128,7 +128,7 @@ def test_a_run_whose_files_were_cut_off_is_shown_as_damaged_and_does_not_hide_th
     run = api.open_run(cut.id)
     assert run.status()["state"] == "failed" and "status.json is damaged" in run.status()["error"]
     assert run.result() is None
-    with pytest.raises(ConfigError, match="holds a list and no sections"):
+    with pytest.raises(ConfigError, match="contains a list instead of sections"):
         api.open_run(odd.id)
 
 
@@ -164,7 +164,7 @@ def test_a_report_that_was_not_kept_is_built_from_what_is_recorded(tmp_path):
     run = api.open_run(api.RECORDED_ID)
     assert run.report_path is None
     page = run.export("report", tmp_path).read_text(encoding="utf-8")
-    assert f"{100 * run.result()['arms']['rl']['general']['mean']:.1f}" in page and "patchrlPlayer" in page
+    assert f"{100 * run.result()['arms']['rl']['general']['mean']:.1f}" in page and "patchrlDistributionSlider" in page
     with pytest.raises(RunError, match="a recording without weights"):
         run.export("adapter", tmp_path)
     rows = run.export("jsonl", tmp_path, arm="best-of-k").read_text(encoding="utf-8").splitlines()

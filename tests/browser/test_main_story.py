@@ -125,7 +125,7 @@ def test_a_study_is_stopped_resumed_and_read_and_survives_reload_and_restart(set
     tab(page, "Report")
     report = download(page, "Report (HTML, opens offline)")
     assert "PatchRL report" in report
-    assert "patchrlPlayer" in report
+    assert "patchrlDistributionSlider" in report
     rows = [json.loads(line) for line in download(page, "Rewritten dataset (JSONL)").splitlines()]
     assert [turn["role"] for turn in rows[0]["messages"]] == ["user", "assistant"] and len(rows) == 64
     assert not page.problems, page.problems
