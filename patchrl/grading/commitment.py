@@ -120,10 +120,8 @@ def lack_of_commitment(text: str, answer: AnswerSpan, expected: Expected) -> str
     after = without_text_macros(text[end : end + MAX_CONTEXT]).lstrip("}$*)`\"'”")
     if _DENIAL_BEFORE.search(before) or _DENIAL_AFTER.match(after):
         return "says only what the answer is not"
-    if _DOUBT.search(before):
-        return "does not stand by the answer"
-    if is_doubted_behind(after):
-        return "does not stand by the answer"
+    if _DOUBT.search(before) or is_doubted_behind(after):
+        return "doubts the answer"
     if _RETRACTION.search(after) or _is_corrected(answer.text, text[end:]):
         return "takes the answer back"
     if expected != "number":

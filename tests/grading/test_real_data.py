@@ -8,19 +8,6 @@ import pytest
 
 from patchrl.grading.equations import failing_equation
 from patchrl.grading.references import extract_reference
-from patchrl.grading.verify import Verifier
-
-
-@pytest.fixture(scope="module")
-def verifier():
-    with Verifier(reasoning="equations") as fixture:
-        yield fixture
-
-
-@pytest.fixture(scope="module")
-def answers():
-    with Verifier(reasoning="none") as fixture:
-        yield fixture
 
 
 def rows_of(folder, name):

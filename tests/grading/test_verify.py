@@ -18,18 +18,6 @@ from patchrl.grading.equations import failing_equation
 from patchrl.grading.verify import Verifier, verify_answer
 
 
-@pytest.fixture(scope="module")
-def verifier():
-    with Verifier(reasoning="equations") as fixture:
-        yield fixture
-
-
-@pytest.fixture(scope="module")
-def answers():
-    with Verifier(reasoning="none") as fixture:
-        yield fixture
-
-
 @pytest.mark.parametrize(
     ("reference", "candidate", "passed"),
     [
