@@ -79,9 +79,7 @@ def describe_check(report: dict[str, Any]) -> str:
             f"{largest['memory_mb']:,.0f} MB of logits"
         )
     if report.get("first_nll") is not None:
-        lines.append(
-            f"read      ℓ of the first solution is {number(report['first_nll'])} nats per token, on {report['device']}"
-        )
+        lines.append(f"read      {sentences.first_reading(report)}")
     lines += [
         f"{what.lower() if what != 'RAM' else what:<9} {amount}" for what, amount in sentences.estimates(report).items()
     ]

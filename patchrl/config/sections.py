@@ -250,6 +250,14 @@ class RewriterSection(Section):
         gt=0,
         le=4,
     )
+    top_p: float = setting(
+        1.0,
+        "Top-p",
+        "Rollouts are sampled from the likeliest tokens that together have this probability. Below 1, unlikely tokens are "
+        "never sampled. ℓ and `kl` are always those of the whole distribution at temperature 1.",
+        gt=0,
+        le=1,
+    )
     microbatch_size: int | None = setting(
         None,
         "Microbatch",
@@ -302,6 +310,7 @@ class RewriteSection(Section):
 
     attempts: int = setting(1, "Attempts", "Rewrites tried for an example before the fallback.", ge=1, le=16)
     temperature: float = setting(1.0, "Temperature", "Sampling temperature of rewrites.", gt=0, le=4)
+    top_p: float = setting(1.0, "Top-p", "As for rollouts, when the dataset is rewritten.", gt=0, le=1)
     best_of_k: int = setting(8, "Best-of-K", "Prompted rewrites per example in the best-of-k arm.", ge=1, le=64)
     fallback: Literal["expert", "drop"] = setting(
         "expert", "Fallback", "After failed rewrites: `expert` uses the expert solution, `drop` drops the example."

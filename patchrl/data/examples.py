@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from statistics import median
-from typing import Any, get_args
+from typing import Any, Generic, TypeVar, get_args
 
 from patchrl.config import DataSection
 from patchrl.data.columns import detect_columns, unused_columns
@@ -54,6 +54,17 @@ class LoadedData:
     task: Task
     unused_columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class LoadedFile(Generic[Row]):
+    """The rows of an evaluation or replay file, and sentences on columns and turns of it that are not used."""
+
+    rows: list[Row]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -109,7 +120,7 @@ def read_examples(rows: Iterable[dict[str, Any]], section: DataSection) -> list[
     return _read_examples(numbered(rows), section, section.dataset).examples
 
 
-def load_eval_items(path: str, task: Task | None = None) -> list[EvalItem]:
+def load_eval_items(path: str, task: Task | None = None) -> LoadedFile[EvalItem]:
     """Evaluation items from a data file, read as training data is; columns `skill` and `task` count where given.
 
     The reference is the answer column, else what the solution states (behind `####`, in a box, after "the answer is"),
@@ -117,7 +128,9 @@ def load_eval_items(path: str, task: Task | None = None) -> list[EvalItem]:
     """
     name, items = Path(path).name, []
     sample, rows = _sampled(read_file(Path(path)))
-    columns = detect_columns(_names(sample))
+    names = _names(sample)
+    columns = detect_columns(names)
+    rows_by_note: defaultdict[str, list[int]] = defaultdict(list)
     if task is None and _detect_task(sample, columns) == "open":
         task = "open"
     for number, row in rows:
@@ -126,16 +139,18 @@ def load_eval_items(path: str, task: Task | None = None) -> list[EvalItem]:
             skill = cell_text(row.get("skill")) or Path(path).stem
         except (UnreadableCell, DroppedRow) as error:
             raise _row_error(name, number, error) from None
+        for note in fields.notes:
+            rows_by_note[note].append(number)
         stated_task = next((kind for kind in TASKS if kind == row.get("task")), task)
         kind = stated_task or _item_task(fields, columns)
         answer = _item_reference(fields, kind)
         if not fields.question or not answer:
             raise DataError(f"{path}: row {number} lacks a question or an answer; give both columns.")
         items.append(EvalItem(_row_id(fields.question), fields.question, answer, skill, kind))
-    return items
+    return LoadedFile(items, _file_notes(set(names) - {"skill", "task"}, columns, rows_by_note))
 
 
-def load_questions(path: str) -> list[str]:
+def load_questions(path: str) -> LoadedFile[str]:
     """Distinct questions of a file, for replay: answers that it may have are not used.
 
     Raises DataError for a file without a question.
@@ -149,17 +164,18 @@ def load_questions(path: str) -> list[str]:
         raise DataError(f"{path}: no column looks like a question; it has {', '.join(sorted(names))}.") from None
     columns = {role: column for role, column in columns.items() if role != "answer"}
     questions: dict[str, None] = {}
+    rows_by_note: defaultdict[str, list[int]] = defaultdict(list)
     for number, row in rows:
         try:
             if question := read_fields(row, columns).question:
                 questions[question] = None
         except UnreadableCell as error:
             raise _row_error(name, number, error) from None
-        except DroppedRow:
-            continue
+        except DroppedRow as error:
+            rows_by_note[f"a row {error} is left out"].append(number)
     if not questions:
         raise DataError(f"{path}: column {columns['question']!r} has no question; name another file.")
-    return list(questions)
+    return LoadedFile(list(questions), _file_notes(names, columns, rows_by_note))
 
 
 def _sampled(rows: Iterator[RawRow]) -> tuple[list[dict[str, Any]], Iterator[RawRow]]:
@@ -285,6 +301,12 @@ def _note(note: str, numbers: list[int]) -> str:
     numbers_text = ", ".join(str(number) for number in numbers[:MAX_NAMED_ROWS])
     more = f" and {len(numbers) - MAX_NAMED_ROWS:,} more" if len(numbers) > MAX_NAMED_ROWS else ""
     return f"{'rows' if len(numbers) > 1 else 'row'} {numbers_text}{more}: {note}"
+
+
+def _file_notes(names: Iterable[str], columns: dict[str, str], rows_by_note: dict[str, list[int]]) -> tuple[str, ...]:
+    unused = unused_columns(sorted(names), columns)
+    columns_note = (f"columns not used: {', '.join(unused)}",) if unused else ()
+    return columns_note + tuple(_note(note, numbers) for note, numbers in rows_by_note.items())
 
 
 def _split(data: ReadExamples, section: DataSection) -> LoadedData:

@@ -51,6 +51,7 @@ def scan(context: StageContext, examples: Sequence[Example]) -> dict[str, Any]:
     rewrites = backbone.generate(
         prompts,
         temperature=config.rewrite.temperature,
+        top_p=config.rewrite.top_p,
         max_new_tokens=config.rewriter.max_new_tokens,
         on_progress=lambda done: recorder.progress(len(sample) + done, 2 * len(sample)),
     )
@@ -113,8 +114,8 @@ def scan(context: StageContext, examples: Sequence[Example]) -> dict[str, Any]:
 def _under_prompt(
     config: StudyConfig, backbone: Backbone, prompts: Sequence[str], rewrites: Sequence[Generation]
 ) -> AnswerSurprisal | None:
-    """Surprisal of the rewrites under the prompt they were sampled from; None where the temperature bent that."""
-    if config.rewrite.temperature != 1.0:
+    """Surprisal of the rewrites under the prompt they were sampled from; None where temperature or top-p bent that."""
+    if (config.rewrite.temperature, config.rewrite.top_p) != (1.0, 1.0):
         return None
     scores = backbone.score(prompts, [r.token_ids for r in rewrites])
     return AnswerSurprisal.of([s.nll for s in scores], [len(r.token_ids) for r in rewrites])

@@ -297,6 +297,7 @@ class Backbone:
         with_nll: bool = True,
         samples: int = 1,
         temperature: float = 0.0,
+        top_p: float = 1.0,
         max_new_tokens: int = 96,
         seed: int = 0,
         on_progress: Callable[[int], None] | None = None,
@@ -305,8 +306,8 @@ class Backbone:
         """`samples` completions of each prompt's ids (greedy at temperature 0) with their −log p, whatever adapter is on.
 
         A completion ends with the token that ended its turn, unless it was cut off by the limit. Its −log p, in nats, is that
-        of all its tokens under the model at temperature 1, the end of the turn being any token that ends it; NaN where
-        it was cut off, or with `with_nll` off. Rows are batched by length; `on_progress` gets the number of prompts done;
+        of all its tokens under the model at temperature 1 without top-p, however they were sampled, the end of the turn being
+        any token that ends it; NaN where it was cut off, or with `with_nll` off. Rows are batched by length; `on_progress` gets the number of prompts done;
         `watch` sees every batch grow and can end it.
         """
         order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
@@ -320,7 +321,14 @@ class Backbone:
                 rows = max(1, min(ROWS_PER_BATCH, TOKENS_PER_BATCH // width) // samples)
                 chunk = order[sampled : sampled + rows]
                 groups = self._sample_batch(
-                    [prompts[i] for i in chunk], samples, temperature, max_new_tokens, seed + sampled, watch, with_nll
+                    [prompts[i] for i in chunk],
+                    samples,
+                    temperature,
+                    top_p,
+                    max_new_tokens,
+                    seed + sampled,
+                    watch,
+                    with_nll,
                 )
                 for i, group in zip(chunk, groups, strict=True):
                     answers[i] = group
@@ -336,6 +344,7 @@ class Backbone:
         prompts: list[list[int]],
         samples: int,
         temperature: float,
+        top_p: float,
         max_new_tokens: int,
         seed: int,
         watch: Watch | None,
@@ -345,7 +354,7 @@ class Backbone:
         watched = StoppingCriteriaList([_WatchCriteria(watch, tokens_BT.shape[1])] if watch else [])
         log_probabilities = [_LogProbabilities(self.stop_ids)] if with_nll else []
         # The model's own generation defaults (top-k 50 and the like) would bend the distribution.
-        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": top_p}
         with torch.random.fork_rng(enabled=True), torch.no_grad():
             torch.manual_seed(seed)
             out = self.model.generate(

@@ -76,20 +76,25 @@ def _choices(config: StudyConfig) -> Iterator[Choice]:
     yield Choice("rewriter.learning_rate", rewriter_rate, f"{known}; for GRPO on an adapter")
     yield Choice("rewriter.warm_start_rate", warm_rate, f"{known}; a warm start is short")
     yield Choice("finetune.epochs", 3, "a backbone larger than the lab's learns in fewer passes")
-    yield from _temperatures(config, size, known)
+    yield from _sampling(config, size, known)
     if config.backbone.device in ("auto", "cuda") and next(Path("/dev").glob(CUDA_DEVICES), None):
         yield Choice("backbone.dtype", "bfloat16", "this machine has an NVIDIA GPU")
     yield from _lengths(config, data.train[:MAX_ROWS])
 
 
-def _temperatures(config: StudyConfig, size: str, known: str) -> Iterator[Choice]:
+def _sampling(config: StudyConfig, size: str, known: str) -> Iterator[Choice]:
     backbone = config.backbone
-    configured = generation_settings(backbone.model, backbone.revision).get("temperature")
+    settings = generation_settings(backbone.model, backbone.revision)
+    configured = settings.get("temperature")
     value, reason = TEMPERATURES[size], f"{known}, and its generation config has no temperature; at 1 it would ramble"
     if isinstance(configured, (int, float)) and 0 < configured <= 1:
         value, reason = float(configured), "its generation config's"
     yield Choice("rewriter.temperature", value, reason)
     yield Choice("rewrite.temperature", value, f"{reason}; rewrites are sampled as rollouts are")
+    top_p = settings.get("top_p")
+    if isinstance(top_p, (int, float)) and 0 < top_p <= 1:
+        yield Choice("rewriter.top_p", float(top_p), "its generation config's")
+        yield Choice("rewrite.top_p", float(top_p), "its generation config's; rewrites are sampled as rollouts are")
 
 
 def _lengths(config: StudyConfig, examples: Sequence[Example]) -> Iterator[Choice]:

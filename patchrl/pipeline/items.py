@@ -41,7 +41,7 @@ class StudyItems:
             elif name == "nano":
                 items += world.general_eval(self.config.evaluate.general_size)
             elif names_a_file(name):
-                items += load_eval_items(name)
+                items += load_eval_items(name).rows
         return items
 
     @cached_property
@@ -74,7 +74,7 @@ class StudyItems:
         if name == "nano":
             return world.replay_questions(count, seed)
         measured = {item.question for item in (*self.data.eval, *self.target, *self.general)}
-        questions = [question for question in load_questions(name) if question not in measured]
+        questions = [question for question in load_questions(name).rows if question not in measured]
         if not questions:
             raise RunError("finetune.replay_data: every question in it is an evaluation item; name other questions.")
         return [questions[i % len(questions)] for i in range(count)]

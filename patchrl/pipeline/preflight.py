@@ -75,14 +75,19 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
         problems += size_problems(config, len(data.train), len(data.eval))
         warnings += answer_warnings(data)
         warnings += short_warnings(config, len(data.train), len(data.eval))
-    problems += replay_problems(config)
+    replay_failures, notes = replay_problems(config)
+    problems += replay_failures
     problems += name_problems(config)
     items = {}
     for kind in ("target", "general"):
         try:
-            items[kind] = sum(item_count(config, name) for name in expand(getattr(config.evaluate, kind)))
+            counts = [item_count(config, name) for name in expand(getattr(config.evaluate, kind))]
         except PatchRLError as error:
             problems.append(f"evaluate.{kind}: {error}")
+            continue
+        items[kind] = sum(count for count, _ in counts)
+        notes += [f"evaluate.{kind}: {note}" for _, file_notes in counts for note in file_notes]
+    report["notes"] += notes
     nano = config.backbone.model == "nano"
     problems += machine_problems(config, estimated_megabytes(config))
     return report | {
@@ -125,11 +130,17 @@ def prompt_length(config: StudyConfig, examples: Sequence[Example]) -> int:
     return len(tokenizer.format.prompt_ids(prompt))
 
 
-def item_count(config: StudyConfig, name: str) -> int:
-    """Items of one evaluation task, as far as they are known before it loads; raises DataError for a file that cannot be read."""
+def item_count(config: StudyConfig, name: str) -> tuple[int, list[str]]:
+    """Items of one evaluation task, as far as they are known before it loads, and notes on what of its file is not used.
+
+    Raises DataError for a file that cannot be read.
+    """
     if name in BUILT_IN:
-        return config.evaluate.general_size if name == "nano" else config.data.eval_size
-    return len(load_eval_items(name)) if names_a_file(name) else config.evaluate.limit
+        return config.evaluate.general_size if name == "nano" else config.data.eval_size, []
+    if not names_a_file(name):
+        return config.evaluate.limit, []
+    loaded = load_eval_items(name)
+    return len(loaded.rows), [f"{Path(name).name}: {note}" for note in loaded.notes]
 
 
 def backbone_problems(model: str) -> list[str]:
@@ -189,22 +200,22 @@ def size_problems(config: StudyConfig, train: int, held_out: int) -> list[str]:
     return problems
 
 
-def replay_problems(config: StudyConfig) -> list[str]:
-    """Why the questions for arms with replay cannot be used."""
+def replay_problems(config: StudyConfig) -> tuple[list[str], list[str]]:
+    """Why the questions for arms with replay cannot be used, and notes on what of their file is not used."""
     replayed = [name for name in config.study.arms if parse(name).replay]
     source = config.finetune.replay_data
     if not replayed or (source == "nano" and config.backbone.model == "nano"):
-        return []
+        return [], []
     if source == "nano":
         return [
             f"finetune.replay_data: the lab's own questions cannot be replayed for {config.backbone.model}; name a JSONL file "
             f"of general questions, or leave out {', '.join(replayed)}."
-        ]
+        ], []
     try:
-        load_questions(source)
+        notes = load_questions(source).notes
     except PatchRLError as error:
-        return [f"finetune.replay_data: {error}"]
-    return []
+        return [f"finetune.replay_data: {error}"], []
+    return [], [f"finetune.replay_data: {Path(source).name}: {note}" for note in notes]
 
 
 def short_warnings(config: StudyConfig, train: int, held_out: int) -> list[str]:

@@ -112,6 +112,7 @@ def rewrite_group(
             [_prompt(config, example)],
             samples=rewriter.group_size,
             temperature=rewriter.temperature,
+            top_p=rewriter.top_p,
             max_new_tokens=rewriter.max_new_tokens,
             seed=seed,
             watch=watch,

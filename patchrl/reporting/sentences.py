@@ -128,6 +128,11 @@ def describe_calibration(open_gate: dict[str, Any]) -> str:
 # --- estimates and the state of a run -------------------------------------------------------------
 
 
+def first_reading(check: dict[str, Any]) -> str:
+    """What the check's one forward pass found."""
+    return f"its ℓ is {number(check['first_nll'])} nats per token, read on {check['device']}"
+
+
 def estimates(check: dict[str, Any]) -> dict[str, str]:
     """Time, disk and memory that the preflight expects, in words."""
     minutes, disk, ram = check["minutes"], check["disk_mb"], check["ram_mb"]

@@ -41,6 +41,7 @@ class OwnAnswers:
                 questions,
                 samples=rewriter.group_size,
                 temperature=rewriter.temperature,
+                top_p=rewriter.top_p,
                 max_new_tokens=rewriter.max_new_tokens,
                 seed=seed,
             )

@@ -51,7 +51,7 @@ class OnPolicyContext:
             "num_generations": samples,
             "max_completion_length": rewriter.max_new_tokens,
             "temperature": rewriter.temperature,
-            "top_p": 1.0,
+            "top_p": rewriter.top_p,
             "top_k": 0,
             "learning_rate": self.rate * self.config.onpolicy.rate_factor,
             "lr_scheduler_type": "constant_with_warmup",

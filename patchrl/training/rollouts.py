@@ -26,6 +26,7 @@ def roll_out(backbone: Backbone, with_nll: bool = False):
                 with_nll=with_nll,
                 samples=samples,
                 temperature=trainer.args.temperature,
+                top_p=trainer.args.top_p,
                 max_new_tokens=trainer.args.max_completion_length,
                 seed=int(torch.randint(2**62, ())),  # of the trainer's own generator, which a checkpoint keeps
             )

@@ -172,7 +172,7 @@ def trainer_config(config: StudyConfig, seed: int, folder: Path, backbone: Backb
         warmup_steps=rewriter.warmup_steps,
         beta=rewriter.beta,
         temperature=rewriter.temperature,
-        top_p=1.0,
+        top_p=rewriter.top_p,
         top_k=0,
         loss_type="dapo",
         reward_weights=[1.0, config.reward.lambda_dist, config.reward.lambda_div],

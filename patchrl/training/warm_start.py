@@ -21,8 +21,11 @@ def own_pairs(
 ) -> tuple[list[Pair], int]:
     """(rewriting prompt, own answer) of every example that the backbone can solve itself, and the tokens sampled.
 
-    `asked` are the examples' rewriting prompts. `rewriter.warm_start_samples` answers to the bare question each, at
-    temperature 1, so that they vary as the backbone varies; of those that pass the gate one is drawn.
+    `rewriter.warm_start_samples` answers to each bare question are sampled as rewrites are; of those that pass the gate
+    one is drawn.
+
+    Args:
+        prompts: the examples' rewriting prompts.
     """
     groups, tokens = judged_answers(
         context.config,
@@ -44,8 +47,10 @@ def warm_start(
 ) -> int:
     """Supervised steps of the rewriter on verified own answers; returns the completion tokens sampled for them.
 
-    `asked` are the examples' rewriting prompts, those that GRPO will sample from. Raises StopRequested when asked to
-    stop: it is short, and starts over.
+    Raises StopRequested when asked to stop: it is short, and starts over.
+
+    Args:
+        prompts: the examples' rewriting prompts, which GRPO will sample from.
     """
     config, recorder = context.config, context.recorder
     pairs, tokens = own_pairs(context, examples, prompts, seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from patchrl.config import StudyConfig, presets, resolve, to_toml
 from patchrl.data.examples import LAB_DATASETS
 from patchrl.errors import ConfigError, PatchRLError
 from patchrl.reporting import figures, findings, markup, sentences
-from patchrl.text import dropped_rows
+from patchrl.text import counted, dropped_rows
 from patchrl.ui.charts import charts
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
@@ -139,18 +140,23 @@ def wire(session: Session, form: Form, parts: SetupWidgets) -> None:
 
     parts.preset.input(fill, parts.preset, form.inputs(), api_visibility="private", show_progress="hidden")
 
-    def preflight(*values: Any) -> tuple[str, str]:
+    def preflight(*values: Any) -> Iterator[tuple[str, str]]:
         try:
             config = allowed(form.config(values), session.limits)
-            return preflight_card(api.check(config)), to_toml(config) or "# every setting has its default value"
+            toml = to_toml(config) or "# every setting has its default value"
+            card = api.check(config)
+            reads = card["ok"] and config.backbone.model != "nano" and not session.limits.public
+            yield preflight_card(card, reading=reads), toml
+            if reads:
+                yield preflight_card(api.check(config, model=True)), toml
         except PatchRLError as error:
-            return markup.error(str(error)), ""
+            yield markup.error(str(error)), ""
 
     parts.check.click(preflight, form.inputs(), [parts.card, parts.toml], api_visibility="private")
 
 
-def preflight_card(check: dict[str, Any]) -> str:
-    """The result of the preflight as HTML."""
+def preflight_card(check: dict[str, Any], reading: bool = False) -> str:
+    """The result of the preflight as HTML; `reading` says that the backbone is still reading the first example."""
     parts = ["<h3>Check of the settings on this page</h3>"]
     parts += [markup.error(text) for text in check["problems"]]
     parts += [f'<p class="note">⚠ {markup.escape(text)}</p>' for text in check["warnings"]]
@@ -167,6 +173,7 @@ def preflight_card(check: dict[str, Any]) -> str:
                 for choice in check.get("chosen", ())
             ),
             *map(list, sentences.estimates(check).items()),
+            *([["First solution", sentences.first_reading(check)]] if check.get("first_nll") is not None else []),
             ["Command", check["command"]],
         ]
         first = check["first"]
@@ -179,7 +186,10 @@ def preflight_card(check: dict[str, Any]) -> str:
             parts.append(token_strip(check["row"]["texts"]))
         else:
             parts.append('<p class="note">Its tokens are shown once the tokenizer is on this machine.</p>')
-    parts.append("<p>✓ Ready to run.</p>" if check["ok"] else "<p>✗ This cannot run as it is.</p>")
+    if reading:
+        parts.append('<p class="note">The backbone is loading to read the first example once …</p>')
+    else:
+        parts.append("<p>✓ Ready to run.</p>" if check["ok"] else "<p>✗ This cannot run as it is.</p>")
     return "".join(parts)
 
 
@@ -188,7 +198,7 @@ def token_strip(tokens: dict[str, list[str]]) -> str:
     parts = []
     for part, title in (("prompt", "Prompt"), ("completion", "Solution"), ("end", "End of the turn")):
         cut = "".join(f"<span>{markup.escape(token) or '∅'}</span>" for token in tokens[part])
-        parts.append(f'<p><b>{title}, {len(tokens[part])} tokens.</b></p><div class="cut">{cut}</div>')
+        parts.append(f'<p><b>{title}, {counted(len(tokens[part]), 'token')}.</b></p><div class="cut">{cut}</div>')
     return "".join(parts)
 
 

@@ -52,13 +52,13 @@ def test_each_shape_has_its_right_reading(cases, name):
     assert [(e.solution, e.reference) for e in trained] in ([], [(solution, reference)])
     assert [item.reference for item in held_out] in ([], [expected["reference"]])
     assert len(trained) + len(held_out) == 1
-    assert question in load_questions(str(cases / name))
+    assert question in load_questions(str(cases / name)).rows
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if not name.startswith("15")])
 def test_evaluation_files_are_read_as_training_data_is(cases, name):
     question, solution, reference, task = CASES[name]
-    item = load_eval_items(str(cases / name))[0]
+    item = load_eval_items(str(cases / name)).rows[0]
     assert (item.question, item.reference, item.task) == (question, reference or solution, task)
 
 
@@ -73,5 +73,5 @@ def test_what_is_not_used_is_named(cases):
 
 
 def test_gsm8k_as_an_evaluation_file_has_its_final_numbers_as_references(shared_data):
-    items = load_eval_items(str(shared_data / "gsm8k_test.jsonl"))
+    items = load_eval_items(str(shared_data / "gsm8k_test.jsonl")).rows
     assert (len(items), items[0].reference, items[0].task) == (1319, "18", "math")

@@ -157,8 +157,8 @@ def test_every_row_of_the_real_data_has_its_reference_answer(shared_data, name):
 
 def test_replay_questions_are_distinct_user_turns_in_any_of_the_usual_columns(tmp_path):
     turns = [{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "foreign"}]}]
-    assert load_questions(str(jsonl(tmp_path / "a.jsonl", turns * 2))) == ["hi"]
-    assert load_questions(str(jsonl(tmp_path / "b.jsonl", [{"prompt": "hi"}, {"prompt": ""}]))) == ["hi"]
+    assert load_questions(str(jsonl(tmp_path / "a.jsonl", turns * 2))).rows == ["hi"]
+    assert load_questions(str(jsonl(tmp_path / "b.jsonl", [{"prompt": "hi"}, {"prompt": ""}]))).rows == ["hi"]
     with pytest.raises(DataError, match="no column looks like a question; it has text"):
         load_questions(str(jsonl(tmp_path / "c.jsonl", [{"text": "hi"}])))
 

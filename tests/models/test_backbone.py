@@ -147,7 +147,7 @@ def test_what_is_noted_while_sampling_is_what_scoring_finds(kind):
     backbone = Backbone(tiny.model(kind, len(words)), words)
     backbone.model.generation_config.eos_token_id = list(range(5, 25))  # many ways to end a turn: some rows do
     asked = [backbone.prompt_ids(question) for question in QUESTIONS]
-    how = {"samples": 4, "temperature": 1.4, "max_new_tokens": 12, "seed": 3}
+    how = {"samples": 4, "temperature": 1.4, "top_p": 0.9, "max_new_tokens": 12, "seed": 3}
     groups = backbone.sample_with_nll(asked, **how)
     assert [[ids for ids, _ in group] for group in groups] == backbone.sample(asked, **how)
     rows = [(question, *made) for question, group in zip(QUESTIONS, groups, strict=True) for made in group]
@@ -186,14 +186,14 @@ def test_greedy_generation_does_not_depend_on_the_batch():
 
 
 @pytest.mark.parametrize("kind", [*tiny.CONFIGS, "windowed"])
-@pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_samples_are_those_of_transformers_own_generation(kind, temperature):
+@pytest.mark.parametrize(("temperature", "top_p"), [(0.0, 1.0), (1.0, 1.0), (0.7, 0.6)])
+def test_samples_are_those_of_transformers_own_generation(kind, temperature, top_p):
     """Each prompt is read once, into a cache that is grown in place: neither may change what is drawn."""
     words = tiny.tokenizer()
     backbone = Backbone(tiny.model(kind, len(words)), words)
     prompts = [backbone.prompt_ids(q) for q in QUESTIONS]
     tokens_BT, mask_BT = left_padded(prompts, words.pad_token_id, backbone.device)
-    sampling = {"do_sample": True, "top_k": 0, "top_p": 1.0} if temperature else {"do_sample": False}
+    sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": top_p}
     order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
     torch.manual_seed(5)
     with torch.no_grad():
@@ -203,9 +203,9 @@ def test_samples_are_those_of_transformers_own_generation(kind, temperature):
             max_new_tokens=24,
             pad_token_id=words.pad_token_id,
             eos_token_id=sorted(backbone.stop_ids),
-            **sampling,
+            **(sampling if temperature else {"do_sample": False}),
         )[:, tokens_BT.shape[1] :].tolist()
-    ours = backbone.sample(prompts, samples=3, temperature=temperature, max_new_tokens=24, seed=5)
+    ours = backbone.sample(prompts, samples=3, temperature=temperature, top_p=top_p, max_new_tokens=24, seed=5)
     theirs = [plainly[3 * place : 3 * place + 3] for place in range(len(prompts))]
     for place, i in enumerate(order):
         for mine, his in zip(ours[i], theirs[place], strict=True):

@@ -59,10 +59,12 @@ def test_limits_follow_the_lengths_of_the_data_and_the_context(named):
     assert config.finetune.max_length % 64 == 0 and not any("are cut at" in text for text in card["warnings"])
 
 
-def test_the_temperature_is_the_generation_configs_where_it_has_one(named, tmp_path):
-    (tmp_path / "backbone" / "generation_config.json").write_text('{"temperature": 0.2}', encoding="utf-8")
+def test_temperature_and_top_p_are_the_generation_configs_where_it_has_them(named, tmp_path):
+    settings = '{"temperature": 0.2, "top_p": 0.9}'
+    (tmp_path / "backbone" / "generation_config.json").write_text(settings, encoding="utf-8")
     config, choices = fitted(named())
     assert config.rewriter.temperature == config.rewrite.temperature == 0.2
+    assert config.rewriter.top_p == config.rewrite.top_p == 0.9
     (choice,) = [choice for choice in choices if choice.setting == "rewriter.temperature"]
     assert choice.reason == "its generation config's"
 

@@ -50,12 +50,21 @@ def test_a_sweep_needs_examples_to_choose_by():
     assert found["problems"][0].endswith("there are 20. Give one rate, or raise data.eval_size.")
 
 
+def test_what_is_not_used_of_an_evaluation_file_is_named(tmp_path):
+    turns = [{"role": role, "content": text} for role, text in (("user", "2 + 2?"), ("assistant", "4"), ("user", "Ok"))]
+    row = {"messages": turns, "source": "web", "skill": "sums"}
+    (tmp_path / "sums.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    notes = preflight(resolve({"evaluate": {"general": [str(tmp_path / "sums.jsonl")]}}))["notes"]
+    assert notes[0] == "evaluate.general: sums.jsonl: columns not used: source"
+    assert notes[1].startswith("evaluate.general: sums.jsonl: row 1: ") and len(notes) == 2
+
+
 def test_replay_on_another_backbone_needs_questions_of_its_own(tmp_path):
     values = {"study": {"arms": ["expert", "rl+replay=0.1"]}, "backbone": {"model": "org/model"}}
     assert "cannot be replayed for org/model; name a JSONL" in preflight(resolve(values))["problems"][0]
-    (tmp_path / "chat.jsonl").write_text('{"question": "hello?"}\n', encoding="utf-8")
-    named = resolve(values | {"finetune": {"replay_data": str(tmp_path / "chat.jsonl")}})
-    assert preflight(named)["ok"]
+    (tmp_path / "chat.jsonl").write_text('{"question": "hello?", "rating": 3}\n', encoding="utf-8")
+    named = preflight(resolve(values | {"finetune": {"replay_data": str(tmp_path / "chat.jsonl")}}))
+    assert named["ok"] and "finetune.replay_data: chat.jsonl: columns not used: rating" in named["notes"]
     lost = resolve(values | {"finetune": {"replay_data": str(tmp_path / "lost.jsonl")}})
     assert "finetune.replay_data" in preflight(lost)["problems"][0]
 

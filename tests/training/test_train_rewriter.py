@@ -57,7 +57,9 @@ def test_merging_the_adapter_in_bfloat16_moves_the_backbone_and_stops_training(t
         rollouts.train(tmp_path / "plain", *rate, dtype=torch.bfloat16)
 
 
-@pytest.mark.parametrize("more", [[], ["rewriter.temperature=0.7", "rewriter.updates_per_rollout=2"]])
+@pytest.mark.parametrize(
+    "more", [[], ["rewriter.temperature=0.7", "rewriter.top_p=0.8", "rewriter.updates_per_rollout=2"]]
+)
 def test_kl_knows_the_rewriters_likelihoods_from_the_rollouts(tmp_path, more):
     """Of real rollouts, after updates: what was noted while sampling is what reading them again would find."""
     rollouts_seen = []
