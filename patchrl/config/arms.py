@@ -109,7 +109,7 @@ REWRITERS: dict[str, dict[str, dict[str, Any]]] = {
     "rl": {},
     "rl-paper": {
         "rewriter": {"warm_start_steps": 0},
-        "reward": {"alignment": "mean", "alignment_scale": "group", "diversity_scale": "paper"},
+        "reward": {"kind": "paper", "alignment": "mean", "alignment_scale": "group", "diversity_scale": "paper"},
     },
     "rl-mean": {"reward": {"alignment": "mean"}},
     "rl-no-alignment": {"reward": {"lambda_dist": 0.0}},

@@ -157,8 +157,16 @@ class GateSection(Section):
 class RewardSection(Section):
     """The reward that trains the rewriter."""
 
+    kind: Literal["paper", "gain"] = setting(
+        "paper",
+        "Reward",
+        "`paper`: passing the gate, plus alignment and diversity within the group (arXiv 2602.11220); `gain`: how much of "
+        "the way from the expert's ℓ to that of the backbone's own answers a rewrite goes, so that a copy of the expert "
+        "earns next to nothing.",
+        basic=True,
+    )
     lambda_dist: float = setting(
-        0.35, "λ alignment", "Weight of alignment with the backbone's style in the reward.", basic=True, ge=0
+        0.35, "λ alignment", "Weight of alignment with the backbone's style in the reward `paper`.", ge=0
     )
     alignment: Alignment = setting(
         "kl",

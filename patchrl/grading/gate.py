@@ -16,6 +16,7 @@ from patchrl.grading.judge import Judge
 from patchrl.grading.verify import Reasoning, Verifier
 from patchrl.models.backbone import Backbone
 from patchrl.models.embeddings import Embedder
+from patchrl.models.scoring import Score
 from patchrl.types import Example, Verdict
 
 
@@ -84,7 +85,8 @@ class Gate:
         self._judges_reasoning = "judge" in section.reasoning and not answers_only
         judges_meaning = config.data.task == "open" and section.reasoning != "none"
         self.judge = Judge(backbone) if self._judges_reasoning or judges_meaning else None
-        self._experts: dict[str, np.ndarray] = {}
+        self._expert_scores: dict[str, Score] = {}
+        self._expert_embeddings: dict[str, np.ndarray] = {}
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -126,12 +128,19 @@ class Gate:
         questions = [e.question for e in examples]
         if embeddings is None:
             embeddings = self.embedder.embed(texts, self.backbone.score(questions, texts))
-        missing = list({e.id: e for e in examples if e.id not in self._experts}.values())
+        missing = list({e.id: e for e in examples if e.id not in self._expert_embeddings}.values())
         if missing:
-            solutions = [e.solution for e in missing]
-            vectors = self.embedder.embed(solutions, self.backbone.score([e.question for e in missing], solutions))
-            self._experts |= zip((e.id for e in missing), vectors, strict=True)
-        return cosine(np.asarray(embeddings), np.stack([self._experts[e.id] for e in examples]))
+            vectors = self.embedder.embed([e.solution for e in missing], self.expert_scores(missing))
+            self._expert_embeddings |= zip((e.id for e in missing), vectors, strict=True)
+        return cosine(np.asarray(embeddings), np.stack([self._expert_embeddings[e.id] for e in examples]))
+
+    def expert_scores(self, examples: Sequence[Example]) -> list[Score]:
+        """The score of each example's expert solution under the frozen backbone; every example is read once."""
+        missing = list({e.id: e for e in examples if e.id not in self._expert_scores}.values())
+        if missing:
+            scores = self.backbone.score([e.question for e in missing], [e.solution for e in missing])
+            self._expert_scores |= zip((e.id for e in missing), scores, strict=True)
+        return [self._expert_scores[e.id] for e in examples]
 
     def _compare(self, examples: list[Example], texts: list[str], embeddings: np.ndarray | None) -> list[Verdict]:
         """Verdicts on open answers, by meaning."""

@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from patchrl.config import StudyConfig, arms, to_toml
+from patchrl.config import RewardSection, StudyConfig, arms, to_toml
 from patchrl.config.arms import display_name, parse, sources_in_order
 from patchrl.reporting import curves, figures, findings, markup, samples_table, sentences, tables
+from patchrl.rewards.group import part_weights
 from patchrl.runs import embeddings
 from patchrl.runs.events import read_events
 from patchrl.runs.folder import RunFolder
 from patchrl.runs.samples import SampleRow, read_samples
-from patchrl.text import duration, listed
+from patchrl.text import compact, duration, listed
 
 EXAMPLES_PER_KIND = 3  # examples of each kind
 STYLE, SCRIPT = (Path(__file__).with_name(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
@@ -185,13 +186,27 @@ def _method(config: StudyConfig) -> str:
     )
     paragraph = (
         f"<p>A rewriter, the backbone with a LoRA adapter, is trained by GRPO to restate each expert solution. {warm}One rewrite's "
-        f"reward in its group of {rewriter.group_size} is r = g · (1 + {reward.lambda_dist:g} · a + {reward.lambda_div:g} · d): "
-        f"the gate g (right answer, valid reasoning), alignment a ({ALIGNMENT_WORDS[reward.alignment]}) and diversity d. Each example is then rewritten, verified by the same gate, and "
+        f"reward in its group of {rewriter.group_size} is {_reward_words(reward)}. Each example is then rewritten, verified by the same gate, and "
         f"{'replaced by the expert’s text' if config.rewrite.fallback == 'expert' else 'dropped'} where that fails. Every arm "
         "is fine-tuned on the same examples for as many steps and evaluated alike (arXiv 2602.11220).</p>"
     )
     rows = {display_name(name): _arm_words(name) for name in config.study.arms}
     return paragraph + _facts(rows)
+
+
+def _reward_words(reward: RewardSection) -> str:
+    """The formula of the reward, with its terms."""
+    gate = "the gate g (right answer, valid reasoning)"
+    passing, aligned, diverse = (compact(weight) for weight in part_weights(reward))
+    if reward.kind == "gain":
+        return (
+            f"r = g · ({passing} + {aligned} · u + {diverse} · u · d): {gate}, the share u of the way from the expert's "
+            "ℓ to that of the backbone's own answers, and diversity d"
+        )
+    return (
+        f"r = g · ({passing} + {aligned} · a + {diverse} · d): {gate}, alignment a ({ALIGNMENT_WORDS[reward.alignment]}) "
+        "and diversity d"
+    )
 
 
 def _arm_words(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The gated reward of one group: r_i = g_i · (1 + λ_dist · a_i + λ_div · d_i)."""
+"""The gated reward of one group, as published (arXiv 2602.11220) or as the gain over the fallback."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from patchrl.config import RewardSection
 from patchrl.rewards.alignment import Anchor, alignment
 from patchrl.rewards.consistency import consistency
 from patchrl.rewards.diversity import Scale, diversity
+from patchrl.rewards.gain import PASS_SHARE, Gap, closed_gap
 
 MAX_NUMBER = 1e100  # sums of squares overflow beyond it
 
@@ -21,7 +22,8 @@ MAX_NUMBER = 1e100  # sums of squares overflow beyond it
 @dataclass(frozen=True)
 class GroupRewards:
     """One value per member of the group. Unscorable members (gate undecided) hold None throughout;
-    alignment and diversity of members that failed the gate are 0."""
+    alignment and diversity of members that failed the gate are 0. The reward is the sum of the three parts, each times
+    its weight (`part_weights`)."""
 
     reward: list[float | None]
     consistency: list[float | None]
@@ -55,11 +57,9 @@ def _is_number(value: Any) -> bool:
         return False
 
 
-def _is_anchor(anchor: Any) -> bool:
-    """Whether it is two finite numbers, the second not negative."""
-    if not isinstance(anchor, (tuple, list, np.ndarray)) or len(anchor) != 2:
-        return False
-    return all(map(_is_number, anchor)) and anchor[1] >= 0
+def _is_pair(values: Any) -> bool:
+    """Whether it is two finite numbers."""
+    return isinstance(values, (tuple, list, np.ndarray)) and len(values) == 2 and all(map(_is_number, values))
 
 
 def group_rewards(
@@ -71,16 +71,22 @@ def group_rewards(
     lambda_div: float = 0.5,
     diversity_scale: Scale = "paper",
     anchor: Anchor | None = None,
+    gap: Gap | None = None,
 ) -> GroupRewards:
-    """Compute the gated rewards of the K rewrites sampled for one question (arXiv 2602.11220).
+    """Compute the gated rewards of the K rewrites sampled for one question.
+
+    As published (arXiv 2602.11220), r = g · (1 + λ_dist · a + λ_div · d). With a `gap` r is the gain over the fallback,
+    g · (β + (1 − β) · u + λ_div · u · d): u takes the place of a, β is 0.1, and being different pays only as far as a
+    rewrite is near the backbone (`patchrl.rewards.gain`).
 
     Args:
         passed: K gate verdicts; None is unscorable.
         nll: K values of ℓ in nats per token under the frozen backbone, or of another measure where lower is nearer.
         embeddings: shape (K, D).
-        lambda_dist, lambda_div: weights of alignment and diversity.
+        lambda_dist, lambda_div: weights of alignment and diversity; the gain has its own weight of alignment.
         diversity_scale: `paper` or `group`.
         anchor: mean and deviation to standardise with, instead of the group's own; see `alignment`.
+        gap: ℓ of the expert solution and of the backbone's own answers, for the gain over the fallback.
 
     Only ℓ and embeddings of rewrites that passed are read.
 
@@ -109,7 +115,9 @@ def group_rewards(
     odd = [p for p in passed if p is not None and (np.ndim(p) or p not in (False, True))]
     if odd:
         raise ValueError(f"group_rewards: a verdict is True, False or None (found {odd[0]!r:.40}).")
-    if anchor is not None and not _is_anchor(anchor):
+    if gap is not None and not _is_pair(gap):
+        raise ValueError(f"group_rewards: gap must be two finite numbers, of expert and backbone (found {gap!r:.60}).")
+    if anchor is not None and not (_is_pair(anchor) and anchor[1] >= 0):
         raise ValueError(
             f"group_rewards: anchor must be a finite mean and a deviation from 0 on (found {anchor!r:.60})."
         )
@@ -124,15 +132,24 @@ def group_rewards(
 
     gate = consistency(passed)
     align, diverse = np.zeros(count), np.zeros(count)
-    align[feasible] = alignment(nll_K[feasible], anchor)
+    align[feasible] = alignment(nll_K[feasible], anchor) if gap is None else closed_gap(nll_K[feasible], gap)
     diverse[feasible] = diversity(embeddings_KD[feasible], diversity_scale)
+    if gap is not None:
+        diverse *= align
 
     def scored(values: np.ndarray) -> list[float | None]:
         return [None if g is None else float(v) for g, v in zip(gate, values, strict=True)]
 
     gate_K = np.array([g or 0.0 for g in gate])
-    total = gate_K * (1.0 + lambda_dist * align + lambda_div * diverse)
+    passing, aligned = (1.0, lambda_dist) if gap is None else (PASS_SHARE, 1 - PASS_SHARE)
+    total = gate_K * (passing + aligned * align + lambda_div * diverse)
     return GroupRewards(scored(total), gate, scored(align), scored(diverse))
+
+
+def part_weights(section: RewardSection) -> list[float]:
+    """The weights of consistency, alignment and diversity in the reward."""
+    passing, aligned = (1.0, section.lambda_dist) if section.kind == "paper" else (PASS_SHARE, 1 - PASS_SHARE)
+    return [passing, aligned, section.lambda_div]
 
 
 def configured_rewards(
@@ -141,6 +158,7 @@ def configured_rewards(
     misalignment: Sequence[float],
     embeddings_KD: np.ndarray,
     anchor: Anchor | None = None,
+    gap: Gap | None = None,
 ) -> GroupRewards:
     """The rewards that the settings in `section` give K rewrites of one question.
 
@@ -156,4 +174,5 @@ def configured_rewards(
         lambda_div=section.lambda_div,
         diversity_scale=section.diversity_scale,
         anchor=anchor,
+        gap=gap,
     )

@@ -12,6 +12,7 @@ from patchrl.config import RewardSection
 from patchrl.grading.gate import Gate
 from patchrl.models.scoring import Score
 from patchrl.rewards.alignment import Anchor
+from patchrl.rewards.gain import Gap, first_time_nll
 from patchrl.rewards.group import GroupRewards, configured_rewards
 from patchrl.rewards.misalignment import misalignment
 from patchrl.types import Example, Generation, Verdict
@@ -76,21 +77,34 @@ def score_groups(
     The adapter that the backbone carries is the rewriter which `kl` compares with the frozen backbone.
 
     Args:
-        anchor: the scale of the backbone's own answers, which `alignment_scale = "own"` needs (`OwnAnswers.anchor`).
+        anchor: the scale of the backbone's own answers (`OwnAnswers.anchor`), which the gain and `alignment_scale = "own"`
+            need.
         bf16: read what is not known yet under autocast.
     """
     members = [(group, completion) for group in groups for completion in group.completions]
-    figures = iter(
-        misalignment(
-            section.alignment,
-            gate.backbone,
-            [group.prompt for group, _ in members],
-            [completion.generation.token_ids for _, completion in members],
-            [completion.score for _, completion in members],
-            sampled_nll=[nll for group in groups for nll in group.sampled_nll or [math.nan] * len(group.completions)],
-            bf16=bf16,
+    is_gain = section.kind == "gain"
+    gaps: dict[str, Gap] = {}
+    if is_gain:
+        if anchor is None:
+            raise ValueError("score_groups: the gain is measured against own answers; give their anchor.")
+        gaps = {
+            group.example.id: (nll, anchor[0]) for group, nll in zip(groups, _expert_nll(gate, groups), strict=True)
+        }
+        figures = iter([first_time_nll(c.score.surprisal, c.generation.token_ids) for _, c in members])
+    else:
+        figures = iter(
+            misalignment(
+                section.alignment,
+                gate.backbone,
+                [group.prompt for group, _ in members],
+                [completion.generation.token_ids for _, completion in members],
+                [completion.score for _, completion in members],
+                sampled_nll=[
+                    nll for group in groups for nll in group.sampled_nll or [math.nan] * len(group.completions)
+                ],
+                bf16=bf16,
+            )
         )
-    )
     scored = []
     for group in groups:
         values_K = [next(figures) for _ in group.completions]
@@ -99,7 +113,17 @@ def score_groups(
             [completion.verdict.passed for completion in group.completions],
             values_K,
             np.stack([completion.embedding for completion in group.completions]),
-            anchor,
+            None if is_gain else anchor,
+            gaps.get(group.example.id),
         )
         scored.append(GroupScore(group, values_K, rewards))
     return scored
+
+
+def _expert_nll(gate: Gate, groups: Sequence[Group]) -> list[float]:
+    """What the gain compares, of each group's expert solution."""
+    examples = [group.example for group in groups]
+    ids = [gate.backbone.completion_ids(example.solution) for example in examples]
+    return [
+        first_time_nll(score.surprisal, tokens) for score, tokens in zip(gate.expert_scores(examples), ids, strict=True)
+    ]

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from patchrl.config import Alignment, RewriterSection, StudyConfig
+from patchrl.config import RewardSection, RewriterSection, StudyConfig
 from patchrl.models.backbone import Backbone
 from patchrl.models.scoring import Score
 from patchrl.rewards.alignment import Anchor
+from patchrl.rewards.gain import first_time_nll
 from patchrl.rewards.misalignment import text_nll
 from patchrl.rewards.variety import Variety, energy_distance
 from patchrl.types import Example
@@ -29,6 +30,7 @@ class OwnAnswers:
 
     texts: list[str]
     scores: list[Score]
+    token_ids: list[tuple[int, ...]] = field(default_factory=list)
 
     @classmethod
     def sample(cls, backbone: Backbone, questions: Sequence[str], rewriter: RewriterSection, seed: int) -> OwnAnswers:
@@ -47,19 +49,25 @@ class OwnAnswers:
             )
         rows = [(question, answer) for question, group in zip(questions, groups, strict=True) for answer in group]
         scores = backbone.score([question for question, _ in rows], [answer.token_ids for _, answer in rows])
-        return cls([answer.text for _, answer in rows], scores)
+        return cls([answer.text for _, answer in rows], scores, [answer.token_ids for _, answer in rows])
 
     @cached_property
     def variety(self) -> Variety:
         return Variety.of(self.texts)
 
-    def anchor(self, alignment: Alignment) -> Anchor:
-        """Mean and standard deviation over these answers of what `alignment` compares.
+    def anchor(self, reward: RewardSection) -> Anchor | None:
+        """Mean and standard deviation over these answers of the figure that alignment compares; None where it compares the
+        members of a group with each other.
 
         `kl` is 0 where the rewriter answers as the backbone does; it varies as much as the surprisal of whole answers.
         """
         scores = [score for score in self.scores if not math.isnan(score.nll)]
-        if alignment == "mean":
+        if reward.kind == "gain":
+            nll = [first_time_nll(s.surprisal, ids) for s, ids in zip(self.scores, self.token_ids, strict=True) if ids]
+            return float(np.mean(nll or [0.0])), float(np.std(nll or [0.0]))
+        if reward.alignment_scale == "group":
+            return None
+        if reward.alignment == "mean":
             values = [score.nll for score in scores] or [0.0]
             return float(np.mean(values)), float(np.std(values))
         return 0.0, float(np.std([text_nll(score) for score in scores] or [0.0]))
@@ -83,7 +91,7 @@ class OwnAnswers:
 
 def own_anchor(config: StudyConfig, backbone: Backbone, examples: Sequence[Example], seed: int) -> Anchor | None:
     """The scale of alignment that training would have on these examples; None where it is relative to the group."""
-    if config.reward.alignment_scale == "group":
+    if config.reward.kind == "paper" and config.reward.alignment_scale == "group":
         return None
     questions = [example.question for example in examples[: config.rewriter.prompts_per_step]]
-    return OwnAnswers.sample(backbone, questions, config.rewriter, seed).anchor(config.reward.alignment)
+    return OwnAnswers.sample(backbone, questions, config.rewriter, seed).anchor(config.reward)

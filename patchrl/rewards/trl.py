@@ -50,8 +50,7 @@ class StepStats:
 class GatedReward:
     """Scores whole groups once per batch and hands TRL the three parts.
 
-    TRL adds the parts with weights (1, λ_dist, λ_div); alignment and diversity of a failed rewrite are
-    0, so the sum is g·(1 + λ_dist·a + λ_div·d). An unscorable rewrite is None in all three, which TRL
+    TRL adds the parts with the weights of `part_weights`; alignment and diversity of a failed rewrite are 0. An unscorable rewrite is None in all three, which TRL
     leaves out of the group's baseline.
     """
 
@@ -64,7 +63,7 @@ class GatedReward:
     ) -> None:
         """`own` are the backbone's own answers, for the monitors and where alignment is on their scale."""
         self.gate, self.section, self.group_size, self.own = gate, section, group_size, own
-        self.anchor = own.anchor(section.alignment) if own and section.alignment_scale == "own" else None
+        self.anchor = own.anchor(section) if own else None
         self.stats = StepStats()
         self.total_tokens = 0
         self._batch: Any = None

@@ -20,6 +20,7 @@ from patchrl.config import RewriterSection, StudyConfig
 from patchrl.config.instructions import rewrite_prompt
 from patchrl.errors import BackboneError, ConfigError, StopRequested
 from patchrl.models.backbone import Backbone
+from patchrl.rewards.group import part_weights
 from patchrl.rewards.monitors import warnings
 from patchrl.rewards.own_answers import OwnAnswers
 from patchrl.rewards.trl import GatedReward, emit_group
@@ -175,7 +176,7 @@ def trainer_config(config: StudyConfig, seed: int, folder: Path, backbone: Backb
         top_p=rewriter.top_p,
         top_k=0,
         loss_type="dapo",
-        reward_weights=[1.0, config.reward.lambda_dist, config.reward.lambda_div],
+        reward_weights=part_weights(config.reward),
         logging_steps=1,
         save_strategy="steps",
         save_steps=CHECKPOINT_STEPS,

@@ -198,7 +198,7 @@ def token_strip(tokens: dict[str, list[str]]) -> str:
     parts = []
     for part, title in (("prompt", "Prompt"), ("completion", "Solution"), ("end", "End of the turn")):
         cut = "".join(f"<span>{markup.escape(token) or '∅'}</span>" for token in tokens[part])
-        parts.append(f'<p><b>{title}, {counted(len(tokens[part]), 'token')}.</b></p><div class="cut">{cut}</div>')
+        parts.append(f'<p><b>{title}, {counted(len(tokens[part]), "token")}.</b></p><div class="cut">{cut}</div>')
     return "".join(parts)
 
 

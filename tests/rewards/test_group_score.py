@@ -12,6 +12,7 @@ from patchrl.config.instructions import rewrite_prompt
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.playground import groups
+from patchrl.rewards.group import part_weights
 from patchrl.rewards.own_answers import OwnAnswers
 from patchrl.rewards.trl import EXAMPLE_COLUMNS, REWARD_PARTS, GatedReward
 from patchrl.rewriting.sources import rewrite_examples
@@ -22,7 +23,7 @@ TEXTS = ["So 3 + 1 = 4, as one sees.", "It is 4.", "4", "It is 5.", ""]
 SETTINGS = [
     {"alignment": alignment, "alignment_scale": scale, "lambda_dist": 0.7, "diversity_scale": "group"}
     for alignment, scale in itertools.product(("kl", "mean"), ("group", "own"))
-]
+] + [{"kind": "gain", "lambda_div": 0.4}]
 
 
 @pytest.fixture
@@ -64,9 +65,10 @@ def test_the_playground_scores_a_group_as_training_does(backbone, reward):
         trained = in_training(config, gate, TEXTS)
     for part in REWARD_PARTS:
         assert [c[part] for c in shown] == trained[part]
+    weights = part_weights(config.reward)
     total = [
-        g * (1 + config.reward.lambda_dist * a + config.reward.lambda_div * d)
-        for g, a, d in zip(*(trained[part] for part in REWARD_PARTS), strict=True)
+        sum(weight * value for weight, value in zip(weights, parts, strict=True))
+        for parts in zip(*(trained[part] for part in REWARD_PARTS), strict=True)
     ]
     assert [c["reward"] for c in shown] == pytest.approx(total)
 

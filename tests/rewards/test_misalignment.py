@@ -10,12 +10,13 @@ import torch
 from helpers import tiny
 from peft import LoraConfig, get_peft_model
 
-from patchrl.config import Alignment, RewriterSection, resolve
+from patchrl.config import Alignment, RewardSection, RewriterSection, resolve
 from patchrl.config.instructions import rewrite_prompt
 from patchrl.errors import ConfigError
 from patchrl.models.backbone import Backbone
 from patchrl.models.scoring import Score
 from patchrl.rewards.alignment import alignment
+from patchrl.rewards.gain import first_time_nll
 from patchrl.rewards.group import group_rewards
 from patchrl.rewards.misalignment import misalignment, text_nll
 from patchrl.rewards.own_answers import OwnAnswers
@@ -124,8 +125,12 @@ def test_own_answers_give_their_own_scale_and_tell_what_is_like_them():
     totals = [s.surprisal.sum() for s in own.scores]
     assert len(own.texts) == 8
     means = [s.nll for s in own.scores]
-    assert own.anchor("mean") == pytest.approx((np.mean(means), np.std(means)))
-    assert own.anchor("kl") == pytest.approx((0.0, np.std(totals)))
+    assert own.anchor(RewardSection()) is None
+    absolute = {name: RewardSection(alignment=name, alignment_scale="own") for name in ("mean", "kl")}
+    assert own.anchor(absolute["mean"]) == pytest.approx((np.mean(means), np.std(means)))
+    assert own.anchor(absolute["kl"]) == pytest.approx((0.0, np.std(totals)))
+    first_time = [first_time_nll(s.surprisal, ids) for s, ids in zip(own.scores, own.token_ids, strict=True)]
+    assert own.anchor(RewardSection(kind="gain"))[0] == pytest.approx(np.mean(first_time))
     assert sum(own.resembles(s) for s in own.scores) >= 7
     assert not own.resembles(score_of([max(totals), 5.0]))
     plain, mannered = [f"{n} + 1 = 4." for n in range(4)], [f"Sure! Step {n}: it is 4." for n in range(4)]
