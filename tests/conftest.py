@@ -8,6 +8,8 @@ import pytest
 
 hypothesis.settings.register_profile("noisy machine", deadline=None)
 hypothesis.settings.load_profile("noisy machine")
+# Before torch loads: two processes with two threads each stall one another, and tests start processes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -266,6 +266,12 @@ class RewriterSection(Section):
         gt=0,
         le=1,
     )
+    on_alarm: Literal["warn", "pause"] = setting(
+        "warn",
+        "On an alarm",
+        "What happens when a monitor sees hollow or copied rewrites three steps in a row: `warn` says so; `pause` also stops "
+        "the run with a checkpoint, from which `patchrl resume` goes on.",
+    )
     microbatch_size: int | None = setting(
         None,
         "Microbatch",

@@ -130,10 +130,14 @@ def group_cards(event: dict[str, Any] | None) -> str:
 
 
 def messages(events: Sequence[dict[str, Any]]) -> str:
-    """Warnings a run has raised, newest first."""
+    """What a run has said: the monitors' alarms in red first, then the rest; newest first."""
     newest_first = [e for e in reversed(events) if e["kind"] == "message"]
     signs = {"warning": "⚠", "error": "✗"}
-    return "".join(f'<p class="note">{signs.get(e["level"], "·")} {escape(e["text"])}</p>' for e in newest_first)
+    alarms = [f'<p class="problem">⚠ {escape(e["text"])}</p>' for e in newest_first if "monitor" in e]
+    others = [e for e in newest_first if "monitor" not in e]
+    return "".join(alarms) + "".join(
+        f'<p class="note">{signs.get(e["level"], "·")} {escape(e["text"])}</p>' for e in others
+    )
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -11,8 +10,10 @@ from dataclasses import dataclass
 from patchrl.grading.equations import written_equations
 from patchrl.rewards.variety import Variety
 
-MIN_COPY_RATIO = 0.9  # word-sequence similarity from which a rewrite counts as the expert's own text
+MIN_COPIED_SHARE = 0.8  # of a rewrite's words that stand in the expert's text, from which the rewrite counts as a copy
+COPY_LENGTH = 3  # words in a row that must stand there together
 MIN_LENGTH_RATIO = 0.25  # of the expert's words: shorter than this is a collapse, not a terse style
+_WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[-+*/=×÷<>]")
 _MENTION = re.compile(
     r"\b(?:(?:the|your|this)\s+(?:given|provided|original|reference|expert)\s+(?:solution|answer|text)"
     r"|(?:as\s+(?:given|provided)\s+(?:above|in\s+the\s+(?:solution|text)))"
@@ -31,7 +32,11 @@ class Monitor:
 
 
 MONITORS = (
-    Monitor("copied", 0.5, "{share:.0%} of rewrites are the expert's text again: the data would not change."),
+    Monitor(
+        "copied",
+        0.5,
+        "{share:.0%} of rewrites are pieces of the expert's text (at least 80% of their words): the data would hardly change.",
+    ),
     Monitor("mentions", 0.2, "{share:.0%} of rewrites speak of the given solution, which a reader will not have."),
     Monitor("short", 0.2, "{share:.0%} of rewrites have under a quarter of the expert's words: length is collapsing."),
     Monitor("stepless", 0.3, "{share:.0%} of rewrites dropped every equation the expert wrote: reasoning is lost."),
@@ -73,7 +78,7 @@ def monitor_shares(rewrites: Sequence[str], solutions: Sequence[str], own: Varie
     openings = Counter[tuple[str, ...]]()
     for rewrite, solution in zip(rewrites, solutions, strict=True):
         words, expert = rewrite.split(), solution.split()
-        shares["copied"] += _is_copy(expert, words)
+        shares["copied"] += copied_share(rewrite, solution) >= MIN_COPIED_SHARE
         shares["mentions"] += bool(_MENTION.search(rewrite))
         shares["short"] += len(words) < MIN_LENGTH_RATIO * len(expert)
         shares["stepless"] += bool(written_equations(solution)) and not written_equations(rewrite)
@@ -88,10 +93,17 @@ def monitor_shares(rewrites: Sequence[str], solutions: Sequence[str], own: Varie
     }
 
 
-def _is_copy(expert: Sequence[str], words: Sequence[str]) -> bool:
-    matcher = difflib.SequenceMatcher(None, expert, words, autojunk=False)
-    bounds = (matcher.real_quick_ratio, matcher.quick_ratio, matcher.ratio)  # each below the one before, and dearer
-    return all(bound() >= MIN_COPY_RATIO for bound in bounds)
+def copied_share(rewrite: str, solution: str) -> float:
+    """The share of a rewrite's words, numbers and signs that stand in the expert's text, COPY_LENGTH or more in a row."""
+    words, expert = _WORD.findall(rewrite.lower()), _WORD.findall(solution.lower())
+    sequences = {tuple(expert[i : i + COPY_LENGTH]) for i in range(len(expert) - COPY_LENGTH + 1)}
+    copied = {
+        i + offset
+        for i in range(len(words) - COPY_LENGTH + 1)
+        if tuple(words[i : i + COPY_LENGTH]) in sequences
+        for offset in range(COPY_LENGTH)
+    }
+    return len(copied) / len(words) if words else 0.0
 
 
 def _lost_share(value: float, own: float) -> float:

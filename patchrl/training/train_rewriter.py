@@ -32,7 +32,7 @@ from patchrl.training.warm_start import warm_start
 from patchrl.types import Example, Recorder
 
 CHECKPOINT_STEPS = 10
-TOKENS_FILE = "sampled.json"  # beside the checkpoints: completion tokens sampled until the newest
+PROGRESS_FILE = "progress.json"  # beside the checkpoints: tokens sampled and monitors that warned until the newest
 PROBE_COUNT = 8
 SPREADS, SPREAD_SIZE = 60, 256  # steps at which the ℓ of passing rewrites is recorded one by one; at most so many
 WARNING_STEPS = 3  # one odd batch is not a trend
@@ -72,7 +72,7 @@ class _RewriterCallback(TrainerCallback):
         self.reward, self.recorder, self.probe, self.seed, self.rewriter = reward, recorder, probe, seed, rewriter
         self.stopped = False
         self.lasting: dict[str, int] = {}
-        self.warned: set[str] = set()
+        self.warned: set[str] = set()  # monitors that have warned, also before a checkpoint that is resumed
 
     def on_log(self, args, state, control, logs: dict[str, Any] | None = None, **_: Any) -> None:
         if not logs or "reward" not in logs:
@@ -125,28 +125,38 @@ class _RewriterCallback(TrainerCallback):
         if passing and (state.global_step % every == 0 or state.global_step in (1, state.max_steps)):
             spread = [round(nll, 3) for nll in passing[:SPREAD_SIZE]]
             self.recorder.event("spread", seed=self.seed, step=state.global_step, nll=spread)
-        self._warn(state.global_step, stats.monitor_shares)
+        if self._warn(state.global_step, stats.monitor_shares) and self.rewriter.on_alarm == "pause":
+            self._pause(control)
         self.recorder.progress(state.global_step, state.max_steps)
 
-    def _warn(self, step: int, monitor_shares: dict[str, float]) -> None:
-        """Record a monitor's warning once, when its share was above the limit for WARNING_STEPS steps in a row."""
+    def _warn(self, step: int, monitor_shares: dict[str, float]) -> bool:
+        """Record a monitor's warning once, when its share was above the limit for WARNING_STEPS steps in a row; returns
+        whether one was recorded."""
         sentences = warnings(monitor_shares)
         self.lasting = {name: self.lasting.get(name, 0) + 1 for name in sentences}
-        for name, sentence in sentences.items():
-            if self.lasting[name] >= WARNING_STEPS and name not in self.warned:
-                self.warned.add(name)
-                self.recorder.event("message", level="warning", text=f"Seed {self.seed}, step {step}: {sentence}")
+        new = {name for name, steps in self.lasting.items() if steps >= WARNING_STEPS} - self.warned
+        for name in sorted(new):
+            text = f"Seed {self.seed}, step {step}: {sentences[name]}"
+            if self.rewriter.on_alarm == "pause":
+                text += " Training pauses here; resume goes on."
+            self.recorder.event("message", level="warning", monitor=name, text=text)
+        self.warned |= new
+        return bool(new)
+
+    def _pause(self, control: Any) -> None:
+        self.stopped = True
+        control.should_save = True
+        control.should_training_stop = True
 
     def on_save(self, args, state, control, **_: Any) -> None:
-        RunFolder.write_json(Path(args.output_dir) / TOKENS_FILE, {"tokens": self.reward.total_tokens})
+        progress = {"tokens": self.reward.total_tokens, "warned": sorted(self.warned)}
+        RunFolder.write_json(Path(args.output_dir) / PROGRESS_FILE, progress)
 
     def on_step_end(self, args, state, control, **_: Any) -> None:
         if state.global_step % CHECKPOINT_STEPS == 0 or state.global_step == state.max_steps:
             self.probe.check(state.global_step)
         if self.recorder.stop_requested() and state.global_step < state.max_steps:
-            self.stopped = True
-            control.should_save = True
-            control.should_training_stop = True
+            self._pause(control)
 
 
 def processes() -> int:
@@ -219,7 +229,8 @@ def train_rewriter(context: StageContext, examples: Sequence[Example], seed: int
     backbone.model = get_peft_model(backbone.model, lora)
     checkpoints = home / "checkpoints"
     last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
-    sampled = (RunFolder.read_json(checkpoints / TOKENS_FILE) or {}).get("tokens", 0) if last else 0
+    progress = (RunFolder.read_json(checkpoints / PROGRESS_FILE) or {}) if last else {}
+    sampled = progress.get("tokens", 0)
     instructions = (rewriter.instruction, *rewriter.more_instructions)
     prompts = [
         rewrite_prompt(instructions[i % len(instructions)], e.question, e.solution) for i, e in enumerate(examples)
@@ -233,6 +244,7 @@ def train_rewriter(context: StageContext, examples: Sequence[Example], seed: int
     reward.total_tokens = sampled
     probe = FrozenProbe(backbone, examples[:PROBE_COUNT])
     callback = _RewriterCallback(reward, recorder, probe, seed, rewriter)
+    callback.warned |= set(progress.get("warned", ()))
     stale = EssScaling(recorder, seed, rewriter.ess_scaling) if rewriter.updates_per_rollout > 1 else None
     trainer = (StalenessTrainer if stale else GRPOTrainer)(
         model=backbone.model,

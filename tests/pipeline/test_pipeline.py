@@ -92,7 +92,7 @@ def test_a_request_to_stop_leaves_a_checkpoint_from_which_training_goes_on(tmp_p
     with pytest.raises(StopRequested, match="step 2 of 4"):
         run_study(config, folder, StopAfterTwo(folder), upto="train")
     assert not (folder.adapter(0) / "done.json").exists()
-    sampled = folder.read_json(folder.adapter(0) / "checkpoints" / "sampled.json")["tokens"]
+    sampled = folder.read_json(folder.adapter(0) / "checkpoints" / "progress.json")["tokens"]
     run_study(config, folder, RunRecorder(folder), upto="train")
     assert (
         folder.read_json(folder.adapter(0) / "done.json")["tokens"] > sampled > 500

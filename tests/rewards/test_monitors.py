@@ -21,6 +21,20 @@ def test_each_way_to_win_without_rewriting_raises_its_warning(rewrite, name):
     assert name in warnings(monitor_shares([rewrite] * 8, [EXPERT] * 8))
 
 
+@pytest.mark.parametrize(
+    ("rewrite", "expert", "copied"),
+    [
+        ("6 - 3 = 3", "6 - 3 = 3\n#### 3", True),  # what a real rewriter ended with
+        ("6-3=3.", "<<6-3=3>>3. #### 3", True),
+        ("There were 6 birds and 3 flew away, so 6 - 3 = 3 are left.", "6 - 3 = 3\n#### 3", False),
+        ("3", "6 - 3 = 3\n#### 3", False),  # too short to be called a copy; another monitor sees it
+        ("", "6 - 3 = 3", False),
+    ],
+)
+def test_a_rewrite_made_of_the_experts_pieces_is_a_copy(rewrite, expert, copied):
+    assert ("copied" in warnings(monitor_shares([rewrite] * 4, [expert] * 4))) is copied
+
+
 def test_a_good_batch_raises_nothing():
     assert warnings(monitor_shares([OWN] * 8, [EXPERT] * 8)) == {}
 

@@ -10,7 +10,7 @@ from helpers.contexts import context_of
 from trl import GRPOTrainer
 
 from patchrl.config import apply_overrides, resolve
-from patchrl.errors import BackboneError
+from patchrl.errors import BackboneError, StopRequested
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.nano import world
@@ -88,3 +88,14 @@ def test_a_warning_is_said_once_after_three_steps_in_a_row(tmp_path):
     assert [(e["level"], e["text"][:50]) for e in warnings] == [
         ("warning", "Seed 0, step 3: 75% of rewrites dropped every equa")
     ]
+
+
+def test_an_alarm_pauses_with_a_checkpoint_and_resuming_goes_on_past_it(tmp_path):
+    settings = ("rewriter.steps=5", "rewriter.on_alarm=pause")
+    with rollouts.fixed_rollouts():
+        with pytest.raises(StopRequested, match="Stopped at step 3 of 5"):
+            rollouts.train(tmp_path, *settings)
+        assert (tmp_path / "checkpoints" / "checkpoint-3").is_dir()
+        resumed = rollouts.train(tmp_path, *settings)
+    steps = [e["step"] for e in resumed.events if e["kind"] == "train"]
+    assert steps == [4, 5] and not [e for e in resumed.events if "reasoning is lost" in e.get("text", "")]
