@@ -44,6 +44,7 @@ def problems(section: str, **fields) -> str:
 # --- running ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_scan_runs_to_its_end_and_every_event_is_seen_once(runs_dir, rows, tmp_path):
     from helpers import tiny
 
@@ -64,6 +65,7 @@ def test_a_scan_runs_to_its_end_and_every_event_is_seen_once(runs_dir, rows, tmp
     assert len(run.events()[0]) == before
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_raises_its_reason_and_stays_readable(runs_dir, rows, tmp_path):
     model = tmp_path / "model"  # looks like a saved model until its weights are read
     model.mkdir()
@@ -269,6 +271,7 @@ def test_a_deleted_run_folder_is_no_run(runs_dir):
         api.open_run(folder.id)
 
 
+@pytest.mark.slow
 def test_a_relative_data_path_is_found_by_the_worker(runs_dir, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = [

@@ -196,6 +196,7 @@ def run_page(page: Path, *, slow: bool) -> None:
                 assert value.partition("…")[0].strip() in output.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if any(runs(b, slow=False) for b in blocks(page))], ids=name_of
 )

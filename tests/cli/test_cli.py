@@ -227,6 +227,7 @@ def test_a_table_of_an_unfinished_run_is_one_sentence(runs_dir, capsys):
     assert "has no results yet" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_bare_file_is_scanned_and_its_findings_are_printed(tmp_path, runs_dir):
     from patchrl.nano import world
 

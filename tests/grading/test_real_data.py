@@ -33,6 +33,7 @@ GSM8K_WRONG = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gsm8k_train.jsonl", "gsm8k_test.jsonl"])
 def test_gsm8k_experts_pass_the_equations_but_for_the_rows_named(shared_data, verifier, name):
     refused = {}
@@ -60,6 +61,7 @@ def test_an_altered_result_in_a_gsm8k_solution_is_found(shared_data):
     assert len(missed) <= 10, missed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gsm8k_train.jsonl", "gsm8k_test.jsonl"])
 def test_gsm8k_references_all_read_and_experts_pass_and_altered_answers_fail(shared_data, answers, name):
     rows = rows_of(shared_data, name)
@@ -101,6 +103,7 @@ def misses(answers, task, items, dresses, wrong):
     return found
 
 
+@pytest.mark.slow
 def test_svamp_answers_are_accepted_in_twenty_dresses_and_wrong_ones_are_not(shared_data, answers):
     rows = json.loads((shared_data / "svamp.json").read_text(encoding="utf-8"))
     items = [(row["ID"], str(int(row["Answer"]))) for row in rows if float(row["Answer"]).is_integer()]
@@ -109,6 +112,7 @@ def test_svamp_answers_are_accepted_in_twenty_dresses_and_wrong_ones_are_not(sha
     assert not found, found[:20]
 
 
+@pytest.mark.slow
 def test_mmlu_letters_are_accepted_in_twenty_dresses_and_wrong_ones_are_not(shared_data, answers):
     rows = rows_of(shared_data, "mmlu_stem.jsonl")
     items = [(number, "ABCD"[row["answer"]]) for number, row in enumerate(rows)]

@@ -75,6 +75,7 @@ def test_nobody_has_it_among_their_own_runs_and_nobody_can_resume_it(run, runs_d
         run.resume()
 
 
+@pytest.mark.slow
 def test_a_recording_can_be_made_again_from_a_run(run, tmp_path):
     source = tmp_path / "runs" / "again"
     shutil.copytree(RECORDED_RUN, source)

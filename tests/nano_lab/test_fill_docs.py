@@ -11,6 +11,7 @@ from patchrl.errors import DataError
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "marks"),
     [

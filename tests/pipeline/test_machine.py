@@ -49,6 +49,7 @@ def own_config(tmp_path, **finetune):
     )
 
 
+@pytest.mark.slow
 def test_the_card_shows_the_first_row_and_what_the_backbone_says_of_it(tmp_path):
     card = api.check(own_config(tmp_path), model=True)
     row = card["row"]
@@ -59,6 +60,7 @@ def test_the_card_shows_the_first_row_and_what_the_backbone_says_of_it(tmp_path)
     assert card["largest_request"]["memory_mb"] > 0
 
 
+@pytest.mark.slow
 def test_weights_that_cannot_be_read_are_found_by_reading_and_not_without(tmp_path):
     config = own_config(tmp_path)
     for path in (tmp_path / "backbone").glob("config.json"):

@@ -56,6 +56,7 @@ def prompt(config):
     return rewrite_prompt(config.rewriter.instruction, EXAMPLE.question, EXAMPLE.solution)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reward", SETTINGS)
 def test_the_playground_scores_a_group_as_training_does(backbone, reward):
     config = configured(reward)
@@ -73,6 +74,7 @@ def test_the_playground_scores_a_group_as_training_does(backbone, reward):
     assert [c["reward"] for c in shown] == pytest.approx(total)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reward", SETTINGS)
 def test_a_stored_row_has_the_rewards_of_training_beside_the_expert(backbone, reward):
     config = configured(reward)

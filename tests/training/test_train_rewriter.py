@@ -42,6 +42,7 @@ def test_a_probe_that_became_no_number_is_drift():
         probe.check(1)
 
 
+@pytest.mark.slow
 def test_merging_the_adapter_in_bfloat16_moves_the_backbone_and_stops_training(tmp_path):
     class Merging(GRPOTrainer):
         def training_step(self, *args, **options):
@@ -57,6 +58,7 @@ def test_merging_the_adapter_in_bfloat16_moves_the_backbone_and_stops_training(t
         rollouts.train(tmp_path / "plain", *rate, dtype=torch.bfloat16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more", [[], ["rewriter.temperature=0.7", "rewriter.top_p=0.8", "rewriter.updates_per_rollout=2"]]
 )
@@ -80,6 +82,7 @@ def test_kl_knows_the_rewriters_likelihoods_from_the_rollouts(tmp_path, more):
         assert noted == pytest.approx(read_again, abs=2e-3) and not all(map(math.isnan, sampled_nll))
 
 
+@pytest.mark.slow
 def test_a_warning_is_said_once_after_three_steps_in_a_row(tmp_path):
     with rollouts.fixed_rollouts():
         recorder = rollouts.train(tmp_path, "rewriter.steps=5")
@@ -90,6 +93,7 @@ def test_a_warning_is_said_once_after_three_steps_in_a_row(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_an_alarm_pauses_with_a_checkpoint_and_resuming_goes_on_past_it(tmp_path):
     settings = ("rewriter.steps=5", "rewriter.on_alarm=pause")
     with rollouts.fixed_rollouts():

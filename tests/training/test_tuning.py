@@ -90,6 +90,7 @@ def test_a_merged_adapter_answers_as_it_did_before_merging():
     assert not any("lora" in name for name, _ in merged.named_parameters())
 
 
+@pytest.mark.slow
 def test_an_adapter_is_merged_before_weights_are_interpolated(tmp_path):
     start, tuned = weights(small().model), weights(tune("lora=4", tmp_path))
     half = weights(tune("lora=4+wise-ft=0.5", tmp_path))
@@ -98,6 +99,7 @@ def test_an_adapter_is_merged_before_weights_are_interpolated(tmp_path):
         assert torch.allclose(half[name], (start[name] + tuned[name]) / 2, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_low_rate_is_a_factor_and_moves_the_weights_less(tmp_path):
     assert LowRate(0.1).rate(1e-3) == pytest.approx(1e-4) and Tuning().rate(1e-3) == 1e-3
     start = weights(small().model)
@@ -153,6 +155,7 @@ def test_losses_and_tunings_run_together(name, tmp_path):
     assert any(not torch.equal(start[key], got[key]) for key in start)
 
 
+@pytest.mark.slow
 def test_rows_are_taken_anew_before_every_epoch_but_the_first(tmp_path):
     asked = []
 
@@ -177,6 +180,7 @@ def test_an_arm_without_rows_is_one_sentence(tmp_path):
         tune("self", tmp_path, examples=[])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rate", "steps", "diverges"), [(1e-2, 8, False), (1.0, 8, True), (1.0, 4, False)]
 )  # one figure tells nothing

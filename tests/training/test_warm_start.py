@@ -56,6 +56,7 @@ def test_only_answers_that_pass_the_gate_are_shown_and_all_are_counted(tmp_path)
     assert tokens == sum(len(backbone.completion_ids(t)) + 1 for group in texts.values() for t in group)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rates", [{"learning_rate": 1e-2}, {"learning_rate": 1e-9, "warm_start_rate": 1e-2}])
 def test_the_adapter_learns_the_own_answers_and_the_backbone_stays(tmp_path, rates):
     backbone, recorder = backbone_with_adapter(), Recorder()
@@ -90,6 +91,7 @@ def test_a_stop_inside_is_heeded(tmp_path):
         warm.warm_start(context_of(CONFIG, gate, tmp_path, Recorder(stop_after=1)), EXAMPLES, ASKED, 0, tmp_path)
 
 
+@pytest.mark.slow
 def test_it_comes_before_the_first_step_and_not_again_after_a_checkpoint(tmp_path):
     """Tokens sampled before a stop are counted with those after it."""
     made = mock.Mock(return_value=1000)

@@ -22,6 +22,7 @@ def recorded(tmp_path_factory):
     return learn.load(Session(str(tmp_path_factory.mktemp("none")), Limits()))
 
 
+@pytest.mark.slow
 def test_every_page_is_made_and_names_its_numbers(recorded):
     result = recorded.result
     pages = {
