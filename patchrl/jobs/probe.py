@@ -65,5 +65,5 @@ def read_once(config: StudyConfig, question: str, solution: str) -> dict[str, An
 
 
 if __name__ == "__main__":
-    asked = json.load(sys.stdin)
-    print(json.dumps(read_once(resolve(asked["config"]), asked["question"], asked["solution"])))
+    request = json.load(sys.stdin)
+    print(json.dumps(read_once(resolve(request["config"]), request["question"], request["solution"])))
