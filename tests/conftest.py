@@ -36,11 +36,11 @@ def fake_hub(monkeypatch, tmp_path):
     from helpers.loopback import LoopbackHub
     from huggingface_hub import constants
 
-    made = LoopbackHub()
-    monkeypatch.setattr(constants, "ENDPOINT", made.url)
+    hub = LoopbackHub()
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "SPACE_ID"):
         monkeypatch.delenv(name, raising=False)
-    yield made
-    made.close()
+    yield hub
+    hub.close()

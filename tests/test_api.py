@@ -184,15 +184,15 @@ def test_an_upload_is_kept_hidden_in_the_runs_folder_and_never_overwritten(runs_
 
 
 def test_resume_goes_on_to_what_was_asked_for_and_from_there_to_the_report(runs_dir, monkeypatch):
-    asked = []
-    monkeypatch.setattr(api.launch, "launch", lambda folder, upto, queue: asked.append((upto, queue)))
+    calls = []
+    monkeypatch.setattr(api.launch, "launch", lambda folder, upto, queue: calls.append((upto, queue)))
     run = api.Run(made(runs_dir))
     run.resume()
     for state in ("stopped", "failed", "done"):
         run.folder.write_json(run.folder.status, {"state": state, "upto": "train"})
         run.resume(queue=True)
     run.resume("rewrite")
-    assert asked == [("report", False), ("train", True), ("train", True), ("report", True), ("rewrite", False)]
+    assert calls == [("report", False), ("train", True), ("train", True), ("report", True), ("rewrite", False)]
 
 
 def test_surprisal_is_found_by_row(runs_dir):
@@ -217,17 +217,17 @@ def test_a_missing_config_file_is_told_before_a_run_is_made(runs_dir, tmp_path):
 
 def test_the_preflight_tells_rows_columns_and_first_example(rows, tmp_path):
     config = resolve({"data": {"dataset": str(rows), "train_size": 16}, "evaluate": {"general": []}})
-    found = api.check(config)
-    assert found["ok"] and found["problems"] == [] and found["task"] == "math"
-    assert found["rows"] == {"train": 16, "eval": 10} and found["kept"] == 40
-    assert found["dropped"] == {"with a question that occurred before": 1}
-    assert found["columns"] == {"question": "question", "solution": "solution", "answer": "answer"}
-    assert set(found["first"]) == {"question", "solution", "reference"}
-    assert found["minutes"] > 0 and found["disk_mb"] > 0 and found["general_items"] == 0
-    json.dumps(found)
+    card = api.check(config)
+    assert card["ok"] and card["problems"] == [] and card["task"] == "math"
+    assert card["rows"] == {"train": 16, "eval": 10} and card["kept"] == 40
+    assert card["dropped"] == {"with a question that occurred before": 1}
+    assert card["columns"] == {"question": "question", "solution": "solution", "answer": "answer"}
+    assert set(card["first"]) == {"question", "solution", "reference"}
+    assert card["minutes"] > 0 and card["disk_mb"] > 0 and card["general_items"] == 0
+    json.dumps(card)
     written = tmp_path / "study.toml"
-    written.write_text(found["toml"])
-    assert load_config(written) == config and found["toml"] == to_toml(config)
+    written.write_text(card["toml"])
+    assert load_config(written) == config and card["toml"] == to_toml(config)
 
 
 def test_problems_are_sentences_and_do_not_raise(rows, tmp_path):

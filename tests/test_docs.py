@@ -45,8 +45,8 @@ class Block:
 
 def blocks(page: Path) -> list[Block]:
     """The fenced blocks of a page, in order."""
-    found = BLOCK.findall(page.read_text(encoding="utf-8"))
-    return [Block(language, frozenset(marks.split()), code) for language, marks, code in found]
+    matches = BLOCK.findall(page.read_text(encoding="utf-8"))
+    return [Block(language, frozenset(marks.split()), code) for language, marks, code in matches]
 
 
 def prose(page: Path) -> str:

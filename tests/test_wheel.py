@@ -54,8 +54,8 @@ def installed(wheel, tmp_path_factory):
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     env |= {"PATCHRL_RUNS_DIR": str(folder / "runs"), "HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
     where = [str(python), "-c", "import patchrl; print(patchrl.__file__)"]
-    found = subprocess.run(where, capture_output=True, text=True, cwd=folder, env=env, check=True).stdout.strip()
-    assert Path(found).is_relative_to(purelib)
+    location = subprocess.run(where, capture_output=True, text=True, cwd=folder, env=env, check=True).stdout.strip()
+    assert Path(location).is_relative_to(purelib)
     return [str(scripts / "patchrl")], {"cwd": folder, "env": env, "text": True}
 
 
@@ -85,8 +85,8 @@ def test_the_wheel_has_what_the_package_needs_and_nothing_of_the_labs_research(w
 def test_version_check_and_the_quick_study_by_its_name(installed):
     assert output(installed, "--version").strip() == f"patchrl {patchrl.__version__}"
     assert "ready to run" in output(installed, "check", "nano-quick")
-    told = output(installed, "run", "nano-quick")
-    assert "RL rewrite (PatchRL)" in told and "report.html" in told
+    text = output(installed, "run", "nano-quick")
+    assert "RL rewrite (PatchRL)" in text and "report.html" in text
 
 
 def test_the_page_is_served(installed):

@@ -256,8 +256,8 @@ def main() -> None:
     for title, measure in measurements():
         if title[1] in wanted:
             with contextlib.redirect_stdout(sys.stderr):  # TRL prints its logs
-                found = measure()
-            print(title, json.dumps(found, ensure_ascii=False), flush=True)
+                measured = measure()
+            print(title, json.dumps(measured, ensure_ascii=False), flush=True)
 
 
 if __name__ == "__main__":

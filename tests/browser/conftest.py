@@ -16,9 +16,9 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    made = Server(tmp_path_factory.mktemp("runs"))
-    yield made
-    made.stop()
+    running = Server(tmp_path_factory.mktemp("runs"))
+    yield running
+    running.stop()
 
 
 @pytest.fixture(scope="session")
@@ -29,9 +29,9 @@ def browser():
     with playwright.sync_playwright() as engine:
         if path is None and not Path(engine.chromium.executable_path).exists():
             pytest.skip("no Chromium here")
-        made = engine.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield made
-        made.close()
+        chromium = engine.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def open_page(browser):
     """Opens pages whose `problems` collect errors and the requests that `outside` names; closes them after."""
     opened = []
 
-    def made(outside):
+    def new_page(outside):
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         opened.append(page)
         page.problems = []
@@ -48,7 +48,7 @@ def open_page(browser):
         page.on("request", lambda r: page.problems.append(f"outside: {r.url}") if outside(r.url) else None)
         return page
 
-    yield made
+    yield new_page
     for page in opened:
         page.close()
 
@@ -56,9 +56,9 @@ def open_page(browser):
 @pytest.fixture
 def page(open_page, server):
     """A page of its own visitor, with everything that leaves this machine among its problems."""
-    made = open_page(outside)
-    made.set_default_timeout(120_000)
-    return made
+    new_page = open_page(outside)
+    new_page.set_default_timeout(120_000)
+    return new_page
 
 
 @pytest.fixture(scope="session")

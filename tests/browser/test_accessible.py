@@ -13,7 +13,7 @@ def test_axe_finds_no_serious_violation_on_any_tab(page, server, shots, theme):
     run_id = finished_run(server.runs_dir, 40, f"axe-{theme}")
     page.goto(f"{server.url}?run={run_id}&__theme={theme}")
     page.locator("#start").wait_for()
-    found = []
+    violations = []
     for name in page.get_by_role("tab").all_inner_texts():
         page.get_by_role("tab", name=name).click()
         page.get_by_role("tabpanel").first.wait_for()
@@ -23,8 +23,8 @@ def test_axe_finds_no_serious_violation_on_any_tab(page, server, shots, theme):
         shots(page, f"{theme}-{name.split()[0]}")
         for violation in axe.Axe().run(page).response["violations"]:
             if violation["impact"] in ("serious", "critical"):
-                found.append((name, violation["id"], violation["nodes"][0]["html"][:200]))
-    assert not found, found
+                violations.append((name, violation["id"], violation["nodes"][0]["html"][:200]))
+    assert not violations, violations
 
 
 def test_every_tab_fits_a_phone_and_is_in_sight(page, server, shots):

@@ -90,8 +90,8 @@ def test_charts_stay_drawn_when_a_row_changes_the_address(page, table):
     assert coloured(chart) > 0.6 * before
     # A clip path by full address is lost at some moment or other, by the browser's whim.
     clips = "node => [...node.querySelectorAll('[clip-path]')].map((n) => n.getAttribute('clip-path'))"
-    found = chart.evaluate(clips)
-    assert found and all(clip.startswith(("url(#", "url('#")) for clip in found), found
+    clipped = chart.evaluate(clips)
+    assert clipped and all(clip.startswith(("url(#", "url('#")) for clip in clipped), clipped
 
 
 def test_an_address_opens_its_row(page, server, run_id, shots):

@@ -14,9 +14,9 @@ expect = playwright.expect
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """An app of which nothing was trained yet."""
-    made = Server(tmp_path_factory.mktemp("untrained"))
-    yield made
-    made.stop()
+    running = Server(tmp_path_factory.mktemp("untrained"))
+    yield running
+    running.stop()
 
 
 @pytest.fixture
@@ -32,10 +32,10 @@ def tab(page, name: str) -> None:
 
 def serious(page, within: str) -> list[str]:
     """What axe-core finds serious or critical within an element."""
-    found = axe_tool.Axe().run(page, context=within)
+    violations = axe_tool.Axe().run(page, context=within)
     return [
         f"{v['id']}: {v['nodes'][0]['html'][:200]}"
-        for v in found.response["violations"]
+        for v in violations.response["violations"]
         if v["impact"] in ("serious", "critical")
     ]
 
@@ -62,7 +62,7 @@ def play(first_visit):
 def test_the_walkthrough_needs_no_run_and_says_the_recorded_numbers(learn):
     result = api.open_run(api.RECORDED_ID).result()
     expert, ours = result["arms"]["expert"], result["arms"]["rl"]
-    told = {
+    shown_numbers = {
         1: [percent(result["base"]["general"]), percent(expert["general"]["mean"]), "tasks"],
         2: ["off-distribution", "The backbone expected", "mismatch"],
         3: [percent(result["arms"]["prompted"]["target"]["mean"]), "copied from the expert", "mismatch"],
@@ -70,7 +70,7 @@ def test_the_walkthrough_needs_no_run_and_says_the_recorded_numbers(learn):
         5: [f"{100 * ours['general']['mean']:.1f}", "Read with care", "plane"],
         6: [*trap.sentences(trap.load()), "trap"],
     }
-    for number, (*texts, chart) in told.items():
+    for number, (*texts, chart) in shown_numbers.items():
         panel = learn.locator("#lesson").get_by_role("tabpanel").filter(visible=True).first
         for text in texts:
             expect(panel).to_contain_text(text)

@@ -13,9 +13,9 @@ SECRETS = ("HF_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_HOME")
 
 @pytest.fixture(scope="module")
 def hub():
-    made = LoopbackHub()
-    yield made
-    made.close()
+    loopback = LoopbackHub()
+    yield loopback
+    loopback.close()
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +27,12 @@ def signed_in(tmp_path_factory, hub):
     before = {name: os.environ.get(name) for name in SECRETS}
     os.environ.update(dict(zip(SECRETS, values, strict=True)))
     try:
-        made = Server(runs_dir)
+        running = Server(runs_dir)
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
-    yield made
-    made.stop()
+    yield running
+    running.stop()
 
 
 @pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])

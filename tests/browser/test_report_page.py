@@ -39,8 +39,8 @@ def test_every_figure_is_drawn_without_network_and_axe_finds_nothing_serious(ope
     go(opened, report)
     shots(opened, f"report-{scheme}")
     assert opened.locator("[data-figure]").count() >= 10 and opened.problems == []
-    found = axe.Axe().run(opened).response["violations"]
-    assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] in ("serious", "critical")] == []
+    violations = axe.Axe().run(opened).response["violations"]
+    assert [(v["id"], v["nodes"][0]["html"][:200]) for v in violations if v["impact"] in ("serious", "critical")] == []
 
 
 def test_the_report_fits_a_phone(opened, report, shots):

@@ -105,9 +105,9 @@ def test_a_finished_run_resumes_into_nothing_to_do(quick):
 
 def test_check_as_json_names_rows_and_problems(tmp_path):
     done = patchrl("check", QUICK, "--json", runs_dir=tmp_path)
-    found = json.loads(done.stdout)
-    assert found["ok"]
-    assert found["rows"] == {"train": 64, "eval": 40}
+    report = json.loads(done.stdout)
+    assert report["ok"]
+    assert report["rows"] == {"train": 64, "eval": 40}
     bad = patchrl("check", QUICK, "--json", "--set", "data.dataset=missing.jsonl", runs_dir=tmp_path)
     assert bad.returncode == 1
     assert "missing.jsonl" in json.loads(bad.stdout)["problems"][0]
@@ -137,12 +137,14 @@ def test_a_training_step_says_whose_it_is_and_what_the_reward_does_not_see(capsy
     step = {"kind": "train", "seed": 1, "step": 10, "reward": 1.1, "consistency": 0.98, "nll": 0.5}
     Progress().event(step | {"rewriter": "rl-paper", "own_style_share": 0.02, "own_distance": 0.6})
     Progress().event(step | {"own_style_share": None})
-    told = capsys.readouterr().err.splitlines()
-    assert told[0] == (
+    shown = capsys.readouterr().err.splitlines()
+    assert shown[0] == (
         "  rl-paper seed 1 step 10: reward 1.100, gate 98 %, ℓ 0.500; outside the reward: as likely as own answers 2 %, "
         "distance to their wording 0.60"
     )
-    assert told[1].startswith("  rl seed 1 step 10:") and told[1].endswith("own answers –, distance to their wording –")
+    assert shown[1].startswith("  rl seed 1 step 10:") and shown[1].endswith(
+        "own answers –, distance to their wording –"
+    )
 
 
 def test_show_repeats_the_warnings_of_a_run(tmp_path, capsys):
@@ -150,8 +152,8 @@ def test_show_repeats_the_warnings_of_a_run(tmp_path, capsys):
     events = [{"kind": "message", "level": level, "text": f"a {level}"} for level in ("info", "warning")]
     folder.events.write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
     assert main.main(["show", folder.path.name, "--runs-dir", str(tmp_path)]) == 0
-    told = capsys.readouterr().out
-    assert "warning: a warning" in told and "a info" not in told
+    shown = capsys.readouterr().out
+    assert "warning: a warning" in shown and "a info" not in shown
 
 
 def test_settings_lists_the_basic_ones_first_within_the_terminal(capsys, monkeypatch):
@@ -265,12 +267,14 @@ def test_progress_is_a_bar_on_a_terminal_and_one_line_a_stage_elsewhere(terminal
 
 
 def test_queue_is_passed_on(runs_dir, monkeypatch, capsys):
-    asked = []
+    requests = []
     run = GrowingRun(runs_dir)
-    monkeypatch.setattr(main.api, "start", lambda config, queue, **_: asked.append(queue) or main.api.open_run(run.id))
+    monkeypatch.setattr(
+        main.api, "start", lambda config, queue, **_: requests.append(queue) or main.api.open_run(run.id)
+    )
     assert main.main(["run", QUICK, "--queue", "--detach"]) == 0
     assert main.main(["run", QUICK, "--detach"]) == 0
-    assert asked == [True, False]
+    assert requests == [True, False]
 
 
 def test_a_folder_without_runs_is_named(tmp_path, capsys):
@@ -288,7 +292,7 @@ def test_check_takes_rows_and_settings_alike(tmp_path, capsys):
         assert "math" in capsys.readouterr().out
     for name, said in (("rows.csv", "has no rows"), ("gone.jsonl", "gone.jsonl: No such file")):
         assert main.main(["check", str(tmp_path / name)]) != 0
-        told = capsys.readouterr()
-        assert said in told.out + told.err
+        shown = capsys.readouterr()
+        assert said in shown.out + shown.err
     assert main.main(["scan", str(tmp_path / "gone.jsonl")]) != 0
     assert "gone.jsonl: No such file" in capsys.readouterr().err

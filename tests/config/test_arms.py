@@ -38,10 +38,10 @@ def test_an_on_policy_method_stands_in_the_place_of_a_loss():
 
 
 def test_arms_share_rows_and_rewriters():
-    made = [parse(name) for name in ("expert", "expert+dft", "rl+lora", "rl-drop", "self-resampled", "self")]
-    assert arms.sources_in_order(made) == ["expert", "rl", "rl-drop", "self"]
+    parsed = [parse(name) for name in ("expert", "expert+dft", "rl+lora", "rl-drop", "self-resampled", "self")]
+    assert arms.sources_in_order(parsed) == ["expert", "rl", "rl-drop", "self"]
     assert arms.sources_in_order([parse("rl-drop")]) == ["rl", "rl-drop"]  # it starts from rows of rl
-    assert arms.rewriters_of(made) == ["rl"]
+    assert arms.rewriters_of(parsed) == ["rl"]
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_arms_share_rows_and_rewriters():
 def test_a_wrong_arm_is_one_sentence(names, words):
     with pytest.raises(ConfigError) as caught:
         resolve({"study": {"arms": names}})
-    told = str(caught.value)
-    assert words in told and told.startswith("study.arms: ") and len(told.splitlines()) == 1
+    message = str(caught.value)
+    assert words in message and message.startswith("study.arms: ") and len(message.splitlines()) == 1
 
 
 parts = st.sampled_from([*SOURCES, *LOSSES, *ON_POLICY, *TUNINGS, "wise-ft=0.25", "kl=1.5", "lora=8"])

@@ -74,10 +74,10 @@ def test_differences_name_every_setting_that_differs():
 
 
 @pytest.mark.parametrize(
-    ("seeds", "said"), [([0, 0], "seed 0 is named twice"), ([-1], "seed -1 is outside"), ([2**32], "is outside")]
+    ("seeds", "message"), [([0, 0], "seed 0 is named twice"), ([-1], "seed -1 is outside"), ([2**32], "is outside")]
 )
-def test_seeds_that_repeat_or_that_no_generator_takes_are_refused(seeds, said):
-    with pytest.raises(ConfigError, match=said):
+def test_seeds_that_repeat_or_that_no_generator_takes_are_refused(seeds, message):
+    with pytest.raises(ConfigError, match=message):
         resolve({"study": {"seeds": seeds}})
 
 

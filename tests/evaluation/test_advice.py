@@ -9,8 +9,8 @@ WARM = resolve({})
 
 
 def asked(own, scorable=100, rows=512, config=CONFIG, passed=None, **more):
-    found = {"own": own, "passed": max(own, scorable // 2) if passed is None else passed, "scorable": scorable}
-    return advise(config, found, rows, 50.0, 1000.0, **more)
+    answer = {"own": own, "passed": max(own, scorable // 2) if passed is None else passed, "scorable": scorable}
+    return advise(config, answer, rows, 50.0, 1000.0, **more)
 
 
 def test_draws_needed_are_the_fewest_that_hit_nine_times_in_ten():
@@ -53,8 +53,8 @@ def test_the_ends_of_the_interval_tell_a_close_call():
 
 
 def test_nothing_is_advised_where_nothing_could_be_checked():
-    found = asked(0, scorable=0)
-    assert found["choice"] is None and found["hit_rate"] is None and "reference answers" in found["reason"]
+    answer = asked(0, scorable=0)
+    assert answer["choice"] is None and answer["hit_rate"] is None and "reference answers" in answer["reason"]
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ def test_a_warm_start_without_a_right_answer_counts_for_nothing(own):
 
 
 def test_where_no_rewrite_passes_the_gate_nothing_is_trained_on_them():
-    found = asked(0, scorable=12, passed=0, config=WARM)
-    assert found["choice"] == "instruction" and not found["choices_at_ci95"]
-    assert found["reason"].startswith("None of 12 prompted rewrites passes the gate")
+    answer = asked(0, scorable=12, passed=0, config=WARM)
+    assert answer["choice"] == "instruction" and not answer["choices_at_ci95"]
+    assert answer["reason"].startswith("None of 12 prompted rewrites passes the gate")
 
 
 def test_where_few_rewrites_pass_the_gate_the_advice_says_so():

@@ -49,8 +49,8 @@ def test_holm_keeps_the_order_of_the_values(p):
 def test_detectable_difference_is_found_with_the_power_it_names():
     # 1.96 + 0.84 = 2.80 standard errors is the textbook's value for 5 % and 80 % with many items.
     assert detectable_difference(0.01, 1e6) == pytest.approx(0.0280, abs=5e-5)
-    found = np.random.default_rng(0).normal(detectable_difference(1.0, 1e6), 1.0, 20_000)
-    assert np.mean(np.abs(found) > stats.norm.ppf(0.975)) == pytest.approx(0.8, abs=0.01)
+    differences = np.random.default_rng(0).normal(detectable_difference(1.0, 1e6), 1.0, 20_000)
+    assert np.mean(np.abs(differences) > stats.norm.ppf(0.975)) == pytest.approx(0.8, abs=0.01)
 
 
 def test_a_clear_difference_is_called_and_its_direction_is_right():

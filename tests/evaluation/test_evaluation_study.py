@@ -116,15 +116,17 @@ def test_held_out_examples_only_choose_the_rate_where_they_are_no_target(tmp_pat
         (["nano"], {"validation": 30, "target": 20}),
     ):
         config, _ = lab(tmp_path, sweep, target=target, general=[])
-        found = [kind for kind, _ in StudyItems(config, load_examples(config.data)).judged]
-        assert {kind: found.count(kind) for kind in set(found)} == kinds
+        resolved = [kind for kind, _ in StudyItems(config, load_examples(config.data)).judged]
+        assert {kind: resolved.count(kind) for kind in set(resolved)} == kinds
 
 
 def test_names_of_harness_tasks_are_not_taken_for_folders_that_lie_about(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mmlu").mkdir()
     (tmp_path / "skills.jsonl").write_text("{}")
-    found = absolute_paths(
+    resolved = absolute_paths(
         resolve({"evaluate": {"general": ["mmlu", "skills.jsonl"], "tasks_folder": "mmlu"}})
     ).evaluate
-    assert found.general == ("mmlu", str(tmp_path / "skills.jsonl")) and found.tasks_folder == str(tmp_path / "mmlu")
+    assert resolved.general == ("mmlu", str(tmp_path / "skills.jsonl")) and resolved.tasks_folder == str(
+        tmp_path / "mmlu"
+    )

@@ -17,8 +17,8 @@ def surprise(totals, tokens):
 def test_divergences_are_differences_of_totals_and_of_ratios_of_totals():
     expert, own = surprise([20, 40], [10, 10]), surprise([2, 4], [4, 8])
     prompted, as_asked = surprise([30, 10], [10, 10]), surprise([10, 6], [10, 10])
-    found = mismatch.divergences(expert, own, prompted, as_asked)
-    value = {name: (f["per_answer"]["value"], f["per_token"]["value"]) for name, f in found.items()}
+    measured = mismatch.divergences(expert, own, prompted, as_asked)
+    value = {name: (f["per_answer"]["value"], f["per_token"]["value"]) for name, f in measured.items()}
     assert value == {"expert": (30, 3), "own": (3, 0.5), "excess": (27, 2.5), "prompted": (12, 1.2)}
 
 
@@ -27,18 +27,18 @@ def test_kl_of_the_prompted_backbone_converges_to_the_true_kl_of_known_distribut
     p, q = np.array([0.7, 0.2, 0.1]), np.array([0.2, 0.3, 0.5])
     drawn_NT = rng.choice(3, size=(4000, 5), p=p)
     under = {name: surprise(-np.log(d)[drawn_NT].sum(1), [5] * 4000) for name, d in (("q", q), ("p", p))}
-    found = mismatch.divergences(under["q"], under["p"], under["q"], under["p"])["prompted"]
+    measured = mismatch.divergences(under["q"], under["p"], under["q"], under["p"])["prompted"]
     true = float((p * np.log(p / q)).sum())
-    low, high = found["per_token"]["ci95"]
+    low, high = measured["per_token"]["ci95"]
     assert low < true < high and high - low < 0.1
-    assert found["per_answer"]["value"] == pytest.approx(5 * found["per_token"]["value"], abs=1e-3)
+    assert measured["per_answer"]["value"] == pytest.approx(5 * measured["per_token"]["value"], abs=1e-3)
 
 
 def test_empty_texts_leave_every_estimate():
     expert, own = surprise([20, 0, 40], [10, 0, 10]), surprise([2, 4, 0], [4, 8, 0])
-    found = mismatch.divergences(expert, own, own, None)
-    assert found["expert"]["per_answer"]["value"] == 30 and found["own"]["per_token"]["value"] == 0.5
-    assert "prompted" not in found
+    measured = mismatch.divergences(expert, own, own, None)
+    assert measured["expert"]["per_answer"]["value"] == 30 and measured["own"]["per_token"]["value"] == 0.5
+    assert "prompted" not in measured
     nothing = surprise([0], [0])
     assert mismatch.divergences(nothing, nothing, nothing, None) == {}
     assert mismatch.rounded({"own": expert}) == {"own": [2.0, 4.0]}
@@ -72,9 +72,9 @@ def test_the_most_surprising_rows_come_first_without_the_unscored():
 def test_own_style_counts_passing_rewrites_within_the_range_of_own_answers():
     own = np.linspace(1, 2, 401)
     passed = [True, True, True, False, None]
-    found = mismatch.own_style(passed, np.array([1.5, 0.2, 2.5, 1.5, 1.5]), own)
-    assert (found["scorable"], found["passed"], found["own"]) == (4, 3, 1)
-    assert found["range"] == [1.025, 1.975] and found["share"] == pytest.approx(1 / 3)
+    measured = mismatch.own_style(passed, np.array([1.5, 0.2, 2.5, 1.5, 1.5]), own)
+    assert (measured["scorable"], measured["passed"], measured["own"]) == (4, 3, 1)
+    assert measured["range"] == [1.025, 1.975] and measured["share"] == pytest.approx(1 / 3)
     assert mismatch.own_style([None], np.array([1.5]), own)["share"] is None
 
 

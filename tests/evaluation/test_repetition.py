@@ -23,10 +23,10 @@ def test_numbers_are_masked_without_their_full_stop():
 
 def test_a_template_is_found_whole_whatever_fills_it():
     solutions = [f"We begin with {n} pears and end with {n + 2}. {song}" for n, song in enumerate(SONGS * 4)]
-    found = repetition([f"q{n}" for n in range(12)], solutions)
-    assert found["opening"] == {"text": "we begin with #", "share": 1.0}
-    assert {"text": "we begin with # pears and end with #.", "share": 1.0} in found["phrases"]
-    assert found["templated"] == 1.0 and found["near_duplicates"] == 0.0
+    repeated = repetition([f"q{n}" for n in range(12)], solutions)
+    assert repeated["opening"] == {"text": "we begin with #", "share": 1.0}
+    assert {"text": "we begin with # pears and end with #.", "share": 1.0} in repeated["phrases"]
+    assert repeated["templated"] == 1.0 and repeated["near_duplicates"] == 0.0
 
 
 def test_texts_without_a_template_have_no_phrase():
@@ -39,8 +39,8 @@ def test_formulas_alone_are_no_template():
 
 
 def test_repeated_solutions_are_counted_whatever_their_case_and_spacing():
-    found = repetition(["a", "b", "c"], ["The answer is 7.", "the  answer is 7.", "It is 8."])
-    assert found["repeated_solutions"] == 2 / 3
+    repeated = repetition(["a", "b", "c"], ["The answer is 7.", "the  answer is 7.", "It is 8."])
+    assert repeated["repeated_solutions"] == 2 / 3
 
 
 def test_near_duplicates_share_four_fifths_of_their_shingles_and_keep_their_numbers():

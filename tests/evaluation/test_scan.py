@@ -44,15 +44,15 @@ def test_own_style_told_by_nll_is_near_the_true_share():
     for instruction in ("polish", "as-you-would"):
         prompts = [rewrite_prompt(instruction, e.question, e.solution) for e in examples]
         flat = [g for group in backbone.generate(prompts, samples=2, temperature=1.0) for g in group]
-        asked = [q for q in questions for _ in range(2)]
-        nll = [s.nll for s in backbone.score(asked, [g.token_ids for g in flat])]
-        told = mismatch.own_style([True] * len(flat), nll, own_N.nll_N)
+        repeated = [q for q in questions for _ in range(2)]
+        nll = [s.nll for s in backbone.score(repeated, [g.token_ids for g in flat])]
+        sentence = mismatch.own_style([True] * len(flat), nll, own_N.nll_N)
         true = sum(world.style(g.text) == "own" for g in flat) / len(flat)
-        assert abs(told["share"] - true) < 0.06, instruction
+        assert abs(sentence["share"] - true) < 0.06, instruction
 
 
 def test_the_cross_entropy_of_the_expert_and_the_entropy_of_the_backbone_make_the_gap(nano):
-    apart = {name: found["per_token"]["value"] for name, found in nano["divergences"].items()}
+    apart = {name: result["per_token"]["value"] for name, result in nano["divergences"].items()}
     assert apart["excess"] == pytest.approx(apart["expert"] - apart["own"], abs=2e-4)
     assert apart["own"] < apart["prompted"] < apart["expert"]
     low, high = nano["gap_ci95"]
@@ -70,14 +70,14 @@ def test_the_most_surprising_tokens_stand_in_the_context_they_were_found_in(nano
 
 def test_a_scan_is_json_and_its_findings_are_told(nano):
     json.dumps(nano, allow_nan=False)
-    told = " ".join(findings.sentences(nano))
+    sentence = " ".join(findings.sentences(nano))
     for words in (
         "standard deviations apart",
         "pass the gate",
         "let n denote the tally",
         "Recommended, as a rule of thumb",
     ):
-        assert words in told
+        assert words in sentence
     assert [title for title, _, _ in findings.tables(nano)] == [title for title, _, _ in findings.SCAN_TABLES]
     for _, headers, rows in findings.tables(nano):
         assert {len(row) for row in rows} == {len(headers)}
@@ -85,8 +85,8 @@ def test_a_scan_is_json_and_its_findings_are_told(nano):
 
 def test_rows_read_dropped_and_to_train_on_are_told_first(nano):
     read = nano | {"kept": 1400, "train": 1100, "dropped": {"without a solution": 1, "without a question": 1200}}
-    told = "1,400 usable rows, 1,100 of them to train on; dropped: 1 without a solution, 1,200 without a question."
-    assert findings.sentences(read)[0] == told == findings.sentences(read | {"gap": None})[0]
+    sentence = "1,400 usable rows, 1,100 of them to train on; dropped: 1 without a solution, 1,200 without a question."
+    assert findings.sentences(read)[0] == sentence == findings.sentences(read | {"gap": None})[0]
     assert findings.sentences(nano | {"kept": 40, "dropped": {}})[0] == "40 usable rows; dropped: none."
 
 
@@ -97,8 +97,8 @@ def test_own_answers_that_pass_are_counted(nano):
 
 
 def test_another_temperature_leaves_out_the_kl_that_would_not_be_one(tmp_path):
-    found = scanned({"data": {"train_size": 8}, "rewrite": {"temperature": 0.7}})
-    assert set(found["divergences"]) == {"expert", "own", "excess"}
+    result = scanned({"data": {"train_size": 8}, "rewrite": {"temperature": 0.7}})
+    assert set(result["divergences"]) == {"expert", "own", "excess"}
 
 
 def test_open_data_on_an_own_backbone_is_scanned_with_its_calibrated_gate(tmp_path):
@@ -108,7 +108,7 @@ def test_open_data_on_an_own_backbone_is_scanned_with_its_calibrated_gate(tmp_pa
     ]
     (tmp_path / "open.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     model = str(tiny.save("qwen2", tmp_path / "backbone"))
-    found = scanned(
+    result = scanned(
         {
             "backbone": {"model": model},
             "data": {"dataset": str(tmp_path / "open.jsonl"), "task": "open", "train_size": 16, "eval_size": 8},
@@ -117,10 +117,10 @@ def test_open_data_on_an_own_backbone_is_scanned_with_its_calibrated_gate(tmp_pa
             "gate": {"reasoning": "none"},
         }
     )
-    assert found["own_style"]["scorable"] == 16 and found["open_gate"]["threshold"] is not None
-    assert found["clipped"] > 0.5  # random weights hardly ever end an answer
-    told = findings.sentences(found)
-    assert any("cut off" in text for text in told) and any("own 32 pairs" in text for text in told)
+    assert result["own_style"]["scorable"] == 16 and result["open_gate"]["threshold"] is not None
+    assert result["clipped"] > 0.5  # random weights hardly ever end an answer
+    sentence = findings.sentences(result)
+    assert any("cut off" in text for text in sentence) and any("own 32 pairs" in text for text in sentence)
 
 
 def test_text_of_the_data_is_escaped_in_the_findings(nano):

@@ -21,26 +21,26 @@ def gate(reasoning="equations", threshold=None, limit=0.5, task=None, **options)
 
 
 def test_calibration_of_pairs_that_part_lies_between_them():
-    found = calibrate([0.9, 0.8], [0.2, 0.4])
-    assert found.threshold == pytest.approx(0.6) and found.balanced_accuracy == 1.0
+    calibration = calibrate([0.9, 0.8], [0.2, 0.4])
+    assert calibration.threshold == pytest.approx(0.6) and calibration.balanced_accuracy == 1.0
 
 
 def test_calibration_of_pairs_that_overlap_takes_the_best_balance():
-    found = calibrate([0.9, 0.8, 0.3], [0.2, 0.4, 0.85])
+    calibration = calibrate([0.9, 0.8, 0.3], [0.2, 0.4, 0.85])
     # From 0.4 to 0.8: two of three kept, two of three refused.
-    assert found.balanced_accuracy == pytest.approx(2 / 3)
-    assert 0.4 < found.threshold <= 0.8 or 0.2 < found.threshold <= 0.3
+    assert calibration.balanced_accuracy == pytest.approx(2 / 3)
+    assert 0.4 < calibration.threshold <= 0.8 or 0.2 < calibration.threshold <= 0.3
 
 
 @given(*[st.lists(st.integers(-20, 20).map(lambda n: n / 20), min_size=1, max_size=12)] * 2)
 def test_no_other_threshold_tells_the_pairs_apart_better(same, different):
-    found = calibrate(same, different)
+    calibration = calibrate(same, different)
 
     def accuracy(cut):
         return (np.mean(np.array(same) >= cut) + np.mean(np.array(different) < cut)) / 2
 
-    assert accuracy(found.threshold) == pytest.approx(found.balanced_accuracy)
-    assert all(accuracy(cut) <= found.balanced_accuracy + 1e-9 for cut in np.linspace(-1.1, 1.1, 89))
+    assert accuracy(calibration.threshold) == pytest.approx(calibration.balanced_accuracy)
+    assert all(accuracy(cut) <= calibration.balanced_accuracy + 1e-9 for cut in np.linspace(-1.1, 1.1, 89))
 
 
 def test_calibration_without_pairs_is_refused():

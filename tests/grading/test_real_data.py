@@ -93,14 +93,14 @@ CHOICE_DRESSES = (
 
 
 def misses(answers, task, items, dresses, wrong):
-    found = []
+    failures = []
     for item, reference in items:
         for dress in dresses:
             if not answers.verify(task, reference, dress.format(a=reference)).passed:
-                found.append(("refused", item, dress, reference))
+                failures.append(("refused", item, dress, reference))
             if answers.verify(task, reference, dress.format(a=wrong(reference))).passed:
-                found.append(("accepted", item, dress, reference))
-    return found
+                failures.append(("accepted", item, dress, reference))
+    return failures
 
 
 @pytest.mark.slow
@@ -108,16 +108,16 @@ def test_svamp_answers_are_accepted_in_twenty_dresses_and_wrong_ones_are_not(sha
     rows = json.loads((shared_data / "svamp.json").read_text(encoding="utf-8"))
     items = [(row["ID"], str(int(row["Answer"]))) for row in rows if float(row["Answer"]).is_integer()]
     assert len(items) > 0.99 * len(rows)
-    found = misses(answers, "math", items, MATH_DRESSES, lambda a: str(int(a) + 3))
-    assert not found, found[:20]
+    failures = misses(answers, "math", items, MATH_DRESSES, lambda a: str(int(a) + 3))
+    assert not failures, failures[:20]
 
 
 @pytest.mark.slow
 def test_mmlu_letters_are_accepted_in_twenty_dresses_and_wrong_ones_are_not(shared_data, answers):
     rows = rows_of(shared_data, "mmlu_stem.jsonl")
     items = [(number, "ABCD"[row["answer"]]) for number, row in enumerate(rows)]
-    found = misses(answers, "choice", items, CHOICE_DRESSES, lambda a: "BCDA"["ABCD".index(a)])
-    assert not found, found[:20]
+    failures = misses(answers, "choice", items, CHOICE_DRESSES, lambda a: "BCDA"["ABCD".index(a)])
+    assert not failures, failures[:20]
 
 
 SIGNS = {"*": "⋅∗✕×·", "/": "⁄∶÷∕", "-": "−–‒－"}

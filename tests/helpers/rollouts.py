@@ -99,6 +99,6 @@ def train(folder: Path, *overrides: str, dtype: torch.dtype = torch.float32) -> 
 if __name__ == "__main__":
     out = Path(sys.argv[1])
     with fixed_rollouts():
-        made = train(out / "training", *sys.argv[2:])
+        events = train(out / "training", *sys.argv[2:])
     rank = os.environ["RANK"]
-    (out / f"{rank}.json").write_text(json.dumps({"scored": Watched.scored, "events": made.events}))
+    (out / f"{rank}.json").write_text(json.dumps({"scored": Watched.scored, "events": events.events}))

@@ -278,7 +278,7 @@ def test_a_launch_that_cannot_write_says_why_in_a_sentence(slow):
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
         (MemoryError(), "Memory ran out"),
         (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB\nmore lines"), "Memory ran out"),
@@ -286,6 +286,6 @@ def test_a_launch_that_cannot_write_says_why_in_a_sentence(slow):
         (KeyError("x"), "The log has the details."),
     ],
 )
-def test_an_unforeseen_failure_becomes_one_line_with_a_hint(error, told):
+def test_an_unforeseen_failure_becomes_one_line_with_a_hint(error, message):
     text = worker.sentence(error)
-    assert text.startswith(type(error).__name__) and told in text and "\n" not in text
+    assert text.startswith(type(error).__name__) and message in text and "\n" not in text

@@ -146,17 +146,19 @@ def test_what_is_noted_while_sampling_is_what_scoring_finds(kind):
     words = tiny.tokenizer()
     backbone = Backbone(tiny.model(kind, len(words)), words)
     backbone.model.generation_config.eos_token_id = list(range(5, 25))  # many ways to end a turn: some rows do
-    asked = [backbone.prompt_ids(question) for question in QUESTIONS]
+    prompt_ids = [backbone.prompt_ids(question) for question in QUESTIONS]
     how = {"samples": 4, "temperature": 1.4, "top_p": 0.9, "max_new_tokens": 12, "seed": 3}
-    groups = backbone.sample_with_nll(asked, **how)
-    assert [[ids for ids, _ in group] for group in groups] == backbone.sample(asked, **how)
-    rows = [(question, *made) for question, group in zip(QUESTIONS, groups, strict=True) for made in group]
+    groups = backbone.sample_with_nll(prompt_ids, **how)
+    assert [[ids for ids, _ in group] for group in groups] == backbone.sample(prompt_ids, **how)
+    rows = [(question, *sample) for question, group in zip(QUESTIONS, groups, strict=True) for sample in group]
     ended = [row for row in rows if row[1][-1] in backbone.stop_ids]
     assert 0 < len(ended) < len(rows)
     assert all(math.isnan(nll) for *_, nll in (row for row in rows if row not in ended))
     scores = backbone.score([question for question, *_ in ended], [ids for _, ids, _ in ended])
     assert [nll for *_, nll in ended] == pytest.approx([s.surprisal.sum() for s in scores], abs=1e-3)
-    assert all(math.isnan(nll) for group in backbone.sample_with_nll(asked, with_nll=False, **how) for _, nll in group)
+    assert all(
+        math.isnan(nll) for group in backbone.sample_with_nll(prompt_ids, with_nll=False, **how) for _, nll in group
+    )
 
 
 def test_empty_completion_has_no_nll():

@@ -84,8 +84,8 @@ def test_a_recording_can_be_made_again_from_a_run(run, tmp_path):
         (source / extra).write_bytes(b"x" * 10_000_000)
     size = record.record(api.open_run(source), tmp_path / "made")
     assert size < record.MAX_BYTES
-    made = api.open_run(tmp_path / "made")
-    assert made.result() == run.result() and made.samples("rl", 0) == run.samples("rl", 0)
+    recording = api.open_run(tmp_path / "made")
+    assert recording.result() == run.result() and recording.samples("rl", 0) == run.samples("rl", 0)
     again, before = (
         record.json.loads((place / record.GROUP).read_text()) for place in (tmp_path / "made", RECORDED_RUN)
     )

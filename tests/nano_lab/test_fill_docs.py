@@ -29,9 +29,9 @@ def test_the_pages_say_what_the_lab_measured(name, marks):
 
 def test_only_what_is_between_marks_changes():
     text = "before\n<!-- one -->\nold\n\nold\n<!-- /one -->\nafter <!-- /two -->"
-    made = {"one": "| new |"}
-    assert fill_marks(text, made) == "before\n<!-- one -->\n\n| new |\n\n<!-- /one -->\nafter <!-- /two -->"
-    assert fill_marks(fill_marks(text, made), made) == fill_marks(text, made)
+    blocks = {"one": "| new |"}
+    assert fill_marks(text, blocks) == "before\n<!-- one -->\n\n| new |\n\n<!-- /one -->\nafter <!-- /two -->"
+    assert fill_marks(fill_marks(text, blocks), blocks) == fill_marks(text, blocks)
 
 
 def test_a_mark_without_its_other_is_named():

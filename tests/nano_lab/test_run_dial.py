@@ -66,19 +66,23 @@ def test_cells_are_run_once_and_share_what_does_not_depend_on_the_instruction(tm
                 assert macro(scores, "general") == pytest.approx(point["general"]["mean"])
                 assert macro(scores, "target") == pytest.approx(point["target"]["mean"])
         assert by["rl", dial.RATES[0]]["own"] <= by["rl", dial.RATES[0]]["accepted"] <= 16
-    told = list(dial_table(dial.dial_rows(lines)))
-    assert len(told) == 4 and "3 % at T 0.5 `polish`, 1 seed |" in told[2] and "8 % `clarify`, 1 seed |" in told[3]
+    table_rows = list(dial_table(dial.dial_rows(lines)))
+    assert (
+        len(table_rows) == 4
+        and "3 % at T 0.5 `polish`, 1 seed |" in table_rows[2]
+        and "8 % `clarify`, 1 seed |" in table_rows[3]
+    )
 
 
 def test_the_table_has_each_arm_at_its_own_best_and_says_what_was_avoided():
     def line(arm, seed, rate, target, general):
         marks = {"target/t": target, "validation/t": target, "general/g": general}
-        made = {"tokens": 100} if rate else {}
-        made |= {"accepted": 4, "own": 3} if rate and arm != "expert" else {}
+        cost = {"tokens": 100} if rate else {}
+        cost |= {"accepted": 4, "own": 3} if rate and arm != "expert" else {}
         return {
             "backbone": "nano", "expert": "foreign", "instruction": "polish", "seed": seed, "arm": arm, "rate": rate,
             "answers": marks,
-        } | made  # fmt: skip
+        } | cost  # fmt: skip
 
     low, high = dial.RATES
     full, half, none = "1" * 40, "10" * 20, "0" * 40
@@ -89,12 +93,12 @@ def test_the_table_has_each_arm_at_its_own_best_and_says_what_was_avoided():
             plain = arm in ("expert", "best-of-k")
             lines.append(line(arm, seed, low, half if plain else full, full))
             lines.append(line(arm, seed, high, full, half if plain else none))
-    (found,) = dial.setting_results(lines, ARMS).values()
-    assert found.seeds == (0, 1)
-    assert found.rates == {"expert": high, "best-of-k": high, "rl": low, "rl-paper": low}
-    assert found.statistics["rl"].share_avoided == 1.0 and found.statistics["best-of-k"].share_avoided == 0.0
-    assert found.own == {"best-of-k": 0.75, "rl": 0.75, "rl-paper": 0.75} and found.tokens["rl"] == 100
-    verdicts = {(c.a, c.b, c.on): c.verdict for c in found.comparisons}
+    (results,) = dial.setting_results(lines, ARMS).values()
+    assert results.seeds == (0, 1)
+    assert results.rates == {"expert": high, "best-of-k": high, "rl": low, "rl-paper": low}
+    assert results.statistics["rl"].share_avoided == 1.0 and results.statistics["best-of-k"].share_avoided == 0.0
+    assert results.own == {"best-of-k": 0.75, "rl": 0.75, "rl-paper": 0.75} and results.tokens["rl"] == 100
+    verdicts = {(c.a, c.b, c.on): c.verdict for c in results.comparisons}
     assert verdicts["rl", "expert", "general"] == "better" and verdicts["rl", "expert", "target"] == "cannot tell"
     assert "100.0 [100.0, 100.0] / 50.0" in list(dial_table(dial.dial_rows(lines)))[2]
 
@@ -158,9 +162,9 @@ def test_an_ablation_stands_over_the_seeds_it_has():
 
 
 def test_what_is_shipped_can_be_read():
-    for setting, found in dial.setting_results(dial.read()).items():
-        assert setting.expert in dial.EXPERT_NAMES and found.seeds
-        assert set(found.statistics) == set(dial.DIAL_ARMS)
+    for setting, results in dial.setting_results(dial.read()).items():
+        assert setting.expert in dial.EXPERT_NAMES and results.seeds
+        assert set(results.statistics) == set(dial.DIAL_ARMS)
     assert json.dumps(dial.read())
 
 
@@ -175,10 +179,10 @@ def test_the_table_of_arms_has_the_other_rate_last():
     for rate, target in zip(dial.RATES, ("1" * 20 + "0" * 20, "1" * 40), strict=True):
         answers = {"validation/t": target, "target/t": target, "general/g": "1" * 20 + "0" * 20}
         lines.append(where | {"arm": "expert", "rate": rate, "tokens": 1200, "answers": answers})
-    (found,) = dial.setting_results(lines, ("expert",)).values()
-    told = list(arms_table(found))[2]
-    assert told.startswith("| expert | 0.001 | 100.0 [100.0, 100.0] | 50.0 [")
-    assert told.endswith("| 0 | 1,000 | 50.0 / 50.0 |") and "| 50.0 [" in told
+    (results,) = dial.setting_results(lines, ("expert",)).values()
+    table_rows = list(arms_table(results))[2]
+    assert table_rows.startswith("| expert | 0.001 | 100.0 [100.0, 100.0] | 50.0 [")
+    assert table_rows.endswith("| 0 | 1,000 | 50.0 / 50.0 |") and "| 50.0 [" in table_rows
 
 
 @pytest.mark.parametrize(
@@ -189,8 +193,8 @@ def test_the_table_of_arms_has_the_other_rate_last():
     ],
 )
 def test_the_table_of_arms_tells_one_arm_from_every_other(arm, verdicts):
-    (found,) = dial.setting_results(list(setting((0.5, 0.99), best=(0.9, 0.7)))).values()
-    header, _, *rows = arms_table(found, arm)
+    (results,) = dial.setting_results(list(setting((0.5, 0.99), best=(0.9, 0.7)))).values()
+    header, _, *rows = arms_table(results, arm)
     assert header.endswith(f"| `{arm}` against it: target, general |")
     cells = [row.strip("| ").split(" | ") for row in rows]
     assert {row[0]: row[-1] for row in cells} == verdicts

@@ -55,8 +55,13 @@ def test_a_tiny_qwen2_on_own_rows_goes_through_every_stage(tmp_path):
     assert len(rows) == 16
     assert all(r["target"] == (r["rewrite"] if r["decision"] == "accepted" else r["expert"]) for r in rows)
     assert "<html" in folder.report.read_text(encoding="utf-8").lower()
-    found = read_embeddings(folder, ("rl",))
-    assert {name: len(ids) for name, (ids, _) in found.items()} == {"expert": 16, "own": 16, "prompted": 16, "rl": 16}
+    embeddings = read_embeddings(folder, ("rl",))
+    assert {name: len(ids) for name, (ids, _) in embeddings.items()} == {
+        "expert": 16,
+        "own": 16,
+        "prompted": 16,
+        "rl": 16,
+    }
     scan = folder.read_json(folder.scan)
     assert len(scan["prompted_nll"]) == len(scan["expert_nll"]) == 16
     assert row_by_id(folder.surprisal("rl", 0), rows[-1]["id"])["expert"]
@@ -131,8 +136,8 @@ def test_every_offered_arm_goes_through_and_shared_work_is_done_once(tmp_path):
     folder, result = lab(tmp_path, arms)
     assert list(result["arms"]) == arms
     assert done(folder, "train") == list(REWRITERS)
-    made = done(folder, "rewrite")
-    assert sorted(made) == sorted({"replay", *SOURCES} - {"self-resampled"})
+    sources = done(folder, "rewrite")
+    assert sorted(sources) == sorted({"replay", *SOURCES} - {"self-resampled"})
     assert done(folder, "finetune") == arms
     steps = {json.loads((folder.arm(a, 0) / "finetuned.json").read_text())["steps"] for a in arms}
     assert steps == {4}  # 16 examples, 8 a step, 2 epochs: the same for every arm
@@ -142,8 +147,8 @@ def test_every_offered_arm_goes_through_and_shared_work_is_done_once(tmp_path):
     assert costs["rl"]["tokens"] == costs["rl+dft+lora=4"]["tokens"] == costs["rl-drop"]["tokens"] > 0
     assert costs["rl-best-of-k"]["tokens"] > costs["rl"]["tokens"]  # K rewrites of the same rewriter
     assert costs["grpo"]["tokens"] > costs["sft-then-rl"]["tokens"] > costs["sdft"]["tokens"] > 0
-    told = {arm for arm, values in result["arms"].items() if values["data"]["nll"] is not None}
-    assert set(arms) - told == {"grpo"}  # it imitates no text
+    scored_arms = {arm for arm, values in result["arms"].items() if values["data"]["nll"] is not None}
+    assert set(arms) - scored_arms == {"grpo"}  # it imitates no text
     assert result["versions"]["device"] == (torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu")
     assert costs["dypo"]["tokens"] > 0 and all(costs[arm]["seconds"] > 0 for arm in ON_POLICY)
     assert all(result["arms"][arm]["forgetting"]["ci95"] for arm in ON_POLICY)

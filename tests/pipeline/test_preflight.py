@@ -9,15 +9,15 @@ from patchrl.pipeline.preflight import WORKER_MB, preflight
 
 
 def test_the_default_study_is_ready():
-    found = preflight(resolve({}))
-    assert (found["ok"], found["problems"], found["warnings"]) == (True, [], [])
-    assert found["rows"] == {"train": 512, "eval": 300}
-    assert found["minutes"] > 0
+    card = preflight(resolve({}))
+    assert (card["ok"], card["problems"], card["warnings"]) == (True, [], [])
+    assert card["rows"] == {"train": 512, "eval": 300}
+    assert card["minutes"] > 0
 
 
 def test_everything_wrong_is_said_at_once(tmp_path):
     (tmp_path / "model").mkdir()
-    found = preflight(
+    card = preflight(
         resolve(
             {
                 "backbone": {"model": str(tmp_path / "model")},
@@ -26,28 +26,28 @@ def test_everything_wrong_is_said_at_once(tmp_path):
             }
         )
     )
-    assert not found["ok"]
+    assert not card["ok"]
     for words in ("no config.json", "none.jsonl", "skills.jsonl"):
-        assert any(words in problem for problem in found["problems"]), words
+        assert any(words in problem for problem in card["problems"]), words
 
 
 def test_more_prompts_a_step_than_examples_is_refused():
-    found = preflight(resolve({"data": {"train_size": 8}, "rewriter": {"prompts_per_step": 9}}))
-    assert "rewriter.prompts_per_step" in found["problems"][0]
+    card = preflight(resolve({"data": {"train_size": 8}, "rewriter": {"prompts_per_step": 9}}))
+    assert "rewriter.prompts_per_step" in card["problems"][0]
 
 
 def test_a_backbone_that_is_not_here_is_fetched_when_the_study_starts():
-    found = preflight(resolve({"backbone": {"model": "org/model"}}))
-    assert found["ok"]
-    assert [w.split(":")[0] for w in found["warnings"]] == ["backbone.model"]
-    assert "org/model is not on this machine" in found["warnings"][-1] and found["disk_mb"] is None
+    card = preflight(resolve({"backbone": {"model": "org/model"}}))
+    assert card["ok"]
+    assert [w.split(":")[0] for w in card["warnings"]] == ["backbone.model"]
+    assert "org/model is not on this machine" in card["warnings"][-1] and card["disk_mb"] is None
     assert preflight(resolve({"backbone": {"model": "org/model"}, "finetune": {"keep_weights": False}}))["disk_mb"] > 0
 
 
 def test_a_sweep_needs_examples_to_choose_by():
-    found = preflight(resolve({"data": {"eval_size": 20}, "finetune": {"learning_rate": [1e-4, 1e-3]}}))
-    assert "finetune.learning_rate: several rates need 30" in found["problems"][0]
-    assert found["problems"][0].endswith("there are 20. Give one rate, or raise data.eval_size.")
+    card = preflight(resolve({"data": {"eval_size": 20}, "finetune": {"learning_rate": [1e-4, 1e-3]}}))
+    assert "finetune.learning_rate: several rates need 30" in card["problems"][0]
+    assert card["problems"][0].endswith("there are 20. Give one rate, or raise data.eval_size.")
 
 
 def test_what_is_not_used_of_an_evaluation_file_is_named(tmp_path):
@@ -90,28 +90,28 @@ def sums(path, solution="{} + 1 = {}"):
 
 def test_fewer_rows_than_asked_for_are_said_and_take_less_time(tmp_path):
     data = {"dataset": sums(tmp_path / "short.jsonl"), "train_size": 512, "eval_size": 300}
-    found = preflight(resolve({"data": data}))
-    assert found["ok"]
-    assert "data.train_size: the settings ask for 512 rows and the data has 30" in found["warnings"][0]
-    assert "intervals will be wide" in found["warnings"][1]
-    assert found["minutes"] == preflight(resolve({"data": data | {"train_size": 30, "eval_size": 10}}))["minutes"]
+    card = preflight(resolve({"data": data}))
+    assert card["ok"]
+    assert "data.train_size: the settings ask for 512 rows and the data has 30" in card["warnings"][0]
+    assert "intervals will be wide" in card["warnings"][1]
+    assert card["minutes"] == preflight(resolve({"data": data | {"train_size": 30, "eval_size": 10}}))["minutes"]
     swept = preflight(resolve({"data": data, "finetune": {"learning_rate": [1e-4, 1e-3]}}))
     assert swept["problems"][0].endswith("there are 10. Give one rate, or give 120 rows or more.")
 
 
 @pytest.mark.parametrize(
-    ("times", "said"), [(1, ""), (150, "30 of 30 rows are cut at 512 tokens"), (300, "this backbone reads 1,024")]
+    ("times", "message"), [(1, ""), (150, "30 of 30 rows are cut at 512 tokens"), (300, "this backbone reads 1,024")]
 )
-def test_examples_longer_than_can_be_read_are_told(tmp_path, times, said):
+def test_examples_longer_than_can_be_read_are_told(tmp_path, times, message):
     dataset = sums(tmp_path / "long.jsonl", "{} + 1 = {}" + " and so it is." * times)
-    found = preflight(resolve({"data": {"dataset": dataset, "train_size": 30, "eval_size": 10}}))
-    assert (said in " ".join(found["warnings"])) if said else not found["warnings"]
+    card = preflight(resolve({"data": {"dataset": dataset, "train_size": 30, "eval_size": 10}}))
+    assert (message in " ".join(card["warnings"])) if message else not card["warnings"]
 
 
 def test_more_than_the_lab_can_make_is_refused_before_it_is_made():
     for name in ("train_size", "eval_size"):
-        found = preflight(resolve({"data": {name: 100_000 if name == "eval_size" else 2_000_000}}))
-        assert f"data.{name}: the lab makes at most" in found["problems"][0]
+        card = preflight(resolve({"data": {name: 100_000 if name == "eval_size" else 2_000_000}}))
+        assert f"data.{name}: the lab makes at most" in card["problems"][0]
 
 
 def test_memory_is_that_of_training_in_float32_whatever_the_weights_are_kept_in(tmp_path):
@@ -128,25 +128,27 @@ def test_memory_is_that_of_training_in_float32_whatever_the_weights_are_kept_in(
 def test_weights_that_cannot_be_read_are_told(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n")
-    found = preflight(resolve({"backbone": {"model": str(tmp_path)}}))
-    assert "fetch them again" in " ".join(found["problems"])
-    assert found["ram_mb"] is None
-
-
-@pytest.mark.parametrize(("end", "told"), [("So they are {n} of these in all.", True), ("The answer is blue.", False)])
-def test_whole_sentences_taken_for_answers_are_told(tmp_path, end, told):
-    rows = [{"question": f"What are {n}?", "solution": f"Count. {end.format(n=n)}"} for n in range(40)]
-    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = preflight(resolve({"data": {"dataset": str(tmp_path / "a.jsonl"), "task": "exact"}}))
-    assert ("no final answer was found in the solutions" in " ".join(found["warnings"])) == told
+    card = preflight(resolve({"backbone": {"model": str(tmp_path)}}))
+    assert "fetch them again" in " ".join(card["problems"])
+    assert card["ram_mb"] is None
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("end", "message"), [("So they are {n} of these in all.", True), ("The answer is blue.", False)]
+)
+def test_whole_sentences_taken_for_answers_are_told(tmp_path, end, message):
+    rows = [{"question": f"What are {n}?", "solution": f"Count. {end.format(n=n)}"} for n in range(40)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    card = preflight(resolve({"data": {"dataset": str(tmp_path / "a.jsonl"), "task": "exact"}}))
+    assert ("no final answer was found in the solutions" in " ".join(card["warnings"])) == message
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
     [({"config.json": "{"}, "cannot be read as JSON"), ({"config.json": "{}"}, "has no tokenizer")],
 )
-def test_a_folder_that_is_no_whole_model_is_told(tmp_path, files, said):
+def test_a_folder_that_is_no_whole_model_is_told(tmp_path, files, message):
     save_file({"a": np.zeros(2)}, tmp_path / "model.safetensors")
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    assert said in " ".join(preflight(resolve({"backbone": {"model": str(tmp_path)}}))["problems"])
+    assert message in " ".join(preflight(resolve({"backbone": {"model": str(tmp_path)}}))["problems"])

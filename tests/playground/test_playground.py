@@ -40,9 +40,9 @@ def first(answer, kind: str) -> dict:
 
 @pytest.fixture(scope="module")
 def playground():
-    made = Playground(waiting=1)
-    yield made
-    made.close()
+    playing = Playground(waiting=1)
+    yield playing
+    playing.close()
 
 
 @pytest.mark.slow
@@ -65,13 +65,13 @@ def test_an_answer_holds_the_expert_and_a_scored_group_for_each_writer(playgroun
 def test_texts_a_person_wrote_get_the_real_group_rewards(playground):
     texts = ["11 + 13 = 24, then 24 - 10 = 14. The answer is 14.", EXAMPLE.solution, "The answer is 15.", ""]
     group = first(playground.score(SETTINGS, EXAMPLE, texts), "group")
-    found = group["candidates"]
-    assert [c["passed"] for c in found] == [True, True, False, False]
-    figures = [float("nan") if c["misalignment"] is None else c["misalignment"] for c in found]
-    expected = asdict(group_rewards([c["passed"] for c in found], figures, group["embeddings"]))
+    members = group["candidates"]
+    assert [c["passed"] for c in members] == [True, True, False, False]
+    figures = [float("nan") if c["misalignment"] is None else c["misalignment"] for c in members]
+    expected = asdict(group_rewards([c["passed"] for c in members], figures, group["embeddings"]))
     for name, values in expected.items():
-        assert [c[name] for c in found] == pytest.approx(values, abs=1e-4)
-    assert found[0]["nll"] < found[1]["nll"] and found[0]["misalignment"] < found[1]["misalignment"]
+        assert [c[name] for c in members] == pytest.approx(values, abs=1e-4)
+    assert members[0]["nll"] < members[1]["nll"] and members[0]["misalignment"] < members[1]["misalignment"]
 
 
 def test_an_adapter_writes_and_the_frozen_backbone_scores(playground, tmp_path):
@@ -210,12 +210,12 @@ def test_an_empty_reference_is_read_out_of_the_solution():
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "settings",
     [{"group_size": 9}, {"group_size": 1}, {"max_new_tokens": 129}, {"temperature": 5.0}, {"instruction": "x" * 501}],
 )
-def test_settings_beyond_the_caps_or_bounds_are_refused(asked):
-    with pytest.raises(ConfigError, match=next(iter(asked))):
-        play_settings(resolve({}), caps=Caps(group=8, new_tokens=128), **asked)
+def test_settings_beyond_the_caps_or_bounds_are_refused(settings):
+    with pytest.raises(ConfigError, match=next(iter(settings))):
+        play_settings(resolve({}), caps=Caps(group=8, new_tokens=128), **settings)
 
 
 def test_the_newest_whole_checkpoint_of_each_seed_can_write(tmp_path):
@@ -227,7 +227,7 @@ def test_the_newest_whole_checkpoint_of_each_seed_can_write(tmp_path):
         if whole:
             (checkpoint / "trainer_state.json").touch()
     folder.write_json(folder.adapter(0) / "done.json", {})
-    found = writers_of(folder, config)
-    assert [w.key for w in found] == ["backbone", "seed-0", "seed-1"]
-    assert found[1].adapter == str(folder.adapter(0).resolve())
-    assert found[2].adapter.endswith("checkpoint-20") and "step 20" in found[2].name
+    members = writers_of(folder, config)
+    assert [w.key for w in members] == ["backbone", "seed-0", "seed-1"]
+    assert members[1].adapter == str(folder.adapter(0).resolve())
+    assert members[2].adapter.endswith("checkpoint-20") and "step 20" in members[2].name

@@ -63,8 +63,8 @@ def test_text_of_names_and_settings_stays_text():
         outside = re.sub(r"^(`{3,})\w+\n.*?^\1$", "", card.split("---\n", 2)[2], flags=re.S | re.M)
         assert "<img" not in outside.replace("\\<img", "") and "# Not a title" not in outside
         assert "](http://evil)" not in outside.replace("\\](http\\://evil)", "")
-    told = head(cards.dataset_card(config, "rl", 0, [], None))["pretty_name"]
-    assert told == f"{' '.join(HOSTILE.split())}, rewritten by PatchRL"
+    name = head(cards.dataset_card(config, "rl", 0, [], None))["pretty_name"]
+    assert name == f"{' '.join(HOSTILE.split())}, rewritten by PatchRL"
 
 
 @pytest.mark.parametrize(

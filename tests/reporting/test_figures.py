@@ -8,14 +8,14 @@ from patchrl.reporting import figures
 
 
 def test_a_sweep_is_a_line_through_its_points_in_the_order_of_the_rates():
-    made = result()
+    study_result = result()
     points = [
         {"rate": rate, "chosen": rate == 1e-3, "validation": 0.5}
         | {kind: {"mean": value, "per_seed": [value], "ci95": None} for kind in ("target", "general")}
         for rate, value in ((1e-3, 0.6), (1e-4, 0.5))
     ]
-    made["arms"]["rl"]["sweep"] = points
-    (front,) = [t for t in figures.gain_forgetting_figure(made)["data"] if t["mode"] == "lines+markers"]
+    study_result["arms"]["rl"]["sweep"] = points
+    (front,) = [t for t in figures.gain_forgetting_figure(study_result)["data"] if t["mode"] == "lines+markers"]
     assert front["x"] == [50.0, 60.0] and front["text"] == ["learning rate 0.0001", "learning rate 0.001"]
 
 

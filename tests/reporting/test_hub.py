@@ -25,9 +25,11 @@ def adapter(run):
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(nano())
-    made = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", target_modules=["q_proj"], init_lora_weights=False))
+    adapted = get_peft_model(
+        model, LoraConfig(task_type="CAUSAL_LM", target_modules=["q_proj"], init_lora_weights=False)
+    )
     home = run.folder.adapter(0)
-    made.save_pretrained(home)
+    adapted.save_pretrained(home)
     run.folder.write_json(home / "done.json", {})
     return home
 
@@ -105,7 +107,7 @@ def test_what_the_hub_refuses_is_one_sentence_and_no_commit(fake_hub, run, repo,
     with pytest.raises(HubError, match=words) as caught:
         run.push("dataset", repo, token=token)
     assert "\n" not in str(caught.value) and token not in str(caught.value)
-    assert not any(made["commits"] for made in fake_hub.repos.values())
+    assert not any(adapted["commits"] for adapted in fake_hub.repos.values())
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,7 @@ def test_a_failure_on_the_way_leaves_no_half_commit(fake_hub, run, end, status, 
     fake_hub.fails[end] = status
     with pytest.raises(HubError, match=words):
         run.push("dataset", "alice/rows", token=TOKEN)
-    assert not any(made["commits"] for made in fake_hub.repos.values())
+    assert not any(adapted["commits"] for adapted in fake_hub.repos.values())
 
 
 def test_a_card_the_hub_refuses_is_told(fake_hub, run):
@@ -189,8 +191,8 @@ def test_the_token_is_nowhere_afterwards(fake_hub, run, runs_dir, adapter, tmp_p
     kept = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert runs_dir.is_relative_to(tmp_path) and len(kept) > 5
     pushed = [data for repo in fake_hub.repos.values() for files in repo["commits"] for data in files.values()]
-    told = capfd.readouterr()
-    heard = [caplog.text.encode(), told.out.encode(), told.err.encode()]
+    output = capfd.readouterr()
+    heard = [caplog.text.encode(), output.out.encode(), output.err.encode()]
     assert not any(TOKEN.encode() in data for data in [*pushed, *heard, *(path.read_bytes() for path in kept)])
 
 

@@ -29,13 +29,13 @@ def page(**changes):
     }
     alarm = {"kind": "message", "t": 1, "level": "warning", "text": "Seed 7, step 4: 60% of rewrites are copies."}
     events = [train_event(1, reward=1.0), scan | {"kept": 812, "dropped": {"without a solution": 3}}, alarm]
-    made = result() | {
+    study_result = result() | {
         "backbone": "nano",
         "dataset": "nano-foreign",
         "seconds": {"scan": 3.0},
         "versions": {"torch": "2.13.0"},
     }
-    return build_report(resolve(changes), events, made, {"rl": rows})
+    return build_report(resolve(changes), events, study_result, {"rl": rows})
 
 
 def test_the_report_needs_no_network():

@@ -11,23 +11,23 @@ def test_headline_says_what_was_lost_and_what_was_avoided():
 
 
 def test_headline_speaks_of_no_share_where_plain_sft_may_have_lost_nothing():
-    made = result()
-    made["arms"]["rl"]["forgetting"]["share_avoided"] = None
-    made["arms"]["expert"]["forgetting"] |= {"absolute": 0.015, "ci95": [-0.0001, 0.04]}
-    assert sentences.headline(made).endswith(
+    study_result = result()
+    study_result["arms"]["rl"]["forgetting"]["share_avoided"] = None
+    study_result["arms"]["expert"]["forgetting"] |= {"absolute": 0.015, "ci95": [-0.0001, 0.04]}
+    assert sentences.headline(study_result).endswith(
         "Plain SFT forgot 1.5 [0.0, 4.0] points, which may be nothing, so no share of it can be avoided."
     )
-    assert tables.result_rows(made)[2][5] == "–"
-    made["base"]["general"] = 0.0
-    assert "had none of these skills before" in sentences.headline(made)
+    assert tables.result_rows(study_result)[2][5] == "–"
+    study_result["base"]["general"] = 0.0
+    assert "had none of these skills before" in sentences.headline(study_result)
 
 
 def test_headline_does_not_credit_rewrites_of_which_none_was_accepted():
-    made = result()
-    made["arms"]["rl"]["data"]["accepted"] = 0.0
+    study_result = result()
+    study_result["arms"]["rl"]["data"]["accepted"] = 0.0
     assert "None of PatchRL's rewrites passed the gate" in sentences.headline(
-        made
-    ) and "avoids" not in sentences.headline(made)
+        study_result
+    ) and "avoids" not in sentences.headline(study_result)
 
 
 def test_headline_without_general_tasks_says_that_forgetting_was_not_measured():
@@ -45,36 +45,36 @@ def test_durations_read_well():
 
 
 def test_learning_rates_are_shown_only_where_several_were_tried():
-    made = result()
-    assert tables.rate_rows(made) == []
+    study_result = result()
+    assert tables.rate_rows(study_result) == []
     score = {"mean": 0.6, "per_seed": [0.6], "ci95": [0.5, 0.7]}
     point = {"rate": 1e-3, "chosen": True, "validation": 0.7, "target": score, "general": score}
-    made["arms"]["rl"]["sweep"] = [point, point | {"rate": 1e-4, "chosen": False}]
-    rows = tables.rate_rows(made)
+    study_result["arms"]["rl"]["sweep"] = [point, point | {"rate": 1e-4, "chosen": False}]
+    rows = tables.rate_rows(study_result)
     assert [row[1] for row in rows] == ["0.001", "0.0001"] and [row[-1] for row in rows] == ["compared", ""]
     assert {len(row) for row in rows} == {len(tables.RATE_HEADERS)}
 
 
 def test_relative_forgetting_and_share_avoided_carry_their_intervals():
-    made = result()
-    made["arms"]["rl"]["forgetting"] |= {"relative_ci95": [0.01, 0.12], "share_avoided_ci95": [0.7, 1.0]}
-    row = tables.result_rows(made)[2]
+    study_result = result()
+    study_result["arms"]["rl"]["forgetting"] |= {"relative_ci95": [0.01, 0.12], "share_avoided_ci95": [0.7, 1.0]}
+    row = tables.result_rows(study_result)[2]
     assert (row[4], row[5]) == ("5.0 [1.0, 12.0]", "88 [70, 100]")
 
 
 def test_of_many_arms_only_the_comparisons_with_rl_are_told_first():
-    made = result()
+    study_result = result()
     pairs = [("rl", "expert"), ("dft", "expert"), ("dft", "rl")]
     common = {"on": "general", "verdict": "better", "difference": 0.1, "ci95": [0.05, 0.15], "p_holm": 0.01}
     rest = {"detectable": 0.07}
-    made["comparisons"] = {"pairs": [{"a": a, "b": b} | common | rest for a, b in pairs]}
-    assert len(tables.comparison_rows(made, tables.main_arms(made))) == 3
-    made["arms"] |= {f"arm-{n}": made["arms"]["rl"] for n in range(6)}
-    told = sentences.comparison_sentences(made, tables.main_arms(made))
-    assert len(told) == 2 and told[1].startswith(
+    study_result["comparisons"] = {"pairs": [{"a": a, "b": b} | common | rest for a, b in pairs]}
+    assert len(tables.comparison_rows(study_result, tables.main_arms(study_result))) == 3
+    study_result["arms"] |= {f"arm-{n}": study_result["arms"]["rl"] for n in range(6)}
+    lines = sentences.comparison_sentences(study_result, tables.main_arms(study_result))
+    assert len(lines) == 2 and lines[1].startswith(
         "Expert, DFT loss is better than RL rewrite (PatchRL) on general skills"
     )
-    assert len(tables.comparison_rows(made)) == 3
+    assert len(tables.comparison_rows(study_result)) == 3
     assert sentences.detectable_sentence(result()) == ""
 
 
@@ -82,10 +82,10 @@ def test_a_study_too_small_to_tell_anything_says_so_instead_of_points_above_a_hu
     pair = {"a": "rl", "b": "expert", "on": "general", "verdict": "cannot tell", "difference": 0.1}
     pair |= {"ci95": [-0.4, 0.6], "p_holm": 0.6, "detectable": 1.44}
     assert "with seeds this far apart, none would have shown" in sentences.comparison_sentence(pair)
-    made = result() | {"comparisons": {"pairs": [pair], "detectable": {"target": 0.05, "general": 1.44}}}
-    assert tables.comparison_rows(made)[0][-1] == "none"
-    assert "5.0 points on the target task or more" in sentences.detectable_sentence(made)
-    assert "144" not in sentences.detectable_sentence(made)
+    study_result = result() | {"comparisons": {"pairs": [pair], "detectable": {"target": 0.05, "general": 1.44}}}
+    assert tables.comparison_rows(study_result)[0][-1] == "none"
+    assert "5.0 points on the target task or more" in sentences.detectable_sentence(study_result)
+    assert "144" not in sentences.detectable_sentence(study_result)
 
 
 def test_a_resumed_run_took_all_its_goes_together():

@@ -163,7 +163,7 @@ def test_alignment_alone_refuses_what_is_not_finite():
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"passed": None}, "passed must be K verdicts"),
         ({"passed": [[True], [False]]}, "a verdict is True, False or None"),
@@ -189,7 +189,7 @@ def test_alignment_alone_refuses_what_is_not_finite():
         ({"anchor": 1.0, "passed": [False, False]}, "anchor must be a finite mean"),
     ],
 )
-def test_what_is_no_verdict_or_no_weight_is_refused_in_a_sentence(change, said):
+def test_what_is_no_verdict_or_no_weight_is_refused_in_a_sentence(change, message):
     values = {"passed": [True, False], "nll": [1.0, 2.0], "embeddings": np.eye(2)} | change
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         group_rewards(**values)

@@ -30,11 +30,11 @@ SETTINGS = [
 def backbone():
     """With a random adapter as the rewriter, so that `kl` differs from the prompted backbone's."""
     words = tiny.tokenizer()
-    made = Backbone(tiny.model("qwen2", len(words)), words)
+    fixed = Backbone(tiny.model("qwen2", len(words)), words)
     lora = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
     torch.manual_seed(0)
-    made.model = get_peft_model(made.model, lora).eval()
-    return made
+    fixed.model = get_peft_model(fixed.model, lora).eval()
+    return fixed
 
 
 def configured(reward):

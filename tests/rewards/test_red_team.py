@@ -30,8 +30,8 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def verifier():
-    with Verifier(reasoning="equations") as made:
-        yield made
+    with Verifier(reasoning="equations") as running:
+        yield running
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -12,9 +12,9 @@ def test_embeddings_written_by_the_stages_become_one_map(runs_dir):
     ids = [f"e{i}" for i in range(20)]
     write_embeddings(folder.embeddings("scan"), ids, {"expert": vectors_ND + 3, "own": vectors_ND})
     write_embeddings(folder.embeddings("rl"), ids[:9], {"rl": vectors_ND[:9]})
-    found = embedding_map(folder)
-    assert {name: len(points) for name, points in found["points"].items()} == {"expert": 20, "own": 20, "rl": 9}
-    assert found["ids"]["rl"] == ids[:9]
+    drawn = embedding_map(folder)
+    assert {name: len(points) for name, points in drawn["points"].items()} == {"expert": 20, "own": 20, "rl": 9}
+    assert drawn["ids"]["rl"] == ids[:9]
 
 
 def test_a_damaged_file_is_left_out(runs_dir):

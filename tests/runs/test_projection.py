@@ -9,8 +9,8 @@ def test_the_plane_is_that_of_the_covariance_eigenvectors():
     plane = project({"expert": vectors_ND[:30], "own": vectors_ND[30:]})
     values, axes = np.linalg.eigh(np.cov(vectors_ND.T))
     expected = (vectors_ND - vectors_ND.mean(0)) @ axes[:, ::-1][:, :2]
-    found = np.concatenate([plane.points["expert"], plane.points["own"]])
-    assert np.abs(found) == pytest.approx(np.abs(expected))
+    projected = np.concatenate([plane.points["expert"], plane.points["own"]])
+    assert np.abs(projected) == pytest.approx(np.abs(expected))
     assert plane.explained == pytest.approx(values[::-1][:2] / values.sum())
 
 

@@ -49,9 +49,9 @@ def test_what_a_resumed_training_already_had_is_no_speed_but_a_large_first_batch
 
 def test_what_was_said_at_the_launch_outlives_the_worker(runs_dir):
     run = GrowingRun(runs_dir)
-    told = {"queued_at": 5.0, "upto": "train", "seconds_before": 12.0, "first_started": 4.0}
-    run.folder.write_json(run.folder.status, {"state": "queued", **told})
-    assert {key: RunRecorder(run.folder).status[key] for key in told} == told
+    extra = {"queued_at": 5.0, "upto": "train", "seconds_before": 12.0, "first_started": 4.0}
+    run.folder.write_json(run.folder.status, {"state": "queued", **extra})
+    assert {key: RunRecorder(run.folder).status[key] for key in extra} == extra
 
 
 @pytest.mark.parametrize("state", ["done", "stopped", "failed"])

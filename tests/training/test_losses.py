@@ -36,10 +36,10 @@ def test_eaft_is_plain_loss_where_the_model_is_unsure_and_nothing_where_it_is_su
 
 
 def test_no_gradient_flows_through_the_eaft_weight():
-    made = logits([0.9, 0.1]).requires_grad_()
-    losses.eaft(made, torch.tensor([1])).sum().backward()
+    logits_BV = logits([0.9, 0.1]).requires_grad_()
+    losses.eaft(logits_BV, torch.tensor([1])).sum().backward()
     # Of H̃·CE with H̃ held: H̃·(p − onehot) = 0.469·(0.9, −0.9).
-    assert made.grad[0].tolist() == pytest.approx([0.46900 * 0.9, -0.46900 * 0.9], rel=1e-4)
+    assert logits_BV.grad[0].tolist() == pytest.approx([0.46900 * 0.9, -0.46900 * 0.9], rel=1e-4)
 
 
 def test_kl_by_hand():
@@ -49,13 +49,13 @@ def test_kl_by_hand():
 
 
 def test_kl_is_nothing_where_the_model_is_the_backbone_and_does_not_pull():
-    made = torch.randn(4, 9, requires_grad=True)
+    logits_BV = torch.randn(4, 9, requires_grad=True)
     labels = torch.arange(4)
-    plain = torch.nn.functional.cross_entropy(made, labels, reduction="sum")
-    (slope,) = torch.autograd.grad(plain, made)
-    got = losses.kl(made, labels, made.detach().clone(), beta=3.0).sum()
+    plain = torch.nn.functional.cross_entropy(logits_BV, labels, reduction="sum")
+    (slope,) = torch.autograd.grad(plain, logits_BV)
+    got = losses.kl(logits_BV, labels, logits_BV.detach().clone(), beta=3.0).sum()
     assert got.item() == pytest.approx(plain.item(), rel=1e-5)
-    assert torch.allclose(torch.autograd.grad(got, made)[0], slope, atol=1e-6)
+    assert torch.allclose(torch.autograd.grad(got, logits_BV)[0], slope, atol=1e-6)
 
 
 # --- inside the trainer -----------------------------------------------------------------------------
@@ -82,11 +82,11 @@ def trainer_of(backbone, folder, loss):
         dataset_kwargs={"skip_prepare_dataset": True},
     )
     rows = Dataset.from_list([backbone.row(*pair).training(512) for pair in PAIRS])
-    made = losses.ArmTrainer(
+    logits_BV = losses.ArmTrainer(
         model=backbone.model, args=settings, train_dataset=rows, processing_class=backbone.tokenizer
     )
-    made.token_loss = None if isinstance(loss, str) else loss
-    return made
+    logits_BV.token_loss = None if isinstance(loss, str) else loss
+    return logits_BV
 
 
 def batch_loss(trainer):
@@ -113,8 +113,8 @@ def test_trl_losses_are_what_their_papers_say(backbone, tmp_path):
 
 
 def test_a_loss_of_ours_sees_the_same_tokens_as_trl(backbone, tmp_path):
-    def plain(made, labels, reference):
-        return torch.nn.functional.cross_entropy(made, labels, reduction="none")
+    def plain(logits_BV, labels, reference):
+        return torch.nn.functional.cross_entropy(logits_BV, labels, reduction="none")
 
     ours, _ = batch_loss(trainer_of(backbone, tmp_path, plain))
     theirs, _ = batch_loss(trainer_of(backbone, tmp_path, "nll"))

@@ -60,8 +60,8 @@ def test_few_examples_are_repeated_until_they_fill_a_batch(tmp_path):
 def test_supervision_comes_first_and_then_practice(tmp_path):
     with FIXED:
         _, recorder, cost = train_on_policy("sft-then-rl=0.67", tmp_path, steps=12)
-    told = [(e["step"], "loss" in e) for e in recorder.events]
-    assert told == [(4, True), (8, True), (9, False), (10, False), (11, False), (12, False)]
+    steps = [(e["step"], "loss" in e) for e in recorder.events]
+    assert steps == [(4, True), (8, True), (9, False), (10, False), (11, False), (12, False)]
     with FIXED:
         assert cost.tokens == train_on_policy("grpo", tmp_path / "grpo", steps=4)[2].tokens
 
@@ -95,13 +95,13 @@ def test_the_teacher_reads_the_target_and_follows_the_student(template, tmp_path
             "sdft", tmp_path, f"rewriter.instruction={instruction}", steps=3, template=template
         )
     (inputs, *first), (_, *second), (_, *third) = Watched.seen
-    asked = {backbone.format.prompt_text(e.question) for e in EXAMPLES}
+    prompts = {backbone.format.prompt_text(e.question) for e in EXAMPLES}
     shown = {backbone.format.prompt_text(rewrite_prompt(instruction, e.question, e.solution)) for e in EXAMPLES}
 
     def texts(ids, mask):
         return {backbone.tokenizer.decode(row[keep.bool()]) for row, keep in zip(ids, mask, strict=True)}
 
-    assert texts(inputs["prompt_ids"], inputs["prompt_mask"]) == asked
+    assert texts(inputs["prompt_ids"], inputs["prompt_mask"]) == prompts
     width = inputs["completion_ids"].shape[1]
     assert texts(inputs["teacher_input_ids"][:, :-width], inputs["teacher_attention_mask"][:, :-width]) == shown
     assert cost.tokens == sum(int(i["completion_mask"].sum()) for i, *_ in Watched.seen)

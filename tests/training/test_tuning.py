@@ -22,11 +22,11 @@ PAIRS = [(e.question, e.solution) for e in EXAMPLES]
 
 class Silent:
     def __init__(self):
-        self.said = []
+        self.messages = []
 
     def event(self, kind, **fields):
         if kind == "message":
-            self.said.append(fields["text"])
+            self.messages.append(fields["text"])
 
     def progress(self, done, total, note=""):
         pass
@@ -157,14 +157,14 @@ def test_losses_and_tunings_run_together(name, tmp_path):
 
 @pytest.mark.slow
 def test_rows_are_taken_anew_before_every_epoch_but_the_first(tmp_path):
-    asked = []
+    requests = []
 
     def resample(epoch):
-        asked.append(epoch)
+        requests.append(epoch)
         return PAIRS[:3] if epoch == 1 else []  # none: the rows of before are kept
 
     tune("self-resampled", tmp_path, steps=6, epochs=3, resample=resample)
-    assert asked == [1, 2]
+    assert requests == [1, 2]
 
 
 @pytest.mark.slow
@@ -187,5 +187,5 @@ def test_an_arm_without_rows_is_one_sentence(tmp_path):
 def test_a_fine_tune_that_diverges_is_told(tmp_path, rate, steps, diverges):
     recorder = Silent()
     tune("low-lr=0.9999", tmp_path, rate=rate, steps=steps, recorder=recorder)
-    said = " ".join(recorder.said)
-    assert ("Fine-tuning, seed 0, arm low-lr=0.9999: the loss went from " in said) == diverges
+    messages = " ".join(recorder.messages)
+    assert ("Fine-tuning, seed 0, arm low-lr=0.9999: the loss went from " in messages) == diverges

@@ -29,11 +29,11 @@ def answering(backbone, texts):
 
     def generate(users, *, samples, **_):
         assert samples == 2
-        made = []
+        started = []
         for user in users:
             n = int(user.split()[2])
-            made.append([Generation(t, tuple(backbone.completion_ids(t))) for t in texts(n)])
-        return made
+            started.append([Generation(t, tuple(backbone.completion_ids(t))) for t in texts(n)])
+        return started
 
     return mock.patch.object(backbone, "generate", generate)
 
@@ -62,12 +62,12 @@ def test_the_adapter_learns_the_own_answers_and_the_backbone_stays(tmp_path, rat
     backbone, recorder = backbone_with_adapter(), Recorder()
     answers = [f"It is {n + 1}." for n in range(4)]
     config = resolve({"rewriter": {"warm_start_steps": 20, "warm_start_samples": 2} | rates})
-    asked = [rewrite_prompt("own-words", e.question, e.solution) for e in EXAMPLES]
-    before = [s.nll for s in backbone.score(asked, answers)]
+    prompts = [rewrite_prompt("own-words", e.question, e.solution) for e in EXAMPLES]
+    before = [s.nll for s in backbone.score(prompts, answers)]
     with Gate(config, backbone) as gate, answering(backbone, lambda n: [answers[n]] * 2):
-        warm.warm_start(context_of(config, gate, tmp_path, recorder), EXAMPLES, asked, 0, tmp_path)
-    assert [s.nll for s in backbone.score(asked, answers)] == pytest.approx(before, abs=1e-6)
-    assert sum(s.nll for s in backbone.score(asked, answers, adapted=True)) < 0.5 * sum(before)
+        warm.warm_start(context_of(config, gate, tmp_path, recorder), EXAMPLES, prompts, 0, tmp_path)
+    assert [s.nll for s in backbone.score(prompts, answers)] == pytest.approx(before, abs=1e-6)
+    assert sum(s.nll for s in backbone.score(prompts, answers, adapted=True)) < 0.5 * sum(before)
     assert recorder.events[0]["kind"] == "message" and recorder.events[-1]["kind"] == "warm"
     assert not (tmp_path / "trainer").exists()
 
@@ -94,13 +94,13 @@ def test_a_stop_inside_is_heeded(tmp_path):
 @pytest.mark.slow
 def test_it_comes_before_the_first_step_and_not_again_after_a_checkpoint(tmp_path):
     """Tokens sampled before a stop are counted with those after it."""
-    made = mock.Mock(return_value=1000)
-    with fixed_rollouts(), mock.patch.object(stage, "warm_start", made):
+    started = mock.Mock(return_value=1000)
+    with fixed_rollouts(), mock.patch.object(stage, "warm_start", started):
         train(tmp_path / "whole", "rewriter.warm_start_steps=1", "rewriter.more_instructions=['clarify']")
-    assert made.call_count == 1
-    _, examples, asked, *_ = made.call_args.args
+    assert started.call_count == 1
+    _, examples, prompts, *_ = started.call_args.args
     by_turns = ("own-words", "clarify") * len(examples)
-    assert asked == [rewrite_prompt(i, e.question, e.solution) for i, e in zip(by_turns, examples, strict=False)]
-    with fixed_rollouts(), mock.patch.object(stage, "warm_start", made):
+    assert prompts == [rewrite_prompt(i, e.question, e.solution) for i, e in zip(by_turns, examples, strict=False)]
+    with fixed_rollouts(), mock.patch.object(stage, "warm_start", started):
         train(tmp_path / "cold", "rewriter.warm_start_steps=0")
-    assert made.call_count == 1
+    assert started.call_count == 1

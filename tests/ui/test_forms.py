@@ -10,11 +10,11 @@ from patchrl.ui.session import Limits
 
 @pytest.fixture(scope="module")
 def form():
-    made = Form()
+    built = Form()
     with gr.Blocks():
         for section in SECTIONS:
-            made.fields(section)
-    return made
+            built.fields(section)
+    return built
 
 
 def test_every_setting_has_a_widget_with_label_and_help(form):
@@ -41,8 +41,8 @@ def test_a_number_that_may_be_left_out_is_read_from_text_and_is_no_zero(form):
         given = dict(zip(form.widgets, form.values(resolve({})), strict=True)) | dict(
             zip(optional, values, strict=True)
         )
-        made = form.config(list(given.values())).rewriter
-        assert (made.microbatch_size, made.warm_start_rate) == wanted
+        built = form.config(list(given.values())).rewriter
+        assert (built.microbatch_size, built.warm_start_rate) == wanted
     assert all(isinstance(form.widgets[name], gr.Textbox) for name in optional)
 
 

@@ -26,7 +26,7 @@ TYPED = {
 
 
 @pytest.fixture
-def asked(monkeypatch):
+def requests(monkeypatch):
     """What reaches the process, which is not started."""
     seen = []
 
@@ -42,33 +42,33 @@ def bench(tmp_path, public: bool) -> playground.Requests:
     return playground.Requests(Session(str(tmp_path), Limits(public=public)))
 
 
-def test_a_public_page_clamps_group_and_length(tmp_path, asked):
+def test_a_public_page_clamps_group_and_length(tmp_path, requests):
     bench(tmp_path, public=True).ask("visitor", None, TYPED)
-    (_, config), limits = asked[0], Limits(public=True)
+    (_, config), limits = requests[0], Limits(public=True)
     assert config.rewriter.group_size == limits.max_group
     assert config.rewriter.max_new_tokens == limits.max_new_tokens
     bench(tmp_path, public=False).ask("visitor", None, TYPED)
-    assert asked[1][1].rewriter.group_size == 32
+    assert requests[1][1].rewriter.group_size == 32
 
 
-def test_a_public_page_plays_with_the_nano_lab_only(tmp_path, asked):
+def test_a_public_page_plays_with_the_nano_lab_only(tmp_path, requests):
     run = RunFolder.create(tmp_path, resolve({"backbone": {"model": "org/other"}}), "other")
     with pytest.raises(ConfigError, match="nano lab only"):
         bench(tmp_path, public=True).ask("visitor", run.id, TYPED)
-    assert asked == []
+    assert requests == []
 
 
-def test_long_texts_are_refused_on_the_server(tmp_path, asked):
+def test_long_texts_are_refused_on_the_server(tmp_path, requests):
     with pytest.raises(ConfigError, match="Question: 1,001 characters"):
         bench(tmp_path, public=True).ask("visitor", None, TYPED | {"question": "x" * 1001})
 
 
-def test_only_writers_of_the_run_write(tmp_path, asked):
+def test_only_writers_of_the_run_write(tmp_path, requests):
     with pytest.raises(ConfigError, match="choose at least one writer"):
         bench(tmp_path, public=False).ask("visitor", None, TYPED | {"writers": ["../../etc"]})
 
 
-def test_a_second_question_of_a_visitor_drops_the_first(tmp_path, asked):
+def test_a_second_question_of_a_visitor_drops_the_first(tmp_path, requests):
     mine = bench(tmp_path, public=False)
     first, _ = mine.ask("visitor", None, TYPED)
     other, _ = mine.ask("somebody else", None, TYPED)
@@ -76,7 +76,7 @@ def test_a_second_question_of_a_visitor_drops_the_first(tmp_path, asked):
     assert first.cancelled and not other.cancelled
 
 
-def test_a_closed_page_cancels_its_answer(tmp_path, asked):
+def test_a_closed_page_cancels_its_answer(tmp_path, requests):
     session = Session(str(tmp_path), Limits())
     with gr.Blocks() as demo:
         session.run = gr.Dropdown([])
@@ -125,7 +125,7 @@ def test_a_rewriter_that_writes_what_the_prompted_backbone_does_is_said_to():
     assert "word for word" not in view.body()
 
 
-def test_what_is_refused_leaves_no_older_answers_on_the_page(tmp_path, asked):
+def test_what_is_refused_leaves_no_older_answers_on_the_page(tmp_path, requests):
     session = Session(str(tmp_path), Limits())
     with gr.Blocks() as demo:
         session.run = gr.Dropdown([])

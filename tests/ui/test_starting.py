@@ -12,23 +12,23 @@ from patchrl.ui.session import Limits, Session
 @pytest.fixture
 def started(runs_dir, monkeypatch):
     """What was started; every start is a run that goes on until it is told to finish."""
-    made: list[GrowingRun] = []
+    runs: list[GrowingRun] = []
 
     def start(config, runs_dir, upto, queue):
         assert queue
-        made.append(GrowingRun(runs_dir, f"run-{len(made)}"))
-        return api.open_run(made[-1].id, runs_dir)
+        runs.append(GrowingRun(runs_dir, f"run-{len(runs)}"))
+        return api.open_run(runs[-1].id, runs_dir)
 
     monkeypatch.setattr(api, "start", start)
-    return made
+    return runs
 
 
 def test_a_second_press_starts_nothing_until_the_first_is_over(runs_dir, started):
     session, config = Session(runs_dir, Limits()), resolve({})
-    first, told = session.begin(config, "report")
-    assert told.startswith("Started.")
-    again, told = session.begin(config, "report")
-    assert again.id == first.id and "already runs" in told and len(started) == 1
+    first, message = session.begin(config, "report")
+    assert message.startswith("Started.")
+    again, message = session.begin(config, "report")
+    assert again.id == first.id and "already runs" in message and len(started) == 1
     started[0].finish()
     after, _ = session.begin(config, "report")
     assert after.id != first.id
@@ -36,9 +36,9 @@ def test_a_second_press_starts_nothing_until_the_first_is_over(runs_dir, started
 
 def test_the_page_stays_with_what_was_asked_for_behind_another_run(runs_dir, started):
     other = GrowingRun(runs_dir, "from-the-command-line")
-    run, told = Session(runs_dir, Limits()).begin(resolve({}), "report")
+    run, message = Session(runs_dir, Limits()).begin(resolve({}), "report")
     assert run.id == started[0].id != other.id
-    assert told == f"Queued behind {other.id}; it starts by itself. The page shows it."
+    assert message == f"Queued behind {other.id}; it starts by itself. The page shows it."
 
 
 def test_a_public_page_has_a_bounded_line(runs_dir, started):

@@ -19,8 +19,8 @@ def test_the_default_study_asks_no_harness(monkeypatch):
 @pytest.mark.slow
 def test_every_preset_exists_and_a_slip_of_the_pen_is_told_with_near_names():
     pytest.importorskip("lm_eval")
-    asked = [name for preset in eval_tasks.TASK_SETS.values() for name in preset]
-    unknown = names.unknown_names([*asked, "helaswag", "zzzzzzzzzz"], "")
+    task_names = [name for preset in eval_tasks.TASK_SETS.values() for name in preset]
+    unknown = names.unknown_names([*task_names, "helaswag", "zzzzzzzzzz"], "")
     assert set(unknown) == {"helaswag", "zzzzzzzzzz"}, unknown
     assert "hellaswag" in unknown["helaswag"] and unknown["zzzzzzzzzz"] == []
 
@@ -28,11 +28,11 @@ def test_every_preset_exists_and_a_slip_of_the_pen_is_told_with_near_names():
 def test_an_unknown_name_is_a_problem_of_the_preflight_with_its_setting(monkeypatch):
     pytest.importorskip("lm_eval")
     near = {"gsm9k": ["gsm8k", "gsm_plus"], "general-lit": ["winogender_all"]}
-    monkeypatch.setattr(names, "unknown_names", lambda asked, folder: near)
-    found = preflight(resolve({"evaluate": {"target": ["patchrl_gsm8k"], "general": ["gsm9k", "general-lit", "nano"]}}))
-    assert not found["ok"]
-    told, preset = found["problems"]
-    assert told.startswith("evaluate.general: harness task 'gsm9k' does not exist; near names are gsm8k, gsm_plus.")
+    monkeypatch.setattr(names, "unknown_names", lambda task_names, folder: near)
+    card = preflight(resolve({"evaluate": {"target": ["patchrl_gsm8k"], "general": ["gsm9k", "general-lit", "nano"]}}))
+    assert not card["ok"]
+    problem, preset = card["problems"]
+    assert problem.startswith("evaluate.general: harness task 'gsm9k' does not exist; near names are gsm8k, gsm_plus.")
     assert "near names are general-lite, winogender_all" in preset
 
 
@@ -44,8 +44,8 @@ def test_names_of_a_folder_of_ones_own_are_known(tmp_path):
 
 def test_a_missing_harness_is_told_with_the_command_that_mends_it(monkeypatch):
     monkeypatch.setattr(names, "find_spec", lambda name: None)
-    (told,) = problems(general=["nano", "hellaswag"])
-    assert "'hellaswag'" in told and 'pip install "patchrl[harness]"' in told
+    (problem,) = problems(general=["nano", "hellaswag"])
+    assert "'hellaswag'" in problem and 'pip install "patchrl[harness]"' in problem
 
 
 def test_what_is_trained_for_cannot_show_forgetting():

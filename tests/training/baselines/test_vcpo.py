@@ -80,12 +80,12 @@ def test_stale_updates_are_measured_and_slowed_where_asked(scales, tmp_path):
     events = Events()
     with Passing(config, backbone) as gate:
         tokens = train_rewriter(context_of(config, gate, tmp_path, events), examples, 0, tmp_path)
-    found = events.of("staleness")
-    assert [e["step"] for e in found] == [1, 2, 3, 4]
-    assert [e["ess"] for e in found[::2]] == pytest.approx([1.0, 1.0], abs=1e-4)  # just sampled
-    assert all(e["ess"] < 0.999 for e in found[1::2])  # the policy has moved since
-    expected = [rate_factor(e["ess"], found[i - i % 2]["ess"]) if scales else 1.0 for i, e in enumerate(found)]
-    assert [e["rate_factor"] for e in found] == pytest.approx(expected, abs=1e-5)
+    recorded = events.of("staleness")
+    assert [e["step"] for e in recorded] == [1, 2, 3, 4]
+    assert [e["ess"] for e in recorded[::2]] == pytest.approx([1.0, 1.0], abs=1e-4)  # just sampled
+    assert all(e["ess"] < 0.999 for e in recorded[1::2])  # the policy has moved since
+    expected = [rate_factor(e["ess"], recorded[i - i % 2]["ess"]) if scales else 1.0 for i, e in enumerate(recorded)]
+    assert [e["rate_factor"] for e in recorded] == pytest.approx(expected, abs=1e-5)
     assert [e["samples"] for e in events.of("train")][-1] == 16 and tokens <= 16 * 9
 
 
