@@ -4,36 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    LogitsProcessor,
-    LogitsProcessorList,
-    StoppingCriteria,
-    StoppingCriteriaList,
-)
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from patchrl import nano
 from patchrl.config import BackboneSection
 from patchrl.errors import BackboneError
-from patchrl.models.kv_cache import preallocated_cache
 from patchrl.models.prompts import ChatFormat, Row, Turns, acting_tokens
-from patchrl.models.scoring import READINGS, Reading, Score, Scorer, choose_reading, core_of, left_padded, reads_ahead
+from patchrl.models.sampling import Sample, Sampler, SampleRequest, Watch
+from patchrl.models.scoring import READINGS, Reading, Score, Scorer, choose_reading
 from patchrl.types import HUB_ID, Generation
 
 NANO_FOLDER = nano.BACKBONE_FOLDER
-
-TOKENS_PER_BATCH = 32_768  # padded tokens in one generation batch
-ROWS_PER_BATCH = 256
-Sample = tuple[list[int], float]  # ids of a completion and their −log p in nats
-Watch = Callable[[torch.Tensor], bool]  # sees a batch's completions so far, shape (B, T); True ends the batch
 
 
 def resolve_source(model: str) -> str:
@@ -63,50 +50,6 @@ def pick_device(name: str) -> torch.device:
             f"backbone.device: {name} was asked for, but this machine does not have it; use auto or cpu."
         )
     return device
-
-
-class _WatchCriteria(StoppingCriteria):
-    """Shows the completions to a `Watch` after every token."""
-
-    def __init__(self, watch: Watch, prompt_width: int) -> None:
-        self.watch, self.prompt_width = watch, prompt_width
-
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-        ended = self.watch(input_ids[:, self.prompt_width :])
-        return torch.full((len(input_ids),), ended, dtype=torch.bool, device=input_ids.device)
-
-
-class _LogProbabilities(LogitsProcessor):
-    """Adds up −log p of what is sampled, from the logits as the model gave them: no further forward is needed."""
-
-    def __init__(self, stop_ids: set[int]) -> None:
-        self.stop_ids = sorted(stop_ids)
-        self._last_BV: torch.Tensor | None = None
-        self._nll_B = self._open_B = torch.zeros(0)
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        self._add(input_ids)
-        self._last_BV = scores.float().log_softmax(-1)
-        return scores
-
-    def _add(self, ids_BT: torch.Tensor) -> None:
-        """Count the last token of rows that have not ended."""
-        if self._last_BV is None:
-            self._nll_B = torch.zeros(len(ids_BT), device=ids_BT.device)
-            self._open_B = torch.ones_like(self._nll_B, dtype=torch.bool)
-            return
-        token_B = ids_BT[:, -1]
-        stops = torch.tensor([i for i in self.stop_ids if i < self._last_BV.shape[-1]], device=ids_BT.device)
-        ends_B = torch.isin(token_B, stops)
-        chosen_B = self._last_BV.gather(1, token_B[:, None])[:, 0]
-        chosen_B = torch.where(ends_B, self._last_BV[:, stops].logsumexp(-1), chosen_B)
-        self._nll_B -= torch.where(self._open_B, chosen_B, 0.0)
-        self._open_B &= ~ends_B
-
-    def of(self, out_BT: torch.Tensor) -> list[float]:
-        """−log p of every row of what was generated; NaN where it did not end."""
-        self._add(out_BT)
-        return self._nll_B.masked_fill(self._open_B, math.nan).tolist()
 
 
 def _check_weights(model: Any, tokenizer: Any, name: str) -> None:
@@ -307,92 +250,18 @@ class Backbone:
 
         A completion ends with the token that ended its turn, unless it was cut off by the limit. Its −log p, in nats, is that
         of all its tokens under the model at temperature 1 without top-p, however they were sampled, the end of the turn being
-        any token that ends it; NaN where it was cut off, or with `with_nll` off. Rows are batched by length; `on_progress` gets the number of prompts done;
-        `watch` sees every batch grow and can end it.
+        any token that ends it; NaN where it was cut off, or with `with_nll` off. `on_progress` gets the number of prompts
+        done; `watch` sees every batch grow and can end it.
         """
-        order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
-        answers: list[list[Sample]] = [[] for _ in prompts]
+        request = SampleRequest(samples, temperature, top_p, max_new_tokens, with_nll, watch)
         training = self.model.training
         self.model.eval()
-        sampled = 0
         try:
-            while sampled < len(order):
-                width = len(prompts[order[sampled]]) + max_new_tokens
-                rows = max(1, min(ROWS_PER_BATCH, TOKENS_PER_BATCH // width) // samples)
-                chunk = order[sampled : sampled + rows]
-                groups = self._sample_batch(
-                    [prompts[i] for i in chunk],
-                    samples,
-                    temperature,
-                    top_p,
-                    max_new_tokens,
-                    seed + sampled,
-                    watch,
-                    with_nll,
-                )
-                for i, group in zip(chunk, groups, strict=True):
-                    answers[i] = group
-                sampled += len(chunk)
-                if on_progress:
-                    on_progress(sampled)
+            return Sampler(self.model, self.tokenizer, self.stop_ids, self.reading).sample(
+                prompts, request, seed, on_progress
+            )
         finally:
             self.model.train(training)
-        return answers
-
-    def _sample_batch(
-        self,
-        prompts: list[list[int]],
-        samples: int,
-        temperature: float,
-        top_p: float,
-        max_new_tokens: int,
-        seed: int,
-        watch: Watch | None,
-        with_nll: bool,
-    ) -> list[list[Sample]]:
-        tokens_BT, mask_BT = left_padded(prompts, self.tokenizer.pad_token_id, self.device)
-        watched = StoppingCriteriaList([_WatchCriteria(watch, tokens_BT.shape[1])] if watch else [])
-        log_probabilities = [_LogProbabilities(self.stop_ids)] if with_nll else []
-        # The model's own generation defaults (top-k 50 and the like) would bend the distribution.
-        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": top_p}
-        with torch.random.fork_rng(enabled=True), torch.no_grad():
-            torch.manual_seed(seed)
-            out = self.model.generate(
-                input_ids=tokens_BT.repeat_interleave(samples, 0),
-                attention_mask=mask_BT.repeat_interleave(samples, 0),
-                max_new_tokens=max_new_tokens,
-                pad_token_id=self.tokenizer.pad_token_id,
-                eos_token_id=sorted(self.stop_ids),
-                stopping_criteria=watched,
-                logits_processor=LogitsProcessorList(log_probabilities),
-                **self._read_ahead(tokens_BT, mask_BT, samples),
-                **(sampling if temperature > 0 else {"do_sample": False}),
-            )
-        stops, nll = self.stop_ids, log_probabilities[0].of(out) if log_probabilities else [math.nan] * len(out)
-        groups: list[list[Sample]] = [[] for _ in prompts]
-        for row, ids in enumerate(out[:, tokens_BT.shape[1] :].tolist()):
-            end = next((i for i, token in enumerate(ids) if token in stops), len(ids))
-            groups[row // samples].append((ids[: end + 1], nll[row]))
-        return groups
-
-    def _read_ahead(self, tokens_BT: torch.Tensor, mask_BT: torch.Tensor, samples: int) -> dict[str, Any]:
-        """A cache that holds each prompt but its last token, read once for all its samples; nothing where a model
-        cannot continue one."""
-        core = core_of(self.model)
-        if self.reading != "shared prompts" or not reads_ahead(core):
-            return {}
-        cache = preallocated_cache(core.config.get_text_config())
-        if tokens_BT.shape[1] > 1:
-            before_BT = mask_BT[:, :-1]
-            core.base_model(
-                input_ids=tokens_BT[:, :-1],
-                attention_mask=before_BT,
-                position_ids=(before_BT.cumsum(-1) - 1).clamp(min=0),
-                past_key_values=cache,
-                use_cache=True,
-            )
-            cache.batch_repeat_interleave(samples)
-        return {"past_key_values": cache}
 
     # --- scoring ------------------------------------------------------------------------------
 

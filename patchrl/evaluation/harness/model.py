@@ -12,8 +12,9 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import normalize_gen_kwargs
 
-from patchrl.models.backbone import Backbone, Watch
+from patchrl.models.backbone import Backbone
 from patchrl.models.prompts import MARK
+from patchrl.models.sampling import Watch
 
 ProgressCallback = Callable[[int, int], None]  # requests done, and in all
 LIKELIHOOD_TOKENS = 1024  # tokens of a likelihood request
