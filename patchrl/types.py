@@ -72,7 +72,7 @@ class Rewrite:
 
     `target` is what SFT trains on (None when dropped); `nll_*` are ℓ in nats per token under the
     frozen backbone; `reward` is set when the candidates were scored as a group; `origin` is how the text was
-    asked for: rewrite, own (question alone) or guided (solution shown after own attempts failed).
+    got: rewrite, own (question alone), guided (solution shown after own attempts failed) or rule (nothing was sampled).
     """
 
     example: Example

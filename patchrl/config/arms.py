@@ -51,6 +51,7 @@ class Part:
 
 SOURCES = {
     "expert": Source("the expert's solutions: plain SFT"),
+    "clean": Source("the expert's solutions without calculator marks, `####` and a shared opening, by rule"),
     "prompted": Source(
         "one prompted rewrite, verified, else the expert's text (compare SDFT, arXiv 2402.13669)", once=True
     ),
@@ -131,6 +132,7 @@ DISPLAY_NAMES = {
     "rl-no-diversity": "RL without diversity",
     "rl-drop": "RL, failures dropped",
     "rl-best-of-k": "RL, best of K",
+    "clean": "Cleaned expert",
     "mind-the-gap": "Mind the gap",
     "self": "Own correct answers",
     "self-resampled": "Own correct answers, resampled",

@@ -13,6 +13,7 @@ from patchrl.models.backbone import Backbone
 from patchrl.models.scoring import Score
 from patchrl.rewards.group_score import Group, JudgedCompletion, judge_completions, score_groups
 from patchrl.rewards.own_answers import own_anchor
+from patchrl.rewriting.clean import clean_texts
 from patchrl.types import Decision, Example, Generation, Rewrite, Verdict
 
 ProgressCallback = Callable[[int], None] | None
@@ -50,6 +51,16 @@ def best_of_k(config: StudyConfig, gate: Gate, examples: Sequence[Example], seed
     """
     k = config.rewrite.best_of_k
     return rewrite_examples(config, gate, examples, candidates=k, seed=seed, on_progress=progress)
+
+
+def cleaned(config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, progress: ProgressCallback):
+    """The expert's solution without marks that only its data set uses, by rule; nothing is sampled."""
+    texts = clean_texts([example.solution for example in examples])
+    generations = [Generation(text, tuple(gate.backbone.completion_ids(text))) for text in texts]
+    groups = [[judged] for judged in judge_completions(gate, examples, generations)]
+    picks = [first_passing([c.verdict for c in group]) for group in groups]
+    origins = ["rule"] * len(examples)
+    return _decide(config, gate, examples, groups, picks, config.rewrite.fallback, origins, seed), 0
 
 
 def own_solutions(config: StudyConfig, gate: Gate, examples: Sequence[Example], seed: int, progress: ProgressCallback):
@@ -90,6 +101,7 @@ def mind_the_gap(config: StudyConfig, gate: Gate, examples: Sequence[Example], s
 
 # By the sources of patchrl.config.arms; `expert` needs no rows, and `rl-drop` starts from those of `rl`.
 REWRITE_METHODS = {
+    "clean": cleaned,
     "prompted": one_rewrite,
     "best-of-k": best_of_k,
     "rl": one_rewrite,
