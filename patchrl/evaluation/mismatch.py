@@ -66,7 +66,10 @@ def gap_interval(expert_N: np.ndarray, own_N: np.ndarray) -> list[float] | None:
 
 
 def divergences(
-    expert: AnswerSurprisal, own: AnswerSurprisal, prompted: AnswerSurprisal, under_prompt: AnswerSurprisal | None
+    expert: AnswerSurprisal,
+    own: AnswerSurprisal | None,
+    prompted: AnswerSurprisal,
+    under_prompt: AnswerSurprisal | None,
 ) -> dict[str, dict[str, Any]]:
     """Cross-entropy, entropy and KL on the task by sampling, per answer and per token, with 95 % intervals.
 
@@ -74,7 +77,8 @@ def divergences(
 
     - `expert`: H(P, π0) = E[−log π0(y*|q(x))], the cross-entropy of expert solutions. As H(P) ≥ 0 it bounds
       KL(P‖π0) from above, and equals it where every question has just one expert solution.
-    - `own`: H(π0) = E[−log π0(y|q(x))] over y sampled from π0 at temperature 1, the backbone's entropy.
+    - `own`: H(π0) = E[−log π0(y|q(x))] over y sampled from π0 at temperature 1, the backbone's entropy. Left out with
+      None, where they were sampled otherwise.
     - `excess`: H(P, π0) − H(π0). It is KL(P‖π0) if the expert's answers vary as much as the backbone's. The KL
       itself cannot be had from data alone: it needs P's density.
     - `prompted`: KL(π0(·|rewriting prompt) ‖ π0(·|q(x))) = E[log π0(y|rewriting prompt) − log π0(y|q(x))] over
@@ -85,11 +89,9 @@ def divergences(
     long answers weigh more than in the mean of ℓ. Compare arXiv 2509.04259, which finds that KL to the backbone
     on the new task goes with forgetting. Values are {value, ci95}, empty where nothing could be scored.
     """
-    sources: dict[str, list[tuple[int, AnswerSurprisal]]] = {
-        "expert": [(1, expert)],
-        "own": [(1, own)],
-        "excess": [(1, expert), (-1, own)],
-    }
+    sources: dict[str, list[tuple[int, AnswerSurprisal]]] = {"expert": [(1, expert)]}
+    if own is not None:
+        sources |= {"own": [(1, own)], "excess": [(1, expert), (-1, own)]}
     if under_prompt is not None:
         sources["prompted"] = [(1, prompted), (-1, under_prompt)]
     estimates = {}

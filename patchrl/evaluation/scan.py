@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from patchrl.config import StudyConfig
+from patchrl.config import RewriterSection, RewriteSection, StudyConfig
 from patchrl.config.instructions import rewrite_prompt
 from patchrl.evaluation import mismatch
 from patchrl.evaluation.advice import advise
@@ -16,6 +16,8 @@ from patchrl.evaluation.mismatch import AnswerSurprisal
 from patchrl.evaluation.repetition import repetition
 from patchrl.grading.gate import Calibration, Gate, calibrate
 from patchrl.models.backbone import Backbone
+from patchrl.models.scoring import Score
+from patchrl.rewriting.clean import RULES
 from patchrl.runs.context import StageContext
 from patchrl.runs.embeddings import write_embeddings
 from patchrl.types import Example, Generation
@@ -32,7 +34,8 @@ def scan(context: StageContext, examples: Sequence[Example]) -> dict[str, Any]:
     Returns plain data: `expert_nll`, `own_nll`, `prompted_nll` (nats per token), their `quantiles`, the means of
     the first two, the standardised `gap` with `gap_ci95`; `divergences` (see mismatch.divergences); the most
     off-distribution `rows` and `tokens` of the expert; `clipped`, the share of own answers cut off by the length
-    limit; `own_right`, how many of those `passed` the gate and how many were `scorable`; `own_style`
+    limit; `own_sampling`, the temperature and top-p of own answers; `removable`, the share of the expert's surprisal that
+    each rule of the arm `clean` takes away; `own_right`, how many of those `passed` the gate and how many were `scorable`; `own_style`
     (mismatch.own_style) and `recommendation` (advice.advise); `repetition` of all examples
     (repetition.repetition). For open data `open_gate` is the gate's
     calibration on the same examples. The embeddings of all three sources go to the run's folder.
@@ -43,7 +46,8 @@ def scan(context: StageContext, examples: Sequence[Example]) -> dict[str, Any]:
     prompts = [rewrite_prompt(config.rewriter.instruction, e.question, e.solution) for e in sample]
     answers = backbone.generate(
         questions,
-        temperature=1.0,
+        temperature=config.rewriter.temperature,
+        top_p=config.rewriter.top_p,
         max_new_tokens=config.evaluate.max_new_tokens,
         on_progress=lambda done: recorder.progress(done, 2 * len(sample)),
     )
@@ -77,6 +81,8 @@ def scan(context: StageContext, examples: Sequence[Example]) -> dict[str, Any]:
     result |= {
         "quantiles": {name: mismatch.quantiles(values) for name, values in nll.items()},
         "clipped": sum(a.clipped for a in own) / len(own),
+        "own_sampling": {"temperature": config.rewriter.temperature, "top_p": config.rewriter.top_p},
+        "removable": removable_surprisal(backbone, sample, scores["expert"]),
         "repetition": repetition([e.question for e in examples], [e.solution for e in examples]),
     }
     if sample[0].task == "open":
@@ -105,17 +111,48 @@ def scan(context: StageContext, examples: Sequence[Example]) -> dict[str, Any]:
         "own_mean": means["own"],
         "gap": mismatch.standardised_gap(surprise["expert"].nll_N, surprise["own"].nll_N),
         "gap_ci95": mismatch.gap_interval(surprise["expert"].nll_N, surprise["own"].nll_N),
-        "divergences": mismatch.divergences(surprise["expert"], surprise["own"], surprise["prompted"], under_prompt),
+        "divergences": mismatch.divergences(
+            surprise["expert"],
+            surprise["own"] if _is_plain(config.rewriter) else None,
+            surprise["prompted"],
+            under_prompt,
+        ),
         "rows": _worst_rows(sample, surprise["expert"].nll_N, own),
         "tokens": _worst_tokens(backbone, sample, [s.tokens for s in scores["expert"]], surprise["own"]),
     }
+
+
+def removable_surprisal(backbone: Backbone, examples: Sequence[Example], scores: Sequence[Score]) -> dict[str, float]:
+    """The share of the expert solutions' surprisal that each rule of the arm `clean` takes away, by the rule's name.
+
+    `scores` are those of the solutions. A rule that changes no text is left out; a share is below 0 where the cleaned
+    texts surprise more.
+    """
+    solutions = [example.solution for example in examples]
+    total = sum(float(score.surprisal[:-1].sum()) for score in scores)
+    shares = {}
+    for name, rule in RULES.items():
+        texts = rule(solutions)
+        changed = [i for i, text in enumerate(texts) if text != solutions[i]]
+        if not changed or not total:
+            continue
+        cleaned = backbone.score([examples[i].question for i in changed], [texts[i] for i in changed])
+        saved = sum(float(scores[i].surprisal[:-1].sum()) for i in changed)
+        saved -= sum(float(score.surprisal[:-1].sum()) for score in cleaned)
+        shares[name] = saved / total
+    return shares
+
+
+def _is_plain(section: RewriterSection | RewriteSection) -> bool:
+    """Whether texts are sampled from the whole distribution at temperature 1."""
+    return section.temperature == 1.0 and section.top_p == 1.0
 
 
 def _under_prompt(
     config: StudyConfig, backbone: Backbone, prompts: Sequence[str], rewrites: Sequence[Generation]
 ) -> AnswerSurprisal | None:
     """Surprisal of the rewrites under the prompt they were sampled from; None where temperature or top-p bent that."""
-    if (config.rewrite.temperature, config.rewrite.top_p) != (1.0, 1.0):
+    if not _is_plain(config.rewrite):
         return None
     scores = backbone.score(prompts, [r.token_ids for r in rewrites])
     return AnswerSurprisal.of([s.nll for s in scores], [len(r.token_ids) for r in rewrites])

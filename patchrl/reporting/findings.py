@@ -8,10 +8,20 @@ from typing import Any
 from patchrl.config.arms import display_name
 from patchrl.reporting import markup
 from patchrl.reporting.sentences import describe_calibration
-from patchrl.text import about_minutes, dropped_rows, number, number_interval, one_line, percent, points_interval
+from patchrl.text import (
+    about_minutes,
+    dropped_rows,
+    listed,
+    number,
+    number_interval,
+    one_line,
+    percent,
+    points_interval,
+)
 
 Scan = dict[str, Any]
 Rows = list[list[str]]
+SMALL_GAP = 1.0  # standard deviations
 
 TEXT_NAMES = {"own": "Backbone's own answers", "prompted": "Prompted rewrites", "expert": "Expert solutions"}
 QUANTILE_HEADERS = ("ℓ, nats per token", "5 %", "25 %", "50 %", "75 %", "95 %")
@@ -39,6 +49,8 @@ def sentences(scan: Scan) -> list[str]:
     if scan.get("gap") is None:
         return [*rows, "The scan found nothing it could score."]
     parts: dict[str, Callable[[Any], str]] = {
+        "own_sampling": _sampling_sentence,
+        "removable": _removable_sentence,
         "clipped": _clipped_sentence,
         "open_gate": describe_calibration,
         "own_right": _own_right_sentence,
@@ -56,10 +68,31 @@ def _rows_sentence(scan: Scan) -> str:
 
 
 def _gap_sentence(scan: Scan) -> str:
-    return (
+    sentence = (
         f"Expert solutions surprise the backbone by {number(scan['expert_mean'], 2)} nats per token, its own answers by "
         f"{number(scan['own_mean'], 2)}: {number_interval(scan['gap'], scan.get('gap_ci95'), 1)} standard deviations apart."
     )
+    if scan["gap"] < SMALL_GAP:
+        sentence += (
+            " A small difference does not make the data harmless: plain SFT on data as likely as own answers has cost a real "
+            "model most of its general skills. Only an evaluation tells."
+        )
+    return sentence
+
+
+def _sampling_sentence(sampling: dict[str, float]) -> str:
+    """How own answers were sampled."""
+    top_p = f" with top-p {sampling['top_p']:g}" if sampling["top_p"] < 1 else ""
+    return f"Its own answers were sampled at temperature {sampling['temperature']:g}{top_p}."
+
+
+def _removable_sentence(shares: dict[str, float]) -> str:
+    """What the arm `clean` would take away."""
+    effects = [
+        f"removing {name} {'takes away' if share >= 0 else 'adds'} {percent(abs(share), 0)}"
+        for name, share in shares.items()
+    ]
+    return f"The arm `clean` changes the surprisal of the expert's texts: {listed(effects)}."
 
 
 def _clipped_sentence(share: float) -> str:

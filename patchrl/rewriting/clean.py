@@ -16,18 +16,39 @@ _OPENING_END = (".", ":", ",", "!")
 
 
 def clean_texts(solutions: Sequence[str]) -> list[str]:
-    """Each solution without calculator marks, with its `#### answer` as a sentence, and without a shared opening.
-
-    An opening is the longest run of words, up to a punctuation mark, with which half of the solutions begin. Nothing
-    else is changed.
+    """Each solution after all RULES; nothing else is changed.
 
     Example:
         >>> clean_texts(["40 / 2 = <<40/2=20>>20\\n#### 20"])
         ['40 / 2 = 20\\nThe answer is 20.']
     """
-    texts = [CALCULATOR_MARK.sub("", solution) for solution in solutions]
+    texts = list(solutions)
+    for rule in RULES.values():
+        texts = rule(texts)
+    return texts
+
+
+def without_calculator_marks(texts: Sequence[str]) -> list[str]:
+    """Each text without GSM8K's `<<40/2=20>>`."""
+    return [CALCULATOR_MARK.sub("", text) for text in texts]
+
+
+def with_answer_sentences(texts: Sequence[str]) -> list[str]:
+    """Each text with a closing `#### 20` as a sentence."""
+    return [_ANSWER_MARK.sub(r"\nThe answer is \1.", text).strip() for text in texts]
+
+
+def without_shared_opening(texts: Sequence[str]) -> list[str]:
+    """Each text without the longest opening, up to a punctuation mark, that half of the texts have."""
     opening = shared_opening(texts)
-    return [_without_opening(_ANSWER_MARK.sub(r"\nThe answer is \1.", text).strip(), opening) for text in texts]
+    return [_without_opening(text, opening) for text in texts]
+
+
+RULES = {
+    "calculator marks": without_calculator_marks,
+    "the #### mark": with_answer_sentences,
+    "the shared opening": without_shared_opening,
+}
 
 
 def shared_opening(texts: Sequence[str]) -> str:

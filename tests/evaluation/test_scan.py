@@ -59,6 +59,22 @@ def test_the_cross_entropy_of_the_expert_and_the_entropy_of_the_backbone_make_th
     assert 5 < low < nano["gap"] < high
 
 
+def test_own_answers_are_sampled_as_the_backbone_is_used_and_marks_are_named_by_their_share():
+    result = scanned({"data": {"train_size": 16}, "rewriter": {"temperature": 0.5, "top_p": 0.9}})
+    assert result["own_sampling"] == {"temperature": 0.5, "top_p": 0.9}
+    assert set(result["divergences"]) == {"expert", "prompted"}  # an entropy needs samples at temperature 1
+    # Every foreign expert begins with "Solution."; without it the next word surprises the more.
+    assert -1 < result["removable"]["the shared opening"] < 0
+    text = " ".join(findings.sentences(result))
+    assert "sampled at temperature 0.5 with top-p 0.9" in text and "removing the shared opening adds" in text
+
+
+def test_a_small_gap_is_not_called_harmless():
+    result = {"gap": 0.2, "gap_ci95": [0.0, 0.4], "expert_mean": 1.7, "own_mean": 2.2}
+    assert "does not make the data harmless" in findings.sentences(result)[0]
+    assert "harmless" not in findings.sentences(result | {"gap": 5.0})[0]
+
+
 def test_the_most_surprising_tokens_stand_in_the_context_they_were_found_in(nano):
     shares = [t["share"] for t in nano["tokens"]]
     assert shares == sorted(shares, reverse=True) and sum(shares) <= 1.001
