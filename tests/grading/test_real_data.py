@@ -134,6 +134,7 @@ def test_gsm8k_experts_pass_whatever_sign_they_write(shared_data, verifier, sign
     assert not refused
 
 
+@pytest.mark.slow
 def test_gsm8k_solutions_are_read_without_their_mark_and_fail_with_another_rows_reference(shared_data, answers):
     rows = rows_of(shared_data, "gsm8k_test.jsonl")
     references = [extract_reference("math", row["answer"]) for row in rows]
@@ -151,6 +152,7 @@ def test_gsm8k_solutions_are_read_without_their_mark_and_fail_with_another_rows_
 OPTION_FORMS = ("({a}) {o}", "The answer is {a}. {o}", "**{a}. {o}**", "{a}. {o}", "Answer: {a}) {o}", r"\boxed{{{a}. {o}}}")  # fmt: skip
 
 
+@pytest.mark.slow
 def test_mmlu_letters_are_read_with_the_text_of_their_option(shared_data, answers):
     refused, fooled, judged = [], [], 0
     for row in rows_of(shared_data, "mmlu_stem.jsonl"):

@@ -80,6 +80,7 @@ def test_a_setting_without_all_its_arms_is_left_out():
     assert cost_map.compare_costs(some) == [] and cost_map.sentences([], {}) == []
 
 
+@pytest.mark.slow
 def test_the_shipped_map_is_whole():
     rows, sentences = cost_map.shipped()
     assert len(rows) % len(cost_map.ROWS) == 0 and len(sentences) == 4

@@ -69,6 +69,7 @@ def test_replay_on_another_backbone_needs_questions_of_its_own(tmp_path):
     assert "finetune.replay_data" in preflight(lost)["problems"][0]
 
 
+@pytest.mark.slow
 def test_more_arms_and_more_rates_take_more_time_but_shared_rows_are_counted_once():
     def minutes(*arms, **finetune):
         return preflight(resolve({"study": {"arms": ["expert", *arms]}, "finetune": finetune}))["minutes"]
