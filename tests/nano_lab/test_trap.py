@@ -1,5 +1,7 @@
 """The figures of the lesson's last page come from the lab's recorded answers."""
 
+import pytest
+
 from examples.nano_lab import trap
 from patchrl.ui.trap import TRAP
 
