@@ -176,10 +176,16 @@ def dispatch(options: argparse.Namespace) -> int:
         return _push(run, options)
     if options.command == "tail":
         return _tail(run, options.follow)
+    state = run.status()["state"]
     if options.command == "stop":
+        if state in ("done", "failed", "stopped", "cancelled"):
+            print(f"{run.id}: nothing to stop, it is {state}")
+            return 0
         run.cancel() if options.cancel else run.stop()
         print(f"{run.id}: {'cancelled' if options.cancel else 'will stop after the current step'}")
         return 0
+    if state == "done":
+        print(f"{run.id}: it was finished; steps that are missing up to the report are done now", file=sys.stderr)
     run.resume(queue=options.queue)
     return _started(run, options.detach)
 

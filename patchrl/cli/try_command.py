@@ -18,6 +18,9 @@ from patchrl.text import number
 def try_rewrite(options: argparse.Namespace) -> int:
     """Let every writer rewrite one solution, and print each scored group as it comes."""
     run, config = _run_and_settings(options.target, options.runs_dir)
+    writers = run.writers() if run else [api.prompted()]
+    if run and len(writers) == 1:
+        print(f"{run.id} has no rewriter on this machine: only the prompted backbone writes.", file=sys.stderr)
     question, solution, reference = options.question, options.solution, options.reference
     if question is None and solution is None:
         example = api.lab_example(options.seed)
@@ -38,7 +41,7 @@ def try_rewrite(options: argparse.Namespace) -> int:
         answer = playground.rewrite(
             settings,
             example,
-            run.writers() if run else [api.prompted()],
+            writers,
             seed=options.seed,
             threshold=run.threshold if run else None,
         )

@@ -69,6 +69,8 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> StudyConfi
         >>> load_config("nano-quick", ["rewriter.steps=5"]).rewriter.steps
         5
     """
+    if not isinstance(source, (str, Path)):
+        raise ConfigError(f"load_config: {source!r:.40} is not a file or the name of a preset; give either as text.")
     path = Path(source)
     if is_preset(source) and not path.is_file():
         path = presets()[str(source)].path
@@ -77,11 +79,13 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> StudyConfi
     except UnicodeDecodeError:
         raise ConfigError(f"Config file {path}: it is not text in UTF-8; save it again with that encoding.") from None
     except OSError as error:
-        advice = f" {_advice(path)}" if isinstance(error, FileNotFoundError) else ""
+        advice = f" {_advice(path)}" if isinstance(error, (FileNotFoundError, IsADirectoryError)) else ""
         raise ConfigError(f"Config file {path}: {error.strerror or error}.{advice}") from None
     try:
         values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f'Config file {path}: {error}; in TOML, text is in quotes: model = "nano".') from None
+    except json.JSONDecodeError as error:
         raise ConfigError(f"Config file {path}: {error}.") from None
     if not isinstance(values, dict):
         raise ConfigError(
