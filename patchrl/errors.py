@@ -35,3 +35,8 @@ class HubError(PatchRLError):
 
 class StopRequested(PatchRLError):
     """Raised by a stage after its work so far was saved, because a person asked to stop."""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of another library's error, or its kind where it has no text."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from patchrl import api
+from patchrl.cli.fetch_command import fetch_model
 from patchrl.cli.terminal import Progress, columns, describe_check, print_result, print_scan
 from patchrl.cli.try_command import try_rewrite
 from patchrl.config import StudyConfig, apply_overrides, arms, differences, is_preset, load_config, resolve, settings
@@ -100,6 +101,8 @@ def parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("--json", action="store_true", help="print as JSON")
     sub.add_argument("--no-model", action="store_true", help="do not load the backbone to read the first example")
+    sub = command("fetch", "bring a model into PatchRL's cache: smollm2-135m, or a GGUF file, folder or Hub id")
+    sub.add_argument("model", metavar="MODEL", help="smollm2-135m, or what backbone.model names as GGUF")
     command("arms", "list what an arm can be made of: sources, losses, on-policy methods, tunings")
     sub = command("try", "rewrite one solution now, with every reward: by the prompted backbone and a run's rewriters")
     sub.add_argument("target", metavar="CONFIG|RUN", nargs="?", help="whose backbone and settings (default: nano lab)")
@@ -158,6 +161,8 @@ def dispatch(options: argparse.Namespace) -> int:
         return _settings()
     if options.command == "arms":
         return _arms()
+    if options.command == "fetch":
+        return fetch_model(options.model)
     if options.command == "try":
         return try_rewrite(options)
     if options.command == "list":

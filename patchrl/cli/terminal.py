@@ -78,6 +78,8 @@ def describe_check(report: dict[str, Any]) -> str:
             f"largest   {largest['rows']:.0f} rollouts of {largest['tokens']:,.0f} tokens in one training pass: "
             f"{largest['memory_mb']:,.0f} MB of logits"
         )
+    if report.get("origin"):
+        lines.append(f"weights   {report['origin']}")
     if report.get("first_nll") is not None:
         lines.append(f"read      {sentences.first_reading(report)}")
     lines += [

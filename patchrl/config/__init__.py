@@ -6,7 +6,9 @@ from patchrl.config.loading import absolute_paths, apply_overrides, is_preset, l
 from patchrl.config.presets import Preset, presets
 from patchrl.config.sections import (
     MAX_ROWS,
+    NAMED_BACKBONES,
     SECTIONS,
+    SMOLLM2,
     Alignment,
     BackboneSection,
     DataSection,
@@ -24,7 +26,9 @@ from patchrl.config.toml import differences, to_toml
 
 __all__ = [
     "MAX_ROWS",
+    "NAMED_BACKBONES",
     "SECTIONS",
+    "SMOLLM2",
     "Alignment",
     "BackboneSection",
     "DataSection",

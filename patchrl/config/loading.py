@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from patchrl.config import messages
 from patchrl.config.eval_tasks import names_a_file
 from patchrl.config.presets import PRESET_TABLE, presets
-from patchrl.config.sections import StudyConfig
+from patchrl.config.sections import NAMED_BACKBONES, StudyConfig
 from patchrl.errors import ConfigError
 
 
@@ -120,7 +120,7 @@ def absolute_paths(config: StudyConfig) -> StudyConfig:
         return str(path.resolve()) if path.exists() and not path.is_absolute() else name
 
     keys = {
-        "backbone": ("model",) if config.backbone.model != "nano" else (),
+        "backbone": () if config.backbone.model in NAMED_BACKBONES else ("model",),
         "data": ("dataset",),
         "reward": ("embedder",),
         "finetune": ("replay_data",),

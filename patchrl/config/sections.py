@@ -12,6 +12,8 @@ from patchrl.config.instructions import INSTRUCTIONS, check_instruction
 from patchrl.errors import ConfigError
 from patchrl.types import Task
 
+SMOLLM2 = "smollm2-135m"
+NAMED_BACKBONES = ("nano", SMOLLM2)  # a name of these is never a path or a Hub id
 MAX_ROWS = 2_000_000  # of a dataset
 Alignment = Literal["kl", "mean"]
 
@@ -71,7 +73,8 @@ class BackboneSection(Section):
     model: str = setting(
         "nano",
         "Backbone",
-        "`nano` (ships with PatchRL), a local folder, or a Hugging Face Hub id.",
+        "`nano` (ships with PatchRL), `smollm2-135m` (after `patchrl fetch smollm2-135m`), a local folder, a GGUF file, or a "
+        "Hugging Face Hub id.",
         basic=True,
     )
     revision: str | None = setting(None, "Revision", "Hub branch, tag or commit. Empty means the default branch.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,26 +13,26 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from patchrl import nano
 from patchrl.config import BackboneSection
-from patchrl.errors import BackboneError
+from patchrl.errors import BackboneError, first_line
+from patchrl.models.gguf import keep_gguf
+from patchrl.models.kept import gguf_file, is_hub_gguf, model_folder, name_problem
 from patchrl.models.prompts import ChatFormat, Row, Turns, acting_tokens
 from patchrl.models.sampling import Sample, Sampler, SampleRequest, Watch
 from patchrl.models.scoring import READINGS, Reading, Score, Scorer, choose_reading
-from patchrl.types import HUB_ID, Generation
+from patchrl.types import Generation
 
 NANO_FOLDER = nano.BACKBONE_FOLDER
 
 
-def resolve_source(model: str) -> str:
-    """Folder or Hub id behind `backbone.model`; raises BackboneError for anything else."""
-    if model == "nano":
-        return str(NANO_FOLDER)
-    if Path(model).is_dir():
-        return model
-    if HUB_ID.match(model) and not model.startswith("."):
-        return model
-    raise BackboneError(
-        f"backbone.model: {model!r} is neither `nano`, an existing folder, nor a Hub id such as org/name."
-    )
+def resolve_source(model: str, revision: str | None = None) -> str:
+    """Folder or Hub id behind `backbone.model`; a GGUF file is converted at its first use. Raises BackboneError otherwise."""
+    if folder := model_folder(model, revision):
+        return str(folder)
+    if problem := name_problem(model):
+        raise BackboneError(problem)
+    if gguf_file(model) is not None or is_hub_gguf(model):
+        return str(keep_gguf(model, revision))
+    return model
 
 
 def pick_device(name: str) -> torch.device:
@@ -117,15 +116,16 @@ class Backbone:
     @classmethod
     def load(cls, section: BackboneSection) -> Backbone:
         """Load weights (safetensors only) and tokenizer; raises BackboneError with the way out."""
-        source = resolve_source(section.model)
+        source = resolve_source(section.model, section.revision)
         try:
             tokenizer = AutoTokenizer.from_pretrained(source, revision=section.revision)
             model = AutoModelForCausalLM.from_pretrained(
                 source, revision=section.revision, dtype=getattr(torch, section.dtype), use_safetensors=True
             )
         except (OSError, ValueError, KeyError) as error:
-            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise BackboneError(f"backbone.model: {section.model!r} could not be loaded: {first}") from error
+            raise BackboneError(
+                f"backbone.model: {section.model!r} could not be loaded: {first_line(error)}"
+            ) from error
         _check_weights(model, tokenizer, section.model)
         backbone = cls(model.to(pick_device(section.device)).eval(), tokenizer, section.thoughts)
         backbone.check_scoring(section.model)

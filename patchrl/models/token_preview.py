@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from patchrl import nano
+from patchrl.models.kept import model_folder
 from patchrl.models.prompts import ChatFormat, Render, Turns, acting_tokens
 
 NAMED_TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token")
@@ -115,8 +115,7 @@ def _config_number(model: str, revision: str | None, key: str) -> int | None:
 
 
 def _files(model: str, revision: str | None) -> dict[str, Path]:
-    folder = nano.BACKBONE_FOLDER if model == "nano" else Path(model)
-    if folder.is_dir():
+    if folder := model_folder(model, revision):
         return {name: folder / name for name in TOKENIZER_FILES if (folder / name).is_file()}
     from huggingface_hub import try_to_load_from_cache
 

@@ -63,7 +63,7 @@ def _is_given(config: StudyConfig, setting: str) -> bool:
 
 
 def _choices(config: StudyConfig) -> Iterator[Choice]:
-    count = weight_count(config.backbone.model)
+    count = weight_count(config.backbone.model, config.backbone.revision)
     size = "medium" if count is None else "small" if count < SMALL else "medium" if count < MEDIUM else "large"
     known = "its size is not known here" if count is None else f"it has {count / 1e6:,.1f} M weights"
     rates, rewriter_rate, warm_rate = RATES[size]

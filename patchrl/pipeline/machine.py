@@ -10,6 +10,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from patchrl.config import StudyConfig
+from patchrl.models.kept import model_folder
 from patchrl.models.token_preview import vocabulary_of
 from patchrl.runs.folder import default_runs_dir
 from patchrl.types import HUB_ID
@@ -79,13 +80,14 @@ def largest_request(config: StudyConfig, prompt_tokens: int) -> dict[str, float]
     return {"rows": rows, "tokens": prompt_tokens + rewriter.max_new_tokens, "memory_mb": round(memory, 1)}
 
 
-def weight_count(model: str) -> int | None:
+def weight_count(model: str, revision: str | None = None) -> int | None:
     """How many weights the files of a backbone hold; None for those that are not in a folder here or cannot be read."""
-    if not Path(model).is_dir():
+    folder = model_folder(model, revision)
+    if folder is None:
         return None
     count = 0
     try:
-        for path in Path(model).glob("*.safetensors"):
+        for path in folder.glob("*.safetensors"):
             with safe_open(path, "numpy") as file:
                 count += sum(math.prod(file.get_slice(name).get_shape()) for name in list(file.keys()))
     except (SafetensorError, OSError):

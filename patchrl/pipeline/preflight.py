@@ -14,11 +14,12 @@ from patchrl.config.instructions import rewrite_prompt
 from patchrl.data.examples import LoadedData, load_eval_items, load_examples, load_questions
 from patchrl.errors import BackboneError, PatchRLError
 from patchrl.evaluation.harness.names import name_problems
+from patchrl.models.kept import gguf_problem, kept_folder, model_folder, name_problem, origin_of
 from patchrl.models.token_preview import context_of, known_here, tokenizer_on_disk
 from patchrl.pipeline.defaults import MIN_SWEEP_ITEMS
 from patchrl.pipeline.estimate import sized, study_minutes
 from patchrl.pipeline.machine import largest_request, machine_problems, weight_count
-from patchrl.types import HUB_ID, Example
+from patchrl.types import Example
 
 MAX_LENGTH_ROWS = 2_000  # tokenised for the check of lengths
 NANO_MB = 8.0
@@ -33,7 +34,7 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
 
     `ok` without problems; minutes, disk and RAM are None where nothing is known about the backbone.
     """
-    problems, warnings = backbone_problems(config.backbone.model), download_warnings(config)
+    problems, warnings = backbone_problems(config.backbone.model, config.backbone.revision), download_warnings(config)
     sized_config = config
     report: dict[str, Any] = {
         "rows": None,
@@ -46,6 +47,7 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
         "first": None,
         "row": None,
         "largest_request": None,
+        "origin": origin_of(config.backbone.model, config.backbone.revision),
     }
     try:
         data = load_examples(config.data)
@@ -143,12 +145,16 @@ def item_count(config: StudyConfig, name: str) -> tuple[int, list[str]]:
     return len(loaded.rows), [f"{Path(name).name}: {note}" for note in loaded.notes]
 
 
-def backbone_problems(model: str) -> list[str]:
+def backbone_problems(model: str, revision: str | None = None) -> list[str]:
     """Why a backbone cannot be loaded, as far as its name and folder tell."""
     if model == "nano":
         return []
-    path = Path(model)
-    if path.is_dir():
+    if problem := name_problem(model):
+        return [problem]
+    if (kept := kept_folder(model, revision)) is not None and not kept.is_dir():
+        return [problem] if (problem := gguf_problem(model)) else []
+    path = model_folder(model, revision)
+    if path is not None:
         if not (path / "config.json").is_file():
             return [f"backbone.model: {model} has no config.json; give the folder of a saved Transformers model."]
         try:
@@ -157,26 +163,28 @@ def backbone_problems(model: str) -> list[str]:
             return [f"backbone.model: {model}/config.json cannot be read as JSON; save or fetch the model again."]
         if not any(path.glob("*.safetensors")):
             return [f"backbone.model: {model} has no .safetensors weights; save the model again with safetensors."]
-        if weight_count(model) is None:
+        if weight_count(model, revision) is None:
             return [
                 f"backbone.model: the .safetensors weights in {model} are damaged or not fetched; fetch them again."
             ]
         if not any(next(path.glob(pattern), None) for pattern in TOKENIZERS):
             return [f"backbone.model: {model} has no tokenizer; save it there too, such as its tokenizer.json."]
-        return []
-    if not HUB_ID.match(model):
-        return [f"backbone.model: {model!r} is neither `nano`, an existing folder, nor a Hub id such as org/name."]
     return []
 
 
 def download_warnings(config: StudyConfig) -> list[str]:
     """That a backbone is not on this machine, so that only its start tells whether it can be had."""
     backbone = config.backbone
-    if not backbone_problems(backbone.model) and not known_here(backbone.model, backbone.revision):
+    if backbone_problems(backbone.model, backbone.revision) or known_here(backbone.model, backbone.revision):
+        return []
+    if kept_folder(backbone.model, backbone.revision):
         return [
-            f"backbone.model: {backbone.model} is not on this machine; it is fetched from the Hub when the study starts."
+            f"backbone.model: {backbone.model} is read and kept as safetensors when the study starts; run `patchrl fetch "
+            f"{backbone.model}` first, so that settings can be chosen for it."
         ]
-    return []
+    return [
+        f"backbone.model: {backbone.model} is not on this machine; it is fetched from the Hub when the study starts."
+    ]
 
 
 def size_problems(config: StudyConfig, train: int, held_out: int) -> list[str]:
@@ -281,22 +289,22 @@ def estimated_ram(config: StudyConfig) -> float | None:
     not here."""
     if config.backbone.model == "nano":
         return WORKER_MB
-    count = weight_count(config.backbone.model)
+    count = weight_count(config.backbone.model, config.backbone.revision)
     return None if count is None else WORKER_MB + 4 * 4 * count / 2**20
 
 
-def _weights_mb(model: str) -> float | None:
+def _weights_mb(model: str, revision: str | None) -> float | None:
     """What the weights of a backbone take on disk; None for those that are not in a folder here."""
     if model == "nano":
         return NANO_MB
-    path = Path(model)
-    return sum(f.stat().st_size for f in path.glob("*.safetensors")) / 2**20 if path.is_dir() else None
+    folder = model_folder(model, revision)
+    return sum(f.stat().st_size for f in folder.glob("*.safetensors")) / 2**20 if folder else None
 
 
 def estimated_megabytes(config: StudyConfig) -> float | None:
     """Disk a run takes: tuned weights (if kept) and about 10 MB of samples, events and report per seed. None where
     weights are kept whose size is not known here."""
-    size = _weights_mb(config.backbone.model) if config.finetune.keep_weights else 0.0
+    size = _weights_mb(config.backbone.model, config.backbone.revision) if config.finetune.keep_weights else 0.0
     if size is None:
         return None
     seeds, arms = len(config.study.seeds), len(config.study.arms) * len(config.finetune.learning_rate)

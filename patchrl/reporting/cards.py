@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from patchrl.config import StudyConfig, arms, to_toml
+from patchrl.config import SMOLLM2, StudyConfig, arms, to_toml
+from patchrl.models.kept import SMOLLM2_REPOSITORY
 from patchrl.reporting import tables
 from patchrl.runs.samples import SampleRow
 from patchrl.types import HUB_ID
@@ -37,6 +38,8 @@ def without_folders(config: StudyConfig) -> StudyConfig:
 def hub_id(config: StudyConfig) -> str | None:
     """The backbone's id on the Hub; None for the nano backbone and for a folder, which have none."""
     model = config.backbone.model
+    if model == SMOLLM2:
+        return SMOLLM2_REPOSITORY
     return model if model != "nano" and HUB_ID.match(model) else None
 
 

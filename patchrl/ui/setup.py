@@ -172,6 +172,7 @@ def preflight_card(check: dict[str, Any], reading: bool = False) -> str:
                 [f"{choice['setting']}, left out", f"{choice['value']}: {choice['reason']}"]
                 for choice in check.get("chosen", ())
             ),
+            *([["Weights", check["origin"]]] if check["origin"] else []),
             *map(list, sentences.estimates(check).items()),
             *([["First solution", sentences.first_reading(check)]] if check.get("first_nll") is not None else []),
             ["Command", check["command"]],

@@ -14,7 +14,7 @@ from lm_eval.tasks import TaskManager
 
 from patchrl.config import EvaluateSection
 from patchrl.config.eval_tasks import harness_names
-from patchrl.errors import ConfigError, DataError
+from patchrl.errors import ConfigError, DataError, first_line
 from patchrl.evaluation.harness.index import manager_for
 from patchrl.evaluation.harness.names import task_folders
 from patchrl.grading.fingerprint import grading_fingerprint
@@ -83,8 +83,7 @@ def _load(kind: str, name: str, manager: TaskManager, limit: int) -> Benchmark:
     try:
         tasks = manager.load([name])["tasks"]
     except Exception as error:  # task files run code of their own, and fetch data sets
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise DataError(f"evaluate.{kind}: harness task {name!r} could not be loaded: {first}") from error
+        raise DataError(f"evaluate.{kind}: harness task {name!r} could not be loaded: {first_line(error)}") from error
     if not tasks:
         raise ConfigError(f"evaluate.{kind}: {name!r} has no task in it; name another.")
     share = -(-limit // len(tasks))  # of each subtask; 0 means all
