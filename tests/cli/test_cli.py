@@ -161,7 +161,7 @@ def test_settings_lists_the_basic_ones_first_within_the_terminal(capsys, monkeyp
     assert main.main(["settings"]) == 0
     out = capsys.readouterr().out
     basic, advanced = out.split("# Advanced settings")
-    for name in ("rewriter.group_size", "reward.lambda_dist", "finetune.learning_rate", "evaluate.general"):
+    for name in ("rewriter.group_size", "reward.kind", "finetune.learning_rate", "evaluate.general"):
         assert f"\n{name} = " in basic and f"\n{name} = " not in advanced
     assert len(re.findall(r"^\w+\.\w+ = ", basic, re.M)) <= 25
     assert 'reward.alignment = "kl"\n    How closeness' in advanced and max(map(len, out.splitlines())) <= 100
