@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 Task = Literal["math", "choice", "exact", "open"]
+EvalTask = Literal[Task, "mention"]  # how an evaluation item is judged; `mention` is too lenient for training data
 Decision = Literal["accepted", "fallback", "dropped"]
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")  # `owner/name`, or a `name` alone
 
@@ -19,7 +20,7 @@ class Example:
     question: str
     solution: str
     reference: str | None = None
-    task: Task = "math"
+    task: EvalTask = "math"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class EvalItem:
     question: str
     reference: str
     skill: str
-    task: Task = "exact"
+    task: EvalTask = "exact"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ TASK_SETS = {
     "math": ("patchrl_gsm8k", "patchrl_svamp", "patchrl_math500"),
 }
 DATA_ENDINGS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".gz")
-BUILT_IN = ("held-out", "nano")  # measured without the harness
+BUILT_IN = ("held-out", "nano", "everyday")  # measured without the harness
 
 
 def names_a_file(name: str) -> bool:

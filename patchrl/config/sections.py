@@ -107,7 +107,8 @@ class DataSection(Section):
         "nano-foreign",
         "Dataset",
         "A JSONL, CSV or Parquet file, a Hub id, or a dataset of the nano lab: `nano-foreign`, `nano-mild`, "
-        "`nano-near`, or `nano-own` (correct answers in the backbone's own style).",
+        "`nano-near`, or `nano-own` (correct answers in the backbone's own style); or `word-problems` (made here, in plain "
+        "English, for real backbones).",
         basic=True,
     )
     config: str | None = setting(
@@ -402,7 +403,7 @@ class EvaluateSection(Section):
     general: tuple[str, ...] = setting(
         ("nano",),
         "General tasks",
-        "The tasks that measure forgetting: `nano`; JSONL files with question and answer; tasks of lm-evaluation-harness "
+        "The tasks that measure forgetting: `nano`; `everyday` (questions for real backbones); JSONL files with question and answer; tasks of lm-evaluation-harness "
         "by name (mmlu, hellaswag); its sets general-lite, paper, math. Empty means that forgetting is not measured.",
         basic=True,
     )
@@ -412,7 +413,9 @@ class EvaluateSection(Section):
     tasks_folder: str = setting(
         "", "Own harness tasks", "A folder with your own task files (YAML). They can run code: use files you trust."
     )
-    general_size: int = setting(600, "General items", "Items over the lab's general tasks.", "items", ge=10, le=20_000)
+    general_size: int = setting(
+        600, "General items", "Items over the general tasks `nano` or `everyday`.", "items", ge=10, le=20_000
+    )
     max_new_tokens: int = setting(
         96,
         "Answer length limit",

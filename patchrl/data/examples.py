@@ -18,18 +18,20 @@ from patchrl.data.columns import detect_columns, unused_columns
 from patchrl.data.readers import RawRow, numbered, read_dataset, read_file
 from patchrl.data.shapes import DroppedRow, Fields, UnreadableCell, cell_text, has_options, read_fields
 from patchrl.errors import DataError
+from patchrl.everyday import word_problems
 from patchrl.grading.answer_span import find_stated
 from patchrl.grading.quantities import parse_quantity
 from patchrl.grading.references import extract_reference
 from patchrl.grading.text_answers import last_sentence
 from patchrl.text import dropped_rows
-from patchrl.types import EvalItem, Example, Task
+from patchrl.types import EvalItem, EvalTask, Example, Task
 
 LAB_DATASETS = {"nano-foreign": "foreign", "nano-mild": "mild", "nano-near": "near", "nano-own": "own"}
+GENERATED = (*LAB_DATASETS, word_problems.NAME)
 LAB_COLUMNS = {"question": "question", "solution": "solution", "answer": "reference"}
 LAB_TASK: Task = "math"
 LAB_LIMITS = {"train_size": 100_000, "eval_size": 10_000}  # made in seconds
-TASKS: tuple[Task, ...] = get_args(Task)
+EVAL_TASKS: tuple[EvalTask, ...] = get_args(EvalTask)
 MAX_CELL = 100_000  # characters
 MIN_ROWS = 16
 SAMPLE_ROWS = 200  # rows that decide the columns and the task
@@ -84,10 +86,12 @@ def load_examples(section: DataSection) -> LoadedData:
 
     Raises DataError naming the file, row or column, what was found, and what to do.
     """
-    if section.dataset in LAB_DATASETS:
-        return _lab_examples(section)
-    if near := difflib.get_close_matches(section.dataset, LAB_DATASETS, 1, 0.85):
-        raise DataError(f"data.dataset: {section.dataset!r} is not a dataset of the lab; did you mean {near[0]}?")
+    if section.dataset in GENERATED:
+        return _generated_examples(section)
+    if near := difflib.get_close_matches(section.dataset, GENERATED, 1, 0.85):
+        raise DataError(
+            f"data.dataset: {section.dataset!r} is not a dataset that PatchRL makes; did you mean {near[0]}?"
+        )
     try:
         data = _read_examples(read_dataset(section), section, Path(section.dataset).name)
     except DataError as error:
@@ -100,7 +104,7 @@ def load_examples(section: DataSection) -> LoadedData:
     return _split(data, section)
 
 
-def _lab_examples(section: DataSection) -> LoadedData:
+def _generated_examples(section: DataSection) -> LoadedData:
     from patchrl.nano import world
 
     fixed = {"task": LAB_TASK, **{f"{role}_column": name for role, name in LAB_COLUMNS.items()}}
@@ -110,8 +114,11 @@ def _lab_examples(section: DataSection) -> LoadedData:
     for name, limit in LAB_LIMITS.items():
         if getattr(section, name) > limit:
             raise DataError(f"data.{name}: the lab makes at most {limit:,} examples; ask for fewer.")
-    train = world.downstream_examples(LAB_DATASETS[section.dataset], section.train_size)
-    items = world.downstream_eval(section.eval_size)
+    if section.dataset == word_problems.NAME:
+        train, items = word_problems.examples(section.train_size), word_problems.eval_items(section.eval_size)
+    else:
+        train = world.downstream_examples(LAB_DATASETS[section.dataset], section.train_size)
+        items = world.downstream_eval(section.eval_size)
     return LoadedData(train, items, len(train) + len(items), {}, LAB_COLUMNS, LAB_TASK)
 
 
@@ -141,7 +148,7 @@ def load_eval_items(path: str, task: Task | None = None) -> LoadedFile[EvalItem]
             raise _row_error(name, number, error) from None
         for note in fields.notes:
             rows_by_note[note].append(number)
-        stated_task = next((kind for kind in TASKS if kind == row.get("task")), task)
+        stated_task = next((kind for kind in EVAL_TASKS if kind == row.get("task")), task)
         kind = stated_task or _item_task(fields, columns)
         answer = _item_reference(fields, kind)
         if not fields.question or not answer:

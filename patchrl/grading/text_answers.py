@@ -13,6 +13,9 @@ from patchrl.grading.units import UNITS
 
 _CODE_FENCE = re.compile(r"```\w*")
 _PLEASANTRY = re.compile(r"\W*(?:let me know|i hope|hope this|feel free|is there anything|if you)\b", re.IGNORECASE)
+_DENIAL_BEFORE = re.compile(
+    r"\b(?:not|never|no|nor|neither|cannot|without|unlike|(?:is|are|was|ca|do|does|did|wo)nt)\b"
+)
 _NEGATION = re.compile(r"\b(?:not|never|isnt)\b")
 # Words directly before an answer that turn it into another one.
 _CHANGES_MEANING = re.compile(
@@ -55,6 +58,18 @@ def last_sentence(text: str) -> str:
     parts = [part for part in re.split(r"(?<=[.!?])\s+|\n+", text.strip()) if part.strip(" .!?\n")]
     statements = [part for part in parts if not _PLEASANTRY.match(part)]
     return (statements or parts or [""])[-1]
+
+
+def first_sentence(text: str) -> str:
+    """The first sentence of a text; "" in an empty text."""
+    return SENTENCE_END.split(text.strip().split("\n", 1)[0], maxsplit=1)[0]
+
+
+def names(reference: str, sentence: str) -> bool:
+    """Whether a sentence has the words of a reference, and no denial before them."""
+    words = normalize(sentence)
+    place = re.search(rf"(?<!\w){re.escape(normalize(reference))}(?!\w)", words)
+    return place is not None and not _DENIAL_BEFORE.search(words[: place.start()])
 
 
 def answer_words(span: AnswerSpan) -> str:

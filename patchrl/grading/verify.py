@@ -30,12 +30,14 @@ from patchrl.grading.quantities import MAYBE_LIST, parse_quantity
 from patchrl.grading.text_answers import (
     answer_words,
     find_text_answers,
+    first_sentence,
     is_same_text,
+    names,
     normalize,
     without_fences,
     without_stops,
 )
-from patchrl.types import Task, Verdict
+from patchrl.types import EvalTask, Verdict
 
 Reasoning = Literal["equations", "none"]
 MAX_CANDIDATE = 100_000  # characters; a model should write far fewer for one answer
@@ -73,14 +75,14 @@ class Verifier:
         """End the process of math-verify, if one was started."""
         self._math_process.close()
 
-    def verify_many(self, items: Sequence[tuple[Task, str | None, str]]) -> list[Verdict]:
+    def verify_many(self, items: Sequence[tuple[EvalTask, str | None, str]]) -> list[Verdict]:
         """One verdict for each (task, reference, candidate), in order."""
         return [self.verify(task, reference, candidate) for task, reference, candidate in items]
 
-    def verify(self, task: Task, reference: str | None, candidate: str) -> Verdict:
+    def verify(self, task: EvalTask, reference: str | None, candidate: str) -> Verdict:
         """The verdict on one candidate; `passed` is None when it cannot be decided."""
-        if task not in get_args(Task):
-            raise ValueError(f"verify: task is {task!r}; use one of {', '.join(get_args(Task))}.")
+        if task not in get_args(EvalTask):
+            raise ValueError(f"verify: task is {task!r}; use one of {', '.join(get_args(EvalTask))}.")
         if task == "open":
             return Verdict(None, "an open-ended task needs a judge")
         reference, candidate = reference if reference is None else str(reference), str(candidate or "")
@@ -88,7 +90,9 @@ class Verifier:
             return Verdict(None, "no reference answer")
         if len(candidate) > MAX_CANDIDATE:
             return Verdict(False, f"longer than {MAX_CANDIDATE:,} characters", None, reference)
-        judge = {"math": self._judge_math, "choice": _judge_choice, "exact": _judge_words}[task]
+        judge = {"math": self._judge_math, "choice": _judge_choice, "exact": _judge_words, "mention": _judge_mention}[
+            task
+        ]
         passed, reason, answer = judge(reference.strip(), without_thoughts(candidate))
         if not passed:
             return Verdict(passed, reason or _mismatch(answer, reference), answer, reference)
@@ -155,6 +159,11 @@ def _judge_words(reference: str, candidate: str) -> _Judgement:
     return False, "", first_answer
 
 
+def _judge_mention(reference: str, candidate: str) -> _Judgement:
+    sentence = first_sentence(without_fences(candidate))
+    return names(reference, sentence), "", sentence or None
+
+
 def _mismatch(answer: str | None, reference: str) -> str:
     return "no answer found" if answer is None else f"answer is {answer[:80]}, expected {reference[:80]}"
 
@@ -173,14 +182,14 @@ atexit.register(lambda: _shared_process.close())
 
 
 def verify_answer(
-    task: Task, reference: str | None, candidate: str, *, reasoning: Reasoning = "none", timeout: float = 2.0
+    task: EvalTask, reference: str | None, candidate: str, *, reasoning: Reasoning = "none", timeout: float = 2.0
 ) -> Verdict:
     """Judge one candidate against a reference.
 
     Calls share one process of math-verify, which ends with the program. Several threads take turns at it.
 
     Args:
-        task: math, choice, exact or open.
+        task: math, choice, exact, open, or mention (the first sentence names the reference).
         reference: the right answer; None makes the verdict undecided.
         candidate: the text to judge.
         reasoning: `equations` also checks every written equation; a study's gate does as `gate.reasoning` says.

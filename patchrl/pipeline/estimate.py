@@ -1,17 +1,36 @@
-"""How long a study takes, step by step, from times measured with the nano lab; other backbones scale it."""
+"""How long a study takes, step by step, from times measured with the nano lab and with SmolLM2-135M on two CPU cores."""
 
 from __future__ import annotations
 
-from patchrl.config import StudyConfig
+from dataclasses import dataclass
+
+from patchrl.config import SMOLLM2, StudyConfig
 from patchrl.config.arms import REWRITERS, SOURCES, Arm, parse
 from patchrl.config.eval_tasks import harness_names
 from patchrl.pipeline.plan import REPLAY, Step, plan
 
-# Measured with examples/nano.toml on two CPU cores. A rollout is a sampled rewrite with its rewards and its share of
-# the update; a rewrite is sampled and judged; an example is trained on once; an item is answered.
-SECONDS_PER_ROLLOUT, SECONDS_PER_REWRITE, SECONDS_PER_EXAMPLE, SECONDS_PER_ITEM = 0.046, 0.02, 0.009, 0.0036
-SCAN_SECONDS, REPORT_SECONDS = 7.0, 3.0
-LOAD_SECONDS = 1.0  # what every step takes beside its work
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds of a backbone on two CPU cores: per sampled rewrite with its rewards and its share of the update (rollout), per
+    rewrite sampled and judged, per example trained on once, per item answered, per question of the scan, and to load."""
+
+    rollout: float
+    rewrite: float
+    example: float
+    item: float
+    question: float
+    load: float
+
+
+# Of nano, measured with examples/nano.toml. Of SmolLM2, computed from its measured speed: 480 tokens/s are read, a third as many
+# trained on, and 140 tokens/s are sampled at 64 rows; prompts of 60 to 150 tokens, answers of 60.
+PACES = {
+    "nano": Pace(rollout=0.046, rewrite=0.02, example=0.009, item=0.0036, question=0.055, load=1.0),
+    SMOLLM2: Pace(rollout=2.1, rewrite=0.75, example=0.6, item=0.4, question=1.5, load=4.0),
+}
+SCAN_QUESTIONS = 128  # at most
+REPORT_SECONDS = 3.0
 
 
 def sized(config: StudyConfig, train: int, held_out: int) -> StudyConfig:
@@ -22,30 +41,32 @@ def sized(config: StudyConfig, train: int, held_out: int) -> StudyConfig:
 
 
 def step_seconds(config: StudyConfig, step: Step) -> float:
-    """Expected seconds of one step of the nano lab on two CPU cores; within a factor of two."""
+    """Expected seconds of one step on two CPU cores, within a factor of two; of a backbone without a pace, those of nano, which
+    are right in proportion."""
+    pace = PACES.get(config.backbone.model, PACES["nano"])
     size, k = config.data.train_size, config.rewrite.best_of_k
     stage, name = step.stage, str(step.subject)
     if stage == "scan":
-        return SCAN_SECONDS
+        return pace.load + min(size, SCAN_QUESTIONS) * pace.question
     if stage == "report":
         return REPORT_SECONDS
     if stage == "train":
         rewriter = config.rewriter.model_copy(update=REWRITERS[name].get("rewriter", {}))
         warm = 0.0
         if rewriter.warm_start_steps:
-            warm = size * rewriter.warm_start_samples * SECONDS_PER_REWRITE
-            warm += rewriter.warm_start_steps * config.finetune.batch_size * SECONDS_PER_EXAMPLE
-        return LOAD_SECONDS + warm + rewriter.steps * rewriter.rollouts_per_step * SECONDS_PER_ROLLOUT
+            warm = size * rewriter.warm_start_samples * pace.rewrite
+            warm += rewriter.warm_start_steps * config.finetune.batch_size * pace.example
+        return pace.load + warm + rewriter.steps * rewriter.rollouts_per_step * pace.rollout
     if stage == "evaluate":
         section = config.evaluate
         harness = len(harness_names((*section.target, *section.general))) * section.limit
-        return LOAD_SECONDS + (config.data.eval_size + section.general_size + harness) * SECONDS_PER_ITEM
+        return pace.load + (config.data.eval_size + section.general_size + harness) * pace.item
     if stage == "rewrite":
-        return LOAD_SECONDS + size * _samples(config, name) * SECONDS_PER_REWRITE
+        return pace.load + size * _samples(config, name) * pace.rewrite
     arm, epochs = parse(name), config.finetune.epochs
-    sampled = size * k * (epochs - 1) * SECONDS_PER_REWRITE if SOURCES[arm.source].resampled else 0.0
-    practised = size * epochs * answers_per_question(config, arm) * SECONDS_PER_ROLLOUT
-    return LOAD_SECONDS + size * epochs * SECONDS_PER_EXAMPLE + sampled + practised
+    sampled = size * k * (epochs - 1) * pace.rewrite if SOURCES[arm.source].resampled else 0.0
+    practised = size * epochs * answers_per_question(config, arm) * pace.rollout
+    return pace.load + size * epochs * pace.example + sampled + practised
 
 
 def answers_per_question(config: StudyConfig, arm: Arm) -> float:
@@ -66,5 +87,5 @@ def _samples(config: StudyConfig, source: str) -> float:
 
 
 def study_minutes(config: StudyConfig) -> float:
-    """Wall time of a whole study of the nano lab on two CPU cores."""
+    """Wall time of a whole study on two CPU cores, for a backbone with a pace."""
     return sum(step_seconds(config, step) for step in plan(config)) / 60

@@ -10,6 +10,7 @@ from patchrl.config import StudyConfig
 from patchrl.config.eval_tasks import expand, harness_names, names_a_file
 from patchrl.data.examples import LoadedData, load_eval_items, load_questions
 from patchrl.errors import RunError
+from patchrl.everyday import skills as everyday
 from patchrl.nano import world
 from patchrl.types import EvalItem
 
@@ -40,6 +41,8 @@ class StudyItems:
                 items += self.data.eval
             elif name == "nano":
                 items += world.general_eval(self.config.evaluate.general_size)
+            elif name == "everyday":
+                items += everyday.eval_items(self.config.evaluate.general_size)
             elif names_a_file(name):
                 items += load_eval_items(name).rows
         return items

@@ -14,10 +14,11 @@ from patchrl.config.instructions import rewrite_prompt
 from patchrl.data.examples import LoadedData, load_eval_items, load_examples, load_questions
 from patchrl.errors import BackboneError, PatchRLError
 from patchrl.evaluation.harness.names import name_problems
+from patchrl.everyday import skills as everyday
 from patchrl.models.kept import gguf_problem, kept_folder, model_folder, name_problem, origin_of
 from patchrl.models.token_preview import context_of, known_here, tokenizer_on_disk
 from patchrl.pipeline.defaults import MIN_SWEEP_ITEMS
-from patchrl.pipeline.estimate import sized, study_minutes
+from patchrl.pipeline.estimate import PACES, sized, study_minutes
 from patchrl.pipeline.machine import largest_request, machine_problems, weight_count
 from patchrl.types import Example
 
@@ -90,14 +91,13 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
         items[kind] = sum(count for count, _ in counts)
         notes += [f"evaluate.{kind}: {note}" for _, file_notes in counts for note in file_notes]
     report["notes"] += notes
-    nano = config.backbone.model == "nano"
     problems += machine_problems(config, estimated_megabytes(config))
     return report | {
         "ok": not problems,
         "problems": problems,
         "warnings": warnings,
         "general_items": items.get("general", 0),
-        "minutes": study_minutes(sized_config) if nano else None,
+        "minutes": study_minutes(sized_config) if config.backbone.model in PACES else None,
         "disk_mb": estimated_megabytes(config),
         "ram_mb": estimated_ram(config),
     }
@@ -137,6 +137,8 @@ def item_count(config: StudyConfig, name: str) -> tuple[int, list[str]]:
 
     Raises DataError for a file that cannot be read.
     """
+    if name == "everyday":
+        return len(everyday.eval_items(config.evaluate.general_size)), []
     if name in BUILT_IN:
         return config.evaluate.general_size if name == "nano" else config.data.eval_size, []
     if not names_a_file(name):

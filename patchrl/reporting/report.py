@@ -160,6 +160,7 @@ def _data(config: StudyConfig) -> str:
     measured = {
         "held-out": f"up to {config.data.eval_size} held-out examples of the same data{chooses}",
         "nano": f"the lab's ten skills, {config.evaluate.general_size} items",
+        "everyday": f"everyday questions, at most {config.evaluate.general_size}",
     }
     facts = {
         "Dataset": config.data.dataset + (f", {config.data.config}" if config.data.config else ""),

@@ -14,6 +14,7 @@ from patchrl.data.examples import LAB_DATASETS
 from patchrl.errors import ConfigError, PatchRLError
 from patchrl.reporting import figures, findings, markup, sentences
 from patchrl.text import counted, dropped_rows
+from patchrl.ui import fetching
 from patchrl.ui.charts import charts
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
@@ -83,6 +84,8 @@ def build(session: Session, form: Form) -> SetupWidgets:
         visible=not session.limits.public,
         height=150,
     )
+    if not session.limits.public:
+        fetching.build()
     with gr.Row():
         form.field("study", "arms")
         form.field("study", "seeds")
