@@ -77,6 +77,7 @@ def _choices(config: StudyConfig) -> Iterator[Choice]:
     yield Choice("rewriter.warm_start_rate", warm_rate, f"{known}; a warm start is short")
     yield Choice("finetune.epochs", 3, "a backbone larger than the lab's learns in fewer passes")
     yield from _sampling(config, size, known)
+    yield Choice("evaluate.general", ("everyday",), "the nano lab's skills are of a world of its own")
     if config.backbone.device in ("auto", "cuda") and next(Path("/dev").glob(CUDA_DEVICES), None):
         yield Choice("backbone.dtype", "bfloat16", "this machine has an NVIDIA GPU")
     yield from _lengths(config, data.train[:MAX_ROWS])

@@ -38,6 +38,7 @@ def test_the_lab_keeps_its_own_settings():
 
 def test_every_choice_has_a_reason_and_is_in_the_config(named):
     config, choices = fitted(named())
+    assert config.evaluate.general == ("everyday",)
     assert {"finetune.learning_rate", "rewriter.learning_rate", "rewriter.max_new_tokens", "rewriter.temperature"} <= {
         choice.setting for choice in choices
     }
