@@ -143,9 +143,11 @@ class DataSection(Section):
 class GateSection(Section):
     """What a rewrite must satisfy to be used."""
 
-    reasoning: Literal["equations", "judge", "equations+judge", "none"] = setting(
+    reasoning: Literal["derivation", "equations", "judge", "derivation+judge", "equations+judge", "none"] = setting(
         "equations",
         "Reasoning check",
+        "`derivation`: in mathematics the written steps must lead from the question's numbers to the answer, and every "
+        "written equality must be true (left out, this is chosen for mathematics with a backbone other than `nano`); "
         "`equations`: every written equality must be true; `judge`: the frozen backbone must say that the steps are "
         "valid; `none`: only the final answer is checked. Open-ended answers are judged unless this is `none`.",
         basic=True,

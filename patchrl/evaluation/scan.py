@@ -14,6 +14,7 @@ from patchrl.evaluation import mismatch
 from patchrl.evaluation.advice import advise
 from patchrl.evaluation.mismatch import AnswerSurprisal
 from patchrl.evaluation.repetition import repetition
+from patchrl.grading.derivation import reasoning_kinds
 from patchrl.grading.gate import Calibration, Gate, calibrate
 from patchrl.models.backbone import Backbone
 from patchrl.models.scoring import Score
@@ -37,7 +38,8 @@ def scan(context: StageContext, examples: Sequence[Example]) -> dict[str, Any]:
     limit; `own_sampling`, the temperature and top-p of own answers; `removable`, the share of the expert's surprisal that
     each rule of the arm `clean` takes away; `own_right`, how many of those `passed` the gate and how many were `scorable`; `own_style`
     (mismatch.own_style) and `recommendation` (advice.advise); `repetition` of all examples
-    (repetition.repetition). For open data `open_gate` is the gate's
+    (repetition.repetition). Where the gate asks for a derivation, `reasoning` says how it judges the rows
+    (derivation.reasoning_kinds). For open data `open_gate` is the gate's
     calibration on the same examples. The embeddings of all three sources go to the run's folder.
     """
     config, gate, recorder = context.config, context.gate, context.recorder
@@ -85,6 +87,8 @@ def scan(context: StageContext, examples: Sequence[Example]) -> dict[str, Any]:
         "removable": removable_surprisal(backbone, sample, scores["expert"]),
         "repetition": repetition([e.question for e in examples], [e.solution for e in examples]),
     }
+    if gate.verifier.reasoning == "derivation" and sample[0].task == "math":
+        result["reasoning"] = reasoning_kinds(examples)
     if sample[0].task == "open":
         calibration = calibrate_meaning(gate, sample, gate_texts["prompted"])
         gate.threshold = calibration.threshold

@@ -106,6 +106,7 @@ def _atom(tokens: list[str]) -> tuple[Fraction, list[str]]:
         raise ValueError("a time or a code")
     percent = head.endswith("%")
     number = head.rstrip("%")
-    if re.search(r",\d{1,2}(?!\d)", number) and not _THOUSANDS.fullmatch(number.partition(".")[0]):
+    if "," in number and re.search(r",\d{1,2}(?!\d)", number) and not _THOUSANDS.fullmatch(number.partition(".")[0]):
         raise ValueError("a list")
-    return Fraction(number.replace(",", "")) / (100 if percent else 1), rest
+    value = Fraction(int(number)) if number.isdigit() else Fraction(number.replace(",", ""))
+    return (value / 100 if percent else value), rest

@@ -136,8 +136,13 @@ def _right_operand(side: str) -> str:
 
 def _hold(left: str, right: str) -> bool:
     """Whether two sides are equal in one of their readings, or one of them cannot be read."""
+    return sides_are_equal(left, right) is not False
+
+
+def sides_are_equal(left: str, right: str) -> bool | None:
+    """Whether two sides of plain arithmetic are equal in one of their readings; None where one cannot be read."""
     values = _readings(left), _readings(right)
-    return not all(values) or any(_are_equal(a, left, b, right) for a in values[0] for b in values[1])
+    return any(_are_equal(a, left, b, right) for a in values[0] for b in values[1]) if all(values) else None
 
 
 def _readings(side: str) -> list[Fraction]:

@@ -78,9 +78,10 @@ class Gate:
         Raises BackboneError when a judge is wanted that the tokenizer cannot express.
         """
         section = config.gate
-        equations: Reasoning = "equations" if "equations" in section.reasoning and not answers_only else "none"
+        checks: tuple[Reasoning, ...] = ("derivation", "equations")
+        asked = None if answers_only else next((check for check in checks if check in section.reasoning), None)
         self.backbone, self.threshold, self.limit = backbone, threshold, section.judge_threshold
-        self.verifier = Verifier(timeout=section.timeout, reasoning=equations)
+        self.verifier = Verifier(timeout=section.timeout, reasoning=asked or "none")
         self._embedder = (config.reward.embedder, config.backbone.device)
         self._judges_reasoning = "judge" in section.reasoning and not answers_only
         judges_meaning = config.data.task == "open" and section.reasoning != "none"
@@ -110,7 +111,9 @@ class Gate:
             embeddings: the texts' embeddings, shape (N, D); None computes them where meaning decides.
         """
         verdicts = [
-            Verdict(None, "") if e.task == "open" else self.verifier.verify(e.task, e.reference, t)
+            Verdict(None, "")
+            if e.task == "open"
+            else self.verifier.verify(e.task, e.reference, t, question=e.question, solution=e.solution)
             for e, t in zip(examples, texts, strict=True)
         ]
         rows = [i for i, e in enumerate(examples) if e.task == "open"]

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 from patchrl.grading.choices import choice_letter
 from patchrl.grading.commitment import Expected, commits_to_words, lack_of_commitment
+from patchrl.grading.derivation import lack_of_derivation, read_row
 from patchrl.grading.equality import (
     TIME,
     answer_quantity,
@@ -39,8 +40,9 @@ from patchrl.grading.text_answers import (
 )
 from patchrl.types import EvalTask, Verdict
 
-Reasoning = Literal["equations", "none"]
+Reasoning = Literal["derivation", "equations", "none"]
 MAX_CANDIDATE = 100_000  # characters; a model should write far fewer for one answer
+NO_DERIVATION = "the expert solution shows no steps to compare with"
 _NAME = re.compile(r"[A-Za-z]{2,}(?:[ '-][A-Za-z]+)*")
 
 
@@ -57,8 +59,8 @@ class Verifier:
         """`timeout` is in seconds of processor time for each comparison by math-verify."""
         if reasoning not in get_args(Reasoning):
             raise ValueError(
-                f"verify: reasoning is {reasoning!r}; use equations or none here, as a judge needs the backbone "
-                "that only a study's gate has."
+                f"verify: reasoning is {reasoning!r}; use derivation, equations or none here, as a judge needs the "
+                "backbone that only a study's gate has."
             )
         if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout < float("inf"):
             raise ValueError(f"verify: timeout is {timeout!r:.40}; give seconds of processor time above 0.")
@@ -79,8 +81,20 @@ class Verifier:
         """One verdict for each (task, reference, candidate), in order."""
         return [self.verify(task, reference, candidate) for task, reference, candidate in items]
 
-    def verify(self, task: EvalTask, reference: str | None, candidate: str) -> Verdict:
-        """The verdict on one candidate; `passed` is None when it cannot be decided."""
+    def verify(
+        self,
+        task: EvalTask,
+        reference: str | None,
+        candidate: str,
+        *,
+        question: str | None = None,
+        solution: str | None = None,
+    ) -> Verdict:
+        """The verdict on one candidate; `passed` is None when it cannot be decided.
+
+        `question` and the expert `solution` are what a derivation is compared with; without them a derivation in
+        mathematics is not decided.
+        """
         if task not in get_args(EvalTask):
             raise ValueError(f"verify: task is {task!r}; use one of {', '.join(get_args(EvalTask))}.")
         if task == "open":
@@ -100,7 +114,16 @@ class Verifier:
             return Verdict(True, "answer matches", answer, reference)
         if wrong := failing_equation(candidate):
             return Verdict(False, f"equation does not hold: {wrong}", answer, reference)
-        return Verdict(True, "answer matches and equations hold", answer, reference)
+        if self.reasoning == "equations" or task != "math":
+            return Verdict(True, "answer matches and equations hold", answer, reference)
+        if question is None or solution is None:
+            return Verdict(None, "a derivation needs the question and the expert solution", answer, reference)
+        row = read_row(question, solution, reference.strip())
+        if not row.is_scorable:
+            return Verdict(None, NO_DERIVATION, answer, reference)
+        if lack := lack_of_derivation(without_thoughts(candidate), row):
+            return Verdict(False, f"not derived: {lack}", answer, reference)
+        return Verdict(True, "answer matches and is derived", answer, reference)
 
     def _judge_math(self, reference: str, candidate: str) -> _Judgement:
         if _NAME.fullmatch(name := without_text_macros(reference).strip()):  # a person, or "even"
@@ -182,7 +205,14 @@ atexit.register(lambda: _shared_process.close())
 
 
 def verify_answer(
-    task: EvalTask, reference: str | None, candidate: str, *, reasoning: Reasoning = "none", timeout: float = 2.0
+    task: EvalTask,
+    reference: str | None,
+    candidate: str,
+    *,
+    reasoning: Reasoning = "none",
+    question: str | None = None,
+    solution: str | None = None,
+    timeout: float = 2.0,
 ) -> Verdict:
     """Judge one candidate against a reference.
 
@@ -192,16 +222,22 @@ def verify_answer(
         task: math, choice, exact, open, or mention (the first sentence names the reference).
         reference: the right answer; None makes the verdict undecided.
         candidate: the text to judge.
-        reasoning: `equations` also checks every written equation; a study's gate does as `gate.reasoning` says.
+        reasoning: `equations` also checks every written equation; `derivation` asks in mathematics that the steps of
+            the text lead from the question's numbers to the answer. A study's gate does as `gate.reasoning` says.
+        question: the question; needed by `derivation`.
+        solution: the expert solution, whose number of steps sets how many are asked; needed by `derivation`.
         timeout: seconds of processor time for a comparison by math-verify.
 
-    Raises ValueError for an unknown task or `reasoning`, and for a timeout that is not above 0.
+    Raises ValueError for an unknown task or `reasoning`, for a timeout that is not above 0, and for `derivation` without
+    `question` and `solution`.
 
     Example:
         >>> verify_answer("math", "1/2", "So the answer is 0.5.").passed
         True
     """
+    if reasoning == "derivation" and task == "math" and (question is None or solution is None):
+        raise ValueError("verify_answer: reasoning='derivation' needs question=… and solution=…, the expert's text.")
     with _shared_lock:
         return Verifier(timeout=timeout, reasoning=reasoning, process=_shared_process).verify(
-            task, reference, candidate
+            task, reference, candidate, question=question, solution=solution
         )

@@ -68,6 +68,10 @@ def _choices(config: StudyConfig) -> Iterator[Choice]:
     known = "its size is not known here" if count is None else f"it has {count / 1e6:,.1f} M weights"
     rates, rewriter_rate, warm_rate = RATES[size]
     data = load_examples(config.data)
+    if data.task == "math":
+        yield Choice(
+            "gate.reasoning", "derivation", "an answer in mathematics has to come out of the rewrite's own steps"
+        )
     if len(data.eval) >= MIN_SWEEP_ITEMS:
         yield Choice("finetune.learning_rate", rates, f"{known}; each arm is compared at its best of these")
     else:

@@ -15,6 +15,7 @@ from patchrl.data.examples import LoadedData, load_eval_items, load_examples, lo
 from patchrl.errors import BackboneError, PatchRLError
 from patchrl.evaluation.harness.names import name_problems
 from patchrl.everyday import skills as everyday
+from patchrl.grading.derivation import reasoning_kinds
 from patchrl.models.kept import gguf_problem, kept_folder, model_folder, name_problem, origin_of
 from patchrl.models.token_preview import context_of, known_here, tokenizer_on_disk
 from patchrl.pipeline.defaults import MIN_SWEEP_ITEMS
@@ -23,6 +24,7 @@ from patchrl.pipeline.machine import largest_request, machine_problems, weight_c
 from patchrl.types import Example
 
 MAX_LENGTH_ROWS = 2_000  # tokenised for the check of lengths
+MAX_REASONING_ROWS = 1_000  # read for the check of reasoning
 NANO_MB = 8.0
 # A worker with torch, TRL and the nano lab at its defaults peaks here; measured on examples/nano.toml.
 WORKER_MB = 2500.0
@@ -77,6 +79,7 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
         sized_config = sized(config, len(data.train), len(data.eval))
         problems += size_problems(config, len(data.train), len(data.eval))
         warnings += answer_warnings(data)
+        warnings += reasoning_warnings(config, data.train)
         warnings += short_warnings(config, len(data.train), len(data.eval))
     replay_failures, notes = replay_problems(config)
     problems += replay_failures
@@ -249,6 +252,21 @@ def answer_warnings(data: LoadedData) -> list[str]:
     return [
         f"data.task: no final answer was found in the solutions, so that their last sentence counts as one, such as "
         f"{data.train[0].reference!r:.80}. End them with `The answer is …`, name data.answer_column, or set data.task to open."
+    ]
+
+
+def reasoning_warnings(config: StudyConfig, examples: Sequence[Example]) -> list[str]:
+    """How many rows show no steps, so that the gate cannot judge a derivation, of the first MAX_REASONING_ROWS."""
+    looked_at = [e for e in examples[:MAX_REASONING_ROWS] if e.task == "math"]
+    if "derivation" not in config.gate.reasoning or not looked_at:
+        return []
+    unscorable = reasoning_kinds(looked_at)["unscorable"]
+    if not unscorable:
+        return []
+    total = f"{len(looked_at):,}" if len(looked_at) == len(examples) else f"the first {len(looked_at):,}"
+    return [
+        f"gate.reasoning: {unscorable:,} of {total} expert solutions show no steps, so that no rewrite of them can be "
+        "scored; leave such rows out, or set gate.reasoning to equations."
     ]
 
 

@@ -52,6 +52,7 @@ def sentences(scan: Scan) -> list[str]:
         "own_sampling": _sampling_sentence,
         "removable": _removable_sentence,
         "clipped": _clipped_sentence,
+        "reasoning": reasoning_sentence,
         "open_gate": describe_calibration,
         "own_right": _own_right_sentence,
         "own_style": own_style_sentence,
@@ -104,6 +105,16 @@ def _clipped_sentence(share: float) -> str:
 
 def _own_right_sentence(right: dict[str, int]) -> str:
     return f"{right['passed']} of {right['scorable']} of its own answers that could be checked pass the gate."
+
+
+def reasoning_sentence(kinds: dict[str, int]) -> str:
+    """How the gate judges the reasoning of how many rows."""
+    parts = [f"{kinds['derived']:,} rows must derive their answer as the expert does"]
+    if kinds["covered"]:
+        parts.append(f"{kinds['covered']:,} must state the results that the expert states")
+    if kinds["unscorable"]:
+        parts.append(f"{kinds['unscorable']:,} are unscorable, as their expert shows no steps")
+    return f"Reasoning: {'; '.join(parts)}."
 
 
 def own_style_sentence(own_style: dict[str, Any]) -> str:
