@@ -52,7 +52,7 @@ def derive(reading: Reading, known: Ground, answer: Fraction) -> Derivation:
             continue
         written.add(identity)
         # In `5 + 2 * 3 = 5 + 6 = 11` the 6 is a result too.
-        shorter = (later for later in step.operands[form + 1 :] if len(later) < len(operands))
+        shorter = (later for later in step.forms[form + 1 :] if len(later) < len(operands))
         rewritten = (v for later in shorter for values in later for v in values)
         for value in dict.fromkeys((*step.results, *(v for v in rewritten if v not in known))):
             givers.setdefault(value, []).append(len(counting))
@@ -95,7 +95,7 @@ def _path(
 
 def _is_check(step: Step, known: Ground, answer: Fraction) -> bool:
     """Whether a step behind the answer only checks it: it uses the answer and gives a number of the question."""
-    uses_answer = any(_is_same(v, answer) for operands in step.operands for values in operands for v in values)
+    uses_answer = any(_is_same(v, answer) for operands in step.forms for values in operands for v in values)
     return uses_answer and any(r in known for r in step.results)
 
 
@@ -107,7 +107,7 @@ def _grounded(
     Without such a form: None, and the operand from nowhere.
     """
     missing = Fraction(0)
-    for place, form in enumerate(step.operands):
+    for place, form in enumerate(step.forms):
         operands = list[Fraction]()
         for values in form:
             value = next((v for v in values if v in givers), None)
@@ -127,7 +127,7 @@ def _is_same(result: Fraction, answer: Fraction) -> bool:
 
 def _is_trivial(step: Step, answer: Fraction) -> bool:
     """Whether a step changes nothing, as `5 * 1 = 5`, or gives 0 or 1 from one number, as `12 / 12 = 1`."""
-    values, result = [value for value, *_ in step.operands[0]], step.results[-1]
+    values, result = [value for value, *_ in step.forms[0]], step.results[-1]
     if len(values) != 2 or step.operations != 1:
         return False
     if values[0] == values[1] and result in (0, 1):
@@ -192,7 +192,7 @@ def read_row(question: str, solution: str, reference: str) -> Row:
 def _premises(reading: Reading, known: Ground) -> Ground:
     """The few small counts that the expert uses without a word about where they come from, as 3 for three friends."""
     given = {result for step in reading.steps for result in step.results} | set(reading.stated)
-    operands = (values[-1] for step in reading.steps for values in step.operands[0])
+    operands = (values[-1] for step in reading.steps for values in step.forms[0])
     premises = dict.fromkeys(v for v in operands if v not in known and v not in given)
     is_small = all(v.denominator == 1 and v <= MAX_PREMISE for v in premises)
     return dict.fromkeys(premises, frozenset[str]()) if is_small and len(premises) <= MAX_PREMISES else {}
