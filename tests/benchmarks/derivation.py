@@ -15,6 +15,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from helpers.corruptions import altered, shuffled, with_a_step_removed, with_steps_of, without_marks
 
+from patchrl.grading.derivation import lack_of_derivation, read_row
 from patchrl.grading.references import extract_reference
 from patchrl.grading.verify import Verifier
 
@@ -88,13 +89,21 @@ def rewrites(measure: Measure) -> None:
 
 
 def speed(verifier: Verifier, rows: list[Row]) -> None:
-    """Verdicts on each expert solution four times over, the row read once, as in a group of rewrites."""
-    items = [(r["question"], r["answer"], extract_reference("math", r["answer"])) for r in rows]
-    started = time.process_time()
-    for question, expert, reference in items:
-        for _ in range(4):
-            verifier.verify("math", reference, expert, question=question, solution=expert)
-    print(f"{4 * len(items) / (time.process_time() - started):,.0f} verdicts a second on one thread, answer included")
+    """Each expert solution four times over, the row read once, as in a group of rewrites."""
+    items = [(r["question"], r["answer"], extract_reference("math", r["answer"]) or "") for r in rows]
+
+    def derivation(question: str, expert: str, reference: str) -> None:
+        lack_of_derivation(expert, read_row(question, expert, reference))
+
+    def verdict(question: str, expert: str, reference: str) -> None:
+        verifier.verify("math", reference, expert, question=question, solution=expert)
+
+    for name, work in {"derivations": derivation, "whole verdicts": verdict}.items():
+        started = time.process_time()
+        for item in items:
+            for _ in range(4):
+                work(*item)
+        print(f"{4 * len(items) / (time.process_time() - started):,.0f} {name} a second on one thread")
 
 
 def main() -> None:
