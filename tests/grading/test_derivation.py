@@ -215,6 +215,7 @@ def gsm8k(folder, name, count):
     return [((row["question"], extract_reference("math", row["answer"])), row["answer"]) for row in rows]
 
 
+@pytest.mark.slow
 def test_gsm8k_experts_pass_and_their_corruptions_do_not(shared_data, derivations):
     rng, rows = random.Random(0), gsm8k(shared_data, "gsm8k_test.jsonl", 300)
     passed = {"own": [], "marks": [], "altered": [], "removed": [], "shuffled": [], "other": []}

@@ -9,6 +9,8 @@ import pytest
 from patchrl.grading.equations import failing_equation
 from patchrl.grading.references import extract_reference
 
+pytestmark = pytest.mark.slow
+
 
 def rows_of(folder, name):
     return [json.loads(line) for line in (folder / name).read_text(encoding="utf-8").splitlines()]
@@ -33,7 +35,6 @@ GSM8K_WRONG = {
 }  # fmt: skip
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gsm8k_train.jsonl", "gsm8k_test.jsonl"])
 def test_gsm8k_experts_pass_the_equations_but_for_the_rows_named(shared_data, verifier, name):
     refused = {}
@@ -61,7 +62,6 @@ def test_an_altered_result_in_a_gsm8k_solution_is_found(shared_data):
     assert len(missed) <= 10, missed
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gsm8k_train.jsonl", "gsm8k_test.jsonl"])
 def test_gsm8k_references_all_read_and_experts_pass_and_altered_answers_fail(shared_data, answers, name):
     rows = rows_of(shared_data, name)
@@ -103,7 +103,6 @@ def misses(answers, task, items, dresses, wrong):
     return failures
 
 
-@pytest.mark.slow
 def test_svamp_answers_are_accepted_in_twenty_dresses_and_wrong_ones_are_not(shared_data, answers):
     rows = json.loads((shared_data / "svamp.json").read_text(encoding="utf-8"))
     items = [(row["ID"], str(int(row["Answer"]))) for row in rows if float(row["Answer"]).is_integer()]
@@ -112,7 +111,6 @@ def test_svamp_answers_are_accepted_in_twenty_dresses_and_wrong_ones_are_not(sha
     assert not failures, failures[:20]
 
 
-@pytest.mark.slow
 def test_mmlu_letters_are_accepted_in_twenty_dresses_and_wrong_ones_are_not(shared_data, answers):
     rows = rows_of(shared_data, "mmlu_stem.jsonl")
     items = [(number, "ABCD"[row["answer"]]) for number, row in enumerate(rows)]
@@ -134,7 +132,6 @@ def test_gsm8k_experts_pass_whatever_sign_they_write(shared_data, verifier, sign
     assert not refused
 
 
-@pytest.mark.slow
 def test_gsm8k_solutions_are_read_without_their_mark_and_fail_with_another_rows_reference(shared_data, answers):
     rows = rows_of(shared_data, "gsm8k_test.jsonl")
     references = [extract_reference("math", row["answer"]) for row in rows]
@@ -152,7 +149,6 @@ def test_gsm8k_solutions_are_read_without_their_mark_and_fail_with_another_rows_
 OPTION_FORMS = ("({a}) {o}", "The answer is {a}. {o}", "**{a}. {o}**", "{a}. {o}", "Answer: {a}) {o}", r"\boxed{{{a}. {o}}}")  # fmt: skip
 
 
-@pytest.mark.slow
 def test_mmlu_letters_are_read_with_the_text_of_their_option(shared_data, answers):
     refused, fooled, judged = [], [], 0
     for row in rows_of(shared_data, "mmlu_stem.jsonl"):

@@ -40,6 +40,7 @@ def test_a_mark_without_its_other_is_named():
             fill_marks(text, {"one": "new"})
 
 
+@pytest.mark.slow
 def test_a_mark_that_nothing_fills_is_named_and_no_file_is_touched(tmp_path):
     good, bad = tmp_path / "good.md", tmp_path / "bad.md"
     good.write_text("<!-- cost-map -->\n<!-- /cost-map -->")

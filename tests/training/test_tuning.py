@@ -16,6 +16,8 @@ from patchrl.training.train_rewriter import trainer_config
 from patchrl.training.tuning import Lora, LowRate, Replay, Tuning, WeightInterpolation, replay_count, tunings_of
 from patchrl.types import Example
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = [Example(str(n), f"What is {n} + 1?", f"It is {n + 1}.", str(n + 1)) for n in range(8)]
 PAIRS = [(e.question, e.solution) for e in EXAMPLES]
 
@@ -63,7 +65,6 @@ def test_interpolated_weights_lie_on_the_line():
         assert torch.allclose(weight, start[name] + 0.25, atol=1e-6)
 
 
-@pytest.mark.slow
 def test_a_real_fine_tune_is_interpolated_between_its_two_ends(tmp_path):
     start, tuned = weights(small().model), weights(tune("expert", tmp_path))
     half = weights(tune("wise-ft=0.5", tmp_path))
@@ -90,7 +91,6 @@ def test_a_merged_adapter_answers_as_it_did_before_merging():
     assert not any("lora" in name for name, _ in merged.named_parameters())
 
 
-@pytest.mark.slow
 def test_an_adapter_is_merged_before_weights_are_interpolated(tmp_path):
     start, tuned = weights(small().model), weights(tune("lora=4", tmp_path))
     half = weights(tune("lora=4+wise-ft=0.5", tmp_path))
@@ -99,7 +99,6 @@ def test_an_adapter_is_merged_before_weights_are_interpolated(tmp_path):
         assert torch.allclose(half[name], (start[name] + tuned[name]) / 2, atol=1e-5)
 
 
-@pytest.mark.slow
 def test_low_rate_is_a_factor_and_moves_the_weights_less(tmp_path):
     assert LowRate(0.1).rate(1e-3) == pytest.approx(1e-4) and Tuning().rate(1e-3) == 1e-3
     start = weights(small().model)
@@ -110,7 +109,6 @@ def test_low_rate_is_a_factor_and_moves_the_weights_less(tmp_path):
     assert moved("low-lr=0.01") < 0.1 * moved("expert")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["expert", "expert+lora", "expert+wise-ft"])
 def test_bfloat16_weights_move_as_far_as_float32_ones(name, tmp_path):
     """At a rate at which an update is less than bfloat16 tells apart, and would be rounded away."""
@@ -146,7 +144,6 @@ def test_tunings_come_in_the_order_in_which_they_prepare():
     assert [type(t) for t in tunings_of(parse("lora+wise-ft+low-lr"))] == [LowRate, WeightInterpolation, Lora]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["eaft", "kl", "kl+lora", "dft+replay"])
 def test_losses_and_tunings_run_together(name, tmp_path):
     start = weights(small().model)
@@ -155,7 +152,6 @@ def test_losses_and_tunings_run_together(name, tmp_path):
     assert any(not torch.equal(start[key], got[key]) for key in start)
 
 
-@pytest.mark.slow
 def test_rows_are_taken_anew_before_every_epoch_but_the_first(tmp_path):
     requests = []
 
@@ -167,7 +163,6 @@ def test_rows_are_taken_anew_before_every_epoch_but_the_first(tmp_path):
     assert requests == [1, 2]
 
 
-@pytest.mark.slow
 def test_resampling_the_same_rows_trains_the_same_as_keeping_them(tmp_path):
     kept = weights(tune("self", tmp_path, steps=4, epochs=2))
     again = weights(tune("self-resampled", tmp_path, steps=4, epochs=2, resample=lambda epoch: PAIRS))
@@ -180,7 +175,6 @@ def test_an_arm_without_rows_is_one_sentence(tmp_path):
         tune("self", tmp_path, examples=[])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rate", "steps", "diverges"), [(1e-2, 8, False), (1.0, 8, True), (1.0, 4, False)]
 )  # one figure tells nothing

@@ -19,6 +19,8 @@ from patchrl.training import train_rewriter as stage
 from patchrl.training import warm_start as warm
 from patchrl.types import Example, Generation
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = [Example(f"e{n}", f"What is {n} + 1?", f"Thus {n} + 1 = {n + 1}. QED", str(n + 1)) for n in range(4)]
 ASKED = [rewrite_prompt("polish", e.question, e.solution) for e in EXAMPLES]
 CONFIG = resolve({"rewriter": {"warm_start_steps": 3, "warm_start_samples": 2, "instruction": "polish"}})
@@ -56,7 +58,6 @@ def test_only_answers_that_pass_the_gate_are_shown_and_all_are_counted(tmp_path)
     assert tokens == sum(len(backbone.completion_ids(t)) + 1 for group in texts.values() for t in group)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("rates", [{"learning_rate": 1e-2}, {"learning_rate": 1e-9, "warm_start_rate": 1e-2}])
 def test_the_adapter_learns_the_own_answers_and_the_backbone_stays(tmp_path, rates):
     backbone, recorder = backbone_with_adapter(), Recorder()
@@ -91,7 +92,6 @@ def test_a_stop_inside_is_heeded(tmp_path):
         warm.warm_start(context_of(CONFIG, gate, tmp_path, Recorder(stop_after=1)), EXAMPLES, ASKED, 0, tmp_path)
 
 
-@pytest.mark.slow
 def test_it_comes_before_the_first_step_and_not_again_after_a_checkpoint(tmp_path):
     """Tokens sampled before a stop are counted with those after it."""
     started = mock.Mock(return_value=1000)

@@ -9,6 +9,8 @@ from helpers.synthetic import finished_run
 from patchrl.ui.app import build
 from patchrl.ui.session import Limits
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def press(runs_dir, fake_hub):
