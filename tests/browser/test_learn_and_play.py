@@ -1,5 +1,6 @@
 """The walkthrough before anything was trained, and the playground, in a real browser."""
 
+import psutil
 import pytest
 from helpers.serve import Server
 
@@ -195,9 +196,17 @@ def ask_much(page) -> None:
     page.locator("#play").click()
 
 
-def test_cancel_ends_an_answer_and_the_next_one_comes(play):
-    ask_much(play)
-    play.locator("#play-cancel").click()  # as soon as it can be pressed
+def test_cancel_ends_an_answer_and_the_next_one_comes(play, server):
+    play.locator("#play").click()
+    expect(play.locator("#play-status")).to_contain_text("Done")
+    processes = psutil.Process(server.process.pid).children(recursive=True)
+    (writer,) = [process for process in processes if "patchrl.playground.server" in process.cmdline()]
+    writer.suspend()  # however slow the page is, the answer is not finished before it is cancelled
+    try:
+        ask_much(play)
+        play.locator("#play-cancel").click()
+    finally:
+        writer.resume()
     expect(play.locator("#play-status")).to_contain_text("Cancelled")
     expect(play.locator("#play")).to_be_enabled()
 
