@@ -8,8 +8,9 @@ import pytest
 from patchrl.grading.verify import verify_answer
 from patchrl.nano import words, world
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_held_out_questions_never_occur_in_training_text():
     evaluation = {i.question for i in world.general_eval(600)} | {i.question for i in world.downstream_eval(300)}
     assert len(evaluation) > 700

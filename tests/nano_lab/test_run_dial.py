@@ -20,6 +20,8 @@ from patchrl import api
 from patchrl.config import apply_overrides, resolve
 from patchrl.evaluation.statistics import macro
 
+pytestmark = pytest.mark.slow
+
 SMALL = [
     "data.train_size=16", "data.eval_size=24", "evaluate.general_size=40", "finetune.epochs=1", "evaluate.bootstrap=100",
     "rewriter.steps=1", "rewriter.prompts_per_step=2", "rewriter.group_size=2", "rewriter.warm_start_steps=1",
@@ -33,7 +35,6 @@ def small(setting, model, seed, arms):
     return resolve(apply_overrides(WHOLE(setting, model, seed, arms).model_dump(mode="json"), SMALL))
 
 
-@pytest.mark.slow
 def test_cells_are_run_once_and_share_what_does_not_depend_on_the_instruction(tmp_path, capsys):
     cells = [(dial.DialSetting("nano", "mild", *at), "nano", 3) for at in (("polish", 0.5), ("clarify",))]
     runs, into = tmp_path / "runs", tmp_path / "dial.jsonl"

@@ -19,6 +19,8 @@ from patchrl.playground.requests import Caps, lab_example, play_settings, prompt
 from patchrl.runs.folder import RunFolder
 from patchrl.types import Writer
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = play_settings(resolve({}), group_size=4)
 LONG = play_settings(
     resolve({}), group_size=32, max_new_tokens=400, temperature=4.0
@@ -45,7 +47,6 @@ def playground():
     playing.close()
 
 
-@pytest.mark.slow
 def test_an_answer_holds_the_expert_and_a_scored_group_for_each_writer(playground):
     writers = [prompted(), Writer("again", "The same again")]
     events = list(playground.rewrite(SETTINGS, EXAMPLE, writers, seed=3))
@@ -127,7 +128,6 @@ def test_who_comes_while_the_backbone_loads_is_told_that_it_loads(playground):
     assert "waiting" not in [event["kind"] for event in events] and events[-1]["kind"] == "done"
 
 
-@pytest.mark.slow
 def test_a_killed_process_is_one_sentence_and_the_next_question_starts_another(playground):
     answer = playground.rewrite(LONG, EXAMPLE, [prompted()])
     first(answer, "writing")
@@ -150,7 +150,6 @@ def test_texts_beyond_the_context_are_refused_with_the_numbers(playground):
     assert "this backbone holds 1,024" in error["text"]
 
 
-@pytest.mark.slow
 def test_an_answer_past_its_deadline_ends_with_a_sentence():
     playground = Playground(deadline=0.3)
     try:
@@ -162,7 +161,6 @@ def test_an_answer_past_its_deadline_ends_with_a_sentence():
         playground.close()
 
 
-@pytest.mark.slow
 def test_an_idle_process_ends_by_itself_and_starts_again_when_asked():
     playground = Playground(idle_seconds=0.2)
     try:
@@ -175,7 +173,6 @@ def test_an_idle_process_ends_by_itself_and_starts_again_when_asked():
         playground.close()
 
 
-@pytest.mark.slow
 def test_the_process_does_not_outlive_whoever_asked():
     code = (
         "from patchrl.config import resolve; from patchrl.playground.client import Playground; import time\n"
