@@ -230,6 +230,7 @@ def test_the_preflight_tells_rows_columns_and_first_example(rows, tmp_path):
     assert load_config(written) == config and card["toml"] == to_toml(config)
 
 
+@pytest.mark.slow
 def test_problems_are_sentences_and_do_not_raise(rows, tmp_path):
     empty, weightless = tmp_path / "empty", tmp_path / "weightless"
     empty.mkdir()

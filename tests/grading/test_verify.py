@@ -220,6 +220,7 @@ print(len(psutil.Process().children()))
 """
 
 
+@pytest.mark.slow
 def test_calls_one_by_one_share_one_process_across_threads_and_not_with_a_fork():
     done = subprocess.run([sys.executable, "-c", ONE_BY_ONE], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "1", done.stderr

@@ -65,6 +65,7 @@ def test_group_rewards_equal_the_obvious_reference(group, scale):
             assert got == pytest.approx(want, abs=1e-5)
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(groups, st.randoms())
 def test_rewards_do_not_depend_on_the_order_of_the_group(group, rng):
