@@ -7,7 +7,7 @@ import sys
 
 from patchrl.config import SMOLLM2
 from patchrl.models.fetch import SIZE, fetch
-from patchrl.models.kept import origin_of
+from patchrl.models.model_cache import origin_of
 
 SHARE_PER_LINE = 0.1  # where standard error is not a terminal
 

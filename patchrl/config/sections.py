@@ -166,9 +166,9 @@ class RewardSection(Section):
     kind: Literal["paper", "gain"] = setting(
         "paper",
         "Reward",
-        "`paper`: passing the gate, plus alignment and diversity within the group (arXiv 2602.11220); `gain`: how much of "
-        "the way from the expert's ℓ to that of the backbone's own answers a rewrite goes, so that a copy of the expert "
-        "earns next to nothing.",
+        "`paper`: passing the gate, plus alignment and diversity within the group (arXiv 2602.11220). `gain`: the share of "
+        "the gap in ℓ between the expert and the backbone's own answers that a rewrite closes; a copy of the expert "
+        "closes none.",
         basic=True,
     )
     lambda_dist: float = setting(
@@ -275,8 +275,8 @@ class RewriterSection(Section):
     on_alarm: Literal["warn", "pause"] = setting(
         "warn",
         "On an alarm",
-        "What happens when a monitor sees hollow or copied rewrites three steps in a row: `warn` says so; `pause` also stops "
-        "the run with a checkpoint, from which `patchrl resume` goes on.",
+        "What happens when a monitor of the rewrites warns three steps in a row: `warn` reports it; `pause` also stops the run "
+        "with a checkpoint, from which `patchrl resume` continues.",
     )
     microbatch_size: int | None = setting(
         None,

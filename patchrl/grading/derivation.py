@@ -23,8 +23,8 @@ class Derivation:
     """How a text reaches a number.
 
     `needed` are the steps on the path to it, `used` the numbers that they use, and `leaves` those of them that no step
-    gives; all are empty where no step gives the number. `operations` adds up what the needed steps compute. `nowhere` are numbers that neither the question
-    nor a step gives, and `problem` says why the number is not derived.
+    gives; all are empty where no step gives the number. `operations` counts the operations of the needed steps. `nowhere`
+    are numbers that neither the question nor a step gives. `problem` says why the number is not derived.
     """
 
     needed: tuple[Step, ...] = ()
@@ -217,16 +217,16 @@ def lack_of_derivation(text: str, row: Row) -> str | None:
     expert = row.expert
     if row.answer is None or not expert.needed:
         return _lack_of_coverage(reading, row)
-    found = derive(reading, row.known, row.answer)
-    if not found.needed:
-        return found.problem
-    if len(found.nowhere) > len(expert.nowhere):
-        return f"from nowhere: {', '.join(map(_shown, found.nowhere[:3]))}"
-    if found.operations < expert.operations - SLACK:
-        return f"{found.operations} operations lead to the answer, the expert's text needs {expert.operations}"
+    derivation = derive(reading, row.known, row.answer)
+    if not derivation.needed:
+        return derivation.problem
+    if len(derivation.nowhere) > len(expert.nowhere):
+        return f"from nowhere: {', '.join(map(_shown, derivation.nowhere[:3]))}"
+    if derivation.operations < expert.operations - SLACK:
+        return f"{derivation.operations} operations lead to the answer, the expert's text needs {expert.operations}"
     for leaf in sorted(expert.leaves):
         keys = row.known.get(leaf, frozenset())
-        if keys and not any(keys & row.known.get(other, frozenset()) for other in found.used):
+        if keys and not any(keys & row.known.get(other, frozenset()) for other in derivation.used):
             return f"no step uses {_shown(leaf)} of the question"
     return None
 

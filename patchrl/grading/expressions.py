@@ -51,9 +51,10 @@ _OPEN_ENDS = frozenset("+-*/^(")
 class Expression:
     """A number, or numbers with operators between them, as a text writes it.
 
-    `operands` has the values of each number, `merged` the same with each `2/3` as one number; `conversions` of the
-    `operations` only write a percentage or a part, as `/ 100` and `2/3` do. An expression is not complete where words
-    stand for an operand. `gap` are the words before it, `behind` those after it.
+    `operands` has the values of each number. `merged` has them with each fraction such as `2/3` as one number.
+    `operations` counts the operators; `conversions` counts those of them that only write a percentage (`/ 100`) or a
+    fraction. An expression is not complete where words stand for an operand. `gap` are the words before it, `behind`
+    those after it.
     """
 
     sentence: int

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from patchrl.jobs.launch import environment
-from patchrl.models.kept import cache_folder, is_filling, model_folder
+from patchrl.models.model_cache import cache_folder, is_filling, model_folder
 
 _children: dict[str, subprocess.Popen[bytes]] = {}
 

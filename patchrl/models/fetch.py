@@ -15,14 +15,14 @@ from pathlib import Path
 
 from patchrl.config import SMOLLM2
 from patchrl.errors import BackboneError, first_line
-from patchrl.models.kept import (
+from patchrl.models.model_cache import (
     INSTALL_GGUF,
     SMOLLM2_REPOSITORY,
+    cached_folder,
     filling,
     gguf_file,
     gguf_problem,
     is_hub_gguf,
-    kept_folder,
     write_origin,
 )
 
@@ -43,7 +43,7 @@ OnProgress = Callable[[str, float, float], None]  # what is going on, MB so far,
 
 
 def fetch(model: str, on_progress: OnProgress = lambda *_: None) -> Path:
-    """Bring a model onto this machine, into PatchRL's cache, and return its folder; what is there is not fetched again.
+    """Bring a model into PatchRL's cache on this machine, unless it is in it already; returns its folder.
 
     Args:
         model: `smollm2-135m`, or a GGUF file, folder or Hub id, which is read and kept as safetensors.
@@ -57,7 +57,7 @@ def fetch(model: str, on_progress: OnProgress = lambda *_: None) -> Path:
             f"fetch: {model!r} is neither {SMOLLM2} nor a GGUF file, folder or Hub id; other Hub models are fetched when "
             "their study starts."
         )
-    folder = kept_folder(model)
+    folder = cached_folder(model)
     assert folder is not None
     if folder.is_dir():
         return folder

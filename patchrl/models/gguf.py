@@ -11,11 +11,11 @@ import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from patchrl.errors import BackboneError, first_line
-from patchrl.models.kept import (
+from patchrl.models.model_cache import (
+    cached_folder,
     filling,
     gguf_file,
     gguf_problem,
-    kept_folder,
     several_problem,
     split_hub_gguf,
     write_origin,
@@ -29,7 +29,7 @@ def keep_gguf(model: str, revision: str | None = None) -> Path:
 
     Raises BackboneError for a file that cannot be had or read.
     """
-    folder = kept_folder(model, revision)
+    folder = cached_folder(model, revision)
     assert folder is not None, f"{model} is not a GGUF file"
     if folder.is_dir():
         return folder

@@ -23,12 +23,12 @@ Watch = Callable[[torch.Tensor], bool]  # sees a batch's completions so far, sha
 class SampleRequest:
     """How completions are sampled: so many of each prompt, greedy at temperature 0, and whether their −log p is noted."""
 
-    samples: int = 1
-    temperature: float = 0.0
-    top_p: float = 1.0
-    max_new_tokens: int = 96
-    with_nll: bool = False
-    watch: Watch | None = None
+    samples: int
+    temperature: float
+    top_p: float
+    max_new_tokens: int
+    with_nll: bool
+    watch: Watch | None
 
 
 class _WatchCriteria(StoppingCriteria):

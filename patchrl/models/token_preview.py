@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from patchrl.models.kept import model_folder
+from patchrl.models.model_cache import model_folder
 from patchrl.models.prompts import ChatFormat, Render, Turns, acting_tokens
 
 NAMED_TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token")

@@ -10,7 +10,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from patchrl.config import StudyConfig
-from patchrl.models.kept import model_folder
+from patchrl.models.model_cache import model_folder
 from patchrl.models.token_preview import vocabulary_of
 from patchrl.runs.folder import default_runs_dir
 from patchrl.types import HUB_ID

@@ -16,7 +16,7 @@ from patchrl.errors import BackboneError, PatchRLError
 from patchrl.evaluation.harness.names import name_problems
 from patchrl.everyday import skills as everyday
 from patchrl.grading.derivation import reasoning_kinds
-from patchrl.models.kept import gguf_problem, kept_folder, model_folder, name_problem, origin_of
+from patchrl.models.model_cache import cached_folder, gguf_problem, model_folder, name_problem, origin_of
 from patchrl.models.token_preview import context_of, known_here, tokenizer_on_disk
 from patchrl.pipeline.defaults import MIN_SWEEP_ITEMS
 from patchrl.pipeline.estimate import PACES, sized, study_minutes
@@ -156,7 +156,7 @@ def backbone_problems(model: str, revision: str | None = None) -> list[str]:
         return []
     if problem := name_problem(model):
         return [problem]
-    if (kept := kept_folder(model, revision)) is not None and not kept.is_dir():
+    if (kept := cached_folder(model, revision)) is not None and not kept.is_dir():
         return [problem] if (problem := gguf_problem(model)) else []
     path = model_folder(model, revision)
     if path is not None:
@@ -182,7 +182,7 @@ def download_warnings(config: StudyConfig) -> list[str]:
     backbone = config.backbone
     if backbone_problems(backbone.model, backbone.revision) or known_here(backbone.model, backbone.revision):
         return []
-    if kept_folder(backbone.model, backbone.revision):
+    if cached_folder(backbone.model, backbone.revision):
         return [
             f"backbone.model: {backbone.model} is read and kept as safetensors when the study starts; run `patchrl fetch "
             f"{backbone.model}` first, so that settings can be chosen for it."

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from patchrl.config import SMOLLM2, StudyConfig, arms, to_toml
-from patchrl.models.kept import SMOLLM2_REPOSITORY
+from patchrl.models.model_cache import SMOLLM2_REPOSITORY
 from patchrl.reporting import tables
 from patchrl.runs.samples import SampleRow
 from patchrl.types import HUB_ID

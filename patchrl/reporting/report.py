@@ -201,8 +201,8 @@ def _reward_words(reward: RewardSection) -> str:
     passing, aligned, diverse = (compact(weight) for weight in part_weights(reward))
     if reward.kind == "gain":
         return (
-            f"r = g · ({passing} + {aligned} · u + {diverse} · u · d): {gate}, the share u of the way from the expert's "
-            "ℓ to that of the backbone's own answers, and diversity d"
+            f"r = g · ({passing} + {aligned} · u + {diverse} · u · d): {gate}, the share u of the gap in ℓ between "
+            "the expert and the backbone's own answers that the rewrite closes, and diversity d"
         )
     return (
         f"r = g · ({passing} + {aligned} · a + {diverse} · d): {gate}, alignment a ({ALIGNMENT_WORDS[reward.alignment]}) "

@@ -141,15 +141,19 @@ def group_rewards(
         return [None if g is None else float(v) for g, v in zip(gate, values, strict=True)]
 
     gate_K = np.array([g or 0.0 for g in gate])
-    passing, aligned = (1.0, lambda_dist) if gap is None else (PASS_SHARE, 1 - PASS_SHARE)
+    passing, aligned = _weights(lambda_dist, is_gain=gap is not None)
     total = gate_K * (passing + aligned * align + lambda_div * diverse)
     return GroupRewards(scored(total), gate, scored(align), scored(diverse))
 
 
 def part_weights(section: RewardSection) -> list[float]:
     """The weights of consistency, alignment and diversity in the reward."""
-    passing, aligned = (1.0, section.lambda_dist) if section.kind == "paper" else (PASS_SHARE, 1 - PASS_SHARE)
-    return [passing, aligned, section.lambda_div]
+    return [*_weights(section.lambda_dist, is_gain=section.kind == "gain"), section.lambda_div]
+
+
+def _weights(lambda_dist: float, *, is_gain: bool) -> tuple[float, float]:
+    """The weights of passing and of alignment."""
+    return (PASS_SHARE, 1 - PASS_SHARE) if is_gain else (1.0, lambda_dist)
 
 
 def configured_rewards(

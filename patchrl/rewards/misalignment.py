@@ -7,10 +7,10 @@ is the surprisal of its t-th token in nats. `reward.alignment` names one of two 
 - `kl`: log π_φ(y | r) − log π0(y | q(x)) of the whole text and the end of its turn. r is the rewriting prompt and π_φ the
   rewriter as it now is. The mean over the rewriter's samples at temperature 1 is KL(π_φ ‖ π0(·|q(x))): a template costs
   as much as the rewriter prefers it to the backbone's own answers. Where the gate is met, the best rewriter is
-  π0(·|q(x)) restricted to what passes, variety included. Both likelihoods are of temperature 1 without top-p, however the
-  rollouts are sampled: top-p would give texts that π0 would not sample no likelihood at all, and a rewriter that answers
-  as the backbone does has `kl` 0 either way. Sampled below temperature 1, the mean is no longer this KL but that of
-  the likelier texts.
+  π0(·|q(x)) restricted to what passes, variety included. Both likelihoods are those of temperature 1 without top-p,
+  however the rollouts are sampled. A rewriter that answers as the backbone does then has `kl` 0. With top-p in them, a
+  text that π0 would not sample had no likelihood. Rollouts below temperature 1 are the likelier texts, so their mean
+  differs from the KL above.
 """
 
 from __future__ import annotations

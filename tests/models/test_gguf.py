@@ -9,7 +9,7 @@ from helpers import gguf_files
 
 from patchrl.config import BackboneSection
 from patchrl.errors import BackboneError
-from patchrl.models import gguf, kept
+from patchrl.models import gguf, model_cache
 from patchrl.models.backbone import Backbone, resolve_source
 from patchrl.models.token_preview import tokenizer_on_disk
 from patchrl.pipeline.machine import weight_count
@@ -35,9 +35,9 @@ def test_a_gguf_file_is_read_once_and_answers_as_the_model_in_it(cache, llama, m
     ids = torch.tensor([backbone.prompt_ids("What is 3 + 4?")])
     with torch.no_grad():
         assert torch.allclose(backbone.model(ids).logits, original(ids).logits, atol=1e-4)
-    folder = kept.model_folder(str(path))
+    folder = model_cache.model_folder(str(path))
     assert folder is not None and folder.parent == cache and list(folder.glob("*.safetensors"))
-    assert kept.origin_of(str(path)) == "read from tiny-llama.gguf (F32)"
+    assert model_cache.origin_of(str(path)) == "read from tiny-llama.gguf (F32)"
     assert tokenizer_on_disk(str(path), None).format.prompt_ids("What is 3 + 4?") == ids[0].tolist()
     assert weight_count(str(path)) == sum(p.numel() for p in original.parameters())
     monkeypatch.setattr(gguf, "convert", lambda *_: pytest.fail("read twice"))
@@ -45,9 +45,9 @@ def test_a_gguf_file_is_read_once_and_answers_as_the_model_in_it(cache, llama, m
 
 
 def test_a_file_that_changed_is_read_again(cache, llama):
-    before = kept.kept_folder(str(llama[0]))
+    before = model_cache.cached_folder(str(llama[0]))
     os.utime(llama[0], ns=(1, 1))
-    assert kept.kept_folder(str(llama[0])) != before
+    assert model_cache.cached_folder(str(llama[0])) != before
 
 
 def test_a_failed_conversion_leaves_nothing(cache, llama, monkeypatch):
@@ -58,7 +58,7 @@ def test_a_failed_conversion_leaves_nothing(cache, llama, monkeypatch):
     monkeypatch.setattr(gguf, "convert", fail)
     with pytest.raises(BackboneError):
         gguf.keep_gguf(str(llama[0]))
-    assert kept.model_folder(str(llama[0])) is None
+    assert model_cache.model_folder(str(llama[0])) is None
     assert [path for path in cache.iterdir() if path.is_dir()] == []
 
 
@@ -78,7 +78,7 @@ def test_a_folder_with_several_files_asks_for_one(cache, tmp_path):
 
 
 def test_a_missing_package_is_said_with_the_command(cache, llama, monkeypatch):
-    monkeypatch.setattr(kept, "find_spec", lambda name: None)
+    monkeypatch.setattr(model_cache, "find_spec", lambda name: None)
     (problem,) = backbone_problems(str(llama[0]))
     assert 'pip install "patchrl[gguf]"' in problem
 
@@ -93,12 +93,14 @@ def test_a_missing_package_is_said_with_the_command(cache, llama, monkeypatch):
     ],
 )
 def test_names_of_gguf_repositories(model, means):
-    assert kept.is_hub_gguf(model) == (means is not None)
-    assert means is None or kept.split_hub_gguf(model) == means
+    assert model_cache.is_hub_gguf(model) == (means is not None)
+    assert means is None or model_cache.split_hub_gguf(model) == means
 
 
 def test_the_one_gguf_file_of_a_repository_is_fetched(cache, llama, monkeypatch):
     monkeypatch.setattr("huggingface_hub.list_repo_files", lambda repo, revision: ["README.md", "tiny-llama.gguf"])
     monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda repo, name, revision: llama[0])
-    assert gguf.keep_gguf("owner/tiny-GGUF") == kept.model_folder("owner/tiny-GGUF")
-    assert json.loads((kept.model_folder("owner/tiny-GGUF") / "config.json").read_text())["model_type"] == "llama"
+    assert gguf.keep_gguf("owner/tiny-GGUF") == model_cache.model_folder("owner/tiny-GGUF")
+    assert (
+        json.loads((model_cache.model_folder("owner/tiny-GGUF") / "config.json").read_text())["model_type"] == "llama"
+    )

@@ -8,7 +8,7 @@ import pytest
 
 from patchrl.config import SMOLLM2
 from patchrl.jobs import fetching
-from patchrl.models.kept import cache_folder
+from patchrl.models.model_cache import cache_folder
 from patchrl.ui.app import build
 from patchrl.ui.session import Limits
 

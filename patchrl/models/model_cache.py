@@ -43,11 +43,11 @@ def model_folder(model: str, revision: str | None = None) -> Path | None:
     path = Path(model)
     if model != SMOLLM2 and path.is_dir() and not _is_gguf_folder(path):
         return path
-    folder = kept_folder(model, revision)
+    folder = cached_folder(model, revision)
     return folder if folder is not None and folder.is_dir() else None
 
 
-def kept_folder(model: str, revision: str | None = None) -> Path | None:
+def cached_folder(model: str, revision: str | None = None) -> Path | None:
     """Where the cache keeps a backbone, there or not; None for one that it does not keep."""
     if model == SMOLLM2:
         return cache_folder() / model
@@ -64,7 +64,7 @@ def kept_folder(model: str, revision: str | None = None) -> Path | None:
 
 def origin_of(model: str, revision: str | None = None) -> str:
     """Where the weights of a kept backbone came from, in words; empty for any other."""
-    folder = kept_folder(model, revision)
+    folder = cached_folder(model, revision)
     if folder is None or not (folder / ORIGIN).is_file():
         return ""
     return json.loads((folder / ORIGIN).read_text(encoding="utf-8"))["weights"]
