@@ -95,11 +95,11 @@ def test_a_warning_is_said_once_after_three_steps_in_a_row(tmp_path):
 
 @pytest.mark.slow
 def test_an_alarm_pauses_with_a_checkpoint_and_resuming_goes_on_past_it(tmp_path):
-    settings = ("rewriter.steps=5", "rewriter.on_alarm=pause")
+    settings = ("rewriter.steps=7", "rewriter.on_alarm=pause")
     with rollouts.fixed_rollouts():
-        with pytest.raises(StopRequested, match="Stopped at step 3 of 5"):
+        with pytest.raises(StopRequested, match="Stopped at step 3 of 7"):
             rollouts.train(tmp_path, *settings)
         assert (tmp_path / "checkpoints" / "checkpoint-3").is_dir()
         resumed = rollouts.train(tmp_path, *settings)
     steps = [e["step"] for e in resumed.events if e["kind"] == "train"]
-    assert steps == [4, 5] and not [e for e in resumed.events if "reasoning is lost" in e.get("text", "")]
+    assert steps == [4, 5, 6, 7] and not [e for e in resumed.events if "reasoning is lost" in e.get("text", "")]
