@@ -17,7 +17,8 @@ from patchrl.errors import BackboneError, first_line
 from patchrl.models.gguf import keep_gguf
 from patchrl.models.model_cache import gguf_file, is_hub_gguf, model_folder, name_problem
 from patchrl.models.prompts import ChatFormat, Row, Turns, acting_tokens
-from patchrl.models.sampling import Sample, Sampler, SampleRequest, Watch
+from patchrl.models.sample_request import SampleRequest, Watch
+from patchrl.models.sampling import Sample, Sampler
 from patchrl.models.scoring import READINGS, Reading, Score, Scorer, choose_reading
 from patchrl.types import Generation
 

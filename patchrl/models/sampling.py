@@ -4,31 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from patchrl.models.kv_cache import preallocated_cache
+from patchrl.models.sample_request import SampleRequest, Watch
 from patchrl.models.scoring import Reading, core_of, left_padded, reads_ahead
+from patchrl.models.static_decoding import StaticDecoder, decodes_statically, rows_that_fit
 
 TOKENS_PER_BATCH = 32_768  # padded tokens in one generation batch
 ROWS_PER_BATCH = 256
+STATIC_ROWS = 512  # in one batch where the GPU decodes from a static cache
 Sample = tuple[list[int], float]  # ids of a completion and their −log p in nats
-Watch = Callable[[torch.Tensor], bool]  # sees a batch's completions so far, shape (B, T); True ends the batch
-
-
-@dataclass(frozen=True)
-class SampleRequest:
-    """How completions are sampled: so many of each prompt, greedy at temperature 0, and whether their −log p is noted."""
-
-    samples: int
-    temperature: float
-    top_p: float
-    max_new_tokens: int
-    with_nll: bool
-    watch: Watch | None
 
 
 class _WatchCriteria(StoppingCriteria):
@@ -81,6 +70,7 @@ class Sampler:
     def __init__(self, model: Any, tokenizer: Any, stop_ids: set[int], reading: Reading) -> None:
         self.model, self.stop_ids, self.reading = model, stop_ids, reading
         self.pad, self.device = tokenizer.pad_token_id, next(model.parameters()).device
+        self.static = reading == "shared prompts" and decodes_statically(core_of(model), self.device)
 
     def sample(
         self,
@@ -95,7 +85,7 @@ class Sampler:
         sampled = 0
         while sampled < len(order):
             width = len(prompts[order[sampled]]) + request.max_new_tokens
-            rows = max(1, min(ROWS_PER_BATCH, TOKENS_PER_BATCH // width) // request.samples)
+            rows = max(1, self._rows(width) // request.samples)
             chunk = order[sampled : sampled + rows]
             groups = self._sample_batch([prompts[i] for i in chunk], request, seed + sampled)
             for i, group in zip(chunk, groups, strict=True):
@@ -105,8 +95,30 @@ class Sampler:
                 on_progress(sampled)
         return answers
 
+    def _rows(self, width: int) -> int:
+        """Rows of `width` tokens in one batch."""
+        if self.static:
+            return min(STATIC_ROWS, rows_that_fit(core_of(self.model), width, self.device))
+        return min(ROWS_PER_BATCH, TOKENS_PER_BATCH // width)
+
     def _sample_batch(self, prompts: list[list[int]], request: SampleRequest, seed: int) -> list[list[Sample]]:
-        tokens_BT, mask_BT = left_padded(prompts, self.pad, self.device)
+        tokens_PT, mask_PT = left_padded(prompts, self.pad, self.device)
+        if self.static:
+            with torch.no_grad():
+                decoder = StaticDecoder(self.model, self.pad, self.stop_ids)
+                completions_BT, nll = decoder.decode(tokens_PT, mask_PT, request, seed)
+        else:
+            completions_BT, nll = self._generate(tokens_PT, mask_PT, request, seed)
+        groups: list[list[Sample]] = [[] for _ in prompts]
+        for row, ids in enumerate(completions_BT.tolist()):
+            end = next((i for i, token in enumerate(ids) if token in self.stop_ids), len(ids))
+            groups[row // request.samples].append((ids[: end + 1], nll[row]))
+        return groups
+
+    def _generate(
+        self, tokens_BT: torch.Tensor, mask_BT: torch.Tensor, request: SampleRequest, seed: int
+    ) -> tuple[torch.Tensor, list[float]]:
+        """Completions by Transformers' own loop, as `StaticDecoder.decode` returns them."""
         watched = StoppingCriteriaList([_WatchCriteria(request.watch, tokens_BT.shape[1])] if request.watch else [])
         log_probabilities = [_LogProbabilities(self.stop_ids)] if request.with_nll else []
         # The model's own generation defaults (top-k 50 and the like) would bend the distribution.
@@ -124,12 +136,8 @@ class Sampler:
                 **self._read_ahead(tokens_BT, mask_BT, request.samples),
                 **(sampling if request.temperature > 0 else {"do_sample": False}),
             )
-        stops, nll = self.stop_ids, log_probabilities[0].of(out) if log_probabilities else [math.nan] * len(out)
-        groups: list[list[Sample]] = [[] for _ in prompts]
-        for row, ids in enumerate(out[:, tokens_BT.shape[1] :].tolist()):
-            end = next((i for i, token in enumerate(ids) if token in stops), len(ids))
-            groups[row // request.samples].append((ids[: end + 1], nll[row]))
-        return groups
+        nll = log_probabilities[0].of(out) if log_probabilities else [math.nan] * len(out)
+        return out[:, tokens_BT.shape[1] :], nll
 
     def _read_ahead(self, tokens_BT: torch.Tensor, mask_BT: torch.Tensor, samples: int) -> dict[str, Any]:
         """A cache that holds each prompt but its last token, read once for all its samples; nothing where a model

@@ -15,7 +15,7 @@ from patchrl.types import TokenSurprisal
 
 Reading = Literal["shared prompts", "whole rows", "own forward"]
 
-ROWS_ON_GPU = 32  # in one forward
+ROWS_ON_GPU = 128  # in one forward
 ROWS_ON_CPU = 5  # in float32 these keep a CPU busy and take little memory beside the weights
 WIDTH_IN_BF16 = 5120  # rows × hidden size on a CPU under bfloat16, whose faster products want more
 # 64 MB of float32: glibc maps blocks over 32 MiB and gives them back; just below, its heap kept every chunk (9 GB).
