@@ -17,7 +17,7 @@ from typing import Any
 
 from patchrl.config import load_config
 from patchrl.config.arms import SOURCES, parse
-from patchrl.pipeline.plan import REPLAY, Step, plan
+from patchrl.pipeline.plan import BASE, REPLAY, Step, plan
 from patchrl.runs.events import append_event
 from patchrl.runs.folder import RunFolder
 
@@ -48,6 +48,8 @@ def needs(step: Step, steps: list[Step]) -> Iterator[Step]:
             source = SOURCES[str(step.subject)]
             if (other.stage, other.subject) in (("train", source.rewriter), ("rewrite", source.after)):
                 yield other
+        elif step.stage == "finetune" and other.subject == BASE:
+            yield other
         elif step.stage == "finetune" and same_seed and other.stage == "rewrite":
             arm = parse(str(step.subject))
             if other.subject in (arm.data, REPLAY if arm.replay else arm.data):

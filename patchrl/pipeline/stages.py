@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -215,6 +216,7 @@ class Stages:
                     home=home,
                     replay=replay,
                     resample=resample,
+                    divergence=self._divergence_of(backbone),
                 )
                 sampled = finetune(context, inputs) + resampling
             shutil.rmtree(home / "trainer", ignore_errors=True)
@@ -223,6 +225,13 @@ class Stages:
         backbone.tokenizer.save_pretrained(home / "weights")
         summary = {"steps": steps, "seconds": round(seconds, 2), "sampled": asdict(sampled)}
         self.folder.write_json(step.proof(self.folder), summary)
+
+    def _divergence_of(self, model: Backbone) -> Callable[[], float] | None:
+        """Measures how far a model has moved from the backbone; None in a run without the backbone's texts."""
+        from patchrl.evaluation.divergence import divergence
+
+        texts = self.folder.read_json(self.folder.base_texts)
+        return partial(divergence, model, texts) if texts else None
 
     def _interpolate(self, step: Step, arm: Arm, backbone: Backbone) -> dict[str, Any] | None:
         """Interpolate with the weights of the same arm without wise-ft, where these are there already.
@@ -276,6 +285,15 @@ class Stages:
             result = evaluate(
                 context, self.items.judged, self.items.benchmarks, proof.parent, Evaluations(self.folder.evaluations)
             )
+        if step.subject == BASE:
+            from patchrl.evaluation.divergence import sample_texts
+
+            questions = [example.question for example in self.data.eval]
+            self.folder.write_json(
+                self.folder.base_texts, sample_texts(backbone, questions, self.config.study.seeds[0])
+            )
+        elif measure := self._divergence_of(backbone):
+            result["kl"] = round(measure(), 5)
         self.folder.write_json(proof, result | {"device": backbone.device_name})
         self.recorder.event(
             "evaluation",

@@ -171,6 +171,11 @@ class RunFolder:
         return self.path / "arms" / "base"
 
     @property
+    def base_texts(self) -> Path:
+        """Texts of the backbone on which `patchrl.evaluation.divergence` is measured."""
+        return self.base() / "texts.json"
+
+    @property
     def evaluations(self) -> Path:
         """Answers of earlier evaluations, shared by all runs beside this one; may be deleted at any time."""
         return self.path.parent / ".evaluations"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from transformers import TrainerCallback
@@ -17,13 +18,24 @@ ON_POLICY_MEASURES = {
     "length": "completions/mean_length",
 }
 
+EARLY = 0.1  # share of the steps after which the divergence is measured
+
 
 class FinetuneCallback(TrainerCallback):
     """Turns TRL's logs into `finetune` events; one of it may watch several trainers in a row."""
 
-    def __init__(self, recorder: Recorder, where: dict[str, Any], steps: int, kind: str = "finetune") -> None:
-        """`where` goes into every event, which is of a `kind`; `steps` are those of all trainers together."""
+    def __init__(
+        self,
+        recorder: Recorder,
+        where: dict[str, Any],
+        steps: int,
+        kind: str = "finetune",
+        divergence: Callable[[], float] | None = None,
+    ) -> None:
+        """`where` goes into every event, which is of a `kind`; `steps` are those of all trainers together; `divergence` is
+        measured after EARLY of them."""
         self.recorder, self.where, self.steps, self.kind = recorder, where, steps, kind
+        self.divergence = divergence
         self.before = 0  # steps of the trainers that are done
         self.losses: list[float] = []  # those logged that are cross entropies
         self.stopped = False
@@ -50,6 +62,9 @@ class FinetuneCallback(TrainerCallback):
         self.recorder.progress(step, self.steps)
 
     def on_step_end(self, args, state, control, **_: Any) -> None:
+        step = self.before + state.global_step
+        if self.divergence and step == math.ceil(EARLY * self.steps):
+            self.recorder.event("divergence", **self.where, step=step, kl=round(self.divergence(), 5))
         if self.recorder.stop_requested() and self.before + state.global_step < self.steps:
             self.stopped = True
             control.should_training_stop = True

@@ -42,6 +42,7 @@ class FinetuneInputs:
         home: The arm's folder, for what the trainer writes.
         replay: General questions with the backbone's own answers.
         resample: Gives the pairs of every epoch after the first.
+        divergence: Measures how far the model has moved so far.
     """
 
     arm: Arm
@@ -52,6 +53,7 @@ class FinetuneInputs:
     home: Path
     replay: Sequence[Pair] = ()
     resample: Resample | None = None
+    divergence: Callable[[], float] | None = None
 
 
 def finetune(context: StageContext, inputs: FinetuneInputs) -> Cost:
@@ -77,7 +79,7 @@ def finetune(context: StageContext, inputs: FinetuneInputs) -> Cost:
         rate, pairs = tuning.rate(rate), tuning.rows(pairs, inputs.replay)
         backbone.model = tuning.before(backbone.model)
     where = {"seed": seed, "arm": arm.name} | ({"rate": inputs.rate} if config.finetune.sweeps else {})
-    callback, sampled = FinetuneCallback(recorder, where, steps), Cost()
+    callback, sampled = FinetuneCallback(recorder, where, steps, divergence=inputs.divergence), Cost()
     if arm.on_policy:
         on_policy = OnPolicyContext(
             config, backbone, context.gate, examples, rate, seed, inputs.home, callback, sampled
