@@ -22,6 +22,7 @@ from patchrl.runs.events import append_event
 from patchrl.runs.folder import RunFolder
 
 Job = tuple[Path, Step]
+LAST = "z-"  # runs whose name begins so wait until the others need no worker
 
 
 class StepRecorder:
@@ -100,7 +101,7 @@ def run(folders: list[Path], workers: int, deadline: float) -> None:
     waiting: list[Job] = [
         (home, step) for home, steps in plans.items() for step in steps if not step.is_done(RunFolder(home))
     ]
-    waiting.sort(key=lambda job: urgency(job[1]))
+    waiting.sort(key=lambda job: (job[0].name.startswith(LAST), urgency(job[1])))
     done = {(home, step) for home, steps in plans.items() for step in steps} - set(waiting)
     failed: set[Job] = set()
     running = 0
@@ -134,7 +135,7 @@ def run(folders: list[Path], workers: int, deadline: float) -> None:
 
 def urgency(step: Step) -> tuple[int, int]:
     """What others wait for comes first."""
-    order = {"train": 0, "rewrite": 1, "scan": 2, "finetune": 3, "evaluate": 3, "report": 4}
+    order = {"train": 0, "rewrite": 1, "evaluate": 2, "scan": 3, "finetune": 4, "report": 5}
     return order[step.stage], step.seed or 0
 
 
