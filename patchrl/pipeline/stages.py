@@ -21,6 +21,7 @@ from patchrl.pipeline.items import StudyItems
 from patchrl.pipeline.plan import BASE, REPLAY, Step
 from patchrl.reporting.result_formats import to_csv
 from patchrl.reporting.sentences import describe_calibration
+from patchrl.runs.checkpoints import CHECKPOINTS
 from patchrl.runs.context import StageContext
 from patchrl.runs.evaluations import Evaluations
 from patchrl.runs.folder import RunFolder
@@ -129,7 +130,7 @@ class Stages:
         started = time.time()
         with self._context(self._backbone(), config=config, recorder=recorder) as context:
             tokens = train_rewriter(context, self.data.train, _seed(step), proof.parent)
-        shutil.rmtree(proof.parent / "checkpoints", ignore_errors=True)
+        shutil.rmtree(proof.parent / CHECKPOINTS, ignore_errors=True)
         self.folder.write_json(proof, {"tokens": tokens, "seconds": round(time.time() - started, 2)})
 
     def rewrite(self, step: Step) -> None:

@@ -11,6 +11,7 @@ from patchrl.config import StudyConfig, resolve
 from patchrl.config.arms import display_name
 from patchrl.errors import ConfigError
 from patchrl.grading.references import extract_reference
+from patchrl.runs.checkpoints import newest_rewriter
 from patchrl.runs.folder import RunFolder
 from patchrl.types import Example, Task, Writer
 
@@ -95,7 +96,7 @@ def writers_of(folder: RunFolder, config: StudyConfig) -> list[Writer]:
     """The writers of a run: the prompted backbone, and the newest rewriter of every seed that has one."""
     writers = [prompted()]
     for seed in config.study.seeds:
-        newest = folder.rewriter(seed)
+        newest = newest_rewriter(folder, seed)
         if newest is not None:
             adapter, step = newest
             steps = config.rewriter.steps

@@ -152,16 +152,6 @@ class RunFolder:
         home = self.path / "adapter"
         return (home if rewriter == "rl" else home / rewriter) / f"seed-{seed}"
 
-    def rewriter(self, seed: int) -> tuple[Path, int | None] | None:
-        """The newest whole rewriter of a seed: its folder and step (None: training ended), None without one."""
-        home = self.adapter(seed)
-        if (home / "done.json").is_file():
-            return home, None
-        # The trainer's state is the last file of a checkpoint to be written.
-        states = home.glob("checkpoints/checkpoint-*/trainer_state.json")
-        steps = {int(state.parent.name.rpartition("-")[2]): state.parent for state in states}
-        return (steps[max(steps)], max(steps)) if steps else None
-
     def arm(self, arm: str, seed: int, rate: float | None = None) -> Path:
         """A tuned arm; `rate` where the study tunes each arm at several learning rates."""
         home = self.path / "arms" / arm / f"seed-{seed}"

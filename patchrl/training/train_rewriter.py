@@ -13,7 +13,7 @@ import numpy as np
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model
 from transformers import TrainerCallback
-from transformers.trainer_utils import get_last_checkpoint, set_seed
+from transformers.trainer_utils import set_seed
 from trl import GRPOConfig, GRPOTrainer
 
 from patchrl.config import RewriterSection, StudyConfig
@@ -24,15 +24,15 @@ from patchrl.rewards.group import part_weights
 from patchrl.rewards.monitors import warnings
 from patchrl.rewards.own_answers import OwnAnswers
 from patchrl.rewards.trl import GatedReward, emit_group
+from patchrl.runs.checkpoints import CHECKPOINTS, resumable_checkpoint
 from patchrl.runs.context import StageContext
-from patchrl.runs.folder import RunFolder
 from patchrl.training.baselines.vcpo import EssScaling, StalenessTrainer
+from patchrl.training.checkpoints import KEPT_CHECKPOINTS, CheckpointCallback, run_trainer
 from patchrl.training.rollouts import roll_out
 from patchrl.training.warm_start import warm_start
 from patchrl.types import Example, Recorder
 
 CHECKPOINT_STEPS = 10
-PROGRESS_FILE = "progress.json"  # beside the checkpoints: tokens sampled and monitors that warned until the newest
 PROBE_COUNT = 8
 SPREADS, SPREAD_SIZE = 60, 256  # steps at which the ℓ of passing rewrites is recorded one by one; at most so many
 WARNING_STEPS = 3  # one odd batch is not a trend
@@ -148,14 +148,14 @@ class _RewriterCallback(TrainerCallback):
         control.should_save = True
         control.should_training_stop = True
 
-    def on_save(self, args, state, control, **_: Any) -> None:
-        progress = {"tokens": self.reward.total_tokens, "warned": sorted(self.warned)}
-        RunFolder.write_json(Path(args.output_dir) / PROGRESS_FILE, progress)
+    def progress(self) -> dict[str, Any]:
+        """What a checkpoint says beside the trainer's files: tokens sampled, and what the monitors have seen."""
+        return {"tokens": self.reward.total_tokens, "warned": sorted(self.warned), "lasting": self.lasting}
 
     def on_step_end(self, args, state, control, **_: Any) -> None:
         if state.global_step % CHECKPOINT_STEPS == 0 or state.global_step == state.max_steps:
             self.probe.check(state.global_step)
-        if self.recorder.stop_requested() and state.global_step < state.max_steps:
+        if (self.stopped or self.recorder.stop_requested()) and state.global_step < state.max_steps:
             self._pause(control)
 
 
@@ -189,8 +189,8 @@ def trainer_config(config: StudyConfig, seed: int, folder: Path, backbone: Backb
         reward_weights=part_weights(config.reward),
         logging_steps=1,
         save_strategy="steps",
+        save_total_limit=KEPT_CHECKPOINTS,
         save_steps=CHECKPOINT_STEPS,
-        save_total_limit=1,
         report_to="none",
         disable_tqdm=True,
         bf16=backbone.in_bf16,
@@ -227,10 +227,9 @@ def train_rewriter(context: StageContext, examples: Sequence[Example], seed: int
         task_type="CAUSAL_LM",
     )
     backbone.model = get_peft_model(backbone.model, lora)
-    checkpoints = home / "checkpoints"
-    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
-    progress = (RunFolder.read_json(checkpoints / PROGRESS_FILE) or {}) if last else {}
-    sampled = progress.get("tokens", 0)
+    checkpoints = home / CHECKPOINTS
+    last = resumable_checkpoint(checkpoints, recorder)
+    sampled = last.progress["tokens"] if last else 0
     instructions = (rewriter.instruction, *rewriter.more_instructions)
     prompts = [
         rewrite_prompt(instructions[i % len(instructions)], e.question, e.solution) for i, e in enumerate(examples)
@@ -244,8 +243,10 @@ def train_rewriter(context: StageContext, examples: Sequence[Example], seed: int
     reward.total_tokens = sampled
     probe = FrozenProbe(backbone, examples[:PROBE_COUNT])
     callback = _RewriterCallback(reward, recorder, probe, seed, rewriter)
-    callback.warned |= set(progress.get("warned", ()))
+    if last:
+        callback.warned, callback.lasting = set(last.progress["warned"]), dict(last.progress["lasting"])
     stale = EssScaling(recorder, seed, rewriter.ess_scaling) if rewriter.updates_per_rollout > 1 else None
+    saving = CheckpointCallback(callback.progress, every=rewriter.updates_per_rollout)
     trainer = (StalenessTrainer if stale else GRPOTrainer)(
         model=backbone.model,
         reward_funcs=reward.functions,
@@ -253,11 +254,11 @@ def train_rewriter(context: StageContext, examples: Sequence[Example], seed: int
         train_dataset=rows,
         processing_class=backbone.tokenizer,
         rollout_func=roll_out(backbone, with_nll=config.reward.alignment == "kl"),
-        callbacks=[callback, stale] if stale else [callback],
+        callbacks=[callback, *([stale] if stale else []), saving],
     )
     if stale:
         stale.trainer = trainer
-    trainer.train(resume_from_checkpoint=last)
+    run_trainer(trainer, last)
     if callback.stopped:
         raise StopRequested(f"Stopped at step {trainer.state.global_step} of {rewriter.steps}; resume continues there.")
     if trainer.accelerator.is_main_process:

@@ -12,6 +12,7 @@ from patchrl.config import resolve
 from patchrl.config.arms import OFFERED, ON_POLICY, REWRITERS, SOURCES
 from patchrl.errors import RunError, StopRequested
 from patchrl.pipeline.study import run_study
+from patchrl.runs.checkpoints import newest_checkpoint
 from patchrl.runs.embeddings import read_embeddings
 from patchrl.runs.folder import RunFolder
 from patchrl.runs.jsonl import row_by_id
@@ -97,7 +98,7 @@ def test_a_request_to_stop_leaves_a_checkpoint_from_which_training_goes_on(tmp_p
     with pytest.raises(StopRequested, match="step 2 of 4"):
         run_study(config, folder, StopAfterTwo(folder), upto="train")
     assert not (folder.adapter(0) / "done.json").exists()
-    sampled = folder.read_json(folder.adapter(0) / "checkpoints" / "progress.json")["tokens"]
+    sampled = newest_checkpoint(folder.adapter(0) / "checkpoints").progress["tokens"]
     run_study(config, folder, RunRecorder(folder), upto="train")
     assert (
         folder.read_json(folder.adapter(0) / "done.json")["tokens"] > sampled > 500

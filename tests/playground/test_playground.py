@@ -16,6 +16,7 @@ from patchrl.config import resolve
 from patchrl.errors import ConfigError, RunError
 from patchrl.playground.client import Playground
 from patchrl.playground.requests import Caps, lab_example, play_settings, prompted, typed_example, writers_of
+from patchrl.runs.checkpoints import mark_whole
 from patchrl.runs.folder import RunFolder
 from patchrl.types import Writer
 
@@ -221,8 +222,9 @@ def test_the_newest_whole_checkpoint_of_each_seed_can_write(tmp_path):
     for step, whole in ((10, True), (20, True), (30, False)):
         checkpoint = folder.adapter(1) / "checkpoints" / f"checkpoint-{step}"
         checkpoint.mkdir(parents=True)
+        (checkpoint / "adapter.safetensors").write_bytes(b"weights")
         if whole:
-            (checkpoint / "trainer_state.json").touch()
+            mark_whole(checkpoint, {})
     folder.write_json(folder.adapter(0) / "done.json", {})
     members = writers_of(folder, config)
     assert [w.key for w in members] == ["backbone", "seed-0", "seed-1"]

@@ -1,0 +1,99 @@
+"""Trainings that can be killed at any time: checkpoints by the clock, and a resumed run that equals an uninterrupted one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
+from transformers import TrainerCallback
+from trl.trainer.utils import RepeatSampler
+
+from patchrl.runs.checkpoints import Checkpoint, mark_whole
+
+SAVE_SECONDS = 40.0  # between checkpoints: a death costs less than a minute
+MAX_SAVING_SHARE = 0.1  # of the time; where writing takes long, checkpoints are further apart
+KEPT_CHECKPOINTS = 2  # the second newest is there if the newest is torn
+
+
+def nothing(_: Path) -> None:
+    """Save or load no files of its own."""
+
+
+class CheckpointCallback(TrainerCallback):
+    """Asks for a checkpoint every SAVE_SECONDS and marks each as whole; it comes last among a trainer's callbacks.
+
+    Args:
+        progress: What a resumed training must know beside the trainer's own files, as plain data.
+        every: Steps that belong together; between them nothing is saved and training does not stop.
+        at_end: Whether the end of the training gets a checkpoint, too.
+        save: Writes further files into a checkpoint's folder.
+    """
+
+    def __init__(
+        self,
+        progress: Callable[[], dict[str, Any]],
+        *,
+        every: int = 1,
+        at_end: bool = False,
+        save: Callable[[Path], None] = nothing,
+    ) -> None:
+        self.progress, self.every, self.at_end, self.save = progress, every, at_end, save
+        self.interval, self.saved = SAVE_SECONDS, time.monotonic()
+        self._decided = self.saved
+
+    def on_train_begin(self, args, state, control, **_: Any) -> None:
+        self.interval, self.saved = SAVE_SECONDS, time.monotonic()
+        self.resumed = state.global_step > 0
+
+    def on_epoch_begin(self, args, state, control, train_dataloader: Any = None, **_: Any) -> None:
+        """TRL's sampler draws one order of the rows an epoch; a resumed one draws those of the epochs before, too."""
+        if not self.resumed:
+            return
+        self.resumed = False
+        batches = train_dataloader.batch_sampler
+        while hasattr(batches, "batch_sampler"):
+            batches = batches.batch_sampler
+        if isinstance(batches.sampler, RepeatSampler) and batches.sampler.shuffle:
+            for _epoch in range(int(state.epoch)):
+                torch.randperm(batches.sampler.num_samples, generator=batches.sampler.generator)
+
+    def on_step_end(self, args, state, control, **_: Any) -> None:
+        self._decided = time.monotonic()
+        due = self._decided - self.saved >= self.interval
+        if PartialState().num_processes > 1:  # all save, or none
+            due = broadcast_object_list([due])[0]
+        if due or (self.at_end and state.global_step >= state.max_steps):
+            control.should_save = True
+        self._keep_together(state, control)
+
+    def on_log(self, args, state, control, **_: Any) -> None:
+        self._keep_together(state, control)
+
+    def _keep_together(self, state: Any, control: Any) -> None:
+        if state.global_step % self.every and state.global_step < state.max_steps:
+            control.should_save = control.should_training_stop = False
+
+    def on_save(self, args, state, control, **_: Any) -> None:
+        path = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        if state.is_world_process_zero:
+            self.save(path)
+        PartialState().wait_for_everyone()
+        if state.is_world_process_zero:
+            mark_whole(path, self.progress())
+        self.saved = time.monotonic()
+        self.interval = max(SAVE_SECONDS, (self.saved - self._decided) / MAX_SAVING_SHARE)
+
+
+def run_trainer(trainer: Any, checkpoint: Checkpoint | None) -> None:
+    """Train from a checkpoint on, or from the start; of a training that had ended only the weights are loaded."""
+    if checkpoint and checkpoint.step >= trainer.args.max_steps:
+        trainer._load_from_checkpoint(str(checkpoint.path))  # a trainer that goes on takes one more step first
+        trainer.state.global_step = checkpoint.step
+        trainer.callback_handler.on_train_end(trainer.args, trainer.state, trainer.control)
+    else:
+        trainer.train(resume_from_checkpoint=str(checkpoint.path) if checkpoint else None)
