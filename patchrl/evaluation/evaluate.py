@@ -9,10 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from patchrl.errors import RunError, StopRequested
-from patchrl.models.backbone import Backbone
 from patchrl.runs.context import StageContext
 from patchrl.runs.evaluations import Evaluations, Key
 from patchrl.runs.jsonl import write_rows
@@ -41,7 +38,7 @@ def evaluate(
         `{"target", "general", "validation", "by_task", "no_answer"}` with scores as fractions; `general` is the mean over
         general tasks (None without any), so that a large task does not outweigh a small one.
     """
-    weights, recorder = fingerprint(context.backbone), context.recorder
+    weights, recorder = context.backbone.fingerprint(), context.recorder
     rows = _judged(context, items, weights, evaluations)
     if benchmarks:  # only then is the harness needed
         from patchrl.evaluation.harness.measure import measure
@@ -57,20 +54,6 @@ def evaluate(
             raise RunError(f"evaluate.{kind}: no answer could be judged; raise gate.timeout, or mend the references.")
     write_rows(home / "predictions.jsonl", rows)
     return summarize(rows)
-
-
-def fingerprint(backbone: Backbone) -> str:
-    """A hash of all that makes a backbone answer as it does: weights, adapter, configuration, tokenizer, template."""
-    digest = hashlib.sha256()
-    for name, tensor in backbone.model.state_dict().items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    config = backbone.model.config.to_dict() | {"_name_or_path": None, "transformers_version": None}
-    words = sorted(backbone.tokenizer.get_vocab().items())
-    prompt = backbone.format.prompt_text("A question")  # the template, and whether it asks for thoughts
-    identity = [config, words, prompt, sorted(backbone.stop_ids)]
-    digest.update(json.dumps(identity, sort_keys=True, default=str).encode())
-    return digest.hexdigest()
 
 
 def _judged(context: StageContext, items: Items, weights: str, evaluations: Evaluations) -> list[dict[str, Any]]:
@@ -110,7 +93,11 @@ def _answers(context: StageContext, items: Items, weights: str, evaluations: Eva
         for task, rows in tasks.items()
     }
     stored = {task: evaluations.get(key) for task, key in keys.items()}
-    missing = [i for task, rows in tasks.items() if stored[task] is None for i in rows]
+    # As it was when this evaluation began: what is asked together decides the batches.
+    missing = context.keep(
+        ["missing answers", list(keys.values())],
+        lambda: [i for task, rows in tasks.items() if stored[task] is None for i in rows],
+    )
     generations = context.backbone.generate(
         [items[i][1].question for i in missing],
         max_new_tokens=limit,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,7 +52,7 @@ def scan(context: StageContext, examples: Sequence[Example]) -> dict[str, Any]:
         max_new_tokens=config.evaluate.max_new_tokens,
         on_progress=lambda done: recorder.progress(done, 2 * len(sample)),
     )
-    started = time.time()
+    started = context.clock()
     rewrites = backbone.generate(
         prompts,
         temperature=config.rewrite.temperature,
@@ -61,7 +60,7 @@ def scan(context: StageContext, examples: Sequence[Example]) -> dict[str, Any]:
         max_new_tokens=config.rewriter.max_new_tokens,
         on_progress=lambda done: recorder.progress(len(sample) + done, 2 * len(sample)),
     )
-    seconds = time.time() - started
+    seconds = context.clock() - started
     own, prompted = [a[0] for a in answers], [r[0] for r in rewrites]
     texts: dict[str, list[Any]] = {
         "expert": [e.solution for e in sample],

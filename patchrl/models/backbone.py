@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
+import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -16,6 +18,7 @@ from patchrl.config import BackboneSection
 from patchrl.errors import BackboneError, first_line
 from patchrl.models.gguf import keep_gguf
 from patchrl.models.model_cache import gguf_file, is_hub_gguf, model_folder, name_problem
+from patchrl.models.pieces import Keep, made_now, next_token_in_pieces, sample_in_pieces, score_in_pieces
 from patchrl.models.prompts import ChatFormat, Row, Turns, acting_tokens
 from patchrl.models.sample_request import SampleRequest, Watch
 from patchrl.models.sampling import Sample, Sampler
@@ -111,6 +114,8 @@ class Backbone:
         self.tokenizer = tokenizer
         self.format = chat_format(tokenizer, thoughts)
         self.reading: Reading = READINGS[0]
+        self.keep: Keep | None = None  # keeps what is sampled and scored, piece by piece
+        self._adapter_off = False
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(self.format.end_ids[-1])
 
@@ -210,11 +215,36 @@ class Backbone:
         self.model.eval()
         carries = hasattr(self.model, "disable_adapter") and not adapted
         off = self.model.disable_adapter() if carries else contextlib.nullcontext()
+        was_off, self._adapter_off = self._adapter_off, self._adapter_off or carries
         try:
             with off, torch.no_grad():
                 yield self.model
         finally:
+            self._adapter_off = was_off
             self.model.train(training)
+
+    def fingerprint(self) -> str:
+        """A hash of all that makes a backbone answer as it does: weights, adapter, configuration, tokenizer, template."""
+        digest = hashlib.sha256()
+        for name, tensor in self.model.state_dict().items():
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        config = self.model.config.to_dict() | {"_name_or_path": None, "transformers_version": None}
+        words = sorted(self.tokenizer.get_vocab().items())
+        prompt = self.format.prompt_text("A question")  # the template, and whether it asks for thoughts
+        identity = [config, words, prompt, sorted(self.stop_ids)]
+        digest.update(json.dumps(identity, sort_keys=True, default=str).encode())
+        return digest.hexdigest()
+
+    @contextlib.contextmanager
+    def kept(self, keep: Keep) -> Iterator[None]:
+        """Inside, `keep` keeps what is sampled and scored; its weights must not change meanwhile."""
+        weights, before = self.fingerprint(), self.keep
+        self.keep = lambda source, make: keep([weights, self._adapter_off, source], make)
+        try:
+            yield
+        finally:
+            self.keep = before
 
     # --- generation ---------------------------------------------------------------------------
 
@@ -258,9 +288,10 @@ class Backbone:
         training = self.model.training
         self.model.eval()
         try:
-            return Sampler(self.model, self.tokenizer, self.stop_ids, self.reading).sample(
-                prompts, request, seed, on_progress
-            )
+            sampler = Sampler(self.model, self.tokenizer, self.stop_ids, self.reading)
+            if self.keep is None:
+                return sampler.sample(prompts, request, seed, on_progress)
+            return sample_in_pieces(sampler, self.keep, prompts, request, seed, on_progress)
         finally:
             self.model.train(training)
 
@@ -287,7 +318,10 @@ class Backbone:
         wanted = [(prompts[q], tuple(self.completion_ids(c))) for q, c in zip(questions, completions, strict=True)]
         rows = list(dict.fromkeys(wanted))  # the same text twice costs once, and ties stay exact
         with self.frozen(adapted) as model, torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            scores = Scorer(model, self.tokenizer, self.stop_ids, self.reading).scores(rows, top)
+            scorer = Scorer(model, self.tokenizer, self.stop_ids, self.reading)
+            scores = (
+                scorer.scores(rows, top) if self.keep is None else score_in_pieces(scorer, self.keep, rows, top, bf16)
+            )
         return [scores[row] for row in wanted]
 
     def next_token_probabilities(self, users: Sequence[str], choices: Sequence[Sequence[int]]) -> np.ndarray:
@@ -295,7 +329,6 @@ class Backbone:
         each choice, shape (N, C)."""
         prompts = [tuple(self.prompt_ids(user)) for user in users]
         with self.frozen() as model:
-            probabilities = Scorer(model, self.tokenizer, self.stop_ids, self.reading).next_token(
-                list(dict.fromkeys(prompts)), choices
-            )
+            scorer = Scorer(model, self.tokenizer, self.stop_ids, self.reading)
+            probabilities = next_token_in_pieces(scorer, self.keep or made_now, list(dict.fromkeys(prompts)), choices)
         return np.array([probabilities[prompt] for prompt in prompts]).reshape(len(prompts), len(choices))

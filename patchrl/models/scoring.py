@@ -18,6 +18,7 @@ Reading = Literal["shared prompts", "whole rows", "own forward"]
 ROWS_ON_GPU = 128  # in one forward
 ROWS_ON_CPU = 5  # in float32 these keep a CPU busy and take little memory beside the weights
 WIDTH_IN_BF16 = 5120  # rows × hidden size on a CPU under bfloat16, whose faster products want more
+PIECE_BATCHES = 2  # forwards whose rows are one piece
 # 64 MB of float32: glibc maps blocks over 32 MiB and gives them back; just below, its heap kept every chunk (9 GB).
 LOGITS_PER_CHUNK = 16_000_000
 END_OF_TURN = -1  # the end of the turn, among token ids
@@ -32,6 +33,9 @@ T = TypeVar("T")
 # own forward made them, the logits (T + 1, V).
 Batch = tuple[list["TokenRow"], list[torch.Tensor], list[torch.Tensor] | None]
 TokenRow = tuple[tuple[int, ...], tuple[int, ...]]  # token ids of a prompt and of a completion
+Piece = tuple[
+    list[tuple[int, ...]], list[TokenRow]
+]  # rows, with their prompts where each is read once for all its rows
 
 
 @dataclass(frozen=True)
@@ -115,10 +119,24 @@ class Scorer:
 
     def scores(self, rows: list[TokenRow], top: int) -> dict[TokenRow, Score]:
         """The score of each distinct row; a prompt with several completions is read once."""
-        repeated = 2 * len({prompt for prompt, _ in rows}) <= len(rows)
-        shared = repeated and self.reading == "shared prompts" and reads_ahead(self.core)
+        return {row: score for piece in self.pieces(rows) for row, score in self.piece_scores(piece, top).items()}
+
+    def pieces(self, rows: list[TokenRow]) -> list[Piece]:
+        """Distinct rows in pieces that are scored one by one; scores do not depend on where scoring begins."""
+        prompts = {prompt for prompt, _ in rows}
+        if 2 * len(prompts) <= len(rows) and self.reading == "shared prompts" and reads_ahead(self.core):
+            pieces = []
+            for members in in_batches(sorted(prompts, key=len), self._scoring_rows):
+                pieces.append((members, [row for row in rows if row[0] in set(members)]))
+            return pieces
+        by_length = sorted(rows, key=lambda row: len(row[0]) + len(row[1]))
+        return [([], piece) for piece in in_batches(by_length, self.piece_rows)]
+
+    def piece_scores(self, piece: Piece, top: int) -> dict[TokenRow, Score]:
+        """The score of each row of a piece."""
+        prompts, rows = piece
         scores: dict[TokenRow, Score] = {}
-        for batch, states, logits in self._read_prompts_once(rows) if shared else self._read_whole_rows(rows):
+        for batch, states, logits in self._read_prompts_once(prompts, rows) if prompts else self._read_whole_rows(rows):
             scores |= zip(batch, self._score_batch(states, logits, batch, top), strict=True)
         return scores
 
@@ -149,37 +167,40 @@ class Scorer:
                 hidden_BTD = self.core.base_model(input_ids=tokens_BT, use_cache=False).last_hidden_state
             yield batch, [hidden_TD[part] for hidden_TD, part in zip(hidden_BTD, parts, strict=True)], logits
 
-    def _read_prompts_once(self, rows: list[TokenRow]) -> Iterator[Batch]:
-        """Batches of rows; the keys and values of each distinct prompt serve all its completions."""
-        for prompts in in_batches(sorted({prompt for prompt, _ in rows}, key=len), self._scoring_rows):
-            index_of = {prompt: i for i, prompt in enumerate(prompts)}
-            # Left padding leaves no gap between prompt and completion, so sliding windows stay exact.
-            tokens_PT, mask_PT = left_padded(prompts, self.pad, self.device)
-            output = self.core.base_model(
-                input_ids=tokens_PT,
-                attention_mask=mask_PT,
-                position_ids=(mask_PT.cumsum(-1) - 1).clamp(min=0),
+    def _read_prompts_once(self, prompts: list[tuple[int, ...]], rows: list[TokenRow]) -> Iterator[Batch]:
+        """Batches of rows; the keys and values of each of their distinct prompts serve all its completions."""
+        index_of = {prompt: i for i, prompt in enumerate(prompts)}
+        # Left padding leaves no gap between prompt and completion, so sliding windows stay exact.
+        tokens_PT, mask_PT = left_padded(prompts, self.pad, self.device)
+        output = self.core.base_model(
+            input_ids=tokens_PT,
+            attention_mask=mask_PT,
+            position_ids=(mask_PT.cumsum(-1) - 1).clamp(min=0),
+            use_cache=True,
+        )
+        for batch in in_batches(sorted(rows, key=lambda row: len(row[1])), self._scoring_rows):
+            of_row = torch.tensor([index_of[prompt] for prompt, _ in batch], device=self.device)
+            last_B1D = output.last_hidden_state[of_row, -1:]
+            width = max(len(target) for _, target in batch)
+            if width == 0:
+                yield batch, list(last_B1D), None
+                continue
+            start_B1 = torch.tensor([[len(prompt)] for prompt, _ in batch], device=self.device)
+            hidden_BTD = self.core.base_model(
+                input_ids=self._right_padded([target for _, target in batch]),
+                attention_mask=torch.cat([mask_PT[of_row], mask_PT.new_ones(len(batch), width)], dim=1),
+                position_ids=start_B1 + torch.arange(width, device=self.device),
+                past_key_values=_SharedPrompts(output.past_key_values, of_row),
                 use_cache=True,
-            )
-            sharing = sorted((row for row in rows if row[0] in index_of), key=lambda row: len(row[1]))
-            for batch in in_batches(sharing, self._scoring_rows):
-                of_row = torch.tensor([index_of[prompt] for prompt, _ in batch], device=self.device)
-                last_B1D = output.last_hidden_state[of_row, -1:]
-                width = max(len(target) for _, target in batch)
-                if width == 0:
-                    yield batch, list(last_B1D), None
-                    continue
-                start_B1 = torch.tensor([[len(prompt)] for prompt, _ in batch], device=self.device)
-                hidden_BTD = self.core.base_model(
-                    input_ids=self._right_padded([target for _, target in batch]),
-                    attention_mask=torch.cat([mask_PT[of_row], mask_PT.new_ones(len(batch), width)], dim=1),
-                    position_ids=start_B1 + torch.arange(width, device=self.device),
-                    past_key_values=_SharedPrompts(output.past_key_values, of_row),
-                    use_cache=True,
-                ).last_hidden_state
-                hidden_BTD = torch.cat([last_B1D, hidden_BTD], dim=1)
-                parts = [1 + len(target) for _, target in batch]
-                yield batch, [hidden_TD[:part] for hidden_TD, part in zip(hidden_BTD, parts, strict=True)], None
+            ).last_hidden_state
+            hidden_BTD = torch.cat([last_B1D, hidden_BTD], dim=1)
+            parts = [1 + len(target) for _, target in batch]
+            yield batch, [hidden_TD[:part] for hidden_TD, part in zip(hidden_BTD, parts, strict=True)], None
+
+    @property
+    def piece_rows(self) -> int:
+        """Rows of one piece where each is read whole."""
+        return PIECE_BATCHES * self._scoring_rows
 
     @property
     def _scoring_rows(self) -> int:

@@ -53,6 +53,11 @@ class Step:
         name = "finetuned.json" if self.stage == "finetune" else "evaluation.json"
         return folder.arm(subject, seed, self.rate) / name
 
+    def journal(self, folder: RunFolder) -> Path:
+        """The file that keeps what the step has finished until it is done."""
+        parts = (self.stage, self.subject, self.seed, self.rate)
+        return folder.journals / ("-".join(str(part) for part in parts if part is not None) + ".jsonl")
+
     def is_done(self, folder: RunFolder) -> bool:
         """Whether the proof exists and is complete."""
         proof = self.proof(folder)

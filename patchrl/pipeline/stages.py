@@ -21,10 +21,11 @@ from patchrl.pipeline.items import StudyItems
 from patchrl.pipeline.plan import BASE, REPLAY, Step
 from patchrl.reporting.result_formats import to_csv
 from patchrl.reporting.sentences import describe_calibration
-from patchrl.runs.checkpoints import CHECKPOINTS
+from patchrl.runs.checkpoints import CHECKPOINTS, TRAINER, WARM_START
 from patchrl.runs.context import StageContext
 from patchrl.runs.evaluations import Evaluations
 from patchrl.runs.folder import RunFolder
+from patchrl.runs.journal import Journal
 from patchrl.runs.jsonl import read_rows, write_rows
 from patchrl.types import Cost, Example, Recorder
 
@@ -64,6 +65,17 @@ class Stages:
     def work(self, step: Step) -> None:
         """Do a step's work and write its proof; raises StopRequested when asked to stop."""
         getattr(self, step.stage)(step)
+        self.tidy(step)
+
+    def tidy(self, step: Step) -> None:
+        """Delete what a step that is done needed only while it was not."""
+        home = step.proof(self.folder).parent
+        temporary = {"train": (CHECKPOINTS, WARM_START), "finetune": (TRAINER,)}
+        if step.subject != BASE and not self.config.finetune.keep_weights:
+            temporary["evaluate"] = ("weights",)
+        for folder in temporary.get(step.stage, ()):
+            shutil.rmtree(home / folder, ignore_errors=True)
+        step.journal(self.folder).unlink(missing_ok=True)
 
     # --- models and their context -------------------------------------------------------------
 
@@ -85,6 +97,7 @@ class Stages:
         answers_only: bool = False,
         config: StudyConfig | None = None,
         recorder: Recorder | None = None,
+        journal: Journal | None = None,
     ) -> Iterator[StageContext]:
         """The context of one step; `judge` is the gate's backbone where that is not `backbone`."""
         from patchrl.grading.gate import Gate
@@ -92,7 +105,10 @@ class Stages:
         config = config or self.config
         calibration = (self.folder.read_json(self.folder.scan) or {}).get("open_gate", {})
         with Gate(config, judge or backbone, calibration.get("threshold"), answers_only=answers_only) as gate:
-            yield StageContext(config, backbone, gate, recorder or self.recorder, self.folder)
+            yield StageContext(config, backbone, gate, recorder or self.recorder, self.folder, journal)
+
+    def _journal(self, step: Step) -> Journal:
+        return Journal(step.journal(self.folder), self.recorder)
 
     def _judge(self) -> Backbone | None:
         """A frozen backbone beside the one at work: it compares open answers; other gates need no model."""
@@ -106,11 +122,11 @@ class Stages:
         backbone = self._backbone()
         if backbone.reading_note:
             self.recorder.event("message", level="info", text=backbone.reading_note)
-        with self._context(backbone) as context:
+        with self._context(backbone, journal=self._journal(step)) as context, context.kept():
             result = scan(context, self.data.train)
         result |= {"kept": self.data.kept, "train": len(self.data.train), "dropped": self.data.dropped}
-        self.folder.write_json(step.proof(self.folder), result)
         self.recorder.event("scan", **result)
+        self.folder.write_json(step.proof(self.folder), result)
         if "open_gate" in result:
             accurate = result["open_gate"]["balanced_accuracy"] >= MIN_GATE_ACCURACY
             text = describe_calibration(result["open_gate"]) + ("" if accurate else f" {INACCURATE_GATE}")
@@ -128,20 +144,20 @@ class Stages:
         # Events without a rewriter's name are of the plain one.
         recorder = self.recorder if rewriter == "rl" else TaggedRecorder(self.recorder, rewriter=rewriter)
         started = time.time()
-        with self._context(self._backbone(), config=config, recorder=recorder) as context:
+        with self._context(self._backbone(), config=config, recorder=recorder, journal=self._journal(step)) as context:
             tokens = train_rewriter(context, self.data.train, _seed(step), proof.parent)
-        shutil.rmtree(proof.parent / CHECKPOINTS, ignore_errors=True)
         self.folder.write_json(proof, {"tokens": tokens, "seconds": round(time.time() - started, 2)})
 
     def rewrite(self, step: Step) -> None:
-        started = time.time()
+        started, journal = time.time(), self._journal(step)
         make = self._replay_rows if step.subject == REPLAY else self._target_rows
-        summary = make(str(step.subject), _seed(step))
+        summary = make(str(step.subject), _seed(step), journal)
         # A source that starts from another one's rows would have had to make those first.
-        summary["seconds"] = round(time.time() - started + summary.get("seconds", 0.0), 2)
+        seconds = time.time() - started + journal.seconds_before + summary.get("seconds", 0.0)
+        summary["seconds"] = round(seconds, 2)
         self.folder.write_json(step.proof(self.folder), summary)
 
-    def _target_rows(self, source: str, seed: int) -> dict[str, Any]:
+    def _target_rows(self, source: str, seed: int, journal: Journal) -> dict[str, Any]:
         """Write the rows of one source of targets; returns their summary."""
         from patchrl.rewriting.dataset import describe_targets, drop_fallbacks, rewrite_dataset
 
@@ -156,24 +172,26 @@ class Stages:
             from peft import PeftModel
 
             backbone.model = PeftModel.from_pretrained(backbone.model, str(self.folder.adapter(seed, rewriter)))
-        with self._context(backbone) as context:
+        with self._context(backbone, journal=journal) as context, context.kept():
             # Pages look at the tokens and the map of the first seed only.
             details = seed == self.config.study.seeds[0]
             return rewrite_dataset(context, self.data.train, source, seed, details=details)
 
-    def _replay_rows(self, _: str, seed: int) -> dict[str, Any]:
+    def _replay_rows(self, _: str, seed: int, journal: Journal) -> dict[str, Any]:
         """Write general questions with the backbone's own answers; returns their summary."""
         from patchrl.training.tuning import replay_count
 
         count = replay_count(len(self.data.train), max(arm.replay or 0.0 for arm in self.arms))
         questions = self.items.replay_questions(count, seed)
-        answers = self._backbone().generate(
-            questions,
-            temperature=1.0,  # the backbone's own distribution is where its loss has no slope
-            max_new_tokens=self.config.evaluate.max_new_tokens,
-            seed=seed,
-            on_progress=lambda done: self.recorder.progress(done, count),
-        )
+        backbone = self._backbone()
+        with backbone.kept(journal.keep):
+            answers = backbone.generate(
+                questions,
+                temperature=1.0,  # the backbone's own distribution is where its loss has no slope
+                max_new_tokens=self.config.evaluate.max_new_tokens,
+                seed=seed,
+                on_progress=lambda done: self.recorder.progress(done, count),
+            )
         rows = [{"question": q, "answer": group[0].text} for q, group in zip(questions, answers, strict=True)]
         write_rows(self.folder.replay(seed), [row for row in rows if row["answer"]])
         return {"tokens": sum(len(group[0].token_ids) + 1 for group in answers)}
@@ -198,14 +216,14 @@ class Stages:
         section, seed, arm = self.config.finetune, _seed(step), parse(str(step.subject))
         home = step.proof(self.folder).parent
         steps = math.ceil(len(self.data.train) / section.batch_size) * section.epochs
-        backbone, started, resampling = self._backbone(), time.time(), Cost()
+        backbone, started, cost = self._backbone(), time.time(), Cost()
         if tuned := self._interpolate(step, arm, backbone):
             seconds, sampled = tuned["seconds"] + time.time() - started, Cost(**tuned["sampled"])
         else:
             replay = [(r["question"], r["answer"]) for r in read_rows(self.folder.replay(seed))] if arm.replay else []
             judge = self._judge() if arm.on_policy else backbone
             with (
-                self._resample(arm, backbone, seed, resampling) as resample,
+                self._resample(arm, backbone, seed, cost) as resample,
                 self._context(backbone, judge=judge, answers_only=True) as context,
             ):
                 inputs = FinetuneInputs(
@@ -218,9 +236,9 @@ class Stages:
                     replay=replay,
                     resample=resample,
                     divergence=self._divergence_of(backbone),
+                    sampled=cost,
                 )
-                sampled = finetune(context, inputs) + resampling
-            shutil.rmtree(home / "trainer", ignore_errors=True)
+                sampled = finetune(context, inputs)
             seconds = time.time() - started - sampled.seconds
         backbone.model.save_pretrained(home / "weights")
         backbone.tokenizer.save_pretrained(home / "weights")
@@ -282,20 +300,23 @@ class Stages:
                 f"Arm {step.subject}, seed {step.seed}: its weights are gone; start a new run to evaluate it."
             )
         backbone = self._backbone(weights)
-        with self._context(backbone, judge=self._judge() if weights else None, answers_only=True) as context:
+        judge, journal = self._judge() if weights else None, self._journal(step)
+        with (
+            self._context(backbone, judge=judge, answers_only=True, journal=journal) as context,
+            context.kept(),
+        ):
             result = evaluate(
                 context, self.items.judged, self.items.benchmarks, proof.parent, Evaluations(self.folder.evaluations)
             )
-        if step.subject == BASE:
-            from patchrl.evaluation.divergence import sample_texts
+            if step.subject == BASE:
+                from patchrl.evaluation.divergence import sample_texts
 
-            questions = [example.question for example in self.data.eval]
-            self.folder.write_json(
-                self.folder.base_texts, sample_texts(backbone, questions, self.config.study.seeds[0])
-            )
-        elif measure := self._divergence_of(backbone):
-            result["kl"] = round(measure(), 5)
-        self.folder.write_json(proof, result | {"device": backbone.device_name})
+                questions = [example.question for example in self.data.eval]
+                self.folder.write_json(
+                    self.folder.base_texts, sample_texts(backbone, questions, self.config.study.seeds[0])
+                )
+            elif measure := self._divergence_of(backbone):
+                result["kl"] = round(measure(), 5)
         self.recorder.event(
             "evaluation",
             seed=step.seed,
@@ -306,8 +327,7 @@ class Stages:
             by_task={task: values["score"] for task, values in result["by_task"].items()},
             no_answer=result["no_answer"],
         )
-        if weights is not None and not self.config.finetune.keep_weights:
-            shutil.rmtree(weights)
+        self.folder.write_json(proof, result | {"device": backbone.device_name})
 
     def report(self, step: Step) -> None:
         from patchrl.reporting.report import report_of

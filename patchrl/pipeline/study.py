@@ -38,6 +38,9 @@ def run_study(config: StudyConfig, folder: RunFolder, recorder: Recorder, upto: 
         _ = items.benchmarks  # and so is a benchmark that cannot be fetched or measured
     actual = sized(config, len(data.train), len(data.eval))
     expected = [step_seconds(actual, step) for step in missing]
+    for step in plan(config):
+        if step not in missing:
+            stages.tidy(step)  # it may have died between its proof and its tidying
     for number, step in enumerate(missing):
         if recorder.stop_requested():
             raise StopRequested(f"Stopped before {step.stage}; resume continues there.")

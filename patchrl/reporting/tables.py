@@ -96,6 +96,8 @@ def rate_rows(result: Result) -> Rows:
 
 def evaluation_rows(events: Sequence[dict[str, Any]]) -> Rows:
     """Scores of a study that is not finished, one row per evaluation event: arm, seed, target and general skills."""
+    # A step that died before its proof was written reports twice.
+    newest = {(e["arm"], e["seed"], e.get("rate")): e for e in events if e["kind"] == "evaluation"}
     return [
         [
             display_name(e["arm"]) + (f", rate {compact(e['rate'])}" if "rate" in e else ""),
@@ -103,8 +105,7 @@ def evaluation_rows(events: Sequence[dict[str, Any]]) -> Rows:
             points(e["target"]),
             points(e["general"]),
         ]
-        for e in events
-        if e["kind"] == "evaluation"
+        for e in newest.values()
     ]
 
 

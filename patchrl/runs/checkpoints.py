@@ -10,7 +10,8 @@ from typing import Any
 from patchrl.runs.folder import RunFolder
 from patchrl.types import Recorder
 
-CHECKPOINTS = "checkpoints"  # in the folder of what is trained
+# In the folder of what is trained, until it is: the rewriter's steps, those of its warm start, an arm's steps.
+CHECKPOINTS, WARM_START, TRAINER = "checkpoints", "warm-start", "trainer"
 MARK_FILE = "whole.json"
 
 

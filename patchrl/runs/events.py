@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
 
+CURVE_FIELDS = (
+    "seed",
+    "arm",
+    "rate",
+    "rewriter",
+)  # with its kind these say to which curve an event with a step belongs
 # Names that fields had in runs of earlier versions, by kind of event. Readers see the present names only.
 FORMER_FIELDS = {
     "train": {
@@ -62,5 +69,14 @@ def read_new_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], 
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
-    """All events of a run."""
-    return read_new_events(path)[0]
+    """All events of a run; of steps that a resumed training repeated, those of the last time."""
+    kept: list[dict[str, Any]] = []
+    first_step: dict[tuple[Any, ...], float] = {}
+    for event in reversed(read_new_events(path)[0]):
+        if "step" in event:
+            curve = (event["kind"], *(event.get(name) for name in CURVE_FIELDS))
+            if event["step"] >= first_step.get(curve, math.inf):
+                continue
+            first_step[curve] = event["step"]
+        kept.append(event)
+    return kept[::-1]

@@ -166,6 +166,11 @@ class RunFolder:
         return self.base() / "texts.json"
 
     @property
+    def journals(self) -> Path:
+        """What steps that are not done have finished so far."""
+        return self.path / "journals"
+
+    @property
     def evaluations(self) -> Path:
         """Answers of earlier evaluations, shared by all runs beside this one; may be deleted at any time."""
         return self.path.parent / ".evaluations"

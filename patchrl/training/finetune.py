@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from transformers.trainer_utils import set_seed
 
 from patchrl.config.arms import Arm
 from patchrl.errors import DataError, StopRequested
+from patchrl.runs.checkpoints import TRAINER
 from patchrl.runs.context import StageContext
 from patchrl.training.baselines.dypo import dypo
 from patchrl.training.baselines.sdft import sdft
@@ -43,6 +44,7 @@ class FinetuneInputs:
         replay: General questions with the backbone's own answers.
         resample: Gives the pairs of every epoch after the first.
         divergence: Measures how far the model has moved so far.
+        sampled: What is sampled on the way, also by `resample`, is added to it.
     """
 
     arm: Arm
@@ -54,14 +56,15 @@ class FinetuneInputs:
     replay: Sequence[Pair] = ()
     resample: Resample | None = None
     divergence: Callable[[], float] | None = None
+    sampled: Cost = field(default_factory=Cost)
 
 
 def finetune(context: StageContext, inputs: FinetuneInputs) -> Cost:
-    """Fine-tune the context's backbone in place, and return what an on-policy arm sampled.
+    """Fine-tune the context's backbone in place, and return what was sampled on the way.
 
     Weights are trained in float32 and kept in the number format they were loaded in. On-policy arms tell right answers from
-    wrong ones by the context's gate. Raises DataError on an empty set and StopRequested when asked to stop (an unfinished
-    arm starts over: it is short).
+    wrong ones by the context's gate. Goes on from the newest checkpoint in the arm's folder. Raises DataError on an empty set
+    and StopRequested when asked to stop.
     """
     config, backbone, recorder = context.config, context.backbone, context.recorder
     arm, examples, rate, steps, seed = inputs.arm, inputs.examples, inputs.rate, inputs.steps, inputs.seed
@@ -79,10 +82,11 @@ def finetune(context: StageContext, inputs: FinetuneInputs) -> Cost:
         rate, pairs = tuning.rate(rate), tuning.rows(pairs, inputs.replay)
         backbone.model = tuning.before(backbone.model)
     where = {"seed": seed, "arm": arm.name} | ({"rate": inputs.rate} if config.finetune.sweeps else {})
-    callback, sampled = FinetuneCallback(recorder, where, steps, divergence=inputs.divergence), Cost()
+    sampled, trainer_folder = inputs.sampled, inputs.home / TRAINER
+    callback = FinetuneCallback(recorder, where, steps, divergence=inputs.divergence, sampled=sampled)
     if arm.on_policy:
         on_policy = OnPolicyContext(
-            config, backbone, context.gate, examples, rate, seed, inputs.home, callback, sampled
+            config, backbone, context.gate, examples, rate, seed, trainer_folder, callback, sampled
         )
         ON_POLICY_METHODS[arm.loss](on_policy, steps, arm.loss_number)
     else:
@@ -92,7 +96,7 @@ def finetune(context: StageContext, inputs: FinetuneInputs) -> Cost:
             pairs,
             steps,
             seed,
-            inputs.home,
+            trainer_folder,
             callback,
             rate=rate,
             loss=arm.loss,
@@ -107,7 +111,7 @@ def finetune(context: StageContext, inputs: FinetuneInputs) -> Cost:
             "message", level="warning", text=f"Fine-tuning, {whose}: {callback.diverged}. Lower its learning rate."
         )
     if callback.stopped:
-        raise StopRequested(f"Stopped while fine-tuning {arm.name}; resume starts this arm again.")
+        raise StopRequested(f"Stopped while fine-tuning {arm.name}; resume continues there.")
     for tuning in reversed(tunings):
         backbone.model = tuning.after(backbone.model)
     backbone.model.to(backbone.dtype).eval()

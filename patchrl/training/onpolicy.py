@@ -20,7 +20,9 @@ from patchrl.config import StudyConfig
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.rewards.trl import EXAMPLE_COLUMNS
+from patchrl.runs.checkpoints import resumable_checkpoint
 from patchrl.training.callbacks import FinetuneCallback
+from patchrl.training.checkpoints import CheckpointCallback, nothing, run_trainer
 from patchrl.training.rollouts import roll_out
 from patchrl.training.supervised import shared_settings
 from patchrl.types import Cost, Example
@@ -64,8 +66,20 @@ class OnPolicyContext:
         rows = [{"prompt": e.question} | columns(e) for e in self.examples]
         return Dataset.from_list(rows * math.ceil(self.config.finetune.batch_size / len(rows)))
 
-    def train(self, trainer: Any) -> None:
-        """Train, with everything that is sampled on the way counted."""
+    def train(
+        self, trainer: Any, *, save: Callable[[Path], None] = nothing, load: Callable[[Path], Any] = nothing
+    ) -> None:
+        """Train from the newest checkpoint on, with everything that is sampled on the way counted.
+
+        Args:
+            save: Writes what a checkpoint must hold beside the trainer's own files.
+            load: Reads it again.
+        """
+        checkpoint = resumable_checkpoint(Path(trainer.args.output_dir), self.callback.recorder)
+        if checkpoint:
+            self.callback.resume(checkpoint.progress)
+            load(checkpoint.path)
+        trainer.add_callback(CheckpointCallback(self.callback.progress, save=save))
         prepare = trainer._prepare_inputs
 
         def counted(batch: Any) -> Any:
@@ -76,7 +90,7 @@ class OnPolicyContext:
             return inputs
 
         trainer._prepare_inputs = counted
-        trainer.train()
+        run_trainer(trainer, checkpoint)
 
 
 class RightAnswer:

@@ -13,7 +13,9 @@ from trl import SFTConfig
 
 from patchrl.config import FinetuneSection
 from patchrl.models.backbone import Backbone
+from patchrl.runs.checkpoints import resumable_checkpoint
 from patchrl.training.callbacks import FinetuneCallback
+from patchrl.training.checkpoints import KEPT_CHECKPOINTS, CheckpointCallback, run_trainer
 from patchrl.training.losses import NEEDS_BACKBONE, ArmTrainer, frozen_reference, loss_of
 
 LOG_STEPS = 4
@@ -28,10 +30,10 @@ class _Rows(TrainerCallback):
         self, backbone: Backbone, pairs: Sequence[Pair], max_length: int, resample: Resample | None = None
     ) -> None:
         self.backbone, self.resample, self.max_length = backbone, resample, max_length
-        self.epoch = 0
-        self._read(pairs)
+        self.read(pairs)
 
-    def _read(self, pairs: Sequence[Pair]) -> None:
+    def read(self, pairs: Sequence[Pair]) -> None:
+        self.pairs = pairs
         self.rows = [self.backbone.row(*pair).training(self.max_length) for pair in pairs]
 
     def dataset(self, size: int) -> Dataset:
@@ -44,19 +46,20 @@ class _Rows(TrainerCallback):
         return Dataset.from_dict({"row": list(range(size))}).with_transform(look_up)
 
     def on_epoch_begin(self, args, state, control, **_: Any) -> None:
-        if self.epoch and self.resample and (pairs := self.resample(self.epoch)):
-            self._read(pairs)
-        self.epoch += 1
+        epoch, done = divmod(state.epoch or 0.0, 1)
+        if epoch and not done and self.resample and (pairs := self.resample(int(epoch))):  # done: of a resumed epoch
+            self.read(pairs)
 
 
 def shared_settings(backbone: Backbone, folder: Path, steps: int, seed: int) -> dict[str, Any]:
     """The settings that all trainers of an arm share."""
     on_cpu = backbone.device.type == "cpu"
     return {
-        "output_dir": str(folder / "trainer"),
+        "output_dir": str(folder),
         "max_steps": steps,
         "warmup_steps": max(1, math.ceil(0.05 * steps)),
-        "save_strategy": "no",
+        "save_strategy": "no",  # `CheckpointCallback` decides
+        "save_total_limit": KEPT_CHECKPOINTS,
         "report_to": "none",
         "disable_tqdm": True,
         "bf16": backbone.in_bf16,
@@ -80,11 +83,12 @@ def supervised(
     loss: str = "nll",
     number: float | None = None,
     resample: Resample | None = None,
+    at_end: bool = False,
 ) -> None:
     """Train `backbone` in place for `steps` updates; fewer where the callback stopped it.
 
     `loss` and its `number` are those of `patchrl.training.losses`; `resample` gives the pairs of every epoch
-    after the first.
+    after the first. Checkpoints lie in `folder`, from which training goes on; with `at_end` its end is one of them.
     """
     token_loss = loss_of(loss, number)
     settings = SFTConfig(
@@ -100,6 +104,15 @@ def supervised(
         dataset_kwargs={"skip_prepare_dataset": True},
     )
     rows = _Rows(backbone, pairs, section.max_length, resample)
+    checkpoint = resumable_checkpoint(folder, callback.recorder)
+    if checkpoint:
+        callback.resume(checkpoint.progress)
+        if resample:
+            rows.read([(question, answer) for question, answer in checkpoint.progress["pairs"]])
+
+    def progress() -> dict[str, Any]:
+        return callback.progress() | ({"pairs": rows.pairs} if resample else {})
+
     resampled_size = math.ceil(steps / section.epochs) * section.batch_size if resample else 0
     reference = frozen_reference(backbone) if loss in NEEDS_BACKBONE else None
     trainer = ArmTrainer(
@@ -107,7 +120,7 @@ def supervised(
         args=settings,
         train_dataset=rows.dataset(max(len(pairs), resampled_size)),
         processing_class=backbone.tokenizer,
-        callbacks=[callback, rows],
+        callbacks=[callback, rows, CheckpointCallback(progress, at_end=at_end)],
     )
     trainer.token_loss, trainer.reference = None if isinstance(token_loss, str) else token_loss, reference
-    trainer.train()
+    run_trainer(trainer, checkpoint)

@@ -218,7 +218,8 @@ def train_rewriter(context: StageContext, examples: Sequence[Example], seed: int
         )
     set_seed(seed)
     questions = [e.question for e in examples[: rollouts // rewriter.group_size]]
-    own = OwnAnswers.sample(backbone, questions, rewriter, seed)
+    with context.kept():
+        own = OwnAnswers.sample(backbone, questions, rewriter, seed)
     lora = LoraConfig(
         r=rewriter.lora_rank,
         lora_alpha=rewriter.lora_alpha,

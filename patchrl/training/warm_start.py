@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from patchrl.config import FinetuneSection
 from patchrl.errors import StopRequested
 from patchrl.rewriting.sources import judged_answers
+from patchrl.runs.checkpoints import WARM_START
 from patchrl.runs.context import StageContext
 from patchrl.training.callbacks import FinetuneCallback
 from patchrl.training.supervised import Pair, supervised
@@ -27,14 +27,15 @@ def own_pairs(
     Args:
         prompts: the examples' rewriting prompts.
     """
-    groups, tokens = judged_answers(
-        context.config,
-        context.gate,
-        examples,
-        seed,
-        lambda done: context.recorder.progress(done, len(examples)),
-        samples=context.config.rewriter.warm_start_samples,
-    )
+    with context.kept():
+        groups, tokens = judged_answers(
+            context.config,
+            context.gate,
+            examples,
+            seed,
+            lambda done: context.recorder.progress(done, len(examples)),
+            samples=context.config.rewriter.warm_start_samples,
+        )
     draw, pairs = random.Random(seed), []
     for user, group in zip(prompts, groups, strict=True):
         if passing := [c.generation.text for c in group if c.verdict.passed]:
@@ -47,7 +48,7 @@ def warm_start(
 ) -> int:
     """Supervised steps of the rewriter on verified own answers; returns the completion tokens sampled for them.
 
-    Raises StopRequested when asked to stop: it is short, and starts over.
+    Goes on from its newest checkpoint, which lies in `home`/WARM_START. Raises StopRequested when asked to stop.
 
     Args:
         prompts: the examples' rewriting prompts, which GRPO will sample from.
@@ -69,11 +70,11 @@ def warm_start(
         pairs,
         rewriter.warm_start_steps,
         seed,
-        home,
+        home / WARM_START,
         callback,
         rate=rewriter.warm_start_rate or rewriter.learning_rate,
+        at_end=True,
     )
-    shutil.rmtree(home / "trainer", ignore_errors=True)
     if callback.stopped:
-        raise StopRequested("Stopped in the rewriter's warm start; resume starts it again.")
+        raise StopRequested("Stopped in the rewriter's warm start; resume continues there.")
     return tokens

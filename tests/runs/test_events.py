@@ -31,6 +31,23 @@ def test_training_steps_of_earlier_versions_are_read_by_the_present_names(tmp_pa
     assert other["total"] == 3
 
 
+@pytest.mark.parametrize("read", [read_events, lambda path: Timeline(path).update()])
+def test_a_step_that_was_repeated_after_a_death_counts_once(tmp_path, read):
+    path = tmp_path / "events.jsonl"
+    for seed, step, reward in [
+        (0, 1, 0.1),
+        (1, 1, 0.5),
+        (0, 2, 0.2),
+        (0, 3, 0.3),
+        (0, 2, 0.4),
+        (0, 3, 0.6),
+        (0, 4, 0.7),
+    ]:
+        append_event(path, "train", {"seed": seed, "step": step, "reward": reward})
+    curve = [(event["step"], event["reward"]) for event in read(path) if event["seed"] == 0]
+    assert curve == [(1, 0.1), (2, 0.4), (3, 0.6), (4, 0.7)] and len(read(path)) == 5
+
+
 @pytest.mark.parametrize("line", [b"{", b"[1]", b'{"t": 1}', b"\xff"])
 def test_a_damaged_line_is_no_event(line):
     assert parse_event(line) is None

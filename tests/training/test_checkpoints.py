@@ -3,16 +3,20 @@
 from pathlib import Path
 
 import pytest
+from helpers import tiny
 from helpers.answering import Recorder
-from helpers.contexts import context_of
+from helpers.contexts import SilentRecorder, context_of
+from helpers.on_policy_runs import EXAMPLES, FIXED, train_on_policy
 from safetensors.torch import load_file
 
-from patchrl.config import apply_overrides, resolve
+from patchrl.config import FinetuneSection, apply_overrides, resolve
 from patchrl.errors import StopRequested
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.nano import world
-from patchrl.runs.checkpoints import MARK_FILE, mark_whole, newest_checkpoint, resumable_checkpoint
+from patchrl.runs.checkpoints import MARK_FILE, TRAINER, mark_whole, newest_checkpoint, resumable_checkpoint
+from patchrl.training.callbacks import FinetuneCallback
+from patchrl.training.supervised import supervised
 from patchrl.training.train_rewriter import train_rewriter
 
 # Two steps are one pass over the eight examples, so that a resumed run goes on in its second or third order of them.
@@ -39,6 +43,17 @@ def train_until_done(home: Path, stop_after: list[int], overrides: list[str]) ->
     raise AssertionError("the last session is not stopped")
 
 
+class StopAtSecondLook(SilentRecorder):
+    """Asks to stop at the second look, or at another."""
+
+    def __init__(self, looks: int = 2) -> None:
+        self.looks = looks
+
+    def stop_requested(self) -> bool:
+        self.looks -= 1
+        return self.looks <= 0
+
+
 def rewards(recorders: list[Recorder]) -> list[tuple[int, float]]:
     """Step and mean reward of every training event."""
     return [(e["step"], e["reward"]) for recorder in recorders for e in recorder.events if e["kind"] == "train"]
@@ -54,6 +69,53 @@ def test_a_stopped_rewriter_ends_with_the_weights_of_an_uninterrupted_one(tmp_pa
     assert all(weights[name].equal(whole_weights[name]) for name in weights)
     assert tokens_in_parts == tokens
     assert rewards(parts) == rewards(whole) and len({reward for _, reward in rewards(whole)}) > 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["expert", "expert+eaft+lora=4", "grpo", "sft-then-rl=0.5", "dypo", "sdft"])
+def test_a_stopped_fine_tune_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, name):
+    with FIXED:
+        whole, _, cost = train_on_policy(name, tmp_path / "whole", steps=8)
+        for _ in range(8):
+            try:
+                parts, _, cost_of_parts = train_on_policy(
+                    name, tmp_path / "parts", steps=8, recorder=StopAtSecondLook()
+                )
+                break
+            except StopRequested:
+                continue
+    assert (tmp_path / "parts" / TRAINER).is_dir()
+    weights = parts.model.state_dict()
+    assert all(weights[key].equal(value) for key, value in whole.model.state_dict().items())
+    assert cost_of_parts.tokens == cost.tokens
+
+
+@pytest.mark.slow
+def test_a_resumed_epoch_keeps_the_pairs_that_were_sampled_for_it(tmp_path):
+    def fine_tune(folder: Path, recorder) -> tuple[Backbone, list[int]]:
+        words, epochs = tiny.tokenizer(), []
+        backbone = Backbone(tiny.model("qwen2", len(words)), words)
+
+        def resample(epoch: int) -> list[tuple[str, str]]:
+            """Pairs that depend on the weights."""
+            epochs.append(epoch)
+            return [(q, f"{t} {backbone.score([q], [t])[0].nll:.9f}") for q, t in pairs]
+
+        pairs = [(e.question, e.solution) for e in EXAMPLES]
+        callback = FinetuneCallback(recorder, {}, 6)
+        section = FinetuneSection(batch_size=2, epochs=3, max_length=64)
+        supervised(section, backbone, pairs, 6, 0, folder, callback, rate=1e-2, resample=resample)
+        return backbone, epochs
+
+    whole, epochs = fine_tune(tmp_path / "whole", SilentRecorder())
+    assert epochs == [1, 2]
+    resampled = []
+    for _ in range(6):
+        parts, epochs = fine_tune(tmp_path / "parts", StopAtSecondLook(looks=1))
+        resampled += epochs
+    assert resampled == [1, 2]
+    weights = parts.model.state_dict()
+    assert all(weights[key].equal(value) for key, value in whole.model.state_dict().items())
 
 
 def checkpoint(folder: Path, step: int, marked: bool = True) -> Path:

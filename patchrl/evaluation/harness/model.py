@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,15 +14,31 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import normalize_gen_kwargs
 
 from patchrl.models.backbone import Backbone
+from patchrl.models.pieces import made_now
 from patchrl.models.prompts import MARK
-from patchrl.models.sampling import Watch
+from patchrl.models.scoring import in_batches
 
 ProgressCallback = Callable[[int, int], None]  # requests done, and in all
 LIKELIHOOD_TOKENS = 1024  # tokens of a likelihood request
 # Rows × tokens × vocabulary of one likelihood forward: the harness makes all its logits at once.
 LOGITS_ON_CPU, LOGITS_ON_GPU = 2**28, 2**31
 MAX_BATCH_ROWS = 64
+LIKELIHOOD_PIECE = 64  # requests that are kept together
 STOP_CHECK_TOKENS = 8  # tokens between two looks for a stop sequence
+
+
+class _StopSequences:
+    """Ends a batch once every row of it has ended or contains a stop sequence; `name` says which these are."""
+
+    def __init__(self, stops: Sequence[str], backbone: Backbone) -> None:
+        self.name, self.stops = json.dumps(stops), stops
+        self.ends, self.tokenizer = backbone.stop_ids, backbone.tokenizer
+
+    def __call__(self, tokens_BT: torch.Tensor) -> bool:
+        if tokens_BT.shape[1] % STOP_CHECK_TOKENS:
+            return False
+        open_rows = [row for row in tokens_BT.tolist() if not self.ends.intersection(row)]
+        return all(any(stop in text for stop in self.stops) for text in self.tokenizer.batch_decode(open_rows))
 
 
 class HarnessModel(HFLM):
@@ -61,7 +78,14 @@ class HarnessModel(HFLM):
 
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = True) -> list[tuple[float, bool]]:
         self._done, self._total = 0, len(requests)
-        return super().loglikelihood(requests, disable_tqdm=disable_tqdm)
+        keep, answers = self.backbone.keep or made_now, []
+        for piece in in_batches(requests, LIKELIHOOD_PIECE):
+            finished = self._done
+            likelihood = partial(super().loglikelihood, piece, disable_tqdm=True)
+            kept = keep(["likelihood", [request.args for request in piece]], likelihood)
+            answers += [(float(nll), bool(greedy)) for nll, greedy in kept]
+            self._advance(finished + len(piece) - self._done)  # what was kept was not counted
+        return answers
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:
         """A greedy answer to each request, cut at its first stop sequence."""
@@ -88,7 +112,7 @@ class HarnessModel(HFLM):
             [self._prompt_ids(prompt, self.max_length - length) for prompt in prompts],
             max_new_tokens=length,
             on_progress=lambda done: self.on_progress(finished + done, self._total),
-            watch=self._until(stops) if stops else None,
+            watch=_StopSequences(stops, self.backbone) if stops else None,
         )
         texts = []
         for prompt, (generation,) in zip(prompts, groups, strict=True):
@@ -104,16 +128,3 @@ class HarnessModel(HFLM):
         if len(ids) > room:
             self.shortened.add(prompt)
         return ids[-room:]
-
-    def _until(self, stops: Sequence[str]) -> Watch:
-        """A check that ends a batch once every row has ended or contains a stop sequence."""
-        ends = self.backbone.stop_ids
-
-        def watch(tokens_BT: torch.Tensor) -> bool:
-            if tokens_BT.shape[1] % STOP_CHECK_TOKENS:
-                return False
-            rows = tokens_BT.tolist()
-            open_rows = [row for row in rows if not ends.intersection(row)]
-            return all(any(stop in text for stop in stops) for text in self.tokenizer.batch_decode(open_rows))
-
-        return watch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from safetensors.torch import load_model, save_model
 from trl.experimental.sdft import SDFTConfig, SDFTTrainer
 from trl.experimental.sdft.sdft_trainer import DemonstrationTeacherContextBuilder
 
@@ -11,6 +12,8 @@ from patchrl.config.instructions import rewrite_prompt
 from patchrl.models.backbone import Backbone
 from patchrl.training.onpolicy import OnPolicyContext
 from patchrl.types import Example
+
+TEACHER_FILE = "teacher.safetensors"  # in a checkpoint
 
 
 class _TeacherPrompts(DemonstrationTeacherContextBuilder):
@@ -65,4 +68,9 @@ def sdft(on_policy: OnPolicyContext, steps: int, number: float | None = None) ->
     )
     trainer.backbone = backbone
     trainer.teacher_context_builder = _TeacherPrompts(trainer)
-    on_policy.train(trainer)
+    teacher = trainer.teacher_model
+    on_policy.train(
+        trainer,
+        save=lambda checkpoint: save_model(teacher, str(checkpoint / TEACHER_FILE)),
+        load=lambda checkpoint: load_model(teacher, str(checkpoint / TEACHER_FILE)),
+    )

@@ -21,9 +21,10 @@ def sft_then_rl(on_policy: OnPolicyContext, steps: int, number: float | None) ->
         pairs,
         first,
         on_policy.seed,
-        on_policy.folder,
+        on_policy.folder / "sft",
         on_policy.callback,
         rate=on_policy.rate,
+        at_end=True,
     )
     if steps > first and not on_policy.callback.stopped:
         grpo(on_policy, steps - first)

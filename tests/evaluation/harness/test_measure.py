@@ -15,7 +15,7 @@ from helpers.contexts import context_of
 
 from patchrl.config import BackboneSection, resolve
 from patchrl.errors import ConfigError, DataError
-from patchrl.evaluation.evaluate import evaluate, fingerprint, summarize
+from patchrl.evaluation.evaluate import evaluate, summarize
 from patchrl.evaluation.harness.benchmark import load_benchmarks, score_of, spread
 from patchrl.evaluation.harness.measure import measure
 from patchrl.evaluation.harness.model import HarnessModel
@@ -56,7 +56,7 @@ def benchmark(name, **section):
 
 
 def answered(found, backbone, folder, tokens=48, recorder=None):
-    return measure(found, backbone, fingerprint(backbone), tokens, Evaluations(folder), recorder or Told())
+    return measure(found, backbone, backbone.fingerprint(), tokens, Evaluations(folder), recorder or Told())
 
 
 def say(monkeypatch, answer):
