@@ -76,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
     sub = command("tail", "print a run's events as JSON lines")
     sub.add_argument("run", metavar="RUN")
     sub.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
-    sub = command("stop", "stop after the current step, keeping a usable checkpoint")
+    sub = command("stop", "stop within a minute, keeping what is finished")
     sub.add_argument("run", metavar="RUN")
     sub.add_argument("--cancel", action="store_true", help="end the process now; the step in progress is lost")
     sub = command("resume", "continue a stopped, cancelled or failed run")

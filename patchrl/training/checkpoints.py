@@ -13,9 +13,13 @@ from accelerate.utils import broadcast_object_list
 from transformers import TrainerCallback
 from trl.trainer.utils import RepeatSampler
 
+from patchrl.errors import StopRequested
+from patchrl.models.sample_request import Watch
 from patchrl.runs.checkpoints import Checkpoint, mark_whole
+from patchrl.types import Recorder
 
 SAVE_SECONDS = 40.0  # between checkpoints: a death costs less than a minute
+STOP_SECONDS = 30.0  # that a stop waits for the end of a step
 MAX_SAVING_SHARE = 0.1  # of the time; where writing takes long, checkpoints are further apart
 KEPT_CHECKPOINTS = 2  # the second newest is there if the newest is torn
 
@@ -27,7 +31,10 @@ def nothing(_: Path) -> None:
 class CheckpointCallback(TrainerCallback):
     """Asks for a checkpoint every SAVE_SECONDS and marks each as whole; it comes last among a trainer's callbacks.
 
+    A stop that was requested is heeded after the step in progress, or inside it where that takes longer than STOP_SECONDS.
+
     Args:
+        recorder: Says whether a stop was requested.
         progress: What a resumed training must know beside the trainer's own files, as plain data.
         every: Steps that belong together; between them nothing is saved and training does not stop.
         at_end: Whether the end of the training gets a checkpoint, too.
@@ -36,13 +43,15 @@ class CheckpointCallback(TrainerCallback):
 
     def __init__(
         self,
+        recorder: Recorder,
         progress: Callable[[], dict[str, Any]],
         *,
         every: int = 1,
         at_end: bool = False,
         save: Callable[[Path], None] = nothing,
     ) -> None:
-        self.progress, self.every, self.at_end, self.save = progress, every, at_end, save
+        self.recorder, self.progress, self.every, self.at_end, self.save = recorder, progress, every, at_end, save
+        self._stop_seen: float | None = None
         self.interval, self.saved = SAVE_SECONDS, time.monotonic()
         self._decided = self.saved
 
@@ -71,6 +80,17 @@ class CheckpointCallback(TrainerCallback):
             control.should_save = True
         self._keep_together(state, control)
 
+    def stop_if_overdue(self) -> bool:
+        """Raise StopRequested where a stop has waited for STOP_SECONDS; False otherwise."""
+        if self.recorder.stop_requested():
+            self._stop_seen = self._stop_seen or time.monotonic()
+            if time.monotonic() - self._stop_seen > STOP_SECONDS:
+                raise StopRequested("Stopped inside a long step; resume goes on from the newest checkpoint.")
+        return False
+
+    def on_substep_end(self, args, state, control, **_: Any) -> None:
+        self.stop_if_overdue()
+
     def on_log(self, args, state, control, **_: Any) -> None:
         self._keep_together(state, control)
 
@@ -87,6 +107,14 @@ class CheckpointCallback(TrainerCallback):
             mark_whole(path, self.progress())
         self.saved = time.monotonic()
         self.interval = max(SAVE_SECONDS, (self.saved - self._decided) / MAX_SAVING_SHARE)
+
+
+def stop_watch(trainer: Any) -> Watch | None:
+    """Heeds an overdue stop while a trainer samples on a CPU, where that takes long."""
+    saving = [callback for callback in trainer.callback_handler.callbacks if isinstance(callback, CheckpointCallback)]
+    if not saving or trainer.accelerator.device.type != "cpu":
+        return None
+    return lambda _: saving[0].stop_if_overdue()
 
 
 def run_trainer(trainer: Any, checkpoint: Checkpoint | None) -> None:

@@ -79,7 +79,7 @@ class OnPolicyContext:
         if checkpoint:
             self.callback.resume(checkpoint.progress)
             load(checkpoint.path)
-        trainer.add_callback(CheckpointCallback(self.callback.progress, save=save))
+        trainer.add_callback(CheckpointCallback(self.callback.recorder, self.callback.progress, save=save))
         prepare = trainer._prepare_inputs
 
         def counted(batch: Any) -> Any:

@@ -8,6 +8,7 @@ import torch
 
 from patchrl.models.backbone import Backbone
 from patchrl.rewards.trl import SAMPLED_NLL_COLUMN
+from patchrl.training.checkpoints import stop_watch
 
 
 def roll_out(backbone: Backbone, with_nll: bool = False):
@@ -28,6 +29,7 @@ def roll_out(backbone: Backbone, with_nll: bool = False):
                 temperature=trainer.args.temperature,
                 top_p=trainer.args.top_p,
                 max_new_tokens=trainer.args.max_completion_length,
+                watch=stop_watch(trainer),
                 seed=int(torch.randint(2**62, ())),  # of the trainer's own generator, which a checkpoint keeps
             )
         batch: dict[str, Any] = {

@@ -247,7 +247,7 @@ def train_rewriter(context: StageContext, examples: Sequence[Example], seed: int
     if last:
         callback.warned, callback.lasting = set(last.progress["warned"]), dict(last.progress["lasting"])
     stale = EssScaling(recorder, seed, rewriter.ess_scaling) if rewriter.updates_per_rollout > 1 else None
-    saving = CheckpointCallback(callback.progress, every=rewriter.updates_per_rollout)
+    saving = CheckpointCallback(recorder, callback.progress, every=rewriter.updates_per_rollout)
     trainer = (StalenessTrainer if stale else GRPOTrainer)(
         model=backbone.model,
         reward_funcs=reward.functions,

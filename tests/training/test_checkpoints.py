@@ -15,9 +15,10 @@ from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.nano import world
 from patchrl.runs.checkpoints import MARK_FILE, TRAINER, mark_whole, newest_checkpoint, resumable_checkpoint
+from patchrl.training import checkpoints
 from patchrl.training.callbacks import FinetuneCallback
 from patchrl.training.supervised import supervised
-from patchrl.training.train_rewriter import train_rewriter
+from patchrl.training.train_rewriter import _RewriterCallback, train_rewriter
 
 # Two steps are one pass over the eight examples, so that a resumed run goes on in its second or third order of them.
 SIZES = [
@@ -69,6 +70,21 @@ def test_a_stopped_rewriter_ends_with_the_weights_of_an_uninterrupted_one(tmp_pa
     assert all(weights[name].equal(whole_weights[name]) for name in weights)
     assert tokens_in_parts == tokens
     assert rewards(parts) == rewards(whole) and len({reward for _, reward in rewards(whole)}) > 1
+
+
+@pytest.mark.slow
+def test_a_stop_inside_a_long_step_loses_that_step_alone(tmp_path, monkeypatch):
+    """Each step takes longer than a stop may wait: it ends while rollouts are sampled, after the checkpoint of the step before."""
+    monkeypatch.setattr(checkpoints, "STOP_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoints, "SAVE_SECONDS", 0.0)
+    recorder, config = Recorder(), resolve(apply_overrides({}, [*SIZES, "rewriter.warm_start_steps=0"]))
+    monkeypatch.setattr(_RewriterCallback, "on_step_end", lambda self, args, state, control, **_: None)
+    recorder.stop_requested = lambda: any(event["kind"] == "train" for event in recorder.events)
+    with Gate(config, Backbone.load(config.backbone)) as gate, pytest.raises(StopRequested, match="inside a long step"):
+        train_rewriter(
+            context_of(config, gate, tmp_path, recorder), world.downstream_examples("foreign", 8), 0, tmp_path
+        )
+    assert newest_checkpoint(tmp_path / "checkpoints").step == 1
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ LIKELIHOOD_PIECE = 64  # requests that are kept together
 STOP_CHECK_TOKENS = 8  # tokens between two looks for a stop sequence
 
 
-class _StopSequences:
+class StopSequences:
     """Ends a batch once every row of it has ended or contains a stop sequence; `name` says which these are."""
 
     def __init__(self, stops: Sequence[str], backbone: Backbone) -> None:
@@ -112,7 +112,7 @@ class HarnessModel(HFLM):
             [self._prompt_ids(prompt, self.max_length - length) for prompt in prompts],
             max_new_tokens=length,
             on_progress=lambda done: self.on_progress(finished + done, self._total),
-            watch=_StopSequences(stops, self.backbone) if stops else None,
+            watch=StopSequences(stops, self.backbone) if stops else None,
         )
         texts = []
         for prompt, (generation,) in zip(prompts, groups, strict=True):

@@ -18,7 +18,7 @@ from patchrl.errors import ConfigError, DataError
 from patchrl.evaluation.evaluate import evaluate, summarize
 from patchrl.evaluation.harness.benchmark import load_benchmarks, score_of, spread
 from patchrl.evaluation.harness.measure import measure
-from patchrl.evaluation.harness.model import HarnessModel
+from patchrl.evaluation.harness.model import HarnessModel, StopSequences
 from patchrl.grading import fingerprint as grading
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
@@ -252,7 +252,7 @@ def test_answers_are_cut_at_the_first_stop_sequence_which_is_no_clipping(tmp_pat
 
 
 def test_a_batch_ends_when_every_row_has_ended_or_holds_a_stop(nano):
-    watch = HarnessModel(nano, 8, lambda done, total: None)._until(["kiwi"])
+    watch = StopSequences(["kiwi"], nano)
     stop, other = (nano.completion_ids(text)[:8] for text in ("kiwi " * 8, "apple " * 8))
     ended = [*other[:7], nano.tokenizer.eos_token_id]
     assert "kiwi" in nano.tokenizer.decode(stop) and len(other) == 8
