@@ -21,7 +21,7 @@ from patchrl.pipeline.items import StudyItems
 from patchrl.pipeline.plan import BASE, REPLAY, Step
 from patchrl.reporting.result_formats import to_csv
 from patchrl.reporting.sentences import describe_calibration
-from patchrl.runs.checkpoints import CHECKPOINTS, TRAINER, WARM_START
+from patchrl.runs.checkpoints import CHECKPOINTS, SFT, TRAINER, WARM_START, newest_checkpoint
 from patchrl.runs.context import StageContext
 from patchrl.runs.evaluations import Evaluations
 from patchrl.runs.folder import RunFolder
@@ -143,8 +143,9 @@ class Stages:
         config = self.config.model_copy(update=sections)
         # Events without a rewriter's name are of the plain one.
         recorder = self.recorder if rewriter == "rl" else TaggedRecorder(self.recorder, rewriter=rewriter)
-        started = time.time()
-        with self._context(self._backbone(), config=config, recorder=recorder, journal=self._journal(step)) as context:
+        journal = self._journal(step)
+        started = time.time() - journal.seconds_before - _trained_seconds(proof.parent, CHECKPOINTS, WARM_START)
+        with self._context(self._backbone(), config=config, recorder=recorder, journal=journal) as context:
             tokens = train_rewriter(context, self.data.train, _seed(step), proof.parent)
         self.folder.write_json(proof, {"tokens": tokens, "seconds": round(time.time() - started, 2)})
 
@@ -216,14 +217,15 @@ class Stages:
         section, seed, arm = self.config.finetune, _seed(step), parse(str(step.subject))
         home = step.proof(self.folder).parent
         steps = math.ceil(len(self.data.train) / section.batch_size) * section.epochs
-        backbone, started, cost = self._backbone(), time.time(), Cost()
+        backbone, cost = self._backbone(), Cost()
+        started = time.time() - _trained_seconds(home, TRAINER, f"{TRAINER}/{SFT}")
         if tuned := self._interpolate(step, arm, backbone):
             seconds, sampled = tuned["seconds"] + time.time() - started, Cost(**tuned["sampled"])
         else:
             replay = [(r["question"], r["answer"]) for r in read_rows(self.folder.replay(seed))] if arm.replay else []
             judge = self._judge() if arm.on_policy else backbone
             with (
-                self._resample(arm, backbone, seed, cost) as resample,
+                self._resample(arm, backbone, seed, cost, self._journal(step)) as resample,
                 self._context(backbone, judge=judge, answers_only=True) as context,
             ):
                 inputs = FinetuneInputs(
@@ -270,7 +272,7 @@ class Stages:
 
     @contextmanager
     def _resample(
-        self, arm: Arm, backbone: Backbone, seed: int, cost: Cost
+        self, arm: Arm, backbone: Backbone, seed: int, cost: Cost, journal: Journal
     ) -> Iterator[Callable[[int], list[tuple[str, str]]] | None]:
         """How an arm gets new pairs before an epoch, None where it keeps its own; `cost` adds up what that takes."""
         if not SOURCES[arm.source].resampled:
@@ -283,7 +285,8 @@ class Stages:
             def resample(epoch: int) -> list[tuple[str, str]]:
                 started = time.time()
                 epoch_seed = seed * 1_000 + epoch
-                pairs, tokens = resample_own(self.config, backbone, frozen.gate, self.data.train, epoch_seed)
+                with backbone.kept(journal.keep):
+                    pairs, tokens = resample_own(self.config, backbone, frozen.gate, self.data.train, epoch_seed)
                 cost.tokens += tokens
                 cost.seconds += time.time() - started
                 return pairs
@@ -340,6 +343,11 @@ class Stages:
         temporary = proof.with_suffix(".part")
         temporary.write_text(html, encoding="utf-8")
         temporary.replace(proof)
+
+
+def _trained_seconds(home: Path, *folders: str) -> float:
+    """Seconds of training in earlier sessions, up to the checkpoints from which this one goes on."""
+    return sum(newest.seconds for folder in folders if (newest := newest_checkpoint(home / folder)))
 
 
 def _seed(step: Step) -> int:

@@ -10,23 +10,27 @@ from typing import Any
 from patchrl.runs.folder import RunFolder
 from patchrl.types import Recorder
 
-# In the folder of what is trained, until it is: the rewriter's steps, those of its warm start, an arm's steps.
-CHECKPOINTS, WARM_START, TRAINER = "checkpoints", "warm-start", "trainer"
+# In the folder of what is trained, until it is: the rewriter's steps, those of its warm start, an arm's steps; and in the
+# last, the steps of an SFT before RL.
+CHECKPOINTS, WARM_START, TRAINER, SFT = "checkpoints", "warm-start", "trainer", "sft"
 MARK_FILE = "whole.json"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A whole checkpoint: its folder, its step, and the trainer's `progress` that its own files do not hold."""
+    """A whole checkpoint: its folder, its step, the seconds of training until then, and the `progress` that the trainer's own
+    files do not hold."""
 
     path: Path
     step: int
+    seconds: float
     progress: dict[str, Any]
 
 
-def mark_whole(path: Path, progress: dict[str, Any]) -> None:
-    """Write the mark of a checkpoint whose other files are complete."""
-    RunFolder.write_json(path / MARK_FILE, {"files": _sizes(path), "progress": progress})
+def mark_whole(path: Path, progress: dict[str, Any], seconds: float = 0.0) -> None:
+    """Write the mark of a checkpoint whose other files are complete, after so many seconds of training."""
+    mark = {"files": _sizes(path), "seconds": round(seconds, 3), "progress": progress}
+    RunFolder.write_json(path / MARK_FILE, mark)
 
 
 def newest_checkpoint(folder: Path) -> Checkpoint | None:
@@ -41,7 +45,7 @@ def resumable_checkpoint(folder: Path, recorder: Recorder) -> Checkpoint | None:
     for path in _newest_first(folder):
         if _whole(path):
             continue
-        shutil.rmtree(path)
+        shutil.rmtree(path, ignore_errors=True)
         if (torn := _step(path)) > step:
             start = f"from step {step}" if newest else "from its start"
             text = f"The checkpoint of step {torn} was not written to its end; training goes on {start}."
@@ -71,7 +75,7 @@ def _whole(path: Path) -> Checkpoint | None:
     mark = RunFolder.read_json(path / MARK_FILE)
     if not isinstance(mark, dict) or not mark["files"].items() <= _sizes(path).items():
         return None
-    return Checkpoint(path, _step(path), mark["progress"])
+    return Checkpoint(path, _step(path), mark["seconds"], mark["progress"])
 
 
 def _sizes(path: Path) -> dict[str, int]:

@@ -51,12 +51,14 @@ class CheckpointCallback(TrainerCallback):
         save: Callable[[Path], None] = nothing,
     ) -> None:
         self.recorder, self.progress, self.every, self.at_end, self.save = recorder, progress, every, at_end, save
+        self.seconds_before = 0.0  # of training, up to the checkpoint from which this one goes on
         self._stop_seen: float | None = None
         self.interval, self.saved = SAVE_SECONDS, time.monotonic()
         self._decided = self.saved
 
     def on_train_begin(self, args, state, control, **_: Any) -> None:
         self.interval, self.saved = SAVE_SECONDS, time.monotonic()
+        self._began = self.saved
         self.resumed = state.global_step > 0
 
     def on_epoch_begin(self, args, state, control, train_dataloader: Any = None, **_: Any) -> None:
@@ -104,21 +106,27 @@ class CheckpointCallback(TrainerCallback):
             self.save(path)
         PartialState().wait_for_everyone()
         if state.is_world_process_zero:
-            mark_whole(path, self.progress())
+            mark_whole(path, self.progress(), self.seconds_before + time.monotonic() - self._began)
         self.saved = time.monotonic()
         self.interval = max(SAVE_SECONDS, (self.saved - self._decided) / MAX_SAVING_SHARE)
 
 
 def stop_watch(trainer: Any) -> Watch | None:
     """Heeds an overdue stop while a trainer samples on a CPU, where that takes long."""
-    saving = [callback for callback in trainer.callback_handler.callbacks if isinstance(callback, CheckpointCallback)]
+    saving = _saving(trainer)
     if not saving or trainer.accelerator.device.type != "cpu":
         return None
     return lambda _: saving[0].stop_if_overdue()
 
 
+def _saving(trainer: Any) -> list[CheckpointCallback]:
+    return [callback for callback in trainer.callback_handler.callbacks if isinstance(callback, CheckpointCallback)]
+
+
 def run_trainer(trainer: Any, checkpoint: Checkpoint | None) -> None:
     """Train from a checkpoint on, or from the start; of a training that had ended only the weights are loaded."""
+    for callback in _saving(trainer):
+        callback.seconds_before = checkpoint.seconds if checkpoint else 0.0
     if checkpoint and checkpoint.step >= trainer.args.max_steps:
         trainer._load_from_checkpoint(str(checkpoint.path))  # a trainer that goes on takes one more step first
         trainer.state.global_step = checkpoint.step

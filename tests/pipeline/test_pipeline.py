@@ -12,7 +12,7 @@ from patchrl.config import resolve
 from patchrl.config.arms import OFFERED, ON_POLICY, REWRITERS, SOURCES
 from patchrl.errors import RunError, StopRequested
 from patchrl.pipeline.study import run_study
-from patchrl.runs.checkpoints import newest_checkpoint
+from patchrl.runs.checkpoints import mark_whole, newest_checkpoint
 from patchrl.runs.embeddings import read_embeddings
 from patchrl.runs.folder import RunFolder
 from patchrl.runs.jsonl import row_by_id
@@ -98,11 +98,14 @@ def test_a_request_to_stop_leaves_a_checkpoint_from_which_training_goes_on(tmp_p
     with pytest.raises(StopRequested, match="step 2 of 4"):
         run_study(config, folder, StopAfterTwo(folder), upto="train")
     assert not (folder.adapter(0) / "done.json").exists()
-    sampled = newest_checkpoint(folder.adapter(0) / "checkpoints").progress["tokens"]
+    stopped = newest_checkpoint(folder.adapter(0) / "checkpoints")
+    sampled = stopped.progress["tokens"]
+    mark_whole(stopped.path, stopped.progress, seconds=1000.0)
     run_study(config, folder, RunRecorder(folder), upto="train")
-    assert (
-        folder.read_json(folder.adapter(0) / "done.json")["tokens"] > sampled > 500
-    )  # the warm start and both halves count
+    done = folder.read_json(folder.adapter(0) / "done.json")
+    assert done["tokens"] > sampled > 500  # the warm start and both halves count
+    assert done["seconds"] > 1000.0 > stopped.seconds > 0
+    assert not (folder.adapter(0) / "checkpoints").exists() and not list(folder.journals.iterdir())
     steps = [json.loads(line)["step"] for line in folder.events.read_text().splitlines() if '"kind": "train"' in line]
     assert steps == [1, 2, 3, 4]
     assert (folder.adapter(0) / "adapter_model.safetensors").exists()

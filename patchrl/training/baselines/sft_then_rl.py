@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from patchrl.runs.checkpoints import SFT
 from patchrl.training.onpolicy import OnPolicyContext, grpo
 from patchrl.training.supervised import supervised
 
@@ -21,7 +22,7 @@ def sft_then_rl(on_policy: OnPolicyContext, steps: int, number: float | None) ->
         pairs,
         first,
         on_policy.seed,
-        on_policy.folder / "sft",
+        on_policy.folder / SFT,
         on_policy.callback,
         rate=on_policy.rate,
         at_end=True,
