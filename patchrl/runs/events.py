@@ -46,6 +46,15 @@ def append_event(path: Path, kind: str, fields: dict[str, Any]) -> None:
         file.write(line.encode() + b"\n")
 
 
+def end_torn_line(path: Path) -> None:
+    """End a last line that was cut, so that the next event does not lose itself in it."""
+    if path.is_file() and path.stat().st_size:
+        with path.open("r+b") as file:
+            file.seek(-1, 2)
+            if file.read() != b"\n":
+                file.write(b"\n")
+
+
 def read_new_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
     """Whole events from a byte offset on, and the offset to continue from.
 

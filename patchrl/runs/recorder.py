@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 
-from patchrl.runs.events import append_event
+from patchrl.runs.events import append_event, end_torn_line
 from patchrl.runs.folder import RunFolder
 from patchrl.runs.remaining_time import RemainingTime
 
@@ -28,6 +28,7 @@ class RunRecorder:
         self.folder = folder
         now = time.time()
         previous = folder.read_status() or {}
+        end_torn_line(folder.events)
         self.status: dict[str, Any] = {
             "state": "running",
             "pid": os.getpid(),

@@ -19,7 +19,11 @@ from typing import Any
 
 STAGES = ("scan", "train", "rewrite", "finetune", "evaluate", "report")
 STUDY = {
-    "study": {"name": "kills", "seeds": [0], "arms": ["expert", "rl", "best-of-k", "expert+replay=0.2", "grpo"]},
+    "study": {
+        "name": "kills",
+        "seeds": [0],
+        "arms": ["expert", "rl", "best-of-k", "expert+replay=0.2", "self-resampled", "grpo"],
+    },
     "data": {"dataset": "nano-foreign", "train_size": 16, "eval_size": 12},
     "rewriter": {"steps": 6, "prompts_per_step": 4, "group_size": 4, "warm_start_steps": 3, "max_new_tokens": 64},
     "rewrite": {"best_of_k": 2},

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from patchrl.runs.events import append_event, parse_event, read_events
+from patchrl.runs.events import append_event, end_torn_line, parse_event, read_events
 from patchrl.runs.timeline import Timeline
 
 FORMER = {"step": 1, "signs": {"copied": 0.5}, "largest": 4.0, "total": 20.0, "own_share": 0.25, "nll": 0.5}
@@ -51,6 +51,18 @@ def test_a_step_that_was_repeated_after_a_death_counts_once(tmp_path, read):
 @pytest.mark.parametrize("line", [b"{", b"[1]", b'{"t": 1}', b"\xff"])
 def test_a_damaged_line_is_no_event(line):
     assert parse_event(line) is None
+
+
+def test_a_torn_last_line_does_not_swallow_the_next_event(tmp_path):
+    path = tmp_path / "events.jsonl"
+    end_torn_line(path)
+    append_event(path, "message", {"text": "first"})
+    path.write_bytes(path.read_bytes() + b'{"t": 1.0, "ki')
+    for _ in range(2):
+        end_torn_line(path)
+    append_event(path, "message", {"text": "second"})
+    assert [event["text"] for event in read_events(path)] == ["first", "second"]
+    assert path.read_bytes().count(b"\n") == 3
 
 
 def test_an_event_is_one_line(tmp_path):
