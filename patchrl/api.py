@@ -315,11 +315,11 @@ class Run:
     # --- what one can do to it --------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Ask it to stop after the current step; what is done is kept."""
+        """Ask it to stop within a minute; what is done is kept."""
         launch.request_stop(self.folder)
 
     def cancel(self) -> None:
-        """End it now; the step in progress is lost."""
+        """End it now; what the last minute did is lost."""
         launch.cancel(self.folder)
 
     def resume(self, upto: str | None = None, *, queue: bool = False) -> None:

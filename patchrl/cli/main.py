@@ -187,7 +187,7 @@ def dispatch(options: argparse.Namespace) -> int:
             print(f"{run.id}: nothing to stop, it is {state}")
             return 0
         run.cancel() if options.cancel else run.stop()
-        print(f"{run.id}: {'cancelled' if options.cancel else 'will stop after the current step'}")
+        print(f"{run.id}: {'cancelled' if options.cancel else 'will stop within a minute'}")
         return 0
     if state == "done":
         print(f"{run.id}: it was finished; steps that are missing up to the report are done now", file=sys.stderr)

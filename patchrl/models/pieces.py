@@ -16,7 +16,7 @@ from patchrl.types import TokenSurprisal
 # What a piece is made from, and a function that makes it -> the piece, kept from before or made now; both are plain data.
 Keep = Callable[[Any, Callable[[], Any]], Any]
 ROWS_ON_GPU = 512  # sampled in one piece
-PARAMETER_TOKENS_ON_CPU = 7.5e11  # parameters × tokens sampled in one piece: about 40 s on two cores
+PARAMETER_TOKENS_ON_CPU = 5e11  # parameters × tokens sampled in one piece: about 40 s on two cores
 
 
 def made_now(source: Any, make: Callable[[], Any]) -> Any:

@@ -115,7 +115,7 @@ def _wire_buttons(
                     raise PatchRLError("This run is not running.")
                 elif what == "stop":
                     run.stop()
-                    gr.Info("Stopping after the current step; what is done so far is kept.")
+                    gr.Info("Stopping within a minute; what is done so far is kept.")
                 else:
                     run.cancel()
             except PatchRLError as error:
