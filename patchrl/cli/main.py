@@ -78,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
     sub = command("stop", "stop within a minute, keeping what is finished")
     sub.add_argument("run", metavar="RUN")
-    sub.add_argument("--cancel", action="store_true", help="end the process now; the step in progress is lost")
+    sub.add_argument("--cancel", action="store_true", help="end the process now; what the last minute did is lost")
     sub = command("resume", "continue a stopped, cancelled or failed run")
     sub.add_argument("run", metavar="RUN")
     sub.add_argument("--detach", action="store_true", help="start it and return at once")

@@ -26,6 +26,9 @@ from patchrl.types import Example
 MAX_LENGTH_ROWS = 2_000  # tokenised for the check of lengths
 MAX_REASONING_ROWS = 1_000  # read for the check of reasoning
 NANO_MB = 8.0
+# Float32 copies of the weights on disk while an arm is fine-tuned: weights and two moments, in two checkpoints and a third
+# that is being written.
+CHECKPOINT_COPIES = 9
 # A worker with torch, TRL and the nano lab at its defaults peaks here; measured on examples/nano.toml.
 WORKER_MB = 2500.0
 LONG_ANSWER = 6  # words, of half of the answers or more
@@ -322,10 +325,11 @@ def _weights_mb(model: str, revision: str | None) -> float | None:
 
 
 def estimated_megabytes(config: StudyConfig) -> float | None:
-    """Disk a run takes: tuned weights (if kept) and about 10 MB of samples, events and report per seed. None where
-    weights are kept whose size is not known here."""
+    """Disk a run takes at most: tuned weights (if kept), the checkpoints of the arm in training, and about 10 MB of samples,
+    events and report per seed. None where weights are kept whose size is not known here."""
     size = _weights_mb(config.backbone.model, config.backbone.revision) if config.finetune.keep_weights else 0.0
     if size is None:
         return None
     seeds, arms = len(config.study.seeds), len(config.study.arms) * len(config.finetune.learning_rate)
-    return seeds * (10 + size * arms) + 5
+    count = weight_count(config.backbone.model, config.backbone.revision) or 0
+    return seeds * (10 + size * arms) + 5 + CHECKPOINT_COPIES * 4 * count / 2**20
