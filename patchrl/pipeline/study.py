@@ -39,7 +39,7 @@ def run_study(config: StudyConfig, folder: RunFolder, recorder: Recorder, upto: 
     actual = sized(config, len(data.train), len(data.eval))
     expected = [step_seconds(actual, step) for step in missing]
     for step in plan(config):
-        if step not in missing:
+        if step.is_done(folder):
             stages.tidy(step)  # it may have died between its proof and its tidying
     for number, step in enumerate(missing):
         if recorder.stop_requested():

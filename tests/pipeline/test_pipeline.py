@@ -11,8 +11,9 @@ from patchrl.api import Run
 from patchrl.config import resolve
 from patchrl.config.arms import OFFERED, ON_POLICY, REWRITERS, SOURCES
 from patchrl.errors import RunError, StopRequested
+from patchrl.pipeline.plan import Step
 from patchrl.pipeline.study import run_study
-from patchrl.runs.checkpoints import mark_whole, newest_checkpoint
+from patchrl.runs.checkpoints import TRAINER, mark_whole, newest_checkpoint
 from patchrl.runs.embeddings import read_embeddings
 from patchrl.runs.folder import RunFolder
 from patchrl.runs.jsonl import row_by_id
@@ -80,6 +81,20 @@ def test_finished_steps_are_not_done_again(tmp_path):
     run_study(config, folder, RunRecorder(folder))
     assert folder.samples("prompted", 0).stat().st_mtime_ns > before
     assert folder.read_json(folder.targets("prompted", 0))["tokens"] > 0
+
+
+def test_a_run_to_an_earlier_stage_leaves_what_later_steps_have_begun(tmp_path):
+    config, folder = own_study(tmp_path, study__arms=["expert"], finetune__keep_weights=False)
+    run_study(config, folder, RunRecorder(folder), upto="scan")
+    done = Step("scan")
+    begun = [Step("finetune", 0, "expert"), Step("evaluate", 0, "expert")]
+    files = [folder.arm("expert", 0) / name / "file" for name in (TRAINER, "weights")]
+    for path in [*files, *(step.journal(folder) for step in (done, *begun))]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    run_study(config, folder, RunRecorder(folder), upto="scan")
+    assert all(path.exists() for path in files) and all(step.journal(folder).exists() for step in begun)
+    assert not done.journal(folder).exists()
 
 
 def test_a_request_to_stop_leaves_a_checkpoint_from_which_training_goes_on(tmp_path):
