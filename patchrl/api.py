@@ -15,6 +15,7 @@ from patchrl.config.arms import REWRITERS, Arm, parse, sources_in_order
 from patchrl.errors import ConfigError, PatchRLError, RunError
 from patchrl.grading.verify import verify_answer
 from patchrl.jobs import launch
+from patchrl.jobs.owners import HOST, Visitor, may_use, set_owner
 from patchrl.jobs.probe import probe
 from patchrl.jobs.status import LIVE_STATES, log_tail, resolve_status
 from patchrl.nano import RECORDED_RUN
@@ -369,6 +370,7 @@ def start(
     name: str | None = None,
     upto: str = "report",
     queue: bool = False,
+    owner: str | None = None,
 ) -> Run:
     """Start a study in a process of its own and return at once.
 
@@ -380,6 +382,7 @@ def start(
         name: the run's id begins with it; `study.name` unless given.
         upto: the last stage: scan, train, rewrite, finetune, evaluate or report.
         queue: begin when the runs of the same folder that were started earlier are over.
+        owner: the visitor of a public page whose run it is; its worker then keeps to the limits of such a page.
 
     Raises:
         ConfigError: a setting cannot work.
@@ -396,6 +399,8 @@ def start(
     require_ready(config)
     config, _ = fitted(config)
     folder = RunFolder.create(runs_dir or default_runs_dir(), absolute_paths(config), name)
+    if owner is not None:
+        set_owner(folder, owner)
     launch.launch(folder, upto, queue)
     return Run(folder)
 
@@ -466,8 +471,12 @@ def recorded_group() -> dict[str, Any]:
     return json.loads((RECORDED_RUN / "group.json").read_text(encoding="utf-8"))
 
 
-def list_runs(runs_dir: Path | str | None = None) -> list[Run]:
-    """List all runs, newest first. Folders that are not readable runs are left out.
+def list_runs(runs_dir: Path | str | None = None, *, visitor: Visitor = HOST) -> list[Run]:
+    """List all runs that a visitor may see, newest first. Folders that are not readable runs are left out.
+
+    Args:
+        runs_dir: Where the runs are; your data folder unless given.
+        visitor: Of a public page; without one, all runs are listed.
 
     Example:
         >>> [run.id for run in patchrl.list_runs("an-empty-folder")]
@@ -476,6 +485,8 @@ def list_runs(runs_dir: Path | str | None = None) -> list[Run]:
     folder = Path(runs_dir or default_runs_dir())
     runs = []
     paths = [p for p in folder.iterdir() if (p / "config.json").is_file()] if folder.is_dir() else []
+    if not visitor.host:
+        paths = [path for path in paths if may_use(visitor, folder, path.name)]
     for path in sorted(paths, key=lambda p: (p / "config.json").stat().st_mtime, reverse=True):
         try:
             runs.append(Run(RunFolder(path)))

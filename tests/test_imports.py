@@ -36,7 +36,7 @@ def test_imports_run_downwards(path):
     assert not upwards, f"{path.relative_to(PACKAGE)} reaches up to {', '.join(upwards)}"
 
 
-@pytest.mark.parametrize("door", ["patchrl", "patchrl.cli.main", "patchrl.ui.app"])
+@pytest.mark.parametrize("door", ["patchrl", "patchrl.cli.main", "patchrl.ui.serving"])
 def test_doors_open_without_torch(door):
     code = f"import sys, {door}; print([m for m in ('torch', 'transformers', 'trl', 'lm_eval') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -119,6 +119,11 @@ def parser() -> argparse.ArgumentParser:
     command("settings", "list every setting with its default and help")
     sub = command("ui", "open the app")
     sub.add_argument("--port", type=int, help="port (default: 7860, or the next free one)")
+    sub.add_argument("--host", help="address to listen on (default: $GRADIO_SERVER_NAME, or this machine only)")
+    sub.add_argument("--root-path", help="path or address that a proxy serves the page at (default: $GRADIO_ROOT_PATH)")
+    sub.add_argument(
+        "--public", action="store_true", help="for strangers: each visitor sees own runs only, within limits"
+    )
     return top
 
 
@@ -151,9 +156,9 @@ def dispatch(options: argparse.Namespace) -> int:
     if options.command in STAGE_COMMANDS:
         return _stage(options)
     if options.command == "ui":
-        from patchrl.ui.app import launch
+        from patchrl.ui.serving import launch
 
-        launch(runs_dir=options.runs_dir, port=options.port)
+        launch(options.runs_dir, options.port, options.host, options.root_path, options.public)
         return 0
     if options.command == "check":
         return _check(options)

@@ -34,9 +34,9 @@ def environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def exclusive(folder: RunFolder) -> Iterator[None]:
-    """Hold the run's folder, so that two launches cannot both find it without a worker."""
-    handle = os.open(folder.path, os.O_RDONLY)
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold a folder: a run's, so that no two launches find it without a worker; that of all runs, to take a turn."""
+    handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -50,7 +50,7 @@ def launch(folder: RunFolder, upto: str = "report", queue: bool = False) -> None
     With `queue` the worker waits until no run of the same folder that was launched earlier is going on.
     """
     try:
-        with exclusive(folder):
+        with exclusive(folder.path):
             _launch(folder, upto, queue)
     except OSError as error:
         raise RunError(f"{folder.id} cannot start: {error.strerror or error}.") from None

@@ -16,6 +16,8 @@ def describe_status(status: Status) -> str:
         remaining = time_left(status)
         return f"{status['state']}: {_progress(status)}" + (f"; {remaining}" if remaining else "")
     if status["state"] == "queued":
+        if number := status.get("queue_number"):
+            return f"number {number} in the queue; it starts by itself"
         runs_ahead = status.get("queued_behind") or ()
         return f"queued behind {', '.join(runs_ahead)}; it starts by itself" if runs_ahead else "queued: starting"
     if status.get("error"):

@@ -96,6 +96,11 @@ class RunFolder:
         return self.path / "log.txt"
 
     @property
+    def owner(self) -> Path:
+        """Whom a run of a public page belongs to."""
+        return self.path / "owner.json"
+
+    @property
     def lock(self) -> Path:
         return self.path / "lock"
 

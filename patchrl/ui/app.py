@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from patchrl import api
-from patchrl.errors import ConfigError, PatchRLError
+from patchrl.errors import PatchRLError
 from patchrl.jobs.status import LIVE_STATES
 from patchrl.reporting import markup, run_status
-from patchrl.ui import answers, compare, forgetting, learn, lesson_pages, results, runsettings, setup, training
-from patchrl.ui.charts import plotly_script
+from patchrl.ui import compare, forgetting, learn, results, runsettings, setup, training
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Limits, Session
 
-UI_FOLDER = Path(__file__).parent
-CSS = (
-    (UI_FOLDER / "page.css").read_text(encoding="utf-8")
-    + markup.REPORT_CSS
-    + answers.ANSWERS_CSS
-    + lesson_pages.LESSON_CSS
-)
-# Behaviour of markup wherever it appears: tooltips and arrow keys of tokens, the slider of distributions.
-SCRIPTS = f"<script>{(UI_FOLDER / 'tokens.js').read_text(encoding='utf-8')}{markup.DISTRIBUTION_SLIDER}</script>"
 TITLE = (
     "<h1>PatchRL</h1><p>Rewrite fine-tuning data the way the model itself answers, and measure what is forgotten.</p>"
 )
 NO_RUN = "No run yet. Press Start on the Setup tab, or see a recorded run on the Learn tab."
 NOT_CHOSEN = "No run is chosen. Choose one above, or press Start on the Setup tab."
-FONTS = ["ui-sans-serif", "system-ui", "sans-serif"]
 
 
 def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Blocks:
@@ -51,7 +36,11 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
             cancel = gr.Button("Cancel", elem_id="cancel", variant="stop", scale=1)
             resume = gr.Button("Resume", elem_id="resume", scale=1)
         status = gr.HTML("", elem_id="status")
-        session.live(lambda now: status_line(now, session.choices()), [status], depends=("run", "runs", "status"))
+        session.live(
+            lambda now: status_line(now, session.reader.choices(now.visitor)),
+            [status],
+            depends=("run", "runs", "status"),
+        )
         session.live(usable, [stop, cancel, resume], depends=("run", "status", "result"))
         clone = runsettings.build(session)
         with gr.Tabs() as tabs:
@@ -83,14 +72,15 @@ def _wire_buttons(
     stop, cancel, resume = controls
 
     def starter(upto: str) -> Any:
-        def begin(*values: Any) -> tuple[Any, str]:
+        def begin(request: gr.Request, *values: Any) -> tuple[Any, str]:
+            visitor = session.visitor(request)
             try:
-                run, message = session.begin(setup.allowed(form.config(values), session.limits), upto)
+                run, message = session.begin(visitor, setup.allowed(form.config(values), session.limits), upto)
             except PatchRLError as error:
                 gr.Warning(str(error))
                 return gr.skip(), markup.error(str(error))
             gr.Info(message)
-            return gr.update(choices=session.choices(), value=run.id), ""
+            return gr.update(choices=session.reader.choices(visitor), value=run.id), ""
 
         return begin
 
@@ -100,17 +90,16 @@ def _wire_buttons(
         session.follow(button.click(starter(upto), form.inputs(), [session.run, card], **one_at_a_time))
 
     def act(what: str) -> Any:
-        def do(run_id: str | None) -> None:
+        def do(request: gr.Request, run_id: str | None) -> None:
+            visitor = session.visitor(request)
             try:
-                if not run_id:
-                    raise PatchRLError("Choose a run first.")
-                run = api.open_run(run_id, runs_dir=session.runs_dir)
+                run = session.reader.open(visitor, run_id)
                 if what in ("resume", "finetune"):
                     if run.result() is not None:
                         raise PatchRLError("This run is finished: every arm is fine-tuned and evaluated.")
-                    earlier = [other for other in session.active_runs() if other != run.id]
+                    session.require_place(visitor)
                     run.resume("report" if what == "finetune" else None, queue=True)
-                    gr.Info(session.queue_message(earlier) or "Resumed; finished steps are not done again.")
+                    gr.Info(session.queue_message(visitor, run) or "Resumed; finished steps are not done again.")
                 elif run.status()["state"] not in LIVE_STATES:
                     raise PatchRLError("This run is not running.")
                 elif what == "stop":
@@ -156,43 +145,3 @@ def status_line(snapshot: Snapshot, choices: Sequence[str] = ()) -> str:
         return f'<div class="status">{sign}{markup.escape(line)}</div>'
     amount = f' value="{status["done"]}" max="{status["total"]}"' if status.get("total") else ""
     return f'<div class="status" role="status">{markup.escape(line)}<progress aria-label="progress of this stage"{amount}></progress></div>'
-
-
-def _is_taken(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def launch(runs_dir: str | None = None, port: int | None = None, **options: Any) -> None:
-    """Serve the app on this machine only; on Hugging Face Spaces, to the public with its limits on."""
-    hosted = bool(os.environ.get("SPACE_ID"))
-    demo = build(runs_dir, Limits(public=hosted))
-    theme = gr.themes.Default(primary_hue="emerald", font=FONTS, font_mono=["ui-monospace", "monospace"]).set(
-        # Contrast of 4.5 and more (WCAG AA); the theme's own help texts and buttons have less.
-        block_info_text_color="*neutral_600",
-        body_text_color_subdued="*neutral_600",
-        input_placeholder_color="*neutral_500",
-        button_primary_background_fill="*primary_700",
-        button_primary_background_fill_hover="*primary_800",
-        button_primary_background_fill_dark="*primary_700",
-        button_primary_background_fill_hover_dark="*primary_800",
-        button_cancel_background_fill="#b91c1c",
-        button_cancel_background_fill_hover="#991b1b",
-    )
-    if port is not None and not 0 < port < 65536:
-        raise ConfigError(f"--port {port}: choose a port from 1 to 65535.")
-    if port is not None and _is_taken(port):
-        raise ConfigError(f"--port {port} is taken by another program; choose another port.")
-    demo.queue(max_size=64).launch(
-        server_name="0.0.0.0" if hosted else "127.0.0.1",
-        server_port=port,
-        share=False,
-        ssr_mode=False,
-        theme=theme,
-        css=CSS,
-        head=plotly_script() + SCRIPTS,
-        max_file_size="200mb",
-        footer_links=[],
-        run_history=False,
-        **options,
-    )

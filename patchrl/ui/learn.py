@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from patchrl import api
+from patchrl.jobs.owners import NOBODY
 from patchrl.reporting import curves, figures, markup
 from patchrl.ui import learn_group, lesson_pages, trap
 from patchrl.ui.charts import charts
@@ -24,7 +25,7 @@ REPLAY_SECONDS = 0.5
 
 def load(session: Session) -> Lesson:
     """The recorded run through the reader every page uses."""
-    snapshot = session.reader.snapshot(api.RECORDED_ID)
+    snapshot = session.reader.snapshot(NOBODY, api.RECORDED_ID)
     run, result = snapshot.run, snapshot.result
     if run is None or result is None:
         raise api.RunError(f"The recorded run cannot be read: {snapshot.problem or 'it has no result'}.")

@@ -12,6 +12,7 @@ from patchrl import api
 from patchrl.config import StudyConfig, resolve
 from patchrl.config.instructions import INSTRUCTIONS
 from patchrl.errors import ConfigError, PatchRLError
+from patchrl.jobs.owners import Visitor
 from patchrl.reporting import markup
 from patchrl.ui.answers import AnswerCards
 from patchrl.ui.reader import Snapshot
@@ -47,37 +48,44 @@ def caps(limits: Limits) -> api.Caps:
     )
 
 
+Page = tuple[Visitor, str | None]  # who looks at it, and the id of this one page
+
+
 class Requests:
-    """The requests of this page's visitors, one each."""
+    """The requests of all pages, one each."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.answers: dict[str, api.Answer] = {}
+        self.answers: dict[Page, api.Answer] = {}
 
-    def config(self, run_id: str | None) -> tuple[api.Run | None, StudyConfig]:
+    def page(self, request: gr.Request) -> Page:
+        """The page that sent a request."""
+        return self.session.visitor(request), request.session_hash
+
+    def config(self, visitor: Visitor, run_id: str | None) -> tuple[api.Run | None, StudyConfig]:
         """The chosen run and its settings; the nano lab's without a run."""
-        run = self.session.reader.snapshot(run_id).run
+        run = self.session.reader.snapshot(visitor, run_id).run
         config = run.config if run else resolve({})
         if self.session.limits.public and config.backbone.model != "nano":
             raise ConfigError("This public page plays with the nano lab only; install PatchRL to use your own model.")
         return run, config
 
-    def cancel(self, visitor: str | None) -> None:
-        """Drop a visitor's last request, whatever its state."""
-        answer = self.answers.pop(visitor or "", None)
+    def cancel(self, page: Page) -> None:
+        """Drop a page's last request, whatever its state."""
+        answer = self.answers.pop(page, None)
         if answer is not None:
             answer.cancel()
 
-    def done(self, visitor: str | None, answer: api.Answer) -> None:
+    def done(self, page: Page, answer: api.Answer) -> None:
         """Nobody reads this answer any more."""
         answer.cancel()
-        if self.answers.get(visitor or "") is answer:
-            del self.answers[visitor or ""]
+        if self.answers.get(page) is answer:
+            del self.answers[page]
 
-    def ask(self, visitor: str | None, run_id: str | None, typed: dict[str, Any]) -> tuple[api.Answer, AnswerCards]:
+    def ask(self, page: Page, run_id: str | None, typed: dict[str, Any]) -> tuple[api.Answer, AnswerCards]:
         """Check the typed values and queue the request; raises a PatchRLError that names the wrong field."""
-        self.cancel(visitor)
-        run, config = self.config(run_id)
+        self.cancel(page)
+        run, config = self.config(page[0], run_id)
         limits = caps(self.session.limits)
         settings = api.play_settings(
             config,
@@ -95,7 +103,7 @@ class Requests:
         answer = self.session.playground.rewrite(
             settings, example, writers, seed=int(typed["seed"]), threshold=run.threshold if run else None
         )
-        self.answers[visitor or ""] = answer
+        self.answers[page] = answer
         return answer, AnswerCards({w.key: w.name for w in writers})
 
 
@@ -147,7 +155,7 @@ def build(session: Session) -> None:
         started, busy = time.monotonic(), [gr.update(interactive=False), gr.update(interactive=True)]
         rest = [gr.update(interactive=True), gr.update(interactive=False)]
         try:
-            answer, view = requests.ask(request.session_hash, run_id, dict(zip(INPUT_NAMES, values, strict=True)))
+            answer, view = requests.ask(requests.page(request), run_id, dict(zip(INPUT_NAMES, values, strict=True)))
         except PatchRLError as error:
             yield [markup.error(str(error)), "", *rest]  # answers to another question would look like this one's
             return
@@ -159,19 +167,19 @@ def build(session: Session) -> None:
                     view.add(event)
             yield [view.status(time.monotonic() - started), view.body(), *rest]
         finally:  # also when the page is closed, which ends this generator
-            requests.done(request.session_hash, answer)
+            requests.done(requests.page(request), answer)
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
     go.click(play, [session.run, *widgets], [status, body, go, cancel], **quiet)
 
     def stop(request: gr.Request) -> None:
-        requests.cancel(request.session_hash)
+        requests.cancel(requests.page(request))
 
     cancel.click(stop, None, None, **quiet)
 
-    def warm(run_id: str | None) -> None:
+    def warm(request: gr.Request, run_id: str | None) -> None:
         try:
-            _, config = requests.config(run_id)
+            _, config = requests.config(session.visitor(request), run_id)
             if not session.playground.warmed:
                 session.playground.warm(api.play_settings(config))
         except PatchRLError:
@@ -179,16 +187,16 @@ def build(session: Session) -> None:
 
     section.expand(warm, session.run, None, **quiet)
 
-    def draw(run_id: str | None, shown: str) -> list[Any]:
-        example = next_example(session, run_id, shown)
+    def draw(request: gr.Request, run_id: str | None, shown: str) -> list[Any]:
+        example = next_example(session, session.visitor(request), run_id, shown)
         return [example["question"], example["expert"], example["reference"] or ""]
 
     another.click(draw, [session.run, question], [question, solution, reference], **quiet)
 
 
-def next_example(session: Session, run_id: str | None, question: str) -> dict[str, Any]:
+def next_example(session: Session, visitor: Visitor, run_id: str | None, question: str) -> dict[str, Any]:
     """An example other than the one with this question: of the chosen run's own data, else of the nano lab."""
-    run = session.reader.snapshot(run_id).run
+    run = session.reader.snapshot(visitor, run_id).run
     if run is not None and run.config.backbone.model != "nano":
         seed = run.config.study.seeds[0]
         rows = next((rows for source in run.sources() if (rows := session.reader.samples(run, source, seed))), [])

@@ -37,6 +37,7 @@ def build(session: Session, arm: gr.Dropdown, seed: gr.Dropdown) -> None:
     pushed = gr.HTML(markup.note(account), elem_id="pushed", min_height=60)
 
     def push(
+        request: gr.Request,
         run_id: str | None,
         arm: str | None,
         seed: str | None,
@@ -46,14 +47,12 @@ def build(session: Session, arm: gr.Dropdown, seed: gr.Dropdown) -> None:
         visitor: gr.OAuthToken | None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
     ) -> str:
-        snapshot = session.reader.snapshot(run_id)
-        if snapshot.run is None:
-            return markup.error("Choose a run above first.")
-        source, number, _ = dataset_choice(snapshot.run, arm, seed)
         try:
+            run = session.reader.open(session.visitor(request), run_id)
+            source, number, _ = dataset_choice(run, arm, seed)
             if public and visitor is None:
                 raise PatchRLError("Sign in above first: a push needs your own account.")
-            address = snapshot.run.push(
+            address = run.push(
                 kind, repo.strip(), arm=source, seed=number, private=bool(private),
                 token=visitor.token if public and visitor else None,
                 on_step=lambda step: progress(None, desc=step),

@@ -1,4 +1,4 @@
-"""What the pages read of runs, cached by what changed on disk. One reader serves every visitor."""
+"""What the pages read of runs, cached by what changed on disk. One reader serves every visitor what that visitor may see."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from patchrl import api
-from patchrl.errors import PatchRLError
+from patchrl.errors import PatchRLError, RunError
+from patchrl.jobs.owners import NOBODY, Visitor, may_use
 from patchrl.runs.folder import default_runs_dir
 from patchrl.runs.samples import SampleRow
 from patchrl.runs.timeline import Timeline
@@ -22,7 +23,7 @@ MAX_TABLES = 16
 class Snapshot:
     """A run as it is now; `run` is None when none is chosen or it cannot be opened (`problem` says why).
 
-    `events` is thinned to what a page draws; `stamps` says which parts of the run changed.
+    `events` is thinned to what a page draws; `stamps` says which parts of the run changed; `visitor` is who sees it.
     """
 
     run: api.Run | None
@@ -31,10 +32,19 @@ class Snapshot:
     result: dict[str, Any] | None
     problem: str = ""
     stamps: dict[str, str] = field(default_factory=dict)
+    visitor: Visitor = NOBODY
 
     def last(self, kind: str) -> dict[str, Any] | None:
         """The newest event of a kind."""
         return next((e for e in reversed(self.events) if e["kind"] == kind), None)
+
+
+def shown_status(visitor: Visitor, run: api.Run) -> dict[str, Any]:
+    """The status of a run as a visitor may see it: what waits ahead is counted and not named."""
+    status = run.status()
+    if visitor.host or not status.get("queued_behind"):
+        return status
+    return status | {"queue_number": len(status["queued_behind"]) + 1, "queued_behind": []}
 
 
 class Reader:
@@ -46,26 +56,45 @@ class Reader:
         self._timelines: OrderedDict[str, tuple[Timeline, threading.Lock]] = OrderedDict()
         self._rows: OrderedDict[tuple[str, str, int], tuple[str, list[SampleRow]]] = OrderedDict()
 
-    def stamps(self, run_id: str | None) -> dict[str, str]:
+    def choices(self, visitor: Visitor) -> list[str]:
+        """Ids of the runs that a visitor may see, the newest first, then the recording."""
+        return [*(run.id for run in api.list_runs(self.runs_dir, visitor=visitor)), api.RECORDED_ID]
+
+    def open(self, visitor: Visitor, run_id: str | None) -> api.Run:
+        """A run that a visitor may see and control, or the recording.
+
+        Raises RunError, whose sentence does not tell whether somebody else has such a run.
+        """
+        if not run_id:
+            raise RunError("Choose a run above first.")
+        folder = Path(self.runs_dir or default_runs_dir())
+        if not visitor.host and run_id != api.RECORDED_ID and not may_use(visitor, folder, run_id):
+            raise RunError(f"Run {run_id!r:.90} is not one of yours; choose one above.")
+        return api.open_run(run_id, runs_dir=self.runs_dir)
+
+    def stamps(self, visitor: Visitor, run_id: str | None) -> dict[str, str]:
         """What to compare to see whether a page is up to date; costs a few file stats."""
         folder = Path(self.runs_dir or default_runs_dir())
         stamps = {"run": run_id or "", "runs": str(folder.stat().st_mtime_ns) if folder.is_dir() else ""}
         if run_id:
             try:
-                return stamps | api.open_run(run_id, runs_dir=self.runs_dir).stamp()
+                return stamps | self.open(visitor, run_id).stamp()
             except PatchRLError as error:
                 return stamps | {"status": str(error)}
         return stamps
 
-    def snapshot(self, run_id: str | None) -> Snapshot:
-        stamps = self.stamps(run_id)  # before everything else, so that what changes meanwhile is seen next time
+    def snapshot(self, visitor: Visitor, run_id: str | None) -> Snapshot:
+        """A run as a visitor sees it now."""
+        stamps = self.stamps(
+            visitor, run_id
+        )  # before everything else, so that what changes meanwhile is seen next time
         if not run_id:
-            return Snapshot(None, {}, [], None, stamps=stamps)
+            return Snapshot(None, {}, [], None, stamps=stamps, visitor=visitor)
         try:
-            run = api.open_run(run_id, runs_dir=self.runs_dir)
-            return Snapshot(run, run.status(), self.events(run), run.result(), stamps=stamps)
+            run = self.open(visitor, run_id)
+            return Snapshot(run, shown_status(visitor, run), self.events(run), run.result(), "", stamps, visitor)
         except PatchRLError as error:
-            return Snapshot(None, {}, [], None, str(error), stamps)
+            return Snapshot(None, {}, [], None, str(error), stamps, visitor)
 
     def events(self, run: api.Run) -> list[dict[str, Any]]:
         """The run's events, thinned; only what is new is read."""

@@ -58,13 +58,11 @@ def build(session: Session) -> None:
     session.live(fill, [summary], depends=("run", "status", "result"))
     session.live(list_datasets, [arm, seed], [arm, seed], depends=("run",))
 
-    def prepare(run_id: str | None, kind: str, arm: str | None, seed: str | None) -> Any:
-        snapshot = session.reader.snapshot(run_id)
-        if snapshot.run is None:
-            raise gr.Error("Choose a run above first.", print_exception=False)
+    def prepare(request: gr.Request, run_id: str | None, kind: str, arm: str | None, seed: str | None) -> Any:
         try:
-            source, number, _ = dataset_choice(snapshot.run, arm, seed)
-            path = snapshot.run.export(kind, Path(tempfile.mkdtemp(prefix="patchrl-")), arm=source, seed=number)
+            run = session.reader.open(session.visitor(request), run_id)
+            source, number, _ = dataset_choice(run, arm, seed)
+            path = run.export(kind, Path(tempfile.mkdtemp(prefix="patchrl-")), arm=source, seed=number)
             return gr.File(str(path), visible=True)
         except PatchRLError as error:
             raise gr.Error(str(error), print_exception=False) from None

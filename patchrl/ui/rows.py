@@ -12,6 +12,7 @@ import gradio as gr
 from patchrl import api
 from patchrl.config.arms import display_name
 from patchrl.errors import PatchRLError
+from patchrl.jobs.owners import Visitor
 from patchrl.reporting import markup, samples_table
 from patchrl.runs.samples import SampleRow
 from patchrl.ui.reader import Snapshot
@@ -25,28 +26,28 @@ def rows_table(session: Session) -> gr.HTML:
     """The component; its value is that of `table_value`."""
 
     # What comes from the page may be anything: every name is checked, every number bounded.
-    def read_page(request: Any) -> dict[str, Any]:
-        rows = _rows(session, request)
-        keep, sort = _text(request, "keep"), _text(request, "sort")
+    def read_page(query: Any, request: gr.Request) -> dict[str, Any]:
+        rows = _rows(session, session.visitor(request), query)
+        keep, sort = _text(query, "keep"), _text(query, "sort")
         chosen = samples_table.select(
             rows,
             keep=keep if keep in samples_table.FILTERS else "all",
-            search=_text(request, "search")[:200],
+            search=_text(query, "search")[:200],
             sort=sort if sort in samples_table.SAMPLE_COLUMNS else None,
-            descending=bool(request.get("descending")),
+            descending=isinstance(query, dict) and bool(query.get("descending")),
         )
-        start, row_id = max(0, _number(request, "start")), _text(request, "find")
+        start, row_id = max(0, _number(query, "start")), _text(query, "find")
         index = next((i for i, row in enumerate(chosen) if str(row["id"]) == row_id), -1) if row_id else -1
-        page = chosen[start : start + min(_number(request, "count"), MAX_PAGE_ROWS)]
+        page = chosen[start : start + min(_number(query, "count"), MAX_PAGE_ROWS)]
         return {"rows": [samples_table.cells(r) for r in page], "total": len(chosen), "all": len(rows), "index": index}
 
-    def read_row(request: Any) -> str:
-        row_id = _text(request, "row")
-        row = next((r for r in _rows(session, request) if str(r["id"]) == row_id), None)
+    def read_row(query: Any, request: gr.Request) -> str:
+        visitor, row_id = session.visitor(request), _text(query, "row")
+        row = next((r for r in _rows(session, visitor, query) if str(r["id"]) == row_id), None)
         if row is None:
             return '<p class="note">That row is not in this dataset; choose one in the table.</p>'
-        run = api.open_run(_text(request, "run"), runs_dir=session.runs_dir)
-        tokens = run.surprisal(_text(request, "arm"), _number(request, "seed"), row_id)
+        run = session.reader.open(visitor, _text(query, "run"))
+        tokens = run.surprisal(_text(query, "arm"), _number(query, "seed"), row_id)
         note = "" if tokens else '<p class="note">Token surprisal is kept for the first seed of a study only.</p>'
         return markup.sample_detail(row, tokens) + note
 
@@ -68,21 +69,21 @@ def table_value(snapshot: Snapshot, arm: str, seed: int) -> dict[str, Any]:
     return {"run": snapshot.run.id, "arm": arm, "seed": seed, "stamp": f"{where} {stat.st_mtime_ns}:{stat.st_size}"}
 
 
-def _rows(session: Session, request: Any) -> list[SampleRow]:
+def _rows(session: Session, visitor: Visitor, query: Any) -> list[SampleRow]:
     try:
-        run = api.open_run(_text(request, "run"), runs_dir=session.runs_dir)
-        return session.reader.samples(run, _text(request, "arm"), _number(request, "seed"))
+        run = session.reader.open(visitor, _text(query, "run"))
+        return session.reader.samples(run, _text(query, "arm"), _number(query, "seed"))
     except PatchRLError:
         return []
 
 
-def _text(request: Any, key: str) -> str:
-    value = request.get(key) if isinstance(request, dict) else None
+def _text(query: Any, key: str) -> str:
+    value = query.get(key) if isinstance(query, dict) else None
     return value if isinstance(value, str) else ""
 
 
-def _number(request: Any, key: str) -> int:
-    value = request.get(key) if isinstance(request, dict) else None
+def _number(query: Any, key: str) -> int:
+    value = query.get(key) if isinstance(query, dict) else None
     return value if isinstance(value, int) else 0
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import api
 from patchrl.config import differences, to_toml
 from patchrl.errors import PatchRLError
 from patchrl.reporting import markup
@@ -34,7 +33,7 @@ def build(session: Session) -> gr.Button:
         if snapshot.run is None or not name:
             return ""
         try:
-            second = api.open_run(name, runs_dir=session.runs_dir)
+            second = session.reader.open(snapshot.visitor, name)
         except PatchRLError as error:
             return f'<p class="note">{markup.escape(error)}</p>'
         rows = differences(snapshot.run.config, second.config)
@@ -44,18 +43,16 @@ def build(session: Session) -> gr.Button:
 
     session.live(fill, [settings], depends=("run",))
     session.live(compare, [difference], [other], depends=("run",))
-    session.live(lambda _: gr.update(choices=session.choices()), [other], depends=("runs",))
+    session.live(session.listed, [other], depends=("runs",))
     return clone
 
 
 def wire(session: Session, form: Form, clone: gr.Button) -> None:
     """Connect the copy, once all fields are made."""
 
-    def copy(run_id: str | None) -> list[Any]:
+    def copy(request: gr.Request, run_id: str | None) -> list[Any]:
         try:
-            if not run_id:
-                raise PatchRLError("Choose a run first.")
-            config = api.open_run(run_id, runs_dir=session.runs_dir).config
+            config = session.reader.open(session.visitor(request), run_id).config
         except PatchRLError as error:
             raise gr.Error(str(error), print_exception=False) from None
         gr.Info("The form on all tabs now holds this run's settings.")

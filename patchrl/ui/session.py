@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -14,13 +15,17 @@ from patchrl import api
 from patchrl.config import StudyConfig
 from patchrl.data.examples import LAB_DATASETS
 from patchrl.errors import ConfigError
+from patchrl.jobs.owners import HOST, NOBODY, Visitor
+from patchrl.jobs.queue import live_runs, runs_ahead
 from patchrl.jobs.status import LIVE_STATES
 from patchrl.pipeline.estimate import study_minutes
 from patchrl.reporting import markup
+from patchrl.runs.folder import default_runs_dir
 from patchrl.text import about_minutes
 from patchrl.ui.reader import Reader, Snapshot
 
 IDLE_SECONDS = 15.0
+MAX_OWN_RUNS = 2  # of a visitor of a public page: one runs, one waits
 STARTED_MESSAGES = {
     "report": "Started. Follow it on the tabs Train rewriter, Compare, and Fine-tune & forgetting.",
     "train": "Started: the rewriter is trained. Its curves are on this tab.",
@@ -46,7 +51,8 @@ class Limits:
     max_tuned: int = 6
     max_group: int = 8
     max_new_tokens: int = 128
-    max_queue: int = 3
+    max_queue: int = 30
+    uploads: bool = True
 
     @property
     def poll_seconds(self) -> float:
@@ -99,43 +105,69 @@ class Session:
         self.runs_dir, self.limits = runs_dir, limits
         self.reader = Reader(runs_dir)
         self.playground = api.Playground(deadline=60.0 if limits.public else 300.0)
-        self.begun: dict[tuple[str, str], api.Run] = {}  # by settings and stage; those that are going on
+        # By owner, settings and stage; those that are going on.
+        self.begun: dict[tuple[str | None, str, str], api.Run] = {}
         self.lives: list[LiveOutput] = []
         self.run: gr.Dropdown
         self.follow: Callable[[Any], Any]
 
-    def choices(self) -> list[str]:
-        """Ids of the runs that a page can show: those of its folder, the newest first, then the recording."""
-        return [*(run.id for run in api.list_runs(self.runs_dir)), api.RECORDED_ID]
+    def visitor(self, request: Any) -> Visitor:
+        """Who sent a request: at home the host, on a public page whom its cookies or sign-in name."""
+        return getattr(request.state, "visitor", NOBODY) if self.limits.public else HOST
 
-    def active_runs(self) -> list[str]:
-        """Ids of the runs that are going on now or wait for their turn, the newest first."""
-        return [run.id for run in api.list_runs(self.runs_dir) if run.status()["state"] in LIVE_STATES]
+    def active_runs(self, visitor: Visitor) -> list[str]:
+        """Ids of a visitor's runs that are going on now or wait for their turn, the newest first."""
+        runs = api.list_runs(self.runs_dir, visitor=visitor)
+        return [run.id for run in runs if run.status()["state"] in LIVE_STATES]
 
-    def begin(self, config: StudyConfig, upto: str) -> tuple[api.Run, str]:
-        """Start a study, or queue it behind what is going on; returns its run and a sentence about it.
+    def begin(self, visitor: Visitor, config: StudyConfig, upto: str) -> tuple[api.Run, str]:
+        """Start a visitor's study, or queue it behind what is going on; returns its run and a sentence about it.
 
         A second press for a study that is still going on returns the same run and starts nothing. Raises ConfigError
-        for settings that cannot work and, on a public page, when the queue is full.
+        for settings that cannot work and, on a public page, when the visitor or the queue has no place left.
         """
         self.begun = {key: run for key, run in self.begun.items() if run.status()["state"] in LIVE_STATES}
-        key = (config.model_dump_json(), upto)
+        owner = visitor.ids[0] if visitor.ids else None
+        key = (owner, config.model_dump_json(), upto)
         if key in self.begun:
             return self.begun[key], f"{self.begun[key].id} already runs exactly this study."
-        earlier = self.active_runs()
-        if self.limits.public and len(earlier) > self.limits.max_queue:
-            raise ConfigError(f"{len(earlier)} studies are going on or waiting here; try again when one is over.")
-        self.begun[key] = run = api.start(config, runs_dir=self.runs_dir, upto=upto, queue=True)
-        if earlier:
-            return run, self.queue_message(earlier)
+        self.require_place(visitor)
+        self.begun[key] = run = api.start(config, runs_dir=self.runs_dir, upto=upto, queue=True, owner=owner)
+        if message := self.queue_message(visitor, run):
+            return run, message
         # The size of a user's own data is known only after it is read; the run reports it then.
         predictable = upto == "report" and config.backbone.model == "nano" and config.data.dataset in LAB_DATASETS
         takes = f" It takes {about_minutes(study_minutes(config))} on two CPU cores." if predictable else ""
         return run, STARTED_MESSAGES[upto] + takes
 
-    def queue_message(self, earlier: Sequence[str]) -> str:
-        """The message about a run that waits for these runs; empty without any."""
-        return f"Queued behind {', '.join(earlier)}; it starts by itself. The page shows it." if earlier else ""
+    def require_place(self, visitor: Visitor) -> None:
+        """Raise ConfigError where a visitor of a public page may not queue another study."""
+        if not self.limits.public:
+            return
+        if not visitor.ids:
+            raise ConfigError(
+                "Your browser sent no cookie, so that this page cannot tell which runs are yours; allow it."
+            )
+        own = self.active_runs(Visitor(visitor.ids))
+        if len(own) >= MAX_OWN_RUNS:
+            raise ConfigError(
+                f"{' and '.join(own)} are yours; one study may run and one may wait. Stop one of them first."
+            )
+        going_on = len(live_runs(Path(self.runs_dir or default_runs_dir())))
+        if going_on > self.limits.max_queue:
+            raise ConfigError(f"{going_on} studies are going on or waiting here; try again when one is over.")
+
+    def queue_message(self, visitor: Visitor, run: api.Run) -> str:
+        """The message about a run that waits for other runs; empty where it does not wait."""
+        ahead = runs_ahead(run.folder)
+        if not ahead:
+            return ""
+        where = f"Queued behind {', '.join(ahead)}" if visitor.host else f"Number {len(ahead) + 1} in the queue"
+        return f"{where}; it starts by itself. The page shows it."
+
+    def listed(self, snapshot: Snapshot) -> Any:
+        """An update of a list of runs: those that its visitor may see."""
+        return gr.update(choices=self.reader.choices(snapshot.visitor))
 
     def live(
         self,
@@ -150,9 +182,9 @@ class Session:
         """
         self.lives.append(LiveOutput(fill, list(inputs), list(outputs), depends))
 
-    def update(self, run_id: str | None, seen: dict[str, str], *values: Any) -> list[Any]:
+    def update(self, request: gr.Request, run_id: str | None, seen: dict[str, str], *values: Any) -> list[Any]:
         """What each page has seen, the pulse, and all live outputs; what it already has is skipped."""
-        snapshot = self.reader.snapshot(run_id)
+        snapshot = self.reader.snapshot(self.visitor(request), run_id)
         now: dict[str, str] = {}
         values_now: list[Any] = []
         rest = list(values)
@@ -175,10 +207,10 @@ class Session:
         wait = self.limits.poll_seconds if status.get("state") in LIVE_STATES else IDLE_SECONDS
         return {"version": _digest(stamps), "wait": wait}
 
-    def pulse(self, query: Any) -> dict[str, Any]:
+    def pulse(self, visitor: Visitor, query: Any) -> dict[str, Any]:
         """The version of a run's state and when to ask again; called by the page itself."""
         run_id = query.get("run") if isinstance(query, dict) else None
-        stamps = self.reader.stamps(run_id if isinstance(run_id, str) else None)
+        stamps = self.reader.stamps(visitor, run_id if isinstance(run_id, str) else None)
         return self._beat(stamps, _loads(stamps.get("status", "")))
 
     def wire(
@@ -193,14 +225,14 @@ class Session:
         """
         seen = gr.State({})
 
-        def changed(query: Any) -> dict[str, Any]:
-            return self.pulse(query)
+        def changed(query: Any, request: gr.Request) -> dict[str, Any]:
+            return self.pulse(self.visitor(request), query)
 
         heart = gr.HTML(
             value={}, html_template="<div></div>", js_on_load=POLL_SCRIPT, server_functions=[changed], elem_id="pulse",
             label="Connection", elem_classes=["note"],
         )  # fmt: skip
-        self.live(lambda _: gr.update(choices=self.choices()), [self.run], depends=("runs",))
+        self.live(self.listed, [self.run], depends=("runs",))
         inputs = [self.run, seen, *(i for live in self.lives for i in live.inputs)]
         outputs = [seen, heart, *(o for live in self.lives for o in live.outputs)]
         quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
@@ -217,9 +249,9 @@ class Session:
             widget.change(self.update, **again)
 
         def opened(request: gr.Request) -> Any:
-            run_id = request.query_params.get("run")
-            choices = self.choices()
-            run = gr.update(choices=choices, value=run_id or next(iter(self.active_runs() or choices), None))
+            run_id, visitor = request.query_params.get("run"), self.visitor(request)
+            choices = self.reader.choices(visitor)
+            run = gr.update(choices=choices, value=run_id or next(iter(self.active_runs(visitor) or choices), None))
             return [run, *linked(request.query_params)]
 
         follow(demo.load(opened, None, [self.run, *outputs_linked], **quiet))

@@ -52,7 +52,7 @@ def build(session: Session, form: Form) -> gr.Button:
 
     def fill(snapshot: Snapshot, axis: str, weight: float, log: bool, runs: list[str] | None) -> list[Any]:
         overlays = {
-            run_id: session.reader.snapshot(run_id).events
+            run_id: session.reader.snapshot(snapshot.visitor, run_id).events
             for run_id in (runs or [])[:MAX_OVERLAYS]
             if snapshot.run is not None and run_id != snapshot.run.id
         }
@@ -61,5 +61,5 @@ def build(session: Session, form: Form) -> gr.Button:
         return [messages, drawn, markup.group_cards(snapshot.last("group"))]
 
     session.live(fill, [waiting, panels, group], [x, smoothing, log_y, others], depends=("run", "events"))
-    session.live(lambda _: gr.update(choices=session.choices()), [others], depends=("runs",))
+    session.live(session.listed, [others], depends=("runs",))
     return train

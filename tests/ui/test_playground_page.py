@@ -6,11 +6,13 @@ import pytest
 from patchrl import api
 from patchrl.config import resolve
 from patchrl.errors import ConfigError
+from patchrl.jobs.owners import HOST
 from patchrl.runs.folder import RunFolder
 from patchrl.ui import playground
 from patchrl.ui.answers import AnswerCards
 from patchrl.ui.session import Limits, Session
 
+PAGE = (HOST, "a page")
 TYPED = {
     "question": "2 + 2?",
     "solution": "2 + 2 = 4.",
@@ -43,36 +45,36 @@ def bench(tmp_path, public: bool) -> playground.Requests:
 
 
 def test_a_public_page_clamps_group_and_length(tmp_path, requests):
-    bench(tmp_path, public=True).ask("visitor", None, TYPED)
+    bench(tmp_path, public=True).ask(PAGE, None, TYPED)
     (_, config), limits = requests[0], Limits(public=True)
     assert config.rewriter.group_size == limits.max_group
     assert config.rewriter.max_new_tokens == limits.max_new_tokens
-    bench(tmp_path, public=False).ask("visitor", None, TYPED)
+    bench(tmp_path, public=False).ask(PAGE, None, TYPED)
     assert requests[1][1].rewriter.group_size == 32
 
 
 def test_a_public_page_plays_with_the_nano_lab_only(tmp_path, requests):
     run = RunFolder.create(tmp_path, resolve({"backbone": {"model": "org/other"}}), "other")
     with pytest.raises(ConfigError, match="nano lab only"):
-        bench(tmp_path, public=True).ask("visitor", run.id, TYPED)
+        bench(tmp_path, public=True).ask(PAGE, run.id, TYPED)
     assert requests == []
 
 
 def test_long_texts_are_refused_on_the_server(tmp_path, requests):
     with pytest.raises(ConfigError, match="Question: 1,001 characters"):
-        bench(tmp_path, public=True).ask("visitor", None, TYPED | {"question": "x" * 1001})
+        bench(tmp_path, public=True).ask(PAGE, None, TYPED | {"question": "x" * 1001})
 
 
 def test_only_writers_of_the_run_write(tmp_path, requests):
     with pytest.raises(ConfigError, match="choose at least one writer"):
-        bench(tmp_path, public=False).ask("visitor", None, TYPED | {"writers": ["../../etc"]})
+        bench(tmp_path, public=False).ask(PAGE, None, TYPED | {"writers": ["../../etc"]})
 
 
 def test_a_second_question_of_a_visitor_drops_the_first(tmp_path, requests):
     mine = bench(tmp_path, public=False)
-    first, _ = mine.ask("visitor", None, TYPED)
+    first, _ = mine.ask(PAGE, None, TYPED)
     other, _ = mine.ask("somebody else", None, TYPED)
-    mine.ask("visitor", None, TYPED)
+    mine.ask(PAGE, None, TYPED)
     assert first.cancelled and not other.cancelled
 
 

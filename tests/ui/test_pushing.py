@@ -1,11 +1,14 @@
 """The page's push: whose token it takes at home and on a Space, and what it shows."""
 
+from types import SimpleNamespace
+
 import gradio as gr
 import pytest
 from gradio import oauth
 from helpers.loopback import READ_ONLY, TOKEN
 from helpers.synthetic import finished_run
 
+from patchrl.jobs.owners import HOST
 from patchrl.ui.app import build
 from patchrl.ui.session import Limits
 
@@ -22,7 +25,9 @@ def press(runs_dir, fake_hub):
         push = next(fn for fn in demo.fns.values() if fn.name == "push")
         assert push.api_visibility == "private"
         visitor = gr.OAuthToken(token=token, scope="", expires_at=0) if token else None
-        return push.fn(run_id, "rl", "0", "dataset", repo, private, visitor)
+        return push.fn(
+            SimpleNamespace(state=SimpleNamespace(visitor=HOST)), run_id, "rl", "0", "dataset", repo, private, visitor
+        )
 
     return pressed
 
