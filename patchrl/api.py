@@ -17,6 +17,7 @@ from patchrl.grading.verify import verify_answer
 from patchrl.jobs import launch
 from patchrl.jobs.owners import HOST, Visitor, may_use, set_owner
 from patchrl.jobs.probe import probe
+from patchrl.jobs.public import uploads_folder
 from patchrl.jobs.status import LIVE_STATES, log_tail, resolve_status
 from patchrl.nano import RECORDED_RUN
 from patchrl.playground.client import Answer, Playground
@@ -32,7 +33,7 @@ from patchrl.playground.requests import (
 from patchrl.reporting import exports, hub
 from patchrl.reporting.result_formats import RESULT_FORMATS
 from patchrl.runs.events import read_new_events
-from patchrl.runs.folder import RunFolder, default_runs_dir, keep_file
+from patchrl.runs.folder import UPLOADS, RunFolder, default_runs_dir, keep_file
 from patchrl.runs.jsonl import read_rows, row_by_id
 from patchrl.runs.samples import SampleRow
 from patchrl.runs.timeline import Timeline
@@ -495,13 +496,14 @@ def list_runs(runs_dir: Path | str | None = None, *, visitor: Visitor = HOST) ->
     return runs
 
 
-def keep_upload(path: Path | str, runs_dir: Path | str | None = None) -> Path:
+def keep_upload(path: Path | str, runs_dir: Path | str | None = None, owner: str | None = None) -> Path:
     """Copy a data file to where runs find it again when they are resumed, and return the copy.
 
     Inside the runs folder, hidden from its list: under a digest of its bytes, so that another file of the same
-    name does not take its place.
+    name does not take its place. With an `owner`, a visitor of a public page, it is among that visitor's files.
     """
-    return keep_file(Path(runs_dir or default_runs_dir()), Path(path))
+    home = Path(runs_dir or default_runs_dir())
+    return keep_file(uploads_folder(home, owner) if owner else home / UPLOADS, Path(path))
 
 
 def check(config: StudyConfig | str | Path, *, model: bool = False) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from patchrl.config import load_config
 from patchrl.errors import PatchRLError, StopRequested
+from patchrl.jobs import public
+from patchrl.jobs.limits import RunLimits
+from patchrl.jobs.owners import owner_of
 from patchrl.jobs.queue import wait_for_turn
 from patchrl.runs.folder import RunFolder
 from patchrl.runs.recorder import RunRecorder
@@ -39,12 +42,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def work(folder: RunFolder, upto: str, queue: bool = False) -> int:
-    """Run the study, after those in front of it where it queues, and write its last word; the lock is held."""
+    """Run the study, after those in front of it where it queues, and write its last word; the lock is held.
+
+    A visitor's run keeps to the limits of a public page, whoever launched it.
+    """
     recorder = RunRecorder(folder)
     try:
         if queue:
             wait_for_turn(folder, recorder)
         config = load_config(folder.config)
+        if (owner := owner_of(folder)) is not None:
+            RunLimits().apply(folder, recorder)
+            public.check(config, public.uploads_folder(folder.path.parent.resolve(), owner))
         from patchrl.pipeline.study import run_study
 
         run_study(config, folder, recorder, upto)

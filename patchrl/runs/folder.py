@@ -17,7 +17,7 @@ from platformdirs import user_data_path
 from patchrl.config import StudyConfig
 from patchrl.errors import RunError
 
-UPLOADS = ".uploads"
+UPLOADS, VISITOR_UPLOADS, EVALUATIONS = ".uploads", ".visitor-uploads", ".evaluations"
 # Fields of status.json that earlier versions wrote by other names.
 STATUS_FIELDS = {"asked": "queued_at", "worked": "seconds_before", "ahead": "queued_behind"}
 RUN_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$")
@@ -29,11 +29,11 @@ def default_runs_dir() -> Path:
     return Path(setting) if setting else user_data_path("patchrl") / "runs"
 
 
-def keep_file(runs_dir: Path, path: Path) -> Path:
-    """A copy of a file in the runs folder's hidden place for uploads; the same bytes are kept once."""
+def keep_file(uploads: Path, path: Path) -> Path:
+    """A copy of a file in a folder of uploads; the same bytes are kept once."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    copy = runs_dir / UPLOADS / digest / path.name
+    copy = uploads / digest / path.name
     if not copy.is_file():
         copy.parent.mkdir(parents=True, exist_ok=True)
         temporary = copy.with_name(f".{secrets.token_hex(4)}.part")
@@ -178,7 +178,7 @@ class RunFolder:
     @property
     def evaluations(self) -> Path:
         """Answers of earlier evaluations, shared by all runs beside this one; may be deleted at any time."""
-        return self.path.parent / ".evaluations"
+        return self.path.parent / EVALUATIONS
 
     def read_status(self) -> dict[str, Any] | None:
         """The status as the worker wrote it, None if it is missing or damaged."""

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from patchrl.errors import PatchRLError
+from patchrl.jobs.public import CHANGEABLE
 from patchrl.jobs.status import LIVE_STATES
 from patchrl.reporting import markup, run_status
 from patchrl.ui import compare, forgetting, learn, results, runsettings, setup, training
@@ -18,14 +19,16 @@ from patchrl.ui.session import Limits, Session
 TITLE = (
     "<h1>PatchRL</h1><p>Rewrite fine-tuning data the way the model itself answers, and measure what is forgotten.</p>"
 )
+CACHE_SECONDS, CACHE_SWEEP_SECONDS = 24 * 3600, 3600  # Gradio's copies of files for download
 NO_RUN = "No run yet. Press Start on the Setup tab, or see a recorded run on the Learn tab."
 NOT_CHOSEN = "No run is chosen. Choose one above, or press Start on the Setup tab."
 
 
 def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Blocks:
     """The app over the runs of one folder."""
-    session, form = Session(runs_dir, limits or Limits()), Form()
-    with gr.Blocks(title="PatchRL") as demo:
+    session = Session(runs_dir, limits or Limits())
+    form = Form(next(iter(session.offered().values())), CHANGEABLE if session.limits.public else None)
+    with gr.Blocks(title="PatchRL", delete_cache=(CACHE_SWEEP_SECONDS, CACHE_SECONDS)) as demo:
         gr.HTML(TITLE, elem_id="title")
         with gr.Row(elem_id="controls"):
             session.run = gr.Dropdown(
@@ -75,7 +78,7 @@ def _wire_buttons(
         def begin(request: gr.Request, *values: Any) -> tuple[Any, str]:
             visitor = session.visitor(request)
             try:
-                run, message = session.begin(visitor, setup.allowed(form.config(values), session.limits), upto)
+                run, message = session.begin(visitor, session.allowed(visitor, form.config(values)), upto)
             except PatchRLError as error:
                 gr.Warning(str(error))
                 return gr.skip(), markup.error(str(error))

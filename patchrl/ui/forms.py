@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import gradio as gr
 
-from patchrl.config import Setting, StudyConfig, presets, resolve, settings
+from patchrl.config import Setting, StudyConfig, resolve, settings
 from patchrl.config.arms import OFFERED
 from patchrl.errors import ConfigError
+from patchrl.jobs.public import Bound
 
 Name = tuple[str, str]  # section, key
 SETTINGS = {(setting.section, setting.key): setting for setting in settings()}
-DEFAULTS = resolve(next(iter(presets().values())).values)  # what the page opens with
+DEFAULTS = resolve({})
 
 
 def _base_type(annotation: Any) -> Any:
@@ -39,21 +40,26 @@ def widget_value(value: Any) -> Any:
 
 
 class Form:
-    """The widgets of a study's settings, spread over tabs, in the order they were made."""
+    """The widgets of a study's settings, spread over tabs, in the order they were made.
 
-    def __init__(self) -> None:
+    They open with the settings of `opening`. Of a public page only those in `bounds` can be changed.
+    """
+
+    def __init__(self, opening: StudyConfig, bounds: Mapping[str, Bound] | None = None) -> None:
+        self.opening, self.bounds = opening, bounds
         self.widgets: dict[Name, gr.components.Component] = {}
 
     def field(self, section: str, key: str, **extra: Any) -> gr.components.Component:
         """Make the widget of one setting at the current place of the layout."""
         setting = SETTINGS[section, key]
+        bound = self.bounds.get(f"{section}.{key}") if self.bounds else None
         common: dict[str, Any] = {
             "label": _label(setting),
-            "info": setting.help,
+            "info": f"{setting.help} Here: {bound.words}." if bound else setting.help,
             "elem_id": f"{section}-{key}",
-            "interactive": True,
+            "interactive": self.bounds is None or bound is not None,
         } | extra
-        value = getattr(getattr(DEFAULTS, section), key)
+        value = getattr(getattr(self.opening, section), key)
         kind = _base_type(setting.annotation)
         widget: gr.components.Component
         if (section, key) == ("study", "arms"):
@@ -96,11 +102,10 @@ class Form:
 
         A field that shows the lab's default counts as left out, so that another backbone gets a value chosen for it.
         """
-        lab = resolve({})
         nested: dict[str, dict[str, Any]] = {}
         for (section, key), value in zip(self.widgets, values, strict=True):
             parsed = _parsed(section, key, value)
-            if parsed != getattr(getattr(lab, section), key):
+            if parsed != getattr(getattr(DEFAULTS, section), key):
                 nested.setdefault(section, {})[key] = parsed
         return resolve(nested)
 

@@ -11,6 +11,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from patchrl.errors import ConfigError
+from patchrl.jobs.expiry import keep_sweeping
 from patchrl.jobs.owners import server_secret
 from patchrl.reporting import markup
 from patchrl.runs.folder import default_runs_dir
@@ -72,9 +73,10 @@ def launch(
     hosts = None if public or password else {*LOOPBACK_NAMES, host, host_name(root_path or "")} - {""}
     middleware = [Middleware(RequestFilter, hosts=hosts, public=public, uploads=limits.uploads)]
     if public:
-        secret = server_secret(Path(runs_dir or default_runs_dir()))
-        cookies = Cookies(secret, os.environ.get("PATCHRL_ADMIN_TOKEN", ""), embedded=space)
+        home = Path(runs_dir or default_runs_dir())
+        cookies = Cookies(server_secret(home), os.environ.get("PATCHRL_ADMIN_TOKEN", ""), embedded=space)
         middleware.append(Middleware(VisitorMiddleware, cookies=cookies))
+        keep_sweeping(home)
     demo = build(runs_dir, limits)
     demo.queue(max_size=64).launch(
         server_name=host,

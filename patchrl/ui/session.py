@@ -12,9 +12,10 @@ from typing import Any
 import gradio as gr
 
 from patchrl import api
-from patchrl.config import StudyConfig
+from patchrl.config import StudyConfig, presets, resolve
 from patchrl.data.examples import LAB_DATASETS
 from patchrl.errors import ConfigError
+from patchrl.jobs import public
 from patchrl.jobs.owners import HOST, NOBODY, Visitor
 from patchrl.jobs.queue import live_runs, runs_ahead
 from patchrl.jobs.status import LIVE_STATES
@@ -25,6 +26,7 @@ from patchrl.text import about_minutes
 from patchrl.ui.reader import Reader, Snapshot
 
 IDLE_SECONDS = 15.0
+MAX_UPLOADS = 5  # of a visitor of a public page
 MAX_OWN_RUNS = 2  # of a visitor of a public page: one runs, one waits
 STARTED_MESSAGES = {
     "report": "Started. Follow it on the tabs Train rewriter, Compare, and Fine-tune & forgetting.",
@@ -42,13 +44,9 @@ SET_ADDRESS = """(run) => {
 
 @dataclass(frozen=True)
 class Limits:
-    """What a visitor may do. Hosted pages are public: presets only, one run at a time, clamped sizes."""
+    """What visitors may do with the page; `patchrl.jobs.public` says which studies they may run where it is public."""
 
     public: bool = False
-    max_steps: int = 60
-    max_train: int = 512
-    max_seeds: int = 1
-    max_tuned: int = 6
     max_group: int = 8
     max_new_tokens: int = 128
     max_queue: int = 30
@@ -139,6 +137,35 @@ class Session:
         predictable = upto == "report" and config.backbone.model == "nano" and config.data.dataset in LAB_DATASETS
         takes = f" It takes {about_minutes(study_minutes(config))} on two CPU cores." if predictable else ""
         return run, STARTED_MESSAGES[upto] + takes
+
+    def offered(self) -> dict[str, StudyConfig]:
+        """The presets of this page by name; it opens with the first."""
+        if self.limits.public:
+            return public.public_presets()
+        return {name: resolve(preset.values) for name, preset in presets().items()}
+
+    def allowed(self, visitor: Visitor, config: StudyConfig) -> StudyConfig:
+        """The config; raises ConfigError where this page does not run it for this visitor."""
+        return public.check(config, self.uploads_folder(visitor)) if self.limits.public else config
+
+    def uploads_folder(self, visitor: Visitor) -> Path | None:
+        """Where a visitor's data files are; None without any."""
+        if not (visitor.ids and self.limits.uploads):
+            return None
+        return public.uploads_folder(Path(self.runs_dir or default_runs_dir()), visitor.ids[0])
+
+    def keep_upload(self, visitor: Visitor, path: str) -> Path:
+        """A copy of a data file among a visitor's own. Raises ConfigError where this page takes none, or no more."""
+        if not self.limits.public:
+            return api.keep_upload(path, self.runs_dir)
+        folder = self.uploads_folder(visitor)
+        if folder is None:
+            raise ConfigError("This public page takes no data files; install PatchRL to use your own.")
+        if folder.is_dir() and len(list(folder.iterdir())) >= MAX_UPLOADS:
+            raise ConfigError(
+                f"You have {MAX_UPLOADS} data files here, which is all that this page keeps for a visitor."
+            )
+        return api.keep_upload(path, self.runs_dir, visitor.ids[0])
 
     def require_place(self, visitor: Visitor) -> None:
         """Raise ConfigError where a visitor of a public page may not queue another study."""

@@ -9,49 +9,20 @@ from typing import Any
 import gradio as gr
 
 from patchrl import api
-from patchrl.config import StudyConfig, presets, resolve, to_toml
-from patchrl.data.examples import LAB_DATASETS
-from patchrl.errors import ConfigError, PatchRLError
+from patchrl.config import presets, to_toml
+from patchrl.errors import PatchRLError
 from patchrl.reporting import figures, findings, markup, sentences
 from patchrl.text import counted, dropped_rows
 from patchrl.ui import fetching
 from patchrl.ui.charts import charts
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
-from patchrl.ui.session import Limits, Session
+from patchrl.ui.session import Session
 
 SETUP_INTRO = """Fine-tuning on text a model would never write makes it forget other skills. PatchRL trains a
 **rewriter** to restate every expert solution the way the model itself answers, checks that the facts stayed,
 and measures what is forgotten with and without it. **Press Start** to see it happen on the embedded lab:
 a 2 M-parameter model, trained and measured on this machine, nothing to download."""
-
-
-def allowed(config: StudyConfig, limits: Limits) -> StudyConfig:
-    """The config, or ConfigError where a public page must not run it."""
-    if not limits.public:
-        return config
-    if (
-        config.backbone.model != "nano"
-        or config.data.dataset not in LAB_DATASETS
-        or config.evaluate.target != ("held-out",)
-        or config.evaluate.general != ("nano",)
-        or config.evaluate.tasks_folder
-        or config.finetune.replay_data != "nano"
-    ):
-        raise ConfigError("This public page runs the nano lab only; install PatchRL to use your own model or data.")
-    for name, value, top in (
-        ("rewriter.steps", config.rewriter.steps, limits.max_steps),
-        ("data.train_size", config.data.train_size, limits.max_train),
-        ("study.seeds", len(config.study.seeds), limits.max_seeds),
-        (
-            "study.arms × finetune.learning_rate",
-            len(config.study.arms) * len(config.finetune.learning_rate),
-            limits.max_tuned,
-        ),
-    ):
-        if value > top:
-            raise ConfigError(f"{name}: this public page allows at most {top} (found {value}).")
-    return config
 
 
 @dataclass(frozen=True)
@@ -70,8 +41,8 @@ def build(session: Session, form: Form) -> SetupWidgets:
     """The tab."""
     gr.Markdown(SETUP_INTRO)
     preset = gr.Dropdown(
-        [(preset.title, name) for name, preset in presets().items()],
-        value=next(iter(presets())),
+        [(presets()[name].title, name) for name in session.offered()],
+        value=next(iter(session.offered())),
         label="Preset",
         info="Fills every setting of all tabs.",
     )
@@ -81,7 +52,7 @@ def build(session: Session, form: Form) -> SetupWidgets:
     upload = gr.File(
         label="Or your own data: JSONL, CSV, Parquet",
         file_types=[".jsonl", ".json", ".csv", ".tsv", ".gz", ".parquet"],
-        visible=not session.limits.public,
+        visible=session.limits.uploads,
         height=150,
     )
     if not session.limits.public:
@@ -124,11 +95,14 @@ def build(session: Session, form: Form) -> SetupWidgets:
 
     session.live(fill, [scanned, histogram], depends=("run", "events", "status"))
 
-    def keep_upload(path: str | None) -> Any:
-        if path is None or session.limits.public:
+    def keep_upload(request: gr.Request, path: str | None) -> Any:
+        if path is None:
             return gr.skip()
-        # Gradio may clear its own upload folder.
-        return str(api.keep_upload(path, session.runs_dir))
+        try:
+            # Gradio may clear its own upload folder.
+            return str(session.keep_upload(session.visitor(request), path))
+        except PatchRLError as error:
+            raise gr.Error(str(error), print_exception=False) from None
 
     upload.upload(keep_upload, upload, form.widgets["data", "dataset"], api_visibility="private")
 
@@ -139,13 +113,13 @@ def wire(session: Session, form: Form, parts: SetupWidgets) -> None:
     """Connect what needs the settings of all tabs, once all tabs are built."""
 
     def fill(name: str) -> list[Any]:
-        return form.values(resolve(presets()[name].values))
+        return form.values(session.offered()[name])
 
     parts.preset.input(fill, parts.preset, form.inputs(), api_visibility="private", show_progress="hidden")
 
-    def preflight(*values: Any) -> Iterator[tuple[str, str]]:
+    def preflight(request: gr.Request, *values: Any) -> Iterator[tuple[str, str]]:
         try:
-            config = allowed(form.config(values), session.limits)
+            config = session.allowed(session.visitor(request), form.config(values))
             toml = to_toml(config) or "# every setting has its default value"
             card = api.check(config)
             reads = card["ok"] and config.backbone.model != "nano" and not session.limits.public

@@ -3,14 +3,13 @@ import pytest
 
 from patchrl.config import SECTIONS, presets, resolve, settings
 from patchrl.errors import ConfigError
-from patchrl.ui import app, setup
+from patchrl.ui import app
 from patchrl.ui.forms import Form
-from patchrl.ui.session import Limits
 
 
 @pytest.fixture(scope="module")
 def form():
-    built = Form()
+    built = Form(resolve({}))
     with gr.Blocks():
         for section in SECTIONS:
             built.fields(section)
@@ -64,25 +63,6 @@ def test_a_wrong_field_is_named(form, name, value, words):
     values = dict(zip(form.widgets, form.values(resolve({})), strict=True)) | {name: value}
     with pytest.raises(ConfigError, match=words):
         form.config(list(values.values()))
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"backbone": {"model": "org/model"}},
-        {"data": {"dataset": "rows.jsonl"}},
-        {"rewriter": {"steps": 1000}, "study": {"seeds": [0]}},
-        {"study": {"seeds": [0, 1, 2]}},
-        {"study": {"seeds": [0]}, "finetune": {"replay_data": "/etc/hostname"}},
-        {"study": {"seeds": [0]}, "evaluate": {"target": ["mmlu"]}},
-        {"study": {"seeds": [0]}, "evaluate": {"tasks_folder": "/etc"}},
-        {"study": {"seeds": [0]}, "finetune": {"learning_rate": [1e-4, 1e-3]}},
-    ],
-)
-def test_a_public_page_runs_only_the_lab_and_only_so_much(values):
-    with pytest.raises(ConfigError, match="public page"):
-        setup.allowed(resolve(values), Limits(public=True))
-    setup.allowed(resolve(values), Limits())
 
 
 def test_the_page_of_every_tab_belongs_to_the_one_form(runs_dir):

@@ -3,14 +3,17 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 from helpers.synthetic import finished_run
 from helpers.visitors import Browser, serve
+from starlette.requests import Request
 
 from patchrl import api
+from patchrl.errors import ConfigError
 from patchrl.jobs.owners import HOST, set_owner
 from patchrl.runs.folder import RunFolder
 
@@ -188,3 +191,33 @@ def test_at_home_there_is_one_user_and_no_cookie(tmp_path):
         assert run_id in {run.id for run in api.list_runs(tmp_path, visitor=HOST)}
     finally:
         demo.close()
+
+
+def request(session: dict | None = None, **cookies: str) -> Request:
+    """A request as it comes to the page, with its cookies and what a sign-in left in Gradio's session."""
+    header = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    return Request(
+        {"type": "http", "headers": [(b"cookie", header.encode())], "server": ("x", 80), "path": "/", "scheme": "http"}
+        | ({"session": session} if session else {})
+    )
+
+
+def test_a_visitor_who_signed_in_owns_by_account_and_keeps_what_the_browser_started():
+    cookies = Cookies("secret")
+    header = cookies.new_visitor(request()).partition(";")[0].partition("=")[2]
+    browser = cookies.visitor(request(**{"patchrl-visitor": header}))
+    info = {"userinfo": {"sub": "8a7b"}, "expires_at": time.time() + 60}
+    signed_in = cookies.visitor(request({"oauth_info": info}, **{"patchrl-visitor": header}))
+    assert signed_in.ids == ("user-8a7b", *browser.ids) and not signed_in.host
+    expired = cookies.visitor(request({"oauth_info": info | {"expires_at": time.time() - 1}}))
+    assert expired.ids == () and Cookies("other").visitor(request(**{"patchrl-visitor": header})).ids == ()
+
+
+def test_the_cookie_of_an_embedded_page_is_sent_inside_another_sites_page():
+    assert Cookies("secret", embedded=True).new_visitor(request()).endswith("SameSite=None; Secure; Partitioned")
+    assert Cookies("secret").new_visitor(request()).endswith("HttpOnly; SameSite=Lax")
+
+
+def test_an_admin_token_that_can_be_guessed_is_refused():
+    with pytest.raises(ConfigError, match="PATCHRL_ADMIN_TOKEN is short"):
+        Cookies("secret", "hunter2")
