@@ -16,13 +16,14 @@ from patchrl import api
 from patchrl.errors import ConfigError
 from patchrl.jobs.owners import HOST, set_owner
 from patchrl.runs.folder import RunFolder
+from patchrl.ui.visitors import Cookies
 
 pytestmark = pytest.mark.slow
 
 CANARY, CONFIG_CANARY = "Vera has", "victims-column"  # in every row of the run, and in its settings
 ADMIN_TOKEN = "an-admin-token-for-the-tests"
-# What any visitor's start may look at: whose a run is, and whether it is going on.
-SHARED_FILES = {"owner.json", "status.json"}
+# What the server may look at for any visitor's start: whose a run is, whether it is going on, and why not.
+SHARED_FILES = {"owner.json", "status.json", "log.txt"}
 resumed: list[str] = []
 opened: list[Path] = []  # files that this process opened
 sys.addaudithook(
@@ -36,6 +37,7 @@ class Victim:
     def __init__(self, runs_dir: Path, owner: str) -> None:
         self.run = RunFolder.find(runs_dir, finished_run(runs_dir, 10, "victims-study"))
         self.run.report.write_text(CANARY)
+        self.run.log.write_text(CANARY)
         config = self.run.read_json(self.run.config)
         self.run.write_json(self.run.config, config | {"data": config["data"] | {"question_column": CONFIG_CANARY}})
         self.worker = subprocess.Popen(["sleep", "600"], start_new_session=True)
