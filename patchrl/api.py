@@ -310,8 +310,8 @@ class Run:
         return writers_of(self.folder, self.config)
 
     @property
-    def threshold(self) -> float | None:
-        """From which similarity open answers count as the same; None before the scan or for other tasks."""
+    def thresholds(self) -> dict[str, Any]:
+        """From where on the gate takes a text to say what the expert says, as its scan measured it."""
         return calibrated(self.folder)
 
     # --- what one can do to it --------------------------------------------------------------------

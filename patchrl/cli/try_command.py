@@ -43,7 +43,7 @@ def try_rewrite(options: argparse.Namespace) -> int:
             example,
             writers,
             seed=options.seed,
-            threshold=run.threshold if run else None,
+            thresholds=run.thresholds if run else None,
         )
         if not options.json:
             print(

@@ -143,11 +143,22 @@ class DataSection(Section):
 class GateSection(Section):
     """What a rewrite must satisfy to be used."""
 
-    reasoning: Literal["derivation", "equations", "judge", "derivation+judge", "equations+judge", "none"] = setting(
+    reasoning: Literal[
+        "derivation",
+        "coverage",
+        "equations",
+        "judge",
+        "derivation+judge",
+        "coverage+judge",
+        "equations+judge",
+        "none",
+    ] = setting(
         "equations",
         "Reasoning check",
         "`derivation`: in mathematics the written steps must lead from the question's numbers to the answer, and every "
-        "written equality must be true (left out, this is chosen for mathematics with a backbone other than `nano`); "
+        "written equality must be true; `coverage`: what the expert says must come back, and no new number or name may come in "
+        "(left out, `derivation` is chosen for mathematics and `coverage` for other tasks whose experts explain their answer, "
+        "with a backbone other than `nano`); "
         "`equations`: every written equality must be true; `judge`: the frozen backbone must say that the steps are "
         "valid; `none`: only the final answer is checked. Open-ended answers are judged unless this is `none`.",
         basic=True,

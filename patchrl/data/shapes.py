@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from patchrl.grading.choices import LETTERED_OPTION
 from patchrl.grading.references import extract_reference
 
 LETTERS = "ABCDEFGHIJ"
@@ -38,7 +39,6 @@ TOOL_KEYS = ("tool_calls", "function_call")
 TEXT_PARTS = (None, "text", "input_text", "output_text")
 SURROGATE = re.compile(r"[\ud800-\udfff]")
 LETTERED = re.compile(r"^\s*\(?([A-Za-z])\s*[).:]\s*(?=\S)")
-LETTERED_OPTION = re.compile(r"(?:^|(?<=\s))\(?([A-J])(?:[).:]\s+|\)\s*)(?=\S)")
 
 
 class UnreadableCell(ValueError):

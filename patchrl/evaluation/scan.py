@@ -13,8 +13,11 @@ from patchrl.evaluation import mismatch
 from patchrl.evaluation.advice import advise
 from patchrl.evaluation.mismatch import AnswerSurprisal
 from patchrl.evaluation.repetition import repetition
+from patchrl.grading.calibration import Calibration, Thresholds, calibrate
+from patchrl.grading.coverage import claim_kinds
 from patchrl.grading.derivation import reasoning_kinds
-from patchrl.grading.gate import Calibration, Gate, calibrate
+from patchrl.grading.gate import Gate
+from patchrl.grading.pairs import sentence_similarities, text_shares
 from patchrl.models.backbone import Backbone
 from patchrl.models.scoring import Score
 from patchrl.rewriting.clean import RULES
@@ -38,8 +41,8 @@ def scan(context: StageContext, examples: Sequence[Example]) -> dict[str, Any]:
     each rule of the arm `clean` takes away; `own_right`, how many of those `passed` the gate and how many were `scorable`; `own_style`
     (mismatch.own_style) and `recommendation` (advice.advise); `repetition` of all examples
     (repetition.repetition). Where the gate asks for a derivation, `reasoning` says how it judges the rows
-    (derivation.reasoning_kinds). For open data `open_gate` is the gate's
-    calibration on the same examples. The embeddings of all three sources go to the run's folder.
+    (derivation.reasoning_kinds), and where it asks for coverage (coverage.claim_kinds). For open data `open_gate` is the
+    gate's calibration on the same examples, for coverage `coverage_gate` and `sentence_gate`. The embeddings of all three sources go to the run's folder.
     """
     config, gate, recorder = context.config, context.gate, context.recorder
     sample, backbone = list(examples)[:MAX_QUESTIONS], gate.backbone
@@ -89,9 +92,11 @@ def scan(context: StageContext, examples: Sequence[Example]) -> dict[str, Any]:
     if gate.verifier.reasoning == "derivation" and sample[0].task == "math":
         result["reasoning"] = reasoning_kinds(examples)
     if sample[0].task == "open":
-        calibration = calibrate_meaning(gate, sample, gate_texts["prompted"])
-        gate.threshold = calibration.threshold
-        result["open_gate"] = calibration.summary()
+        result["open_gate"] = calibrate_meaning(gate, sample, gate_texts["prompted"]).summary()
+    if gate.asks_coverage:
+        result["reasoning"] = claim_kinds(examples)
+        result |= calibrate_coverage(gate, sample, gate_texts["prompted"])
+    gate.thresholds = Thresholds.of(result)
     passed = {
         name: [v.passed for v in gate.check(sample, gate_texts[name], vectors[name])] for name in ("prompted", "own")
     }
@@ -205,3 +210,16 @@ def calibrate_meaning(gate: Gate, examples: Sequence[Example], texts: Sequence[s
     same = gate.similarity(experts, [t for _, t, _ in pairs])
     different = gate.similarity(experts, [other for _, _, other in pairs])
     return calibrate(same.tolist(), different.tolist())
+
+
+def calibrate_coverage(gate: Gate, examples: Sequence[Example], texts: Sequence[str]) -> dict[str, Any]:
+    """The thresholds of coverage from the data's own pairs, by their keys in the scan's result.
+
+    `coverage_gate` is that of the share of a key sentence (pairs.text_shares), `sentence_gate` that of the similarity of
+    two sentences (pairs.sentence_similarities); a key is left out without pairs of both kinds.
+    """
+    pairs = {
+        "coverage_gate": text_shares(examples),
+        "sentence_gate": sentence_similarities(examples, texts, gate.embed_sentences),
+    }
+    return {key: calibrate(same, other).summary() for key, (same, other) in pairs.items() if same and other}

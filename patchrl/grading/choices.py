@@ -8,6 +8,7 @@ from patchrl.grading.answer_span import find_stated, last_match
 from patchrl.grading.commitment import correction_in, is_doubted_behind
 from patchrl.grading.notation import without_text_macros
 
+LETTERED_OPTION = re.compile(r"(?:^|(?<=\s))\(?([A-J])(?:[).:]\s+|\)\s*)(?=\S)")  # `A. Paris` in a question
 _LETTER = r"[A-J]"
 _NOT_A_WORD = r"(?![AI]\s+(?!is\b|because\b|since\b)[a-z])"  # "I choose" and "A dog" name no letter
 _AT_START = re.compile(rf"^\W{{0,6}}{_NOT_A_WORD}({_LETTER})(?![\w'])")

@@ -3,58 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
 from patchrl.config import StudyConfig
-from patchrl.errors import ConfigError
+from patchrl.grading.calibration import Thresholds
+from patchrl.grading.coverage import read_row, reference_of, sentence_pairs
 from patchrl.grading.judge import Judge
-from patchrl.grading.verify import Reasoning, Verifier
+from patchrl.grading.notation import without_thoughts
+from patchrl.grading.verify import Reasoning, Verifier, covered
 from patchrl.models.backbone import Backbone
 from patchrl.models.embeddings import Embedder
 from patchrl.models.scoring import Score
 from patchrl.types import Example, Verdict
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """The similarity from which two answers count as saying the same, and how well it tells them apart.
-
-    `same` and `different` are the cosines it was chosen on; `balanced_accuracy` is the mean of the
-    shares of both that fall on their side of `threshold`.
-    """
-
-    threshold: float
-    balanced_accuracy: float
-    same: tuple[float, ...]
-    different: tuple[float, ...]
-
-    def summary(self) -> dict[str, Any]:
-        """As plain data, cosines rounded to four places."""
-        rounded = {name: [round(v, 4) for v in getattr(self, name)] for name in ("same", "different")}
-        return asdict(self) | rounded
-
-
-def calibrate(same: Sequence[float], different: Sequence[float]) -> Calibration:
-    """The threshold with the best balanced accuracy; of several, the middle one.
-
-    Raises ConfigError without pairs of both kinds.
-    """
-    if not len(same) or not len(different):
-        raise ConfigError("gate: no pairs to calibrate the meaning of open answers on; give more examples.")
-    same_S, different_S = np.sort(np.asarray(same, float)), np.sort(np.asarray(different, float))
-    values = np.unique(np.concatenate([same_S, different_S]))
-    cuts = np.concatenate([[values[0] - 1e-6], (values[1:] + values[:-1]) / 2])
-    kept = 1 - np.searchsorted(same_S, cuts) / len(same_S)
-    refused = np.searchsorted(different_S, cuts) / len(different_S)
-    accuracy = (kept + refused) / 2
-    best = np.flatnonzero(accuracy >= accuracy.max() - 1e-12)
-    threshold = float(cuts[best[len(best) // 2]])
-    return Calibration(threshold, float(accuracy.max()), tuple(map(float, same)), tuple(map(float, different)))
 
 
 def cosine(a_ND: np.ndarray, b_ND: np.ndarray) -> np.ndarray:
@@ -63,31 +27,42 @@ def cosine(a_ND: np.ndarray, b_ND: np.ndarray) -> np.ndarray:
     return (a_ND * b_ND).sum(1) / np.where(norms == 0, 1.0, norms)
 
 
+UNMEASURED = Thresholds()
+
+
 class Gate:
     """Judges texts against their examples, the same in training, rewriting and evaluation.
 
     Tasks with an answer go to the Verifier; `open` ones must mean what the expert solution means. What
-    passed goes on to the judge where `gate.reasoning` asks for one.
+    passed goes on to coverage and to the judge where `gate.reasoning` asks for them.
     """
 
     def __init__(
-        self, config: StudyConfig, backbone: Backbone, threshold: float | None = None, *, answers_only: bool = False
+        self,
+        config: StudyConfig,
+        backbone: Backbone,
+        thresholds: Thresholds = UNMEASURED,
+        *,
+        answers_only: bool = False,
     ) -> None:
-        """`threshold` is that of `calibrate`, needed for open tasks; `answers_only` checks no reasoning.
+        """`thresholds` are those of the scan; open tasks need them. `answers_only` checks no reasoning.
 
         Raises BackboneError when a judge is wanted that the tokenizer cannot express.
         """
         section = config.gate
-        checks: tuple[Reasoning, ...] = ("derivation", "equations")
-        asked = None if answers_only else next((check for check in checks if check in section.reasoning), None)
-        self.backbone, self.threshold, self.limit = backbone, threshold, section.judge_threshold
+        # Coverage is asked for here, where sentences can be embedded, behind the equations.
+        checks: dict[str, Reasoning] = {"derivation": "derivation", "equations": "equations", "coverage": "equations"}
+        asked = None if answers_only else next((c for name, c in checks.items() if name in section.reasoning), None)
+        self.backbone, self.thresholds, self.limit = backbone, thresholds, section.judge_threshold
         self.verifier = Verifier(timeout=section.timeout, reasoning=asked or "none")
         self._embedder = (config.reward.embedder, config.backbone.device)
+        self.asks_coverage = "coverage" in section.reasoning and not answers_only
         self._judges_reasoning = "judge" in section.reasoning and not answers_only
         judges_meaning = config.data.task == "open" and section.reasoning != "none"
         self.judge = Judge(backbone) if self._judges_reasoning or judges_meaning else None
         self._expert_scores: dict[str, Score] = {}
         self._expert_embeddings: dict[str, np.ndarray] = {}
+        self._sentence_embeddings: dict[tuple[str, str], np.ndarray] = {}
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -122,7 +97,7 @@ class Gate:
             compared = self._compare([examples[i] for i in rows], [texts[i] for i in rows], vectors)
             for i, verdict in zip(rows, compared, strict=True):
                 verdicts[i] = verdict
-        return self._judged(examples, texts, verdicts)
+        return self._judged(examples, texts, self._covered(examples, texts, verdicts))
 
     def similarity(
         self, examples: Sequence[Example], texts: Sequence[str], embeddings: np.ndarray | None = None
@@ -147,14 +122,56 @@ class Gate:
 
     def _compare(self, examples: list[Example], texts: list[str], embeddings: np.ndarray | None) -> list[Verdict]:
         """Verdicts on open answers, by meaning."""
-        if self.threshold is None:
+        threshold = self.thresholds.meaning
+        if threshold is None:
             return [Verdict(None, "meaning is not calibrated: the scan stage does it for open data")] * len(texts)
         verdicts = []
         for text, value in zip(texts, self.similarity(examples, texts, embeddings), strict=True):
-            comparison = f"meaning {value:.3f}, at least {self.threshold:.3f} needed" if text.strip() else "empty"
-            passed = bool(text.strip()) and bool(value >= self.threshold)
+            comparison = f"meaning {value:.3f}, at least {threshold:.3f} needed" if text.strip() else "empty"
+            passed = bool(text.strip()) and bool(value >= threshold)
             verdicts.append(Verdict(passed, comparison, text.strip() or None))
         return verdicts
+
+    def embed_sentences(self, questions: Sequence[str], sentences: Sequence[str]) -> np.ndarray:
+        """Embeddings of sentences, each as the answer to its question, shape (N, D); every pair is read once."""
+        pairs = dict.fromkeys(zip(questions, sentences, strict=True))
+        if missing := [pair for pair in pairs if pair not in self._sentence_embeddings]:
+            asked, texts = [q for q, _ in missing], [s for _, s in missing]
+            vectors = self.embedder.embed(texts, self.backbone.score(asked, texts))
+            self._sentence_embeddings |= zip(missing, vectors, strict=True)
+        return np.stack([self._sentence_embeddings[pair] for pair in zip(questions, sentences, strict=True)])
+
+    def _covered(self, examples: Sequence[Example], texts: Sequence[str], verdicts: list[Verdict]) -> list[Verdict]:
+        """The verdicts, with those of coverage on the texts that passed so far."""
+        if not self.asks_coverage:
+            return verdicts
+        verdicts = list(verdicts)
+        passed = [i for i, verdict in enumerate(verdicts) if verdict.passed]
+        similar = self._similar([examples[i] for i in passed], [texts[i] for i in passed])
+        for i, places in zip(passed, similar, strict=True):
+            e, share = examples[i], self.thresholds.share
+            verdicts[i] = covered(verdicts[i], e.question, e.solution, reference_of(e), texts[i], share, places)
+        return verdicts
+
+    def _similar(self, examples: list[Example], texts: list[str]) -> list[set[int]]:
+        """For each text, the key sentences that it may say in other words and that a sentence of it is close to."""
+        similar: list[set[int]] = [set() for _ in texts]
+        if self.thresholds.sentence is None:
+            return similar
+        places, questions, own, others = list[tuple[int, int]](), list[str](), list[str](), list[str]()
+        for i, (example, text) in enumerate(zip(examples, texts, strict=True)):
+            row = read_row(example.question, example.solution, reference_of(example))
+            for place, key, candidate in sentence_pairs(without_thoughts(text), row, self.thresholds.share):
+                places.append((i, place))
+                questions.append(example.question)
+                own.append(key)
+                others.append(candidate)
+        if places:
+            values = cosine(self.embed_sentences(questions, own), self.embed_sentences(questions, others))
+            for (i, place), value in zip(places, values, strict=True):
+                if value >= self.thresholds.sentence:
+                    similar[i].add(place)
+        return similar
 
     def _judged(self, examples: Sequence[Example], texts: Sequence[str], verdicts: list[Verdict]) -> list[Verdict]:
         """The verdicts, with the judge's on the texts that passed so far."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import atexit
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from threading import Lock
 from types import TracebackType
 from typing import Literal, get_args
 
 from patchrl.grading.choices import choice_letter
 from patchrl.grading.commitment import Expected, commits_to_words, lack_of_commitment
+from patchrl.grading.coverage import MIN_SHARE, lack_of_coverage
+from patchrl.grading.coverage import read_row as read_claims
 from patchrl.grading.derivation import lack_of_derivation, read_row
 from patchrl.grading.equality import (
     TIME,
@@ -40,9 +43,10 @@ from patchrl.grading.text_answers import (
 )
 from patchrl.types import EvalTask, Verdict
 
-Reasoning = Literal["derivation", "equations", "none"]
+Reasoning = Literal["derivation", "coverage", "equations", "none"]
 MAX_CANDIDATE = 100_000  # characters; a model should write far fewer for one answer
 NO_DERIVATION = "the expert solution shows no steps to compare with"
+NO_CLAIMS = "the expert solution says nothing beyond its answer"
 _NAME = re.compile(r"[A-Za-z]{2,}(?:[ '-][A-Za-z]+)*")
 
 
@@ -59,8 +63,8 @@ class Verifier:
         """`timeout` is in seconds of processor time for each comparison by math-verify."""
         if reasoning not in get_args(Reasoning):
             raise ValueError(
-                f"verify: reasoning is {reasoning!r}; use derivation, equations or none here, as a judge needs the "
-                "backbone that only a study's gate has."
+                f"verify: reasoning is {reasoning!r}; use derivation, coverage, equations or none here, as a judge "
+                "needs the backbone that only a study's gate has."
             )
         if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout < float("inf"):
             raise ValueError(f"verify: timeout is {timeout!r:.40}; give seconds of processor time above 0.")
@@ -92,11 +96,13 @@ class Verifier:
     ) -> Verdict:
         """The verdict on one candidate; `passed` is None when it cannot be decided.
 
-        `question` and the expert `solution` are what a derivation is compared with; without them a derivation in
-        mathematics is not decided.
+        `question` and the expert `solution` are what reasoning is compared with; without them neither coverage nor a
+        derivation in mathematics is decided.
         """
         if task not in get_args(EvalTask):
             raise ValueError(f"verify: task is {task!r}; use one of {', '.join(get_args(EvalTask))}.")
+        if task == "open" and self.reasoning == "coverage":
+            return covered(Verdict(True, "", candidate), question, solution, None, candidate)
         if task == "open":
             return Verdict(None, "an open-ended task needs a judge")
         reference, candidate = reference if reference is None else str(reference), str(candidate or "")
@@ -114,6 +120,10 @@ class Verifier:
             return Verdict(True, "answer matches", answer, reference)
         if wrong := failing_equation(candidate):
             return Verdict(False, f"equation does not hold: {wrong}", answer, reference)
+        if self.reasoning == "coverage" and task != "mention":
+            return covered(
+                Verdict(True, "answer matches and", answer, reference), question, solution, reference.strip(), candidate
+            )
         if self.reasoning == "equations" or task != "math":
             return Verdict(True, "answer matches and equations hold", answer, reference)
         if question is None or solution is None:
@@ -153,6 +163,26 @@ class Verifier:
         if isinstance(verdict, str):
             return None, verdict, answer.text
         return verdict, "", answer.text
+
+
+def covered(
+    verdict: Verdict,
+    question: str | None,
+    solution: str | None,
+    reference: str | None,
+    candidate: str,
+    min_share: float = MIN_SHARE,
+    similar: Collection[int] = (),
+) -> Verdict:
+    """A verdict that passed so far, with what the coverage of the expert solution says; arguments as in `lack_of_coverage`."""
+    if question is None or solution is None:
+        return replace(verdict, passed=None, reason="coverage needs the question and the expert solution")
+    row = read_claims(question, solution, reference)
+    if not row.is_scorable:
+        return replace(verdict, passed=None, reason=NO_CLAIMS)
+    if lack := lack_of_coverage(without_thoughts(candidate), row, min_share, similar):
+        return replace(verdict, passed=False, reason=f"not covered: {lack}")
+    return replace(verdict, passed=True, reason=f"{verdict.reason} what the expert says comes back".strip())
 
 
 # Whether the answer is right (None: undecided), why not where the mismatch itself does not say it, and the answer.
@@ -223,20 +253,22 @@ def verify_answer(
         reference: the right answer; None makes the verdict undecided.
         candidate: the text to judge.
         reasoning: `equations` also checks every written equation; `derivation` asks in mathematics that the steps of
-            the text lead from the question's numbers to the answer. A study's gate does as `gate.reasoning` says.
-        question: the question; needed by `derivation`.
-        solution: the expert solution, whose number of steps sets how many are asked; needed by `derivation`.
+            the text lead from the question's numbers to the answer; `coverage` asks that the text says what the expert
+            says, and brings in no new number or name. A study's gate does as `gate.reasoning` says.
+        question: the question; needed by `derivation` and `coverage`.
+        solution: the expert solution, which says what is asked of the text; needed by `derivation` and `coverage`.
         timeout: seconds of processor time for a comparison by math-verify.
 
-    Raises ValueError for an unknown task or `reasoning`, for a timeout that is not above 0, and for `derivation` without
-    `question` and `solution`.
+    Raises ValueError for an unknown task or `reasoning`, for a timeout that is not above 0, and for `derivation` and
+    `coverage` without `question` and `solution`.
 
     Example:
         >>> verify_answer("math", "1/2", "So the answer is 0.5.").passed
         True
     """
-    if reasoning == "derivation" and task == "math" and (question is None or solution is None):
-        raise ValueError("verify_answer: reasoning='derivation' needs question=… and solution=…, the expert's text.")
+    compares = reasoning == "coverage" or (reasoning == "derivation" and task == "math")
+    if compares and (question is None or solution is None):
+        raise ValueError(f"verify_answer: reasoning={reasoning!r} needs question=… and solution=…, the expert's text.")
     with _shared_lock:
         return Verifier(timeout=timeout, reasoning=reasoning, process=_shared_process).verify(
             task, reference, candidate, question=question, solution=solution

@@ -12,12 +12,15 @@ import psutil
 
 from patchrl.config import StudyConfig
 from patchrl.data.examples import load_examples
+from patchrl.grading.coverage import claim_kinds
 from patchrl.models.token_preview import context_of, generation_settings, tokenizer_on_disk, vocabulary_of
 from patchrl.pipeline.machine import BYTES_PER_LOGIT, weight_count
+from patchrl.text import percent
 from patchrl.types import Example
 
 SMALL, MEDIUM = 4e8, 2e9  # weights below which a backbone counts as small or medium
 MIN_SWEEP_ITEMS = 30  # held-out examples from which several learning rates can be told apart
+MIN_CLAIMING = 0.5  # of the expert solutions that say more than their answer, from which coverage is asked for
 MAX_ROWS = 2_000  # tokenised for the quantiles of lengths
 MEMORY_SHARE = 0.25  # of what is free may go into the logits of one training pass
 CUDA_DEVICES = "nvidia[0-9]*"
@@ -57,6 +60,12 @@ def fitted(config: StudyConfig) -> tuple[StudyConfig, list[Choice]]:
     return config.model_copy(update=updates), choices
 
 
+def _claiming_share(examples: Sequence[Example]) -> float:
+    """The share of expert solutions that say more than their answer."""
+    kinds = claim_kinds(examples)
+    return kinds["claims"] / max(1, sum(kinds.values()))
+
+
 def _is_given(config: StudyConfig, setting: str) -> bool:
     section, _, key = setting.partition(".")
     return key in getattr(config, section).model_fields_set
@@ -71,6 +80,12 @@ def _choices(config: StudyConfig) -> Iterator[Choice]:
     if data.task == "math":
         yield Choice(
             "gate.reasoning", "derivation", "an answer in mathematics has to come out of the rewrite's own steps"
+        )
+    elif (share := _claiming_share(data.train[:MAX_ROWS])) >= MIN_CLAIMING:
+        yield Choice(
+            "gate.reasoning",
+            "coverage",
+            f"{percent(share, 0)} of the expert solutions say more than their answer, and that has to come back",
         )
     if len(data.eval) >= MIN_SWEEP_ITEMS:
         yield Choice("finetune.learning_rate", rates, f"{known}; each arm is compared at its best of these")

@@ -15,6 +15,7 @@ from patchrl.data.examples import LoadedData, load_eval_items, load_examples, lo
 from patchrl.errors import BackboneError, PatchRLError
 from patchrl.evaluation.harness.names import name_problems
 from patchrl.everyday import skills as everyday
+from patchrl.grading.coverage import claim_kinds
 from patchrl.grading.derivation import reasoning_kinds
 from patchrl.models.model_cache import cached_folder, gguf_problem, model_folder, name_problem, origin_of
 from patchrl.models.token_preview import context_of, known_here, tokenizer_on_disk
@@ -259,16 +260,20 @@ def answer_warnings(data: LoadedData) -> list[str]:
 
 
 def reasoning_warnings(config: StudyConfig, examples: Sequence[Example]) -> list[str]:
-    """How many rows show no steps, so that the gate cannot judge a derivation, of the first MAX_REASONING_ROWS."""
-    looked_at = [e for e in examples[:MAX_REASONING_ROWS] if e.task == "math"]
-    if "derivation" not in config.gate.reasoning or not looked_at:
+    """How many rows give the gate no reasoning to compare with, of the first MAX_REASONING_ROWS."""
+    looked_at = examples[:MAX_REASONING_ROWS]
+    if "coverage" in config.gate.reasoning:
+        unscorable, lack = claim_kinds(looked_at)["unscorable"], "say nothing beyond their answer"
+    elif "derivation" in config.gate.reasoning:
+        looked_at = [e for e in looked_at if e.task == "math"]
+        unscorable, lack = reasoning_kinds(looked_at)["unscorable"], "show no steps"
+    else:
         return []
-    unscorable = reasoning_kinds(looked_at)["unscorable"]
     if not unscorable:
         return []
     total = f"{len(looked_at):,}" if len(looked_at) == len(examples) else f"the first {len(looked_at):,}"
     return [
-        f"gate.reasoning: {unscorable:,} of {total} expert solutions show no steps, so that no rewrite of them can be "
+        f"gate.reasoning: {unscorable:,} of {total} expert solutions {lack}, so that no rewrite of them can be "
         "scored; leave such rows out, or set gate.reasoning to equations."
     ]
 

@@ -20,7 +20,7 @@ from patchrl.evaluation.results import collect
 from patchrl.pipeline.items import StudyItems
 from patchrl.pipeline.plan import BASE, REPLAY, Step
 from patchrl.reporting.result_formats import to_csv
-from patchrl.reporting.sentences import describe_calibration
+from patchrl.reporting.sentences import describe_calibration, describe_coverage
 from patchrl.runs.checkpoints import CHECKPOINTS, SFT, TRAINER, WARM_START, newest_checkpoint
 from patchrl.runs.context import StageContext
 from patchrl.runs.evaluations import Evaluations
@@ -33,11 +33,12 @@ if TYPE_CHECKING:
     from patchrl.models.backbone import Backbone
 
 MIN_GATE_ACCURACY = (
-    0.8  # balanced accuracy of the open gate from which its verdicts are worth training on; a coin has 0.5
+    0.8  # balanced accuracy of a calibrated gate from which its verdicts are worth training on; a coin has 0.5
 )
-INACCURATE_GATE = (
-    "That is too close to guessing: let a judge read too (gate.reasoning), or give another reward.embedder."
-)
+INACCURATE_GATE = {
+    "open_gate": "That is too close to guessing: let a judge read too (gate.reasoning), or give another reward.embedder.",
+    "coverage_gate": "That is too close to guessing: let a judge read too (gate.reasoning).",
+}
 
 
 class TaggedRecorder:
@@ -100,11 +101,12 @@ class Stages:
         journal: Journal | None = None,
     ) -> Iterator[StageContext]:
         """The context of one step; `judge` is the gate's backbone where that is not `backbone`."""
+        from patchrl.grading.calibration import Thresholds
         from patchrl.grading.gate import Gate
 
         config = config or self.config
-        calibration = (self.folder.read_json(self.folder.scan) or {}).get("open_gate", {})
-        with Gate(config, judge or backbone, calibration.get("threshold"), answers_only=answers_only) as gate:
+        thresholds = Thresholds.of(self.folder.read_json(self.folder.scan) or {})
+        with Gate(config, judge or backbone, thresholds, answers_only=answers_only) as gate:
             yield StageContext(config, backbone, gate, recorder or self.recorder, self.folder, journal)
 
     def _journal(self, step: Step) -> Journal:
@@ -127,10 +129,11 @@ class Stages:
         result |= {"kept": self.data.kept, "train": len(self.data.train), "dropped": self.data.dropped}
         self.recorder.event("scan", **result)
         self.folder.write_json(step.proof(self.folder), result)
-        if "open_gate" in result:
-            accurate = result["open_gate"]["balanced_accuracy"] >= MIN_GATE_ACCURACY
-            text = describe_calibration(result["open_gate"]) + ("" if accurate else f" {INACCURATE_GATE}")
-            self.recorder.event("message", level="info" if accurate else "warning", text=text)
+        for key, describe in (("open_gate", describe_calibration), ("coverage_gate", describe_coverage)):
+            if key in result:
+                accurate = result[key]["balanced_accuracy"] >= MIN_GATE_ACCURACY
+                text = describe(result[key]) + ("" if accurate else f" {INACCURATE_GATE[key]}")
+                self.recorder.event("message", level="info" if accurate else "warning", text=text)
 
     def train(self, step: Step) -> None:
         from patchrl.training.train_rewriter import train_rewriter

@@ -100,20 +100,20 @@ class Playground:
         writers: Sequence[Writer],
         *,
         seed: int = 0,
-        threshold: float | None = None,
+        thresholds: dict[str, Any] | None = None,
     ) -> Answer:
         """`rewriter.group_size` rewrites of one expert solution by every writer, each a group with its rewards.
 
-        `threshold` is the calibrated meaning of open answers. Raises RunError when the queue is full.
+        `thresholds` are those of a run's gate. Raises RunError when the queue is full.
         """
         request = {"op": "rewrite", "writers": [asdict(w) for w in writers], "seed": seed}
-        return self._enqueue(request | {"example": asdict(example)}, config, threshold)
+        return self._enqueue(request | {"example": asdict(example)}, config, thresholds)
 
     def score(
-        self, config: StudyConfig, example: Example, texts: Sequence[str], *, threshold: float | None = None
+        self, config: StudyConfig, example: Example, texts: Sequence[str], *, thresholds: dict[str, Any] | None = None
     ) -> Answer:
         """Verdict, ℓ and rewards of texts a person wrote, as one group. Raises RunError when the queue is full."""
-        return self._enqueue({"op": "score", "texts": list(texts), "example": asdict(example)}, config, threshold)
+        return self._enqueue({"op": "score", "texts": list(texts), "example": asdict(example)}, config, thresholds)
 
     @property
     def warmed(self) -> bool:
@@ -131,14 +131,14 @@ class Playground:
 
     # --- the queue --------------------------------------------------------------------------------
 
-    def _enqueue(self, request: dict[str, Any], config: StudyConfig, threshold: float | None) -> Answer:
+    def _enqueue(self, request: dict[str, Any], config: StudyConfig, thresholds: dict[str, Any] | None) -> Answer:
         with self._lock:
             for cancelled in [a for a in self._queue if a.cancelled and a is not self._queue[0]]:
                 self._queue.remove(cancelled)
             if (ahead := self._requests_among(len(self._queue))) > self.waiting:
                 raise RunError(f"The playground is busy: {ahead} requests are in line; try again in a moment.")
             self._count += 1
-            settings = {"config": config.model_dump(mode="json"), "threshold": threshold}
+            settings = {"config": config.model_dump(mode="json"), "thresholds": thresholds or {}}
             answer = Answer(self._count, request | settings | {"id": self._count})
             self._queue.append(answer)
             self._announce_places()

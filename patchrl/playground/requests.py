@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import typing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from patchrl.config import StudyConfig, resolve
 from patchrl.config.arms import display_name
 from patchrl.errors import ConfigError
+from patchrl.grading.calibration import Thresholds
 from patchrl.grading.references import extract_reference
 from patchrl.runs.checkpoints import newest_rewriter
 from patchrl.runs.folder import RunFolder
@@ -110,9 +111,9 @@ def prompted() -> Writer:
     return Writer("backbone", f"{display_name('base')}, prompted")
 
 
-def calibrated(folder: RunFolder) -> float | None:
-    """The similarity from which open answers of a run count as the same, once its scan measured it."""
-    return ((folder.read_json(folder.scan) or {}).get("open_gate") or {}).get("threshold")
+def calibrated(folder: RunFolder) -> dict[str, Any]:
+    """The gate's thresholds of a run as plain data, once its scan measured them."""
+    return asdict(Thresholds.of(folder.read_json(folder.scan) or {}))
 
 
 def lab_example(number: int | None = None) -> Example:

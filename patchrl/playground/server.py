@@ -78,7 +78,7 @@ class RequestServer:
 
         self._check()
         self.config = resolve(request["config"])
-        self._load(request["threshold"])
+        self._load(request["thresholds"])
         self.reply("ready")
         if request["op"] == "warm":
             return self.reply("done")
@@ -102,30 +102,31 @@ class RequestServer:
         if self.stopped():
             raise StopRequested("Cancelled.")
 
-    def _load(self, threshold: float | None) -> None:
+    def _load(self, thresholds: dict[str, Any]) -> None:
         """Backbone and gate of the settings, kept for as long as requests agree on them."""
+        from patchrl.grading.calibration import Thresholds
         from patchrl.grading.gate import Gate
         from patchrl.models.backbone import Backbone
 
-        settings = loading_settings(self.config, threshold)
+        settings = loading_settings(self.config, thresholds)
         if settings == self.loaded_for:
             return
         self.reply("loading", model=self.config.backbone.model)
         if self.gate is not None:
             self.gate.verifier.close()
         self.gate = self.loaded_for = None  # the old model goes before the new one comes
-        self.gate = Gate(self.config, Backbone.load(self.config.backbone), threshold)
+        self.gate = Gate(self.config, Backbone.load(self.config.backbone), Thresholds(**thresholds))
         self.loaded_for = settings
 
 
-def loading_settings(config: StudyConfig, threshold: float | None) -> str:
+def loading_settings(config: StudyConfig, thresholds: dict[str, Any]) -> str:
     """What makes two requests share one backbone and gate."""
     parts = [
         config.backbone.model_dump(),
         config.gate.model_dump(),
         config.reward.embedder,
         config.data.task,
-        threshold,
+        thresholds,
     ]
     return json.dumps(parts)
 

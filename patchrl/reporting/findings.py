@@ -7,7 +7,7 @@ from typing import Any
 
 from patchrl.config.arms import display_name
 from patchrl.reporting import markup
-from patchrl.reporting.sentences import describe_calibration
+from patchrl.reporting.sentences import describe_calibration, describe_coverage, describe_sentences
 from patchrl.text import (
     about_minutes,
     dropped_rows,
@@ -54,6 +54,8 @@ def sentences(scan: Scan) -> list[str]:
         "clipped": _clipped_sentence,
         "reasoning": reasoning_sentence,
         "open_gate": describe_calibration,
+        "coverage_gate": describe_coverage,
+        "sentence_gate": describe_sentences,
         "own_right": _own_right_sentence,
         "own_style": own_style_sentence,
         "repetition": repetition_sentence,
@@ -109,6 +111,9 @@ def _own_right_sentence(right: dict[str, int]) -> str:
 
 def reasoning_sentence(kinds: dict[str, int]) -> str:
     """How the gate judges the reasoning of how many rows."""
+    if "claims" in kinds:
+        unscorable = f"; {kinds['unscorable']:,} are unscorable, as their expert says nothing beyond its answer"
+        return f"Reasoning: {kinds['claims']:,} rows must say what the expert says{unscorable if kinds['unscorable'] else ''}."
     parts = [f"{kinds['derived']:,} rows must derive their answer as the expert does"]
     if kinds["covered"]:
         parts.append(f"{kinds['covered']:,} must state the results that the expert states")

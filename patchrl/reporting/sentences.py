@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from patchrl.config.arms import display_name
+from patchrl.grading.calibration import MIN_SENTENCE_ACCURACY
 from patchrl.reporting.samples_table import GATE_WORDS
 from patchrl.reporting.tables import KIND_NAMES, comparisons, share_avoided
 from patchrl.text import about_minutes, counted, number, percent, points, points_interval
@@ -123,6 +124,27 @@ def describe_calibration(open_gate: dict[str, Any]) -> str:
         f"on. That is right for {percent(open_gate['balanced_accuracy'], 0)} of this data's own {pairs} pairs (rewrites "
         "of the same and of another example)."
     )
+
+
+def describe_coverage(coverage_gate: dict[str, Any]) -> str:
+    """How the gate tells texts that keep the expert's claims from texts that lose one, in a sentence."""
+    pairs = len(coverage_gate["same"]) + len(coverage_gate["different"])
+    return (
+        f"Coverage: a sentence of the expert counts as kept from {percent(coverage_gate['threshold'], 0)} of its terms on. "
+        f"That is right for {percent(coverage_gate['balanced_accuracy'], 0)} of {pairs} texts made from this data (the "
+        "expert's with words left out; and without one of its sentences, another row's, and the bare answer)."
+    )
+
+
+def describe_sentences(sentence_gate: dict[str, Any]) -> str:
+    """How well embeddings tell sentences of the same meaning from others, and whether they are used."""
+    accuracy = sentence_gate["balanced_accuracy"]
+    used = (
+        "they decide where words do not"
+        if accuracy >= MIN_SENTENCE_ACCURACY
+        else "too few to decide, so words alone do"
+    )
+    return f"Embeddings tell {percent(accuracy, 0)} of this data's pairs of sentences apart: {used}."
 
 
 # --- estimates and the state of a run -------------------------------------------------------------

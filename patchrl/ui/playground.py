@@ -101,7 +101,7 @@ class Requests:
         if not writers:
             raise ConfigError("Written by: choose at least one writer.")
         answer = self.session.playground.rewrite(
-            settings, example, writers, seed=int(typed["seed"]), threshold=run.threshold if run else None
+            settings, example, writers, seed=int(typed["seed"]), thresholds=run.thresholds if run else None
         )
         self.answers[page] = answer
         return answer, AnswerCards({w.key: w.name for w in writers})

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from patchrl.config import resolve
 from patchrl.errors import ConfigError
-from patchrl.grading.gate import Gate, calibrate, cosine
+from patchrl.grading.calibration import Thresholds, calibrate
+from patchrl.grading.gate import Gate, cosine
 from patchrl.types import Example
 
 MATH = Example("m", "What is 2 + 1?", "2 + 1 = 3.", "3", "math")
@@ -17,7 +18,7 @@ OPEN = Example("o", "What did Ana buy?", "Ana has 3 apples and buys 4 more apple
 
 def gate(reasoning="equations", threshold=None, limit=0.5, task=None, **options):
     values = {"gate": {"reasoning": reasoning, "judge_threshold": limit}, "data": {"task": task}}
-    return Gate(resolve(values), tiny.judging_backbone(), threshold, **options)
+    return Gate(resolve(values), tiny.judging_backbone(), Thresholds(meaning=threshold), **options)
 
 
 def test_calibration_of_pairs_that_part_lies_between_them():

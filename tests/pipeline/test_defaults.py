@@ -47,6 +47,26 @@ def test_every_choice_has_a_reason_and_is_in_the_config(named):
         assert getattr(getattr(config, section), key) == choice.value and len(choice.reason) > 10
 
 
+def prose_rows(tmp_path, solution):
+    """A dataset of exact answers with one form of solution."""
+    rows = [{"question": f"Is {n} odd?", "solution": solution, "answer": "yes"} for n in range(40)]
+    (tmp_path / "prose.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return {"data": {"dataset": str(tmp_path / "prose.jsonl"), "task": "exact"}}
+
+
+def test_the_reasoning_check_follows_the_task_and_what_its_experts_say(named, tmp_path):
+    assert fitted(named())[0].gate.reasoning == "derivation"
+    explained = prose_rows(tmp_path, "Its last digit leaves a remainder when halved. The answer is yes.")
+    assert fitted(named(**explained))[0].gate.reasoning == "coverage"
+    assert fitted(named(**prose_rows(tmp_path, "The answer is yes.")))[0].gate.reasoning == "equations"
+
+
+def test_a_check_says_how_many_experts_give_coverage_nothing_to_compare(named, tmp_path):
+    bare = prose_rows(tmp_path, "The answer is yes.")
+    card = api.check(named(**bare, gate={"reasoning": "coverage"}))
+    assert any("expert solutions say nothing beyond their answer" in text for text in card["warnings"])
+
+
 def test_what_is_given_stays_even_where_it_is_the_labs_default(named):
     config, choices = fitted(named(rewriter={"learning_rate": 1e-3, "temperature": 1.0}))
     assert config.rewriter.learning_rate == 1e-3 and config.rewriter.temperature == 1.0

@@ -32,7 +32,7 @@ def requests(monkeypatch):
     """What reaches the process, which is not started."""
     seen = []
 
-    def keep(self, request, config, threshold):
+    def keep(self, request, config, thresholds):
         seen.append((request, config))
         return api.Answer(len(seen), request)
 
