@@ -146,3 +146,34 @@ def test_text_of_the_data_is_escaped_in_the_findings(nano):
     old = {key: nano[key] for key in ("expert_nll", "own_nll", "expert_mean", "own_mean", "gap")}
     assert len(findings.sentences(old)) == 1 and findings.tables(old) == []
     assert re.search(r"\d\.\d standard deviations", findings.sentences(old)[0])
+
+
+def test_coverage_is_calibrated_on_the_rows_and_shown(tmp_path):
+    colours = ("red", "green", "blue", "grey")
+    rows = [
+        {
+            "question": f"Is pot {n} heavy?",
+            "solution": f"Pot {n} holds {n + 50} stones painted {colours[n % 4]}. Every stone weighs a pound. The answer is yes."
+            if n % 5
+            else "The answer is yes.",
+            "answer": "yes",
+        }
+        for n in range(40)
+    ]
+    (tmp_path / "pots.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    result = scanned(
+        {
+            "backbone": {"model": str(tiny.save("qwen2", tmp_path / "backbone"))},
+            "data": {"dataset": str(tmp_path / "pots.jsonl"), "task": "exact", "train_size": 16, "eval_size": 8},
+            "rewriter": {"max_new_tokens": 8},
+            "evaluate": {"max_new_tokens": 8},
+            "gate": {"reasoning": "coverage"},
+        }
+    )
+    kinds = result["reasoning"]
+    assert kinds["unscorable"] > 0 and kinds["claims"] + kinds["unscorable"] == 16
+    gate = result["coverage_gate"]
+    assert len(gate["different"]) == 3 * len(gate["same"]) == 3 * kinds["claims"]
+    sentence = " ".join(findings.sentences(result))
+    assert f"{kinds['claims']} rows must say what the expert says; {kinds['unscorable']} are unscorable" in sentence
+    assert "Coverage: a sentence of the expert counts as kept from" in sentence
