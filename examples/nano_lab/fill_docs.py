@@ -44,6 +44,7 @@ from examples.nano_lab.dial_tables import (
     seeds_table,
     summary_table,
 )
+from examples.real_model import results as real_model
 from patchrl.errors import DataError
 from patchrl.evaluation.statistics import Correct, macro
 from patchrl.nano.world import OWN_SHARE
@@ -78,7 +79,7 @@ def contents() -> dict[str, str]:
         "kl": "\n".join(kl_table(setting_results(lines, (*DIAL_ARMS, *KL_ARMS)))),
         "cost-map": "\n".join(_bullet(sentence) for sentence in cost_map.shipped()[1]),
         "arms": next(tables, "No seed has every arm yet."),
-    }
+    } | real_model.contents()
 
 
 def fill_marks(text: str, contents_by_name: dict[str, str]) -> str:

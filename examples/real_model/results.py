@@ -153,6 +153,16 @@ def against(rate: float = 1e-4, data: str = "svamp") -> list[str]:
     return sentences
 
 
+def contents() -> dict[str, str]:
+    """The text between the marks of each name in README and docs."""
+    return {
+        "real": short_table(),
+        "real-whole": whole_table(),
+        "real-gsm8k": whole_table("gsm8k"),
+        "real-against": "\n".join(f"- {sentence}" for sentence in against()),
+    }
+
+
 def _mean(values: Sequence[float | None]) -> float:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else float("nan")
@@ -163,8 +173,7 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="*", help="folders of runs")
     for home in parser.parse_args().runs:
         add(list(lines_of(home)))
-    for table in (short_table(), whole_table(), "\n".join(against()), whole_table("gsm8k")):
-        print(table, end="\n\n")
+    print("\n\n".join(contents().values()))
 
 
 if __name__ == "__main__":

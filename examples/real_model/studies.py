@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -9,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from patchrl.config import StudyConfig, resolve
+from patchrl.runs.folder import RunFolder
 
 TRAIN_SIZE = 512
 EVAL_SIZES = {"svamp": 250, "gsm8k": 500}
 ROWS = {"svamp": 1000, "gsm8k": 2000}  # a quarter of a file at most is held out
-RATES = (1e-5, 5e-5, 3e-4)
+RATES = (5e-6, 2e-5, 1e-4, 3e-4)
+ARMS = ("clean", "prompted", "best-of-k", "mind-the-gap", "kl", "rl-paper", "rl")
 
 
 def svamp_rows(file: Path) -> Iterator[dict[str, str]]:
@@ -65,20 +68,21 @@ def study(
     """One study on a file of `write_data`, whose settings are those of all others but for `changes` by section."""
     sections: dict[str, dict[str, Any]] = {
         "study": {"name": name, "seeds": list(seeds), "arms": ["expert", *arms]},
-        "backbone": {"model": model},
+        "backbone": {"model": model, "dtype": "bfloat16"},
         "data": {"dataset": str(file), "task": "math", "train_size": TRAIN_SIZE, "eval_size": EVAL_SIZES[file.stem]},
         "gate": {"reasoning": "derivation"},
         "reward": {"kind": "gain"},
         "rewriter": {
             "instruction": "as-you-would",
-            "steps": 40,
+            "steps": 24,
             "prompts_per_step": 16,
             "group_size": 8,
-            "microbatch_size": 64,
-            "learning_rate": 4e-4,
-            "warm_start_steps": 0,
+            "microbatch_size": 32,
+            "learning_rate": 3e-4,
+            "warm_start_steps": 20,
+            "warm_start_rate": 2e-4,
             "temperature": 0.5,
-            "max_new_tokens": 128,
+            "max_new_tokens": 96,
         },
         "rewrite": {"temperature": 0.5, "best_of_k": 4},
         "finetune": {
@@ -86,12 +90,26 @@ def study(
             "epochs": 3,
             "max_length": 512,
             "keep_weights": False,
-            "replay_data": "",
         },
         "evaluate": {"general": ["everyday"], "general_size": 350, "max_new_tokens": 160},
     }
     for section, values in changes.items():
         sections[section] = sections.get(section, {}) | values
-    if not sections["finetune"]["replay_data"]:
-        del sections["finetune"]["replay_data"]
     return resolve(sections)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("public", type=Path, help="folder with svamp.json and gsm8k_train.jsonl")
+    parser.add_argument("runs", type=Path, help="folder for the runs")
+    parser.add_argument("--model", default="smollm2-135m")
+    options = parser.parse_args()
+    data = (options.runs / ".data").resolve()
+    write_data(options.public, data)
+    for name in READERS:
+        made = RunFolder.create(options.runs, study(name, data / f"{name}.jsonl", options.model, (0, 1, 2), ARMS))
+        print(made.path)
+
+
+if __name__ == "__main__":
+    main()

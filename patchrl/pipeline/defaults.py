@@ -92,6 +92,7 @@ def _choices(config: StudyConfig) -> Iterator[Choice]:
     else:
         reason = f"{known}; {len(data.eval)} held-out examples are too few to choose among several rates"
         yield Choice("finetune.learning_rate", rates[1:2], reason)
+    yield Choice("reward.kind", "gain", "on SmolLM2 rewriters earned the published reward with copies of the expert")
     yield Choice("rewriter.learning_rate", rewriter_rate, f"{known}; for GRPO on an adapter")
     yield Choice("rewriter.warm_start_rate", warm_rate, f"{known}; a warm start is short")
     yield Choice("finetune.epochs", 3, "a backbone larger than the lab's learns in fewer passes")
