@@ -15,6 +15,7 @@ from typing import Any
 from patchrl.config import MAX_ROWS, DataSection
 from patchrl.data.columns import WRAPPERS, known_names
 from patchrl.errors import DataError
+from patchrl.models.hub_access import hub_access
 from patchrl.types import HUB_ID
 
 FILE_KINDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt", ".parquet")
@@ -51,7 +52,8 @@ def read_dataset(section: DataSection) -> Iterator[RawRow]:
     import datasets
 
     try:
-        loaded = datasets.load_dataset(section.dataset, name=section.config, split=section.split)
+        with hub_access():
+            loaded = datasets.load_dataset(section.dataset, name=section.config, split=section.split)
     except Exception as error:  # the hub client raises a dozen unrelated types
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from patchrl.jobs.launch import environment
+from patchrl.jobs.environment import environment
 from patchrl.models.model_cache import cache_folder, is_filling, model_folder
 
 _children: dict[str, subprocess.Popen[bytes]] = {}

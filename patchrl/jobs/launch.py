@@ -16,21 +16,12 @@ from typing import Any
 import psutil
 
 from patchrl.errors import RunError
+from patchrl.jobs.environment import NO_HUB, environment, login_token
+from patchrl.jobs.owners import owner_of
 from patchrl.jobs.status import LAUNCH_MARK, LIVE_STATES, children, resolve_status, worker_of
 from patchrl.runs.folder import RunFolder
 
-TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN", "HF_TOKEN_PATH")
 GRACE_SECONDS = 3.0
-
-
-def environment() -> dict[str, str]:
-    """The worker's environment: no tokens, no telemetry, no progress bars (its output is a file), this very package."""
-    env = {key: value for key, value in os.environ.items() if key not in TOKENS}
-    source = str(Path(__file__).parents[2])
-    env["PYTHONPATH"] = os.pathsep.join([source, *filter(None, [env.get("PYTHONPATH")])])
-    quiet = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
-    no_bars = {"TQDM_DISABLE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    return env | quiet | no_bars | {"PYTHONUNBUFFERED": "1"}
 
 
 @contextlib.contextmanager
@@ -88,18 +79,25 @@ def _launch(folder: RunFolder, upto: str, queue: bool) -> None:
     folder.write_json(folder.status, queued)
     command = [sys.executable, "-m", "patchrl.jobs.worker", str(folder.path.resolve()), "--upto", upto]
     command += ["--queue"] if queue else []
+    is_visitors = owner_of(folder) is not None
+    token = "" if is_visitors else login_token()
+    command += ["--hub-token"] if token else []
     with folder.log.open("ab") as log:
         log.write(f"{LAUNCH_MARK}{time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
         log.flush()
-        children[folder.id] = subprocess.Popen(
+        children[folder.id] = child = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
             cwd=folder.path,
-            env=environment(),
+            env=environment() | (NO_HUB if is_visitors else {}),
             start_new_session=True,
         )
+    # By a pipe: what stands in the command or the environment of a process can be read by others.
+    assert child.stdin is not None
+    with contextlib.suppress(BrokenPipeError), child.stdin as pipe:  # a worker that has died says why in its log
+        pipe.write(token.encode())
 
 
 def request_stop(folder: RunFolder) -> None:

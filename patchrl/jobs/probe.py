@@ -1,6 +1,6 @@
 """Loads a study's models and reads its first example once, in a process of its own: `python -m patchrl.jobs.probe`.
 
-The settings and the example come as JSON on standard input; what was found goes as one JSON line to standard output.
+The settings, the example and a token for the Hub come as JSON on standard input; what was found goes as one JSON line to standard output.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import sys
 from typing import Any
 
 from patchrl.config import StudyConfig, resolve
-from patchrl.jobs.launch import environment
+from patchrl.jobs.environment import environment, login_token
+from patchrl.models.hub_access import hand_over
 
 PROBE_TIMEOUT = 600.0  # seconds; loading a large backbone from a slow disk takes minutes
 
@@ -24,7 +25,8 @@ def probe(config: StudyConfig, question: str, solution: str) -> dict[str, Any]:
         `problems` (sentences), and without any: `nll`, ℓ of the solution in nats per token, `device`, and `note` about how it
         is read (empty without one).
     """
-    request = json.dumps({"config": config.model_dump(mode="json"), "question": question, "solution": solution})
+    example = {"question": question, "solution": solution}
+    request = json.dumps({"config": config.model_dump(mode="json"), "token": login_token(), **example})
     command = [sys.executable, "-m", "patchrl.jobs.probe"]
     try:
         process = subprocess.run(
@@ -66,4 +68,5 @@ def read_once(config: StudyConfig, question: str, solution: str) -> dict[str, An
 
 if __name__ == "__main__":
     request = json.load(sys.stdin)
+    hand_over(request["token"])
     print(json.dumps(read_once(resolve(request["config"]), request["question"], request["solution"])))

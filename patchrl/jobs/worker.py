@@ -16,6 +16,7 @@ from patchrl.jobs import public
 from patchrl.jobs.limits import RunLimits
 from patchrl.jobs.owners import owner_of
 from patchrl.jobs.queue import wait_for_turn
+from patchrl.models.hub_access import hand_over
 from patchrl.runs.folder import RunFolder
 from patchrl.runs.recorder import RunRecorder
 
@@ -28,7 +29,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--upto", default="report")
     parser.add_argument("--queue", action="store_true", help="wait until no earlier run of the folder is going on")
+    parser.add_argument("--hub-token", action="store_true", help="read a token for the Hub from standard input")
     options = parser.parse_args(arguments)
+    if options.hub_token:
+        hand_over(sys.stdin.read())
     folder = RunFolder(options.folder)
     logging.getLogger("patchrl").setLevel(logging.INFO)
     logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")

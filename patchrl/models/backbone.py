@@ -17,6 +17,7 @@ from patchrl import nano
 from patchrl.config import BackboneSection
 from patchrl.errors import BackboneError, first_line
 from patchrl.models.gguf import keep_gguf
+from patchrl.models.hub_access import hub_access
 from patchrl.models.model_cache import gguf_file, is_hub_gguf, model_folder, name_problem
 from patchrl.models.pieces import Keep, made_now, next_token_in_pieces, sample_in_pieces, score_in_pieces
 from patchrl.models.prompts import ChatFormat, Row, Turns, acting_tokens
@@ -122,12 +123,13 @@ class Backbone:
     @classmethod
     def load(cls, section: BackboneSection) -> Backbone:
         """Load weights (safetensors only) and tokenizer; raises BackboneError with the way out."""
-        source = resolve_source(section.model, section.revision)
         try:
-            tokenizer = AutoTokenizer.from_pretrained(source, revision=section.revision)
-            model = AutoModelForCausalLM.from_pretrained(
-                source, revision=section.revision, dtype=getattr(torch, section.dtype), use_safetensors=True
-            )
+            with hub_access():
+                source = resolve_source(section.model, section.revision)
+                tokenizer = AutoTokenizer.from_pretrained(source, revision=section.revision)
+                model = AutoModelForCausalLM.from_pretrained(
+                    source, revision=section.revision, dtype=getattr(torch, section.dtype), use_safetensors=True
+                )
         except (OSError, ValueError, KeyError) as error:
             raise BackboneError(
                 f"backbone.model: {section.model!r} could not be loaded: {first_line(error)}"

@@ -9,6 +9,7 @@ import numpy as np
 
 from patchrl.errors import BackboneError
 from patchrl.models.backbone import pick_device
+from patchrl.models.hub_access import hub_access
 from patchrl.models.scoring import Score
 
 
@@ -24,7 +25,8 @@ class Embedder:
         from sentence_transformers import SentenceTransformer
 
         try:
-            self._model = SentenceTransformer(name, device=str(pick_device(device)), trust_remote_code=False)
+            with hub_access():
+                self._model = SentenceTransformer(name, device=str(pick_device(device)), trust_remote_code=False)
         except (OSError, ValueError, KeyError) as error:
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise BackboneError(f"reward.embedder: {name!r} could not be loaded: {first}") from error

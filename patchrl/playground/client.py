@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from patchrl.config import StudyConfig
+from patchrl.config import NAMED_BACKBONES, StudyConfig
 from patchrl.errors import RunError
-from patchrl.jobs.launch import environment
+from patchrl.jobs.environment import environment, login_token
 from patchrl.types import Example, Writer
 
 FINAL_KINDS = ("done", "cancelled", "error")
@@ -138,7 +138,8 @@ class Playground:
             if (ahead := self._requests_among(len(self._queue))) > self.waiting:
                 raise RunError(f"The playground is busy: {ahead} requests are in line; try again in a moment.")
             self._count += 1
-            settings = {"config": config.model_dump(mode="json"), "thresholds": thresholds or {}}
+            token = "" if config.backbone.model in NAMED_BACKBONES else login_token()
+            settings = {"config": config.model_dump(mode="json"), "thresholds": thresholds or {}, "token": token}
             answer = Answer(self._count, request | settings | {"id": self._count})
             self._queue.append(answer)
             self._announce_places()

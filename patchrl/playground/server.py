@@ -17,6 +17,7 @@ from typing import Any
 from patchrl.config import StudyConfig, resolve
 from patchrl.errors import PatchRLError, StopRequested
 from patchrl.jobs.worker import sentence
+from patchrl.models.hub_access import hand_over
 from patchrl.types import Example, Writer
 
 IDLE_EXIT_CODE = 0
@@ -78,6 +79,7 @@ class RequestServer:
 
         self._check()
         self.config = resolve(request["config"])
+        hand_over(request["token"])
         self._load(request["thresholds"])
         self.reply("ready")
         if request["op"] == "warm":

@@ -13,6 +13,7 @@ from patchrl.config import presets, resolve
 from patchrl.config.loading import apply_overrides
 from patchrl.errors import ConfigError
 from patchrl.jobs import expiry, launch, public
+from patchrl.jobs.environment import environment
 from patchrl.jobs.owners import owner_of, set_owner
 from patchrl.jobs.queue import runs_ahead
 from patchrl.runs.folder import RunFolder
@@ -124,7 +125,7 @@ except MemoryError:
 def test_a_run_that_takes_too_much_ends_with_a_sentence(runs_dir, limits, work, words):
     folder = RunFolder.create(runs_dir, resolve({}))
     command = [sys.executable, "-c", LIMITED, str(folder.path), repr(limits), work]
-    subprocess.run(command, timeout=60, start_new_session=True, check=False, env=launch.environment())
+    subprocess.run(command, timeout=60, start_new_session=True, check=False, env=environment())
     status = folder.read_status()
     assert status["state"] == "failed" and words in status["error"]
 

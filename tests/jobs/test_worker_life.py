@@ -15,6 +15,7 @@ from helpers.workers import make, state, until
 
 from patchrl.errors import RunError
 from patchrl.jobs import launch, worker
+from patchrl.jobs.environment import environment
 from patchrl.jobs.status import WORKER_START_TIMEOUT, children, resolve_status
 from patchrl.runs.folder import RunFolder
 
@@ -193,7 +194,7 @@ def test_a_second_worker_leaves_at_once_and_touches_nothing(slow):
     running(slow)
     before = slow.status.read_text()
     command = [sys.executable, "-m", "patchrl.jobs.worker", str(slow.path)]
-    done = subprocess.run(command, capture_output=True, text=True, env=launch.environment(), timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=60)
     assert done.returncode == worker.ALREADY_RUNNING and "already has a worker" in done.stderr
     assert slow.status.read_text() == before
 
@@ -261,7 +262,7 @@ def test_a_recycled_pid_is_neither_believed_nor_killed(slow, helper):
 
 
 def test_the_worker_has_its_own_session_no_tokens_and_no_telemetry(slow, monkeypatch, tmp_path):
-    for name in launch.TOKENS:
+    for name in ("HF_TOKEN", "HF_TOKEN_PATH", "AWS_SECRET_ACCESS_KEY", "PATCHRL_ADMIN_TOKEN", "DATABASE_URL"):
         monkeypatch.setenv(name, "secret-value")
     monkeypatch.chdir(tmp_path)  # the package must be found from anywhere
     pid = running(slow)

@@ -18,6 +18,7 @@ from patchrl.errors import ConfigError, DataError, first_line
 from patchrl.evaluation.harness.index import manager_for
 from patchrl.evaluation.harness.names import task_folders
 from patchrl.grading.fingerprint import grading_fingerprint
+from patchrl.models.hub_access import hub_access
 
 OWN_SCORE = "passed"  # judged by patchrl.grading
 # Of a task's scores per item, the one that is reported: what its leaderboards report, else its first.
@@ -81,7 +82,8 @@ def load_benchmarks(section: EvaluateSection) -> list[tuple[str, Benchmark]]:
 
 def _load(kind: str, name: str, manager: TaskManager, limit: int) -> Benchmark:
     try:
-        tasks = manager.load([name])["tasks"]
+        with hub_access():
+            tasks = manager.load([name])["tasks"]
     except Exception as error:  # task files run code of their own, and fetch data sets
         raise DataError(f"evaluate.{kind}: harness task {name!r} could not be loaded: {first_line(error)}") from error
     if not tasks:
