@@ -72,7 +72,7 @@ def page(tmp_path_factory):
             set_owner(folder, owner)
             return api.Run(folder)
 
-        def answer(self, request, config, threshold):
+        def answer(self, request, config, thresholds=None):
             reply = api.Answer(1, request)
             reply.put("done")
             return reply
