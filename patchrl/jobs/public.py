@@ -38,7 +38,7 @@ def _names(*allowed: str) -> Bound:
 # Everything else stays as its preset has it.
 CHANGEABLE = {
     "study.seeds": Bound("one seed", lambda seeds: len(seeds) == 1),
-    "study.arms": Bound(", ".join(arms.OFFERED), lambda names: set(names) <= set(arms.OFFERED)),
+    "study.arms": Bound("arms of the list", lambda names: set(names) <= set(arms.OFFERED)),
     "data.dataset": _names(*LAB_DATASETS),
     "data.train_size": _range(16, 512),
     "rewriter.instruction": _names(*INSTRUCTIONS),

@@ -11,6 +11,7 @@ import gradio as gr
 from patchrl import api
 from patchrl.config import presets, to_toml
 from patchrl.errors import PatchRLError
+from patchrl.jobs.expiry import LIFETIME_SECONDS
 from patchrl.reporting import figures, findings, markup, sentences
 from patchrl.text import counted, dropped_rows
 from patchrl.ui import fetching
@@ -23,6 +24,12 @@ SETUP_INTRO = """Fine-tuning on text a model would never write makes it forget o
 **rewriter** to restate every expert solution the way the model itself answers, checks that the facts stayed,
 and measures what is forgotten with and without it. **Press Start** to see it happen on the embedded lab:
 a 2 M-parameter model, trained and measured on this machine, nothing to download."""
+
+
+PUBLIC_NOTE = (
+    "This page is public. Settings that you can change say which values they take here; the others stay as the preset has them. "
+    f"Your runs are shown to you only, in this browser or after signing in, and kept for {LIFETIME_SECONDS / 86400:.0f} days."
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,8 @@ class SetupWidgets:
 def build(session: Session, form: Form) -> SetupWidgets:
     """The tab."""
     gr.Markdown(SETUP_INTRO)
+    if session.limits.public:
+        gr.HTML(markup.note(PUBLIC_NOTE))
     preset = gr.Dropdown(
         [(presets()[name].title, name) for name in session.offered()],
         value=next(iter(session.offered())),

@@ -12,16 +12,16 @@ ROOT = Path(__file__).parents[2]
 
 
 class Server:
-    """The app on a free port, over its own runs folder."""
+    """The app on a free port, over its own runs folder; `env` is added to this process's environment."""
 
-    def __init__(self, runs_dir: Path) -> None:
+    def __init__(self, runs_dir: Path, **env: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.runs_dir = runs_dir
         self.url = f"http://127.0.0.1:{self.port}/"
         self.env = os.environ | {"PATCHRL_RUNS_DIR": str(runs_dir), "GRADIO_SERVER_PORT": str(self.port)}
-        self.env["GRADIO_ANALYTICS_ENABLED"] = "False"
+        self.env |= {"GRADIO_ANALYTICS_ENABLED": "False"} | env
         self.start()
 
     def start(self) -> None:
