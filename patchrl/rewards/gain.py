@@ -24,20 +24,25 @@ def closed_gap(nll_F: np.ndarray, gap: Gap) -> np.ndarray:
         gap: the same figure of the expert solution, and the mean of it over the backbone's own answers.
     """
     expert, own = gap
-    return np.clip((expert - np.asarray(nll_F, dtype=np.float64)) / max(MIN_GAP, expert - own), 0.0, 1.0)
+    share_F = (expert - np.asarray(nll_F, dtype=np.float64)) / max(MIN_GAP, expert - own)
+    return np.clip(np.nan_to_num(share_F, nan=0.0), 0.0, 1.0)  # what writes nothing of its own closes nothing
 
 
-def first_time_nll(surprisal: np.ndarray, token_ids: Sequence[int]) -> float:
-    """Mean surprisal of the tokens that do not repeat what the text wrote before, in nats; NaN without tokens.
+def first_time_nll(surprisal: np.ndarray, token_ids: Sequence[int], question_ids: Sequence[int] = ()) -> float:
+    """Mean surprisal of the tokens that do not repeat the question or what the text wrote before, in nats; NaN without
+    such tokens.
 
-    A token repeats when it ends a sequence of REPEAT_LENGTH tokens that the text has already. A model expects
-    repetition, so that ℓ as a plain mean falls with every equation that is written twice.
+    A token repeats when it ends a sequence of REPEAT_LENGTH tokens that the question or the text has already. A model
+    expects repetition, so that ℓ as a plain mean falls with every equation that is written twice, and with every sentence
+    of the question that stands before the expert's equation.
 
     Args:
         surprisal: −log π0 of the T tokens, and of the end of the turn or not, shape (T,) or (T + 1,).
         token_ids: the T tokens.
+        question_ids: the question's tokens, without the chat template's.
     """
-    first, sequences = [], set()
+    sequences = {tuple(question_ids[t : t + REPEAT_LENGTH]) for t in range(len(question_ids) - REPEAT_LENGTH + 1)}
+    first = []
     for t in range(len(token_ids)):
         sequence = tuple(token_ids[max(0, t + 1 - REPEAT_LENGTH) : t + 1])
         if len(sequence) < REPEAT_LENGTH or sequence not in sequences:

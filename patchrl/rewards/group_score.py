@@ -90,7 +90,10 @@ def score_groups(
         gaps = {
             group.example.id: (nll, anchor[0]) for group, nll in zip(groups, _expert_nll(gate, groups), strict=True)
         }
-        figures = iter([first_time_nll(c.score.surprisal, c.generation.token_ids) for _, c in members])
+        questions = {g.example.id: gate.backbone.completion_ids(g.example.question) for g in groups}
+        figures = iter(
+            [first_time_nll(c.score.surprisal, c.generation.token_ids, questions[g.example.id]) for g, c in members]
+        )
     else:
         figures = iter(
             misalignment(
@@ -122,8 +125,9 @@ def score_groups(
 
 def _expert_nll(gate: Gate, groups: Sequence[Group]) -> list[float]:
     """What the gain compares, of each group's expert solution."""
-    examples = [group.example for group in groups]
-    ids = [gate.backbone.completion_ids(example.solution) for example in examples]
-    return [
-        first_time_nll(score.surprisal, tokens) for score, tokens in zip(gate.expert_scores(examples), ids, strict=True)
+    examples, ids = [group.example for group in groups], gate.backbone.completion_ids
+    figures = [
+        (first_time_nll(score.surprisal, ids(example.solution), ids(example.question)), score.nll)
+        for score, example in zip(gate.expert_scores(examples), examples, strict=True)
     ]
+    return [nll if math.isnan(figure) else figure for figure, nll in figures]  # an expert may only repeat the question

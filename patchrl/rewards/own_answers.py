@@ -31,6 +31,7 @@ class OwnAnswers:
     texts: list[str]
     scores: list[Score]
     token_ids: list[tuple[int, ...]] = field(default_factory=list)
+    question_ids: list[list[int]] = field(default_factory=list)
 
     @classmethod
     def sample(cls, backbone: Backbone, questions: Sequence[str], rewriter: RewriterSection, seed: int) -> OwnAnswers:
@@ -49,7 +50,8 @@ class OwnAnswers:
             )
         rows = [(question, answer) for question, group in zip(questions, groups, strict=True) for answer in group]
         scores = backbone.score([question for question, _ in rows], [answer.token_ids for _, answer in rows])
-        return cls([answer.text for _, answer in rows], scores, [answer.token_ids for _, answer in rows])
+        question_ids = [backbone.completion_ids(question) for question, _ in rows]
+        return cls([answer.text for _, answer in rows], scores, [answer.token_ids for _, answer in rows], question_ids)
 
     @cached_property
     def variety(self) -> Variety:
@@ -63,7 +65,9 @@ class OwnAnswers:
         """
         scores = [score for score in self.scores if not math.isnan(score.nll)]
         if reward.kind == "gain":
-            nll = [first_time_nll(s.surprisal, ids) for s, ids in zip(self.scores, self.token_ids, strict=True) if ids]
+            rows = zip(self.scores, self.token_ids, self.question_ids, strict=True)
+            figures = [first_time_nll(score.surprisal, ids, question) for score, ids, question in rows]
+            nll = [figure for figure in figures if not math.isnan(figure)]
             return float(np.mean(nll or [0.0])), float(np.std(nll or [0.0]))
         if reward.alignment_scale == "group":
             return None

@@ -50,6 +50,16 @@ def test_what_a_text_repeats_does_not_lower_its_nll():
     assert math.isnan(first_time_nll(np.array([0.3]), []))
 
 
+def test_the_questions_own_sentences_do_not_lower_it_either():
+    question, equation = [1, 2, 3, 4, 5, 6], [7, 8, 9]
+    surprisal = np.array([0.5, 0.1, 0.1, 0.1, 0.1, 0.1, 2.0, 2.0, 2.0])
+    assert first_time_nll(surprisal, question + equation) == pytest.approx(surprisal.mean())
+    # Its first three tokens do not end a sequence of four of the question's yet.
+    expected = np.mean([0.5, 0.1, 0.1, 2.0, 2.0, 2.0])
+    assert first_time_nll(surprisal, question + equation, question) == pytest.approx(expected)
+    assert closed_gap(np.array([math.nan]), (1.5, 0.5)).tolist() == [0.0]
+
+
 @pytest.mark.parametrize("gap", [(1.0,), (math.nan, 1.0), "ab", (True, 1.0)])
 def test_a_gap_that_is_none_is_refused(gap):
     with pytest.raises(ValueError, match="gap must be two finite numbers"):

@@ -129,8 +129,9 @@ def test_own_answers_give_their_own_scale_and_tell_what_is_like_them():
     absolute = {name: RewardSection(alignment=name, alignment_scale="own") for name in ("mean", "kl")}
     assert own.anchor(absolute["mean"]) == pytest.approx((np.mean(means), np.std(means)))
     assert own.anchor(absolute["kl"]) == pytest.approx((0.0, np.std(totals)))
-    first_time = [first_time_nll(s.surprisal, ids) for s, ids in zip(own.scores, own.token_ids, strict=True)]
-    assert own.anchor(RewardSection(kind="gain"))[0] == pytest.approx(np.mean(first_time))
+    rows = zip(own.scores, own.token_ids, own.question_ids, strict=True)
+    first_time = [first_time_nll(score.surprisal, ids, question) for score, ids, question in rows]
+    assert own.anchor(RewardSection(kind="gain"))[0] == pytest.approx(np.nanmean(first_time))
     assert sum(own.resembles(s) for s in own.scores) >= 7
     assert not own.resembles(score_of([max(totals), 5.0]))
     plain, mannered = [f"{n} + 1 = 4." for n in range(4)], [f"Sure! Step {n}: it is 4." for n in range(4)]
