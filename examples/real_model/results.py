@@ -18,7 +18,7 @@ from examples.nano_lab.dial import ANSWER_MARKS, correct_of
 from patchrl.config import load_config
 from patchrl.config.arms import display_name
 from patchrl.evaluation.comparisons import compare
-from patchrl.evaluation.statistics import Correct, arm_statistics, macro, resample
+from patchrl.evaluation.statistics import Correct, arm_statistics, changed, macro, resample
 from patchrl.runs.events import read_events
 from patchrl.runs.folder import RunFolder
 from patchrl.runs.jsonl import read_rows
@@ -120,18 +120,11 @@ def whole_table(data: str = "svamp") -> str:
                 continue
             found, lines = results.correct[name, rate], results.lines[name, rate]
             scores = (points(_mean([macro(c, kind) for c in found])) for kind in ("target", "general"))
-            changed = (points(_mean([changes(results.base, c, before) for c in found])) for before in (1.0, 0.0))
+            flips = (points(_mean([changed(results.base, c, before) for c in found])) for before in (True, False))
             kl = (f"{_mean([line[key] for line in lines]):.2f}" for key in ("early_kl", "kl"))
-            cells = (display_name(arm), f"{rate:g}", str(len(found)), *scores, *changed, *kl)
+            cells = (display_name(arm), f"{rate:g}", str(len(found)), *scores, *flips, *kl)
             rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
-
-
-def changes(base: Correct, tuned: Correct, before: float) -> float:
-    """The share of general items that were right (1) or wrong (0) before and are not so any more."""
-    pairs = [(base[task], tuned[task]) for task in base if task.startswith("general/")]
-    was, now = (np.concatenate(values) for values in zip(*pairs, strict=True))
-    return float(np.mean((was == before) & (now == 1 - before)))
 
 
 def against(rate: float = 1e-4, data: str = "svamp") -> list[str]:

@@ -36,6 +36,8 @@ def print_result(result: dict[str, Any]) -> None:
     print("\n" + columns(tables.RESULT_HEADERS, tables.result_rows(result)))
     if len(result["seeds"]) > 1:
         print("\n" + columns(tables.SEED_HEADERS, tables.seed_rows(result)))
+    if changes := tables.change_rows(result):
+        print("\n" + columns(tables.CHANGE_HEADERS, changes))
     sweep = tables.rate_rows(result)
     if sweep:
         print("\n" + columns(tables.RATE_HEADERS, sweep))

@@ -16,6 +16,7 @@ from patchrl.evaluation.statistics import (
     ArmStatistics,
     Correct,
     arm_statistics,
+    changed,
     chosen_rate,
     correct_by_task,
     macro,
@@ -41,7 +42,8 @@ def collect(config: StudyConfig, folder: RunFolder) -> dict[str, Any]:
     """`result.json`: everything measured, read back from the folder.
 
     `arms[name]` contains `target` and `general` (mean, per_seed, ci95), `by_task`, `forgetting` (absolute with
-    ci95, relative with relative_ci95, share_avoided with share_avoided_ci95), `data`, `no_answer`, `cost` as if
+    ci95, relative with relative_ci95, share_avoided with share_avoided_ci95), `right_to_wrong` and `wrong_to_right` (shares of
+    the general items), `kl` (of the tuned model to the backbone, nats per token), `data`, `no_answer`, `cost` as if
     the arm had been run alone, `learning_rate`, and `sweep`: every rate tried, with its scores, the chosen one
     marked (the arm's other figures are those of it). `comparisons` contains method, level, power, `detectable`
     (largest over the pairs, by kind) and `pairs`, each with the fields of `patchrl.evaluation.comparisons.Comparison`.
@@ -80,6 +82,10 @@ def collect(config: StudyConfig, folder: RunFolder) -> dict[str, Any]:
         },
         "arms": {
             arm: _arm_result(config, folder, arm, chosen[arm], statistics[arm])
+            | {
+                name: mean_of_known([changed(base, tuned_answers, before) for tuned_answers in correct[arm]])
+                for name, before in (("right_to_wrong", True), ("wrong_to_right", False))
+            }
             | {"by_task_ci95": {task: ci95 for task, ci95 in by_task[arm].items() if _reported(task)}}
             | {"sweep": _sweep(arm, chosen[arm], tuned)}
             for arm in names
@@ -169,6 +175,7 @@ def _arm_result(
             for key in ("nll", "diversity", "accepted")
         },
         "no_answer": mean_of_known([e["no_answer"] for e in evaluations]),
+        "kl": mean_of_known([e.get("kl") for e in evaluations]),
         "cost": {
             "seconds": sum(t["seconds"] for t in spent) / len(seeds),
             "tokens": sum(t["tokens"] for t in spent) / len(seeds),

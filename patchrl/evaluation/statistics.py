@@ -66,6 +66,20 @@ def macro(correct: Correct, kind: str) -> float | None:
     return mean_of_known([score(v) for task, v in correct.items() if task.startswith(f"{kind}/")])
 
 
+def changed(base: Correct, tuned: Correct, before: bool) -> float | None:
+    """The share of general items that were right (or wrong) before fine-tuning and are not so after it; None without any.
+
+    Both shares are of all items, so that wrong → right less right → wrong is what the mean over items gained. The items of
+    `nano` and `everyday` cannot be answered right by chance; for multiple choice nothing is taken off for guesses.
+    """
+    tasks = [task for task in base if task.startswith("general/") and task in tuned]
+    if not tasks:
+        return None
+    was_I, is_I = (np.concatenate([answers[task] for task in tasks]) for answers in (base, tuned))
+    scored_I = ~(np.isnan(was_I) | np.isnan(is_I))
+    return float(np.mean((was_I == before)[scored_I] & (is_I != before)[scored_I])) if scored_I.any() else None
+
+
 def absolute_forgetting(base: Correct, tuned: Correct) -> float | None:
     """base − tuned, mean over general tasks (a fraction; times 100 gives points)."""
     before, after = macro(base, "general"), macro(tuned, "general")

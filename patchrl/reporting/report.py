@@ -55,6 +55,10 @@ def build_report(
             "Every seed",
             markup.table(tables.SEED_HEADERS, tables.seed_rows(result)),
         ),
+        (
+            "What changed",
+            markup.table(tables.CHANGE_HEADERS, changes) if (changes := tables.change_rows(result)) else "",
+        ),
         ("Data", _data(config)),
         ("Method", _method(config)),
         ("Mismatch", _mismatch(scan, drawn, over_training is not None)),

@@ -25,6 +25,7 @@ RESULT_HEADERS = (
     "Data cost, s",
 )
 SEED_HEADERS = ("Arm", "Seed", "Target %", "General %", "Forgotten, points")
+CHANGE_HEADERS = ("Arm", "Right → wrong, % of general items", "Wrong → right, %", "KL to the backbone, nats per token")
 RATE_HEADERS = ("Arm", "Learning rate", "Chosen by, target %", "Target %", "General %", "")
 COMPARISON_HEADERS = ("Compared", "On", "Verdict", "Difference, points", "p, corrected", "Detectable, points")
 MAX_MAIN_ARMS = 6
@@ -75,6 +76,15 @@ def seed_rows(result: Result) -> Rows:
             drop = None if skill is None else result["base"]["general"] - skill
             rows.append([display_name(arm), str(seed), points(target), points(skill), points(drop)])
     return rows
+
+
+def change_rows(result: Result) -> Rows:
+    """What each arm changed, under CHANGE_HEADERS; empty for results of earlier versions, which did not measure it."""
+    return [
+        [display_name(arm), points(values["right_to_wrong"]), points(values["wrong_to_right"]), number(values["kl"])]
+        for arm, values in result["arms"].items()
+        if "right_to_wrong" in values
+    ]
 
 
 def rate_rows(result: Result) -> Rows:

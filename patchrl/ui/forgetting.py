@@ -43,6 +43,8 @@ def build(session: Session, form: Form) -> gr.Button:
         seeds = markup.table(tables.SEED_HEADERS, tables.seed_rows(snapshot.result))
         headline_html = f'<p class="headline">{markup.escape(sentences.headline(snapshot.result))}</p>'
         more = f"<details><summary>Every seed</summary>{seeds}</details>"
+        if changes := tables.change_rows(snapshot.result):
+            more += f"<details><summary>What changed</summary>{markup.table(tables.CHANGE_HEADERS, changes)}</details>"
         if sweep := tables.rate_rows(snapshot.result):
             more += (
                 f"<details><summary>Every learning rate</summary>{markup.table(tables.RATE_HEADERS, sweep)}</details>"

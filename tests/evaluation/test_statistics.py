@@ -9,6 +9,7 @@ from patchrl.evaluation.statistics import (
     absolute_forgetting,
     arm_statistics,
     best_rate,
+    changed,
     correct_by_task,
     relative_forgetting,
     resample,
@@ -150,3 +151,11 @@ def test_intervals_of_tasks_hold_the_scores_and_widen_with_the_seeds():
     low, high = task_intervals(apart)["general/add"]
     assert 0.0 < low < 0.05 and 0.95 < high < 1.0  # a share never leaves 0 … 1
     assert task_intervals([{"target/w": np.full(3, np.nan)}])["target/w"] is None
+
+
+def test_what_changed_is_counted_both_ways_over_all_general_items():
+    base = {"general/a": np.array([1.0, 1.0, 0.0, np.nan]), "target/x": np.array([1.0])}
+    tuned = {"general/a": np.array([0.0, 1.0, 1.0, 1.0]), "target/x": np.array([0.0])}
+    lost, gained = (changed(base, tuned, before) for before in (True, False))
+    assert (lost, gained) == pytest.approx((1 / 3, 1 / 3))
+    assert changed({"target/x": np.array([1.0])}, tuned, True) is None

@@ -55,6 +55,13 @@ def test_learning_rates_are_shown_only_where_several_were_tried():
     assert {len(row) for row in rows} == {len(tables.RATE_HEADERS)}
 
 
+def test_what_changed_is_shown_where_it_was_measured():
+    study_result = result()
+    assert tables.change_rows(study_result) == []
+    study_result["arms"]["rl"] |= {"right_to_wrong": 0.115, "wrong_to_right": 0.118, "kl": None}
+    assert [row[1:] for row in tables.change_rows(study_result)] == [["11.5", "11.8", "–"]]
+
+
 def test_relative_forgetting_and_share_avoided_carry_their_intervals():
     study_result = result()
     study_result["arms"]["rl"]["forgetting"] |= {"relative_ci95": [0.01, 0.12], "share_avoided_ci95": [0.7, 1.0]}
