@@ -30,7 +30,7 @@ def test_axe_finds_no_serious_violation_on_any_tab(page, server, shots, theme):
 def test_every_tab_fits_a_phone_and_is_in_sight(page, server, shots):
     page.set_viewport_size({"width": 390, "height": 800})
     page.goto(f"{server.url}?run={api.RECORDED_ID}")
-    page.locator("#status").filter(has_text="done after").wait_for()
+    page.locator("#status").filter(has_text="A recording of the lab").wait_for()
     bar = page.locator(".tab-container:not(.visually-hidden)").first
     names = bar.get_by_role("tab").all_inner_texts()
     assert [name.split()[0] for name in names] == list("123456")

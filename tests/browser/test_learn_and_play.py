@@ -152,7 +152,7 @@ def test_the_recorded_run_opens_by_choice_and_is_nobodys_own(learn, server):
         learn.locator(f"#next-{number}").click()
     learn.locator("#open-recorded").click()
     expect(learn.locator("#run input")).to_have_value(api.RECORDED_ID)
-    expect(learn.locator("#status")).to_contain_text("done after")
+    expect(learn.locator("#status")).to_contain_text("A recording of the lab")
     assert f"?run={api.RECORDED_ID}" in learn.url
     assert api.list_runs(server.runs_dir) == []
 
