@@ -17,6 +17,8 @@ from patchrl.rewards.group import GroupRewards, configured_rewards
 from patchrl.rewards.misalignment import misalignment
 from patchrl.types import Example, Generation, Verdict
 
+CUT_OFF = "it does not end within the length limit"
+
 
 @dataclass(frozen=True)
 class JudgedCompletion:
@@ -65,7 +67,11 @@ def judge_completions(
         [e.question for e in examples], [generation.token_ids for generation in generations], top=top, bf16=bf16
     )
     embeddings_ND = gate.embedder.embed(texts, scores)
-    verdicts = gate.check(examples, texts, embeddings_ND)
+    verdicts = [
+        # A text without an end is often one that repeats itself, and whoever is fine-tuned on it learns to.
+        Verdict(False, CUT_OFF, verdict.extracted) if generation.clipped and verdict.passed else verdict
+        for generation, verdict in zip(generations, gate.check(examples, texts, embeddings_ND), strict=True)
+    ]
     return [JudgedCompletion(*judged) for judged in zip(generations, verdicts, scores, embeddings_ND, strict=True)]
 
 
