@@ -140,5 +140,5 @@ def test_a_timeout_that_is_no_time_is_refused(timeout):
 
 @pytest.mark.parametrize("reasoning", ["judge", "equation", "equations+judge", ""])
 def test_reasoning_that_would_check_nothing_is_refused(reasoning):
-    with pytest.raises(ValueError, match="use derivation, equations or none here"):
+    with pytest.raises(ValueError, match="use derivation, coverage, equations or none here"):
         verify_answer("math", "27", "27", reasoning=reasoning)
