@@ -120,7 +120,7 @@ def _why(lines: Sequence[dict[str, Any]]) -> str:
     plain, rl = (points(pooled.sweep[arm][rate][1]) for arm in ("expert", "rl"))
     before = points(macro(_before(lines), "general"))
     return _paragraph(
-        f"In our lab (a model of 2 M parameters), SFT at a learning rate of {rate:g} lowers general skills from {before} to "
+        f"{real_model.headline()} In our lab (a model of 2 M parameters), SFT at a learning rate of {rate:g} lowers general skills from {before} to "
         f"{plain} %; SFT on rewrites at the same rate leaves {rl} %."
     )
 
