@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
 
 from patchrl.config import arms
 from patchrl.config.fields import Section, setting
@@ -240,10 +240,12 @@ class RewriterSection(Section):
         ge=1,
         le=16,
     )
-    ess_scaling: bool = setting(
+    vcpo: bool = setting(
         False,
-        "ESS-scaled learning rate",
-        "Multiply the learning rate of stale updates by the root of their effective sample size (VCPO, arXiv 2602.17616).",
+        "VCPO",
+        "For stale rollouts: multiply the learning rate by the root of their effective sample size, and subtract the reward "
+        "baseline with which the gradient varies least (arXiv 2602.17616). Costs one more forward pass for each update.",
+        validation_alias=AliasChoices("vcpo", "ess_scaling"),  # ess_scaling: its name in older configs
     )
     warm_start_steps: int = setting(
         40,
@@ -303,6 +305,11 @@ class RewriterSection(Section):
     @property
     def rollouts_per_step(self) -> int:
         return self.prompts_per_step * self.group_size
+
+    @property
+    def ess_scaling(self) -> bool:
+        """Whether VCPO is on, by the setting's older name."""
+        return self.vcpo
 
     def rollouts_per_process(self, processes: int = 1) -> int:
         """Rollouts of one step that each of `processes` samples and scores, in whole groups.

@@ -27,7 +27,7 @@ def build(session: Session, form: Form) -> gr.Button:
         with gr.Row():
             form.fields("rewriter", "more_instructions", "warm_start_rate", "warm_start_samples", "temperature")
         with gr.Row():
-            form.fields("rewriter", "warmup_steps", "beta", "updates_per_rollout", "ess_scaling")
+            form.fields("rewriter", "warmup_steps", "beta", "updates_per_rollout", "vcpo")
         with gr.Row():
             form.fields("rewriter")
         with gr.Row():

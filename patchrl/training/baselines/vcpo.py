@@ -1,4 +1,7 @@
-"""Rollouts used for several updates: how stale they are, and a learning rate that heeds it."""
+"""VCPO: rollouts used for several updates get a learning rate that heeds how stale they are, and a baseline of least variance.
+
+Source: "Stable Asynchrony: Variance-Controlled Off-Policy RL for LLMs", arXiv 2602.17616.
+"""
 
 from __future__ import annotations
 
@@ -10,32 +13,102 @@ from trl import GRPOTrainer
 
 from patchrl.types import Recorder
 
+GROUP_COLUMN = "group"  # of the rollouts: which members of a batch answer one prompt
+
 
 def effective_sample_size(log_weights_B: torch.Tensor) -> float:
     """ESS = (Σw)²/(B·Σw²) of sequence weights, in [1/B, 1]; 1 where all weigh the same.
 
-    `log_weights_B`: log πθ(rollout) − log π_sampled(rollout), summed over its tokens, unclipped
-    (VCPO, arXiv 2602.17616).
+    `log_weights_B`: log πθ(rollout) − log π_sampled(rollout), summed over its tokens, unclipped.
     """
     weights_B = (log_weights_B.double() - log_weights_B.max()).exp()
     return float(weights_B.sum() ** 2 / (len(weights_B) * (weights_B**2).sum()))
 
 
 def rate_factor(ess: float, fresh: float) -> float:
-    """sqrt(ESS/ESS_on), at most 1: what the learning rate is multiplied by (VCPO, arXiv 2602.17616).
+    """sqrt(ESS/ESS_on), at most 1: what the learning rate is multiplied by.
 
     `fresh` is ESS_on, the effective sample size of rollouts that the policy has just sampled.
     """
     return min(1.0, (ess / fresh) ** 0.5)
 
 
+def minimum_variance_baseline(rewards_K: torch.Tensor, square_norms_K: torch.Tensor) -> torch.Tensor:
+    """b* = Σ‖h‖²r / Σ‖h‖², the baseline with which the gradient estimate mean(h·(r − b)) varies least.
+
+    h is the gradient of a rollout per unit of advantage: w·∇log π with sequence weights w, Σ_t ρ_t·∇log π_t with token
+    weights ρ_t. Its expectation over sampled rollouts is 0, so b moves only the variance E‖h‖²(r − b)², and b* is where
+    the derivative of that is 0. With equal norms, b* is the mean reward of GRPO.
+    """
+    total = square_norms_K.sum()
+    return (square_norms_K * rewards_K).sum() / total if total > 0 else rewards_K.mean()
+
+
+def square_norms(log_p_BT: torch.Tensor, log_weights_BT: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
+    """An estimate of ‖Σ_t ρ_t·∇log π_t‖² of B rollouts, up to a common factor: Σ_t ρ_t²·(1 − p_t)².
+
+    The products of different tokens are left out: their expectation is 0. The gradient of one token is measured at the
+    logits, where its square is (1 − p)² for the sampled token plus the squares of all other probabilities: between one and
+    two times (1 − p)². The norm over all parameters would need a backward pass for every rollout.
+
+    Args:
+        log_p_BT: log p of each sampled token under the policy.
+        log_weights_BT: log ρ, the policy's log p less that of the policy that sampled.
+        mask_BT: 1 for the tokens of the completion.
+    """
+    return (((log_weights_BT.exp() * (1 - log_p_BT.exp())) ** 2) * mask_BT).sum(-1)
+
+
 class StalenessTrainer(GRPOTrainer):
-    """TRL's GRPOTrainer that keeps the log weight of every rollout of the update in progress."""
+    """TRL's GRPOTrainer that keeps the log weight of every rollout of the update in progress.
+
+    With `lowers_variance` it subtracts each group's minimum-variance baseline before every update, which costs one forward
+    pass over the rollouts. Advantages are rewards shifted and scaled by group, so the baseline of advantages is that of the
+    rewards. An advantage of exactly 0 belongs to a rollout without a reward, and stays 0.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.lowers_variance = False
         self.log_weights: list[torch.Tensor] = []
         self._newest: torch.Tensor | None = None
+
+    def _generate_and_score_completions(self, inputs):
+        rollouts = super()._generate_and_score_completions(inputs)
+        count = len(rollouts["advantages"])  # whole groups, one after the other; TRL shuffles them afterwards
+        return rollouts | {
+            GROUP_COLUMN: torch.arange(count, device=rollouts["advantages"].device) // self.num_generations
+        }
+
+    def _prepare_inputs(self, generation_batch):
+        inputs = super()._prepare_inputs(generation_batch)
+        if self.lowers_variance and self.model.training and self._step % self.args.steps_per_generation == 0:
+            self._subtract_baselines(self._buffered_inputs)
+        return inputs
+
+    @torch.no_grad()
+    def _subtract_baselines(self, microbatches: list[dict[str, Any]]) -> None:
+        norms_B = torch.cat([self._square_norms(microbatch) for microbatch in microbatches])
+        groups_B = torch.cat([microbatch[GROUP_COLUMN] for microbatch in microbatches])
+        advantages_B = torch.cat([microbatch["advantages"] for microbatch in microbatches])
+        rewarded_B = advantages_B != 0
+        for group in groups_B.unique():
+            members_B = (groups_B == group) & rewarded_B
+            if members_B.any():
+                advantages_B[members_B] -= minimum_variance_baseline(advantages_B[members_B], norms_B[members_B])
+        sizes = [len(microbatch["advantages"]) for microbatch in microbatches]
+        for microbatch, advantages in zip(microbatches, advantages_B.split(sizes), strict=True):
+            microbatch["advantages"] = advantages
+
+    def _square_norms(self, rollouts: dict[str, Any]) -> torch.Tensor:
+        mask_BT = rollouts["completion_mask"]
+        log_p_BT, *_ = self._get_per_token_logps_and_entropies(
+            self.model,
+            torch.cat([rollouts["prompt_ids"], rollouts["completion_ids"]], dim=1),
+            torch.cat([rollouts["prompt_mask"], mask_BT], dim=1),
+            mask_BT.shape[1],
+        )
+        return square_norms(log_p_BT, log_p_BT - rollouts["old_per_token_logps"], mask_BT)
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any):
         log_probabilities = super()._get_per_token_logps_and_entropies(*args, **kwargs)
@@ -52,13 +125,18 @@ class StalenessTrainer(GRPOTrainer):
 
 
 class EssScaling(TrainerCallback):
-    """Before every update: its effective sample size as a `staleness` event and, where asked for, a lower rate."""
+    """Before every update: its effective sample size as a `staleness` event. With `scales`, VCPO: a lower rate for stale
+    updates, and the trainer's minimum-variance baseline."""
 
     def __init__(self, recorder: Recorder, seed: int, scales: bool) -> None:
         self.recorder, self.seed, self.scales = recorder, seed, scales
         self.trainer: StalenessTrainer | None = None
         self.fresh = 1.0
         self._rates: list[float] = []
+
+    def on_train_begin(self, args, state, control, **_: Any) -> None:
+        assert self.trainer is not None
+        self.trainer.lowers_variance = self.scales
 
     def on_pre_optimizer_step(self, args, state, control, optimizer: Any = None, **_: Any) -> None:
         assert self.trainer is not None

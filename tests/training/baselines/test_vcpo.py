@@ -1,4 +1,4 @@
-"""Effective sample size of known weights, and a real GRPO run on stale rollouts."""
+"""VCPO: its sample size and its baseline against known values and brute force, and a real GRPO run on stale rollouts."""
 
 import pytest
 import torch
@@ -6,11 +6,19 @@ from helpers import tiny
 from helpers.contexts import context_of
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
 
 from patchrl.config import resolve
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
-from patchrl.training.baselines.vcpo import EssScaling, effective_sample_size, rate_factor
+from patchrl.training.baselines.vcpo import (
+    EssScaling,
+    StalenessTrainer,
+    effective_sample_size,
+    minimum_variance_baseline,
+    rate_factor,
+    square_norms,
+)
 from patchrl.training.train_rewriter import train_rewriter
 from patchrl.types import Example, Verdict
 
@@ -39,6 +47,70 @@ def test_rate_falls_with_the_root_of_the_sample_size_and_never_rises():
     assert rate_factor(0.9, 0.8) == 1.0
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_baseline_minimises_the_variance_of_the_stale_gradient(seed):
+    random = torch.Generator().manual_seed(seed)
+    policy_logits, sampling_logits, rewards = torch.randn(3, 6, generator=random, dtype=torch.float64)
+    policy, sampled_from = policy_logits.softmax(-1), sampling_logits.softmax(-1)
+    weights = policy / sampled_from
+    scores = torch.eye(6, dtype=torch.float64) - policy  # row i: the gradient of log π(i) with respect to the logits
+
+    def variance(baseline):
+        """Of w·∇log π·(r − b), summed over the parameters, by going through all actions."""
+        estimates = (weights * (rewards - baseline))[:, None] * scores
+        mean = (sampled_from[:, None] * estimates).sum(0)
+        return float((sampled_from * (estimates - mean).square().sum(-1)).sum())
+
+    expected_norms = sampled_from * weights**2 * scores.square().sum(-1)
+    baseline = float(minimum_variance_baseline(rewards, expected_norms))
+    assert baseline == pytest.approx(minimize_scalar(variance).x, abs=1e-6)
+    assert variance(baseline) < variance(float((sampled_from * rewards).sum()))  # the mean reward varies more
+
+
+def test_equal_norms_give_the_mean_reward_and_zero_norms_too():
+    rewards = torch.tensor([0.0, 1.0, 5.0])
+    for norms in (torch.full((3,), 7.0), torch.zeros(3)):
+        assert float(minimum_variance_baseline(rewards, norms)) == pytest.approx(2.0)
+
+
+def test_the_estimated_norm_is_half_to_all_of_the_exact_one_at_the_logits():
+    random = torch.Generator().manual_seed(0)
+    logits_BTV = (3 * torch.randn(200, 4, 9, generator=random, dtype=torch.float64)).requires_grad_()
+    tokens_BT = torch.randint(9, (200, 4), generator=random)
+    log_weights_BT = torch.randn(200, 4, generator=random, dtype=torch.float64)
+    mask_BT = torch.tensor([1, 1, 1, 0])
+    log_p_BT = logits_BTV.log_softmax(-1).gather(-1, tokens_BT[..., None])[..., 0]
+    (log_weights_BT.exp() * log_p_BT * mask_BT).sum().backward()
+    exact_B = logits_BTV.grad.square().sum((1, 2))
+    ratio_B = square_norms(log_p_BT.detach(), log_weights_BT, mask_BT) / exact_B
+    assert ratio_B.min() >= 0.5 - 1e-9 and ratio_B.max() <= 1 + 1e-9
+
+
+def test_each_group_gets_its_own_baseline_however_its_rollouts_are_spread():
+    class Trainer(StalenessTrainer):
+        def __init__(self):  # no model: only the norms are asked for
+            pass
+
+        def _square_norms(self, rollouts):
+            return rollouts["norms"]
+
+    def microbatch(groups, advantages, norms):
+        columns = {"advantages": torch.tensor(advantages), "norms": torch.tensor(norms)}
+        return {"group": torch.tensor(groups), **columns}
+
+    microbatches = [
+        microbatch([1, 0, 1], [2.0, 1.0, -1.0], [1.0, 3.0, 2.0]),
+        microbatch([0, 0], [-1.0, 0.0], [1.0, 9.0]),
+    ]
+    Trainer()._subtract_baselines(microbatches)
+    assert microbatches[0]["advantages"].tolist() == [2.0, 0.5, -1.0]  # group 1: (2·1 − 1·2) / 3 = 0
+    assert microbatches[1]["advantages"].tolist() == [-1.5, 0.0]  # group 0: (3 − 1) / 4; the last one has no reward
+
+
+def test_the_setting_is_read_by_its_older_name():
+    assert resolve({"rewriter": {"ess_scaling": True}}).rewriter.vcpo
+
+
 class Events:
     def __init__(self):
         self.seen = []
@@ -58,11 +130,11 @@ class Events:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scales", [True, False])
-def test_stale_updates_are_measured_and_slowed_where_asked(scales, tmp_path):
+def test_stale_updates_are_measured_and_slowed_where_asked(scales, tmp_path, monkeypatch):
     words = tiny.tokenizer()
     backbone = Backbone(tiny.model("qwen2", len(words)), words)
     rewriter = {"steps": 4, "prompts_per_step": 2, "group_size": 4, "max_new_tokens": 8, "learning_rate": 0.05}
-    stale = {"updates_per_rollout": 2, "ess_scaling": scales, "warmup_steps": 0, "microbatch_size": 4}
+    stale = {"updates_per_rollout": 2, "vcpo": scales, "warmup_steps": 0, "microbatch_size": 4}
     # No gate on reasoning, and a reference that half of random texts may hold, so that rewards differ.
     config = resolve(
         {
@@ -78,8 +150,14 @@ def test_stale_updates_are_measured_and_slowed_where_asked(scales, tmp_path):
             return [Verdict(len(text) % 2 == 0, "") for text in texts]
 
     events = Events()
+    baselines = []
+    subtract = StalenessTrainer._subtract_baselines
+    monkeypatch.setattr(
+        StalenessTrainer, "_subtract_baselines", lambda self, batches: baselines.append(subtract(self, batches))
+    )
     with Passing(config, backbone) as gate:
         tokens = train_rewriter(context_of(config, gate, tmp_path, events), examples, 0, tmp_path)
+    assert len(baselines) == (4 if scales else 0)  # one a step
     recorded = events.of("staleness")
     assert [e["step"] for e in recorded] == [1, 2, 3, 4]
     assert [e["ess"] for e in recorded[::2]] == pytest.approx([1.0, 1.0], abs=1e-4)  # just sampled
