@@ -244,7 +244,7 @@ class RewriterSection(Section):
         False,
         "VCPO",
         "For stale rollouts: multiply the learning rate by the root of their effective sample size, and subtract the reward "
-        "baseline with which the gradient varies least (arXiv 2602.17616). Costs one more forward pass for each update.",
+        "baseline with which the gradient varies least (arXiv 2602.17616). Doubles the cost of an update, not of sampling.",
         validation_alias=AliasChoices("vcpo", "ess_scaling"),  # ess_scaling: its name in older configs
     )
     warm_start_steps: int = setting(

@@ -5,6 +5,8 @@ Source: "Stable Asynchrony: Variance-Controlled Off-Policy RL for LLMs", arXiv 2
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -44,26 +46,38 @@ def minimum_variance_baseline(rewards_K: torch.Tensor, square_norms_K: torch.Ten
     return (square_norms_K * rewards_K).sum() / total if total > 0 else rewards_K.mean()
 
 
-def square_norms(log_p_BT: torch.Tensor, log_weights_BT: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
-    """An estimate of ‖Σ_t ρ_t·∇log π_t‖² of B rollouts, up to a common factor: Σ_t ρ_t²·(1 − p_t)².
+@contextlib.contextmanager
+def square_norms(model: torch.nn.Module) -> Iterator[dict[str, torch.Tensor]]:
+    """The squared gradient norm of each of B rows, under the key `rows`, of one backward pass inside the context.
 
-    The products of different tokens are left out: their expectation is 0. The gradient of one token is measured at the
-    logits, where its square is (1 − p)² for the sampled token plus the squares of all other probabilities: between one and
-    two times (1 − p)². The norm over all parameters would need a backward pass for every rollout.
-
-    Args:
-        log_p_BT: log p of each sampled token under the policy.
-        log_weights_BT: log ρ, the policy's log p less that of the policy that sampled.
-        mask_BT: 1 for the tokens of the completion.
+    The pass is through a sum over rows in one batch. Every trainable layer is a linear one of LoRA without bias. The gradient
+    of its weight is Σ_t g_t·x_tᵀ for inputs x and output gradients g, and is small enough to be kept for every row.
     """
-    return (((log_weights_BT.exp() * (1 - log_p_BT.exp())) ** 2) * mask_BT).sum(-1)
+    norms: dict[str, torch.Tensor] = {}
+
+    def watch(layer: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output_BTO: torch.Tensor) -> None:
+        inputs_BTI = inputs[0].detach()
+
+        def add(gradients_BTO: torch.Tensor) -> None:
+            rows_BOI = torch.einsum("bto,bti->boi", gradients_BTO.float(), inputs_BTI.float())
+            norms["rows"] = norms.get("rows", 0) + rows_BOI.square().sum((1, 2))
+
+        output_BTO.register_hook(add)
+
+    layers = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m.weight.requires_grad]
+    handles = [layer.register_forward_hook(watch) for layer in layers]
+    try:
+        yield norms
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 class StalenessTrainer(GRPOTrainer):
     """TRL's GRPOTrainer that keeps the log weight of every rollout of the update in progress.
 
     With `lowers_variance` it subtracts each group's minimum-variance baseline before every update, which costs one forward
-    pass over the rollouts. Advantages are rewards shifted and scaled by group, so the baseline of advantages is that of the
+    and one backward pass over the rollouts. Advantages are rewards shifted and scaled by group, so the baseline of advantages is that of the
     rewards. An advantage of exactly 0 belongs to a rollout without a reward, and stays 0.
     """
 
@@ -86,7 +100,6 @@ class StalenessTrainer(GRPOTrainer):
             self._subtract_baselines(self._buffered_inputs)
         return inputs
 
-    @torch.no_grad()
     def _subtract_baselines(self, microbatches: list[dict[str, Any]]) -> None:
         norms_B = torch.cat([self._square_norms(microbatch) for microbatch in microbatches])
         groups_B = torch.cat([microbatch[GROUP_COLUMN] for microbatch in microbatches])
@@ -101,14 +114,19 @@ class StalenessTrainer(GRPOTrainer):
             microbatch["advantages"] = advantages
 
     def _square_norms(self, rollouts: dict[str, Any]) -> torch.Tensor:
+        """‖Σ_t ρ_t·∇log π_t‖² of each rollout, with the token weights ρ_t of the loss before they are clipped."""
         mask_BT = rollouts["completion_mask"]
-        log_p_BT, *_ = self._get_per_token_logps_and_entropies(
-            self.model,
-            torch.cat([rollouts["prompt_ids"], rollouts["completion_ids"]], dim=1),
-            torch.cat([rollouts["prompt_mask"], mask_BT], dim=1),
-            mask_BT.shape[1],
-        )
-        return square_norms(log_p_BT, log_p_BT - rollouts["old_per_token_logps"], mask_BT)
+        with square_norms(self.model) as norms:
+            log_p_BT, *_ = self._get_per_token_logps_and_entropies(
+                self.model,
+                torch.cat([rollouts["prompt_ids"], rollouts["completion_ids"]], dim=1),
+                torch.cat([rollouts["prompt_mask"], mask_BT], dim=1),
+                mask_BT.shape[1],
+            )
+            ratios_BT = (log_p_BT - rollouts["old_per_token_logps"]).exp()
+            trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+            torch.autograd.grad((ratios_BT * mask_BT).sum(), trained)
+        return norms["rows"]
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any):
         log_probabilities = super()._get_per_token_logps_and_entropies(*args, **kwargs)
