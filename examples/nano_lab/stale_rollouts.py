@@ -33,8 +33,8 @@ from patchrl.types import Example
 
 TRAIN_SIZE, HELD_OUT_SIZE = 256, 32
 PROMPTS_PER_STEP = 2  # of 8 rewrites each
-# Updates a rollout and updates in all: 32 updates, or 4 rollouts.
-CELLS = ((1, 32), (4, 32), (8, 32), (16, 32), (1, 4), (16, 64))
+# Updates a rollout and updates in all: 32 updates, or 2 rollouts.
+CELLS = ((1, 32), (4, 32), (8, 32), (16, 32), (1, 2), (4, 8), (8, 16))
 
 
 class Events:
@@ -148,7 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("lines", type=Path, help="the file of results")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--rates", type=float, nargs="+", default=[1e-3, 3e-3])
+    parser.add_argument("--rates", type=float, nargs="+", default=[3e-3])
     parser.add_argument(
         "--updates", type=int, nargs="+", help="a run's updates a rollout and its updates: only this cell"
     )
