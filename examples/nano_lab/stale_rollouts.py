@@ -130,7 +130,7 @@ def table(lines: Iterable[dict[str, Any]]) -> str:
     for line in lines:
         rows.setdefault((line["rate"], line["updates"], line["per_rollout"], line["vcpo"]), []).append(line)
     text = [
-        "| rate | updates a rollout | updates | rollouts | | reward by seed | gate share by seed, % | smallest ESS |",
+        "| rate | updates a rollout | updates | rollouts | training | reward by seed | gate share by seed, % | smallest ESS |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for (rate, updates, per_rollout, vcpo), runs in sorted(rows.items()):
