@@ -306,11 +306,6 @@ class RewriterSection(Section):
     def rollouts_per_step(self) -> int:
         return self.prompts_per_step * self.group_size
 
-    @property
-    def ess_scaling(self) -> bool:
-        """Whether VCPO is on, by the setting's older name."""
-        return self.vcpo
-
     def rollouts_per_process(self, processes: int = 1) -> int:
         """Rollouts of one step that each of `processes` samples and scores, in whole groups.
 

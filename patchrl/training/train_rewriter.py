@@ -246,7 +246,7 @@ def train_rewriter(context: StageContext, examples: Sequence[Example], seed: int
     callback = _RewriterCallback(reward, recorder, probe, seed, rewriter)
     if last:
         callback.warned, callback.lasting = set(last.progress["warned"]), dict(last.progress["lasting"])
-    stale = EssScaling(recorder, seed, rewriter.ess_scaling) if rewriter.updates_per_rollout > 1 else None
+    stale = EssScaling(recorder, seed, rewriter.vcpo) if rewriter.updates_per_rollout > 1 else None
     saving = CheckpointCallback(recorder, callback.progress, every=rewriter.updates_per_rollout)
     trainer = (StalenessTrainer if stale else GRPOTrainer)(
         model=backbone.model,
