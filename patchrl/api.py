@@ -461,7 +461,7 @@ def open_run(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:
     if run_id == RECORDED_ID:
         return Run(RunFolder(RECORDED_RUN))
     if isinstance(run_id, Path):
-        return Run(RunFolder(run_id))
+        return Run(RunFolder.at(run_id))
     if not isinstance(run_id, str):
         raise RunError(f"open_run: {run_id!r:.40} is not the id of a run, which is text; list_runs names them.")
     return Run(RunFolder.find(runs_dir or default_runs_dir(), run_id))

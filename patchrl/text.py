@@ -1,6 +1,8 @@
 """How numbers, shares, intervals, durations and lists are written, for every table, sentence and label."""
 
+import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 MISSING = "–"  # a value that was not measured
 
@@ -73,6 +75,19 @@ def counted(count: int, noun: str) -> str:
 def dropped_rows(why: Mapping[str, int]) -> str:
     """`1 without a solution, 3 without a question`, from how many rows were dropped for each reason; `none`."""
     return ", ".join(f"{count:,} {reason}" for reason, count in why.items()) or "none"
+
+
+def printable(text: str) -> str:
+    """The text with control characters and other characters that do not print as Python escapes them."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value that a JSON text states; raises ValueError for every text that states none."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def one_line(text: str) -> str:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import sys
 import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from patchrl import api
 from patchrl.cli.fetch_command import fetch_model
 from patchrl.cli.terminal import Progress, columns, describe_check, print_result, print_scan
 from patchrl.cli.try_command import try_rewrite
 from patchrl.config import StudyConfig, apply_overrides, arms, differences, is_preset, load_config, resolve, settings
+from patchrl.config.fields import file_name, text_problem
 from patchrl.data.readers import is_data_file
 from patchrl.errors import ConfigError, PatchRLError, RunError
 from patchrl.reporting import hub, run_status, sentences
 from patchrl.runs.folder import default_runs_dir
+from patchrl.text import parse_json, printable
 from patchrl.version import __version__
 
 STAGE_COMMANDS = {
@@ -36,16 +39,53 @@ FORMAT_HELP = {"json": "JSON", "csv": "CSV, every number a row", "latex": "a LaT
 QUEUE_HELP = "begin when the runs of this folder that were started earlier are over"
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one sentence; the usage of some commands is longer than a screen."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.register("type", None, argument_text)
+        self.register("type", int, whole_number)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"patchrl: {printable(message)}; `{self.prog} --help` lists what can be given.\n")
+
+
+def argument_text(text: str) -> str:
+    """An argument as it is. Raises ArgumentTypeError for one that no command can use."""
+    if problem := text_problem(text):
+        raise argparse.ArgumentTypeError(f"{problem} (found {text!r:.60})")
+    return text
+
+
+def argument_name(text: str) -> str:
+    """An argument that may name a file. Raises ArgumentTypeError for one that no file can have."""
+    try:
+        return file_name(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def whole_number(text: str) -> int:
+    """A whole number that fits into 64 bits, as everything that takes one needs."""
+    if not re.fullmatch(r"-?\d{1,18}", text):
+        raise argparse.ArgumentTypeError(f"a whole number of at most 18 digits is needed (found {text!r:.60})")
+    return int(text)
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    top = argparse.ArgumentParser(prog="patchrl", description="Rewrite SFT data the way the backbone answers.")
+    top = Parser(prog="patchrl", description="Rewrite SFT data the way the backbone answers.")
     top.add_argument("--version", action="version", version=f"patchrl {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, help: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=help, description=help)
         sub.add_argument(
-            "--runs-dir", metavar="DIR", help="where runs are kept (default: $PATCHRL_RUNS_DIR or your data folder)"
+            "--runs-dir",
+            metavar="DIR",
+            type=argument_name,
+            help="where runs are kept (default: $PATCHRL_RUNS_DIR or your data folder)",
         )
         return sub
 
@@ -54,7 +94,7 @@ def parser() -> argparse.ArgumentParser:
         target = "a TOML file or the name of a preset"
         target += "" if name == "run" else " starts a new run; a run id continues that run"
         target += "; a JSONL, JSON, CSV or Parquet file is scanned at the default settings" if name == "scan" else ""
-        sub.add_argument("target", metavar="CONFIG" if name == "run" else "CONFIG|RUN", help=target)
+        sub.add_argument("target", type=argument_name, metavar="CONFIG" if name == "run" else "CONFIG|RUN", help=target)
         sub.add_argument(
             "--set", action="append", default=[], metavar="section.key=value", help="change one setting; repeatable"
         )
@@ -68,44 +108,56 @@ def parser() -> argparse.ArgumentParser:
                 form.add_argument(f"--{kind}", dest="table", action="store_const", const=kind, help=help)
     command("list", "list runs, newest first")
     sub = command("show", "show a run: settings, state, results")
-    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("run", type=argument_name, metavar="RUN")
     sub.add_argument("--json", action="store_true", help="print result.json and the status as one JSON object")
     sub = command("diff", "show the settings in which two runs differ")
-    sub.add_argument("run", metavar="RUN")
-    sub.add_argument("other", metavar="RUN")
+    sub.add_argument("run", type=argument_name, metavar="RUN")
+    sub.add_argument("other", type=argument_name, metavar="RUN")
     sub = command("tail", "print a run's events as JSON lines")
-    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("run", type=argument_name, metavar="RUN")
     sub.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
     sub = command("stop", "stop within a minute, keeping what is finished")
-    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("run", type=argument_name, metavar="RUN")
     sub.add_argument("--cancel", action="store_true", help="end the process now; what the last minute did is lost")
     sub = command("resume", "continue a stopped, cancelled or failed run")
-    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("run", type=argument_name, metavar="RUN")
     sub.add_argument("--detach", action="store_true", help="start it and return at once")
     sub.add_argument("--queue", action="store_true", help=QUEUE_HELP)
     sub = command("export", "write what a run made to a file: report, results, rewritten dataset, adapter")
-    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("run", type=argument_name, metavar="RUN")
     sub.add_argument("kind", metavar="KIND", choices=api.EXPORTS, help=f"one of {', '.join(api.EXPORTS)}")
     _of(sub)
-    sub.add_argument("--into", metavar="DIR", default=".", help="folder to write to (default: this one)")
+    sub.add_argument(
+        "--into", metavar="DIR", type=argument_name, default=".", help="folder to write to (default: this one)"
+    )
     sub = command("push", "publish a rewritten dataset or an adapter on the Hugging Face Hub, with a card; private")
-    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("run", type=argument_name, metavar="RUN")
     sub.add_argument("kind", metavar="dataset|adapter", choices=hub.REPO_TYPES, help="what to publish")
     sub.add_argument("repo", metavar="OWNER/NAME", help="the repository; made where it is missing")
     _of(sub)
     sub.add_argument("--public", action="store_true", help="for everyone to see (default: private)")
     sub = command("check", "check a config before anything loads: rows, columns, problems, time, disk")
-    sub.add_argument("target", metavar="CONFIG", help="a TOML file, the name of a preset, or a data file")
+    sub.add_argument(
+        "target", type=argument_name, metavar="CONFIG", help="a TOML file, the name of a preset, or a data file"
+    )
     sub.add_argument(
         "--set", action="append", default=[], metavar="section.key=value", help="change one setting; repeatable"
     )
     sub.add_argument("--json", action="store_true", help="print as JSON")
     sub.add_argument("--no-model", action="store_true", help="do not load the backbone to read the first example")
     sub = command("fetch", "bring a model into PatchRL's cache: smollm2-135m, or a GGUF file, folder or Hub id")
-    sub.add_argument("model", metavar="MODEL", help="smollm2-135m, or what backbone.model names as GGUF")
+    sub.add_argument(
+        "model", type=argument_name, metavar="MODEL", help="smollm2-135m, or what backbone.model names as GGUF"
+    )
     command("arms", "list what an arm can be made of: sources, losses, on-policy methods, tunings")
     sub = command("try", "rewrite one solution now, with every reward: by the prompted backbone and a run's rewriters")
-    sub.add_argument("target", metavar="CONFIG|RUN", nargs="?", help="whose backbone and settings (default: nano lab)")
+    sub.add_argument(
+        "target",
+        type=argument_name,
+        metavar="CONFIG|RUN",
+        nargs="?",
+        help="whose backbone and settings (default: nano lab)",
+    )
     sub.add_argument("--question", help="default: a word problem of the nano lab")
     sub.add_argument("--solution", help="the expert solution to rewrite")
     sub.add_argument("--reference", default="", help="the right answer (default: read out of the solution)")
@@ -134,7 +186,7 @@ def _of(sub: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status (0 done, 1 failed, 2 wrong use, 130 stopped)."""
+    """Run one command; returns the exit status (0 done, 1 a run failed, 2 the command cannot be done, 130 stopped)."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without ℓ or ✓ shows a question mark
@@ -142,8 +194,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return dispatch(options)
     except PatchRLError as error:
-        print(f"patchrl: {error}", file=sys.stderr)
-        return 1
+        print(f"patchrl: {printable(str(error))}", file=sys.stderr)
+        return 2
     except BrokenPipeError:
         return 0
 
@@ -230,8 +282,8 @@ def _is_data(path: Path) -> bool:
     """Whether a file contains rows. A JSON file contains settings if it is one object of sections."""
     if path.suffix == ".json" and path.is_file():
         try:
-            value = json.loads(path.read_bytes())
-        except (ValueError, RecursionError):
+            value = parse_json(path.read_bytes())
+        except ValueError:
             return True
         return not (
             isinstance(value, dict) and any(isinstance(value.get(name), dict) for name in StudyConfig.model_fields)
@@ -361,9 +413,9 @@ def _check(options: argparse.Namespace) -> int:
     report = api.check(_config(options), model=not options.no_model)
     if options.json:
         print(json.dumps(report, ensure_ascii=False))
-        return 0 if report["ok"] else 1
-    print(describe_check(report))
-    return 0 if report["ok"] else 1
+    else:
+        print(describe_check(report))
+    return 0 if report["ok"] else 2
 
 
 def _arms() -> int:

@@ -89,7 +89,7 @@ LOSSES = {
     "nll": Part("negative log-likelihood"),
     "dft": Part("each token's loss weighted by its own probability (arXiv 2508.05629)"),
     "eaft": Part("each token's loss weighted by the normalised top-20 entropy (arXiv 2601.02151)"),
-    "kl": Part("nll + β·KL(backbone ‖ model) on the target's tokens", "β", 0.1),
+    "kl": Part("nll + β·KL(backbone ‖ model) on the target's tokens", "β", 0.1, high=1001.0),
 }
 # These replace the loss: the model samples answers while it learns. They are upper references, not of equal compute.
 ON_POLICY = {

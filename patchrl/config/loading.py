@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from patchrl.config.eval_tasks import names_a_file
 from patchrl.config.presets import PRESET_TABLE, presets
 from patchrl.config.sections import NAMED_BACKBONES, StudyConfig
 from patchrl.errors import ConfigError
+from patchrl.text import parse_json
 
 
 def resolve(values: dict[str, Any]) -> StudyConfig:
@@ -38,9 +38,10 @@ def _parse_value(text: str) -> Any:
     if text == "null":  # TOML has no null, and some settings may be empty
         return None
     try:
-        return tomllib.loads(f"v = {text}")["v"]
-    except tomllib.TOMLDecodeError:
+        values = tomllib.loads(f"v = {text}")
+    except (ValueError, RecursionError):  # ValueError: also a number of more digits than Python reads
         return text
+    return values["v"] if list(values) == ["v"] else text
 
 
 def apply_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -78,15 +79,19 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> StudyConfi
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise ConfigError(f"Config file {path}: it is not text in UTF-8; save it again with that encoding.") from None
+    except ValueError as error:  # a path with a NUL character
+        raise ConfigError(f"Config file {path}: {error}; check the path.") from None
     except OSError as error:
         advice = f" {_advice(path)}" if isinstance(error, (FileNotFoundError, IsADirectoryError)) else ""
         raise ConfigError(f"Config file {path}: {error.strerror or error}.{advice}") from None
     try:
-        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        values = parse_json(text) if path.suffix == ".json" else tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f'Config file {path}: {error}; in TOML, text is in quotes: model = "nano".') from None
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"Config file {path}: {error}.") from None
+    except RecursionError:
+        raise ConfigError(f"Config file {path}: it is nested too deeply; sections hold settings.") from None
+    except ValueError as error:
+        raise ConfigError(f"Config file {path}: {str(error).partition(';')[0]}.") from None
     if not isinstance(values, dict):
         raise ConfigError(
             f"Config file {path}: it contains a {type(values).__name__} instead of sections such as [study]; name a "

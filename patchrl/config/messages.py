@@ -26,6 +26,7 @@ REQUIREMENTS = {
     **dict.fromkeys(("tuple_type", "list_type"), "a list is needed: [ … ] with commas between its values"),
     **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "a section of settings is needed"),
     "string_type": "a text is needed",
+    "string_too_short": "an empty text names nothing",
 }  # by pydantic's type of error
 
 

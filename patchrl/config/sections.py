@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
 
 from patchrl.config import arms
-from patchrl.config.fields import Section, setting
+from patchrl.config.fields import MAX_TOKENS, FileName, Section, setting
 from patchrl.config.instructions import INSTRUCTIONS, check_instruction
 from patchrl.errors import ConfigError
 from patchrl.types import Task
@@ -15,6 +15,9 @@ from patchrl.types import Task
 SMOLLM2 = "smollm2-135m"
 NAMED_BACKBONES = ("nano", SMOLLM2)  # a name of these is never a path or a Hub id
 MAX_ROWS = 2_000_000  # of a dataset
+MAX_STEPS = 1_000_000  # of one training
+MAX_BATCH = 4_096  # examples or questions in one update
+MAX_WEIGHT = 1_000.0  # of one part of a reward or a loss
 Alignment = Literal["kl", "mean"]
 
 
@@ -70,7 +73,7 @@ class StudySection(Section):
 class BackboneSection(Section):
     """The model that is fine-tuned, and in whose style the data is rewritten."""
 
-    model: str = setting(
+    model: FileName = setting(
         "nano",
         "Backbone",
         "`nano` (ships with PatchRL), `smollm2-135m` (after `patchrl fetch smollm2-135m`), a local folder, a GGUF file, or a "
@@ -103,7 +106,7 @@ class BackboneSection(Section):
 class DataSection(Section):
     """The expert data."""
 
-    dataset: str = setting(
+    dataset: FileName = setting(
         "nano-foreign",
         "Dataset",
         "A JSONL, CSV or Parquet file, a Hub id, or a dataset of the nano lab: `nano-foreign`, `nano-mild`, "
@@ -167,7 +170,12 @@ class GateSection(Section):
         0.5, "Judge threshold", "The judge accepts when its probability of yes is at least this.", ge=0, le=1
     )
     timeout: float = setting(
-        2.0, "Verifier deadline", "A check that needs more processor time leaves the text unscored.", "s", gt=0
+        2.0,
+        "Verifier deadline",
+        "A check that needs more processor time leaves the text unscored.",
+        "s",
+        gt=0,
+        le=3_600,
     )
 
 
@@ -183,7 +191,7 @@ class RewardSection(Section):
         basic=True,
     )
     lambda_dist: float = setting(
-        0.35, "λ alignment", "Weight of alignment with the backbone's style in the reward `paper`.", ge=0
+        0.35, "λ alignment", "Weight of alignment with the backbone's style in the reward `paper`.", ge=0, le=MAX_WEIGHT
     )
     alignment: Alignment = setting(
         "kl",
@@ -197,7 +205,9 @@ class RewardSection(Section):
         "`group`: standardised among the rewrites of a question (the paper); `own`: absolute, full when a rewrite is as "
         "likely as the backbone's own sampled answers (for `kl`: as likely under the rewriter).",
     )
-    lambda_div: float = setting(0.5, "λ diversity", "Weight of diversity in the reward.", basic=True, ge=0)
+    lambda_div: float = setting(
+        0.5, "λ diversity", "Weight of diversity in the reward.", basic=True, ge=0, le=MAX_WEIGHT
+    )
     diversity_scale: Literal["paper", "group"] = setting(
         "paper", "Diversity scale", "`paper`: raw marginal diversity; `group`: divided by the diversity of the group."
     )
@@ -207,7 +217,7 @@ class RewardSection(Section):
         "Score rollouts in bfloat16. This is about three times faster and accurate to 0.01 nats, which can swap "
         "near ties. Weights loaded in bfloat16 are always scored in it.",
     )
-    embedder: str = setting(
+    embedder: FileName = setting(
         "backbone",
         "Embeddings",
         "The model that measures diversity and meaning: `backbone` (costs nothing extra), or a sentence-transformers "
@@ -228,11 +238,15 @@ class RewriterSection(Section):
         "the first one only.",
         max_length=16,
     )
-    steps: int = setting(40, "Steps", "GRPO updates.", "steps", basic=True, ge=1)
-    prompts_per_step: int = setting(8, "Prompts per step", "Questions sampled for each update.", basic=True, ge=1)
+    steps: int = setting(40, "Steps", "GRPO updates.", "steps", basic=True, ge=1, le=MAX_STEPS)
+    prompts_per_step: int = setting(
+        8, "Prompts per step", "Questions sampled for each update.", basic=True, ge=1, le=MAX_BATCH
+    )
     group_size: int = setting(8, "Group size K", "Rewrites sampled for each question.", basic=True, ge=2, le=64)
     learning_rate: float = setting(1e-3, "Learning rate", "Constant after warm-up.", basic=True, gt=0, le=1)
-    warmup_steps: int = setting(2, "Warm-up", "Steps over which the learning rate rises linearly.", "steps", ge=0)
+    warmup_steps: int = setting(
+        2, "Warm-up", "Steps over which the learning rate rises linearly.", "steps", ge=0, le=MAX_STEPS
+    )
     updates_per_rollout: int = setting(
         1,
         "Updates per rollout",
@@ -254,6 +268,7 @@ class RewriterSection(Section):
         "steps",
         basic=True,
         ge=0,
+        le=MAX_STEPS,
     )
     warm_start_rate: float | None = setting(
         None,
@@ -269,7 +284,7 @@ class RewriterSection(Section):
         ge=1,
         le=64,
     )
-    beta: float = setting(0.0, "KL coefficient β", "Weight of the KL penalty to the backbone.", ge=0)
+    beta: float = setting(0.0, "KL coefficient β", "Weight of the KL penalty to the backbone.", ge=0, le=MAX_WEIGHT)
     temperature: float = setting(
         1.0,
         "Temperature",
@@ -297,10 +312,13 @@ class RewriterSection(Section):
         "Rollouts in one forward and backward pass. Empty means all rollouts of a step; fewer need less memory.",
         "rollouts",
         ge=1,
+        le=64 * MAX_BATCH,
     )
-    max_new_tokens: int = setting(96, "Rewrite length limit", "Longest rewrite sampled.", "tokens", basic=True, ge=4)
-    lora_rank: int = setting(16, "LoRA rank", "Rank of the adapter on all linear layers.", ge=1)
-    lora_alpha: int = setting(32, "LoRA alpha", "Scale of the adapter.", ge=1)
+    max_new_tokens: int = setting(
+        96, "Rewrite length limit", "Longest rewrite sampled.", "tokens", basic=True, ge=4, le=MAX_TOKENS
+    )
+    lora_rank: int = setting(16, "LoRA rank", "Rank of the adapter on all linear layers.", ge=1, le=1_024)
+    lora_alpha: int = setting(32, "LoRA alpha", "Scale of the adapter.", ge=1, le=4_096)
 
     @property
     def rollouts_per_step(self) -> int:
@@ -362,9 +380,9 @@ class FinetuneSection(Section):
         max_length=8,
     )
     epochs: int = setting(8, "Epochs", "Passes over the training examples.", basic=True, ge=1, le=1000)
-    batch_size: int = setting(16, "Batch size", "Examples per update.", basic=True, ge=1)
-    max_length: int = setting(512, "Length limit", "Longer examples are truncated.", "tokens", ge=16)
-    replay_data: str = setting(
+    batch_size: int = setting(16, "Batch size", "Examples per update.", basic=True, ge=1, le=MAX_BATCH)
+    max_length: int = setting(512, "Length limit", "Longer examples are truncated.", "tokens", ge=16, le=2**20)
+    replay_data: FileName = setting(
         "nano",
         "Replay questions",
         "For arms with replay: `nano` (the lab's general skills), or a JSONL file with a question column. The backbone "
@@ -408,14 +426,14 @@ class OnPolicySection(Section):
 class EvaluateSection(Section):
     """What is measured after fine-tuning."""
 
-    target: tuple[str, ...] = setting(
+    target: tuple[Annotated[FileName, Field(min_length=1)], ...] = setting(
         ("held-out",),
         "Target tasks",
         "The tasks that fine-tuning is for: `held-out` (the examples kept out of training), or names as in general tasks.",
         basic=True,
         min_length=1,
     )
-    general: tuple[str, ...] = setting(
+    general: tuple[Annotated[FileName, Field(min_length=1)], ...] = setting(
         ("nano",),
         "General tasks",
         "The tasks that measure forgetting: `nano`; `everyday` (questions for real backbones); JSONL files with question and answer; tasks of lm-evaluation-harness "
@@ -423,9 +441,14 @@ class EvaluateSection(Section):
         basic=True,
     )
     limit: int = setting(
-        200, "Items per harness task", "Spread evenly over the task or group. 0 means all items.", "items", ge=0
+        200,
+        "Items per harness task",
+        "Spread evenly over the task or group. 0 means all items.",
+        "items",
+        ge=0,
+        le=MAX_ROWS,
     )
-    tasks_folder: str = setting(
+    tasks_folder: FileName = setting(
         "", "Own harness tasks", "A folder with your own task files (YAML). They can run code: use files you trust."
     )
     general_size: int = setting(
@@ -437,8 +460,11 @@ class EvaluateSection(Section):
         "Longest answer generated. A harness task that asks for more gets more.",
         "tokens",
         ge=1,
+        le=MAX_TOKENS,
     )
-    bootstrap: int = setting(2000, "Bootstrap resamples", "Resamples for the tests that compare two arms.", ge=100)
+    bootstrap: int = setting(
+        2000, "Bootstrap resamples", "Resamples for the tests that compare two arms.", ge=100, le=100_000
+    )
 
 
 class StudyConfig(Section):

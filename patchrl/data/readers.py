@@ -8,14 +8,16 @@ import gzip
 import io
 import json
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from patchrl.config import MAX_ROWS, DataSection
 from patchrl.data.columns import WRAPPERS, known_names
-from patchrl.errors import DataError
+from patchrl.errors import DataError, first_line
 from patchrl.models.hub_access import hub_access
+from patchrl.text import parse_json, printable
 from patchrl.types import HUB_ID
 
 FILE_KINDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt", ".parquet")
@@ -30,6 +32,8 @@ BYTE_ORDER_MARKS = (
 )
 WHITE_SPACE = re.compile(r"\s*")
 BATCH_ROWS = 1000
+MAX_COLUMNS = 1000
+MAX_MARKS = 40_000_000  # brackets and commas of a JSON text: each of its values takes 60 bytes of memory or more
 
 RawRow = tuple[int, dict[str, Any]]
 
@@ -44,7 +48,7 @@ def read_dataset(section: DataSection) -> Iterator[RawRow]:
     path = Path(section.dataset)
     if is_data_file(section.dataset) or path.exists():
         return read_file(path, section.split)
-    if not HUB_ID.match(section.dataset):
+    if not HUB_ID.fullmatch(section.dataset):
         raise DataError(
             f"{section.dataset!r} is neither a dataset of the lab, a file, nor a Hub id such as org/name; "
             "check the spelling."
@@ -86,15 +90,13 @@ def read_file(path: Path, split: str = "train") -> Iterator[RawRow]:
             if count > MAX_ROWS:
                 raise DataError(f"{path.name}: more than {MAX_ROWS:,} rows; give a smaller file.")
             yield row
-    except RecursionError:
-        raise DataError(f"{path.name}: row {count + 1} is nested too deeply; mend or remove it.") from None
     except OSError as error:
         advice = (
             "Check the path, or upload the file again." if isinstance(error, FileNotFoundError) else "Check the file."
         )
-        raise DataError(f"{path}: {error.strerror or error}. {advice}") from None
-    except (ValueError, EOFError) as error:
-        reason = str(error).splitlines()[0]
+        raise DataError(f"{path}: {error.strerror or printable(first_line(error)[:200])}. {advice}") from None
+    except (ValueError, EOFError, zlib.error) as error:
+        reason = printable(first_line(error)[:200])
         raise DataError(f"{path.name}: cannot be read as {_kind(path)[1:].upper()}: {reason}; save it again.") from None
     if not count:
         raise DataError(f"{path.name}: the file has no rows; give one object or line per example.")
@@ -127,7 +129,7 @@ def _rows(path: Path, split: str) -> Iterator[RawRow]:
         start = file.read(4)
         file.seek(0)
         if start == b"PAR1":
-            yield from _parquet(file)
+            yield from numbered(_parquet(file, path.name))
             return
         if _kind(path) == ".parquet":
             raise DataError(f"{path.name}: cannot be read as PARQUET: it is another kind of file; save it again.")
@@ -159,11 +161,24 @@ def _encoding(start: bytes) -> str:
     return "utf-16-be" if len(start) == 4 and start[0] == 0 == start[2] else "utf-8"
 
 
-def _parquet(file: Any) -> Iterator[RawRow]:
+def _parquet(file: Any, name: str) -> Iterator[dict[str, Any]]:
+    """Rows of a Parquet file. Raises DataError for more than MAX_BYTES of them."""
     import pyarrow.parquet as parquet
 
-    batches = parquet.ParquetFile(file).iter_batches(BATCH_ROWS)
-    yield from numbered(row for batch in batches for row in batch.to_pylist())
+    source = parquet.ParquetFile(file)
+    groups = [source.metadata.row_group(i) for i in range(source.metadata.num_row_groups)]
+    largest = max(
+        (group.column(i).total_uncompressed_size for group in groups for i in range(group.num_columns)), default=0
+    )
+    if max(largest, sum(group.total_byte_size for group in groups)) > MAX_BYTES:
+        raise DataError(f"{name}: more than {MAX_BYTES >> 20} MiB when unpacked; give a smaller file.")
+    # A dictionary holds a text once that stands in every row: no batch may have more such texts than can be read.
+    unpacked = 0
+    for batch in source.iter_batches(max(1, min(BATCH_ROWS, MAX_BYTES // max(1, largest)))):
+        unpacked += batch.nbytes
+        if unpacked > MAX_BYTES:
+            raise DataError(f"{name}: more than {MAX_BYTES >> 20} MiB when unpacked; give a smaller file.")
+        yield from batch.to_pylist()
 
 
 def _saved_folder(path: Path, split: str) -> Iterator[RawRow]:
@@ -199,8 +214,10 @@ def _table(text: io.TextIOWrapper, name: str) -> Iterator[RawRow]:
                 continue
             if not header:
                 header = [cell.strip() or f"column {position}" for position, cell in enumerate(cells, 1)]
+                if len(header) > MAX_COLUMNS:
+                    raise DataError(f"{name}: it has {len(header):,} columns; at most {MAX_COLUMNS:,} are read.")
                 if twice := [column for column in header if header.count(column) > 1]:
-                    raise DataError(f"{name}: two columns are named {twice[0]!r}; rename one.")
+                    raise DataError(f"{name}: two columns are named {twice[0]!r:.60}; rename one.")
                 continue
             number += 1
             if len(cells) > len(header):
@@ -229,7 +246,7 @@ def _json(text: io.TextIOWrapper, name: str) -> Iterator[RawRow]:
     first = next((line for line in text if line.strip()), "")
     text.seek(0)
     try:
-        value = json.loads(first) if first else None
+        value = parse_json(_countable(first, name)) if first else None
     except ValueError:
         yield from _json_document(text.read(), name)
         return
@@ -239,7 +256,7 @@ def _json(text: io.TextIOWrapper, name: str) -> Iterator[RawRow]:
     for number, line in enumerate(text, 1):
         if line.strip():
             try:
-                row = json.loads(line)
+                row = parse_json(_countable(line, name))
             except ValueError as error:
                 raise DataError(
                     f"{name}: row {number} is not valid JSON ({_reason(error)}); mend or remove it."
@@ -249,15 +266,15 @@ def _json(text: io.TextIOWrapper, name: str) -> Iterator[RawRow]:
 
 def _json_document(text: str, name: str) -> Iterator[RawRow]:
     decoder = json.JSONDecoder()
+    _countable(text, name)
     values: list[Any] = []
     position = _next_value(text, 0)
     while position < len(text):
         try:
             value, position = decoder.raw_decode(text, position)
-        except json.JSONDecodeError as error:
-            raise DataError(
-                f"{name}: row {error.lineno} is not valid JSON ({_reason(error)}); mend or remove it."
-            ) from None
+        except (ValueError, RecursionError) as error:
+            row = error.lineno if isinstance(error, json.JSONDecodeError) else len(values) + 1
+            raise DataError(f"{name}: row {row} is not valid JSON ({_reason(error)}); mend or remove it.") from None
         values.append(value)
         position = _next_value(text, position)
     rows = values
@@ -302,5 +319,14 @@ def _object(row: Any, number: int, name: str) -> dict[str, Any]:
     )
 
 
-def _reason(error: ValueError) -> str:
+def _countable(text: str, name: str) -> str:
+    """The text; raises DataError where it states more values than fit into memory."""
+    if sum(map(text.count, "{[,")) > MAX_MARKS:
+        raise DataError(f"{name}: it has more than {MAX_MARKS:,} brackets and commas; give a smaller file.")
+    return text
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
     return f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else str(error)

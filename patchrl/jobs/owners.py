@@ -41,7 +41,7 @@ def owner_of(folder: RunFolder) -> str | None:
 
 def may_use(visitor: Visitor, runs_dir: Path, run_id: str) -> bool:
     """Whether a visitor may see and control a run. Only the record of its owner is read."""
-    if not RUN_ID.match(run_id):
+    if not RUN_ID.fullmatch(run_id):
         return False
     return visitor.host or owner_of(RunFolder(runs_dir / run_id)) in visitor.ids
 

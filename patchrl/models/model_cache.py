@@ -88,7 +88,7 @@ def several_problem(model: str, names: Sequence[str]) -> str:
 def is_hub_gguf(model: str) -> bool:
     """Whether a name means GGUF weights on the Hub: owner/name with GGUF in the name, or owner/name/file.gguf."""
     repo, file = split_hub_gguf(model)
-    return bool(HUB_ID.match(repo)) and "/" in repo and (bool(file) or GGUF[1:] in repo.lower())
+    return bool(HUB_ID.fullmatch(repo)) and "/" in repo and (bool(file) or GGUF[1:] in repo.lower())
 
 
 def split_hub_gguf(model: str) -> tuple[str, str]:
@@ -113,7 +113,7 @@ def name_problem(model: str) -> str | None:
         return None
     if model.endswith(GGUF):
         return f"backbone.model: {model} is not a file; check the path."
-    if HUB_ID.match(model):
+    if HUB_ID.fullmatch(model):
         return None
     return (
         f"backbone.model: {model!r} is neither `nano`, `{SMOLLM2}`, an existing folder or GGUF file, nor a Hub id such as "

@@ -15,6 +15,7 @@ from patchrl.models.token_preview import vocabulary_of
 from patchrl.runs.folder import default_runs_dir
 from patchrl.types import HUB_ID
 
+WEIGHTS = ("*.safetensors", "*.bin")
 BYTES_PER_LOGIT = 3 * 4  # the logits of a training pass, their log-probabilities and the gradient, each in float32
 
 
@@ -39,10 +40,11 @@ def embedder_problems(name: str) -> list[str]:
         return []
     folder = Path(name)
     if folder.is_dir():
-        if (folder / "modules.json").is_file() or (folder / "config.json").is_file():
+        described = (folder / "modules.json").is_file() or (folder / "config.json").is_file()
+        if described and any(next(folder.rglob(pattern), None) for pattern in WEIGHTS):
             return []
         return [f"reward.embedder: {name} has no model; give the folder of a saved sentence-transformers model."]
-    if HUB_ID.match(name) and not folder.is_file():
+    if HUB_ID.fullmatch(name) and not folder.is_file():
         return []
     return [f"reward.embedder: {name!r} is neither `backbone`, a model's folder, nor a Hub id such as org/name."]
 

@@ -40,7 +40,7 @@ def hub_id(config: StudyConfig) -> str | None:
     model = config.backbone.model
     if model == SMOLLM2:
         return SMOLLM2_REPOSITORY
-    return model if model != "nano" and HUB_ID.match(model) else None
+    return model if model != "nano" and HUB_ID.fullmatch(model) else None
 
 
 def dataset_card(

@@ -53,7 +53,7 @@ class RunFolder:
         """A new folder with its resolved config; the id is made here and never by a visitor."""
         name = name or config.study.name
         run_id = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-        if not RUN_ID.match(run_id):
+        if not RUN_ID.fullmatch(run_id):
             raise RunError(f"Run name {name!r}: use letters, digits, - and _, at most 40 of them.")
         folder = cls(Path(runs_dir) / run_id)
         try:
@@ -68,11 +68,21 @@ class RunFolder:
     @classmethod
     def find(cls, runs_dir: Path | str, run_id: str) -> RunFolder:
         """The folder of an existing run; raises RunError for an id that is malformed or unknown."""
-        if not RUN_ID.match(run_id):
-            raise RunError(f"Run {run_id!r} is not a run id; `patchrl list` shows all ids.")
+        if not RUN_ID.fullmatch(run_id):
+            raise RunError(f"Run {run_id!r:.90} is not a run id; `patchrl list` shows all ids.")
         folder = cls(Path(runs_dir) / run_id)
-        if not folder.config.is_file():
+        if not folder.config.exists():
             raise RunError(f"Run {run_id!r} is not in {runs_dir}; `patchrl list` shows its runs.")
+        return folder
+
+    @classmethod
+    def at(cls, path: Path) -> RunFolder:
+        """The folder of an existing run by its path; raises RunError where it contains no run."""
+        folder = cls(path)
+        try:
+            folder.config.stat()
+        except (OSError, ValueError):  # ValueError: a NUL character
+            raise RunError(f"Folder {str(path)!r:.200} contains no run; `patchrl list` shows all ids.") from None
         return folder
 
     @property

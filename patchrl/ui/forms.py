@@ -105,7 +105,8 @@ class Form:
         nested: dict[str, dict[str, Any]] = {}
         for (section, key), value in zip(self.widgets, values, strict=True):
             parsed = _parsed(section, key, value)
-            if parsed != getattr(getattr(DEFAULTS, section), key):
+            default = getattr(getattr(DEFAULTS, section), key)
+            if parsed != default or isinstance(parsed, bool) != isinstance(default, bool):
                 nested.setdefault(section, {})[key] = parsed
         return resolve(nested)
 

@@ -87,21 +87,24 @@ class Requests:
         self.cancel(page)
         run, config = self.config(page[0], run_id)
         limits = caps(self.session.limits)
+        texts = {name: value.strip() if isinstance(value, str) else "" for name, value in typed.items()}
         settings = api.play_settings(
             config,
             task=typed["task"],
-            group_size=min(int(typed["k"]), limits.group),
+            group_size=typed["k"],
             temperature=typed["temperature"],
-            instruction=typed["instruction"].strip() or None,
-            max_new_tokens=min(int(typed["length"]), limits.new_tokens),
+            instruction=texts["instruction"] or None,
+            max_new_tokens=typed["length"],
             caps=limits,
         )
-        example = api.typed_example(typed["question"], typed["solution"], typed["reference"], typed["task"], limits)
-        writers = [w for w in (run.writers() if run else [api.prompted()]) if w.key in typed["writers"]]
+        example = api.typed_example(texts["question"], texts["solution"], texts["reference"], typed["task"], limits)
+        writers = [w for w in (run.writers() if run else [api.prompted()]) if w.key in (typed["writers"] or ())]
         if not writers:
             raise ConfigError("Written by: choose at least one writer.")
+        if not isinstance(typed["seed"], int) or typed["seed"] < 0:
+            raise ConfigError("Sampling seed: a whole number from 0 on is needed.")
         answer = self.session.playground.rewrite(
-            settings, example, writers, seed=int(typed["seed"]), thresholds=run.thresholds if run else None
+            settings, example, writers, seed=typed["seed"], thresholds=run.thresholds if run else None
         )
         self.answers[page] = answer
         return answer, AnswerCards({w.key: w.name for w in writers})

@@ -121,8 +121,9 @@ def build(session: Session, form: Form) -> SetupWidgets:
 def wire(session: Session, form: Form, parts: SetupWidgets) -> None:
     """Connect what needs the settings of all tabs, once all tabs are built."""
 
-    def fill(name: str) -> list[Any]:
-        return form.values(session.offered()[name])
+    def fill(name: Any) -> list[Any]:
+        offered = session.offered()
+        return form.values(offered[name]) if name in list(offered) else [gr.skip()] * len(form.inputs())
 
     parts.preset.input(fill, parts.preset, form.inputs(), api_visibility="private", show_progress="hidden")
 

@@ -89,7 +89,7 @@ def test_a_trained_run_is_exported_and_pushed(quick, fake_hub, tmp_path):
         card = (fake_hub.files(of, f"alice/{kind}", tmp_path / kind) / "README.md").read_text(encoding="utf-8")
         assert "Expert (plain SFT)" in card and "64: " in card
     public = patchrl("push", run_id, "dataset", "alice/dataset", "--public", runs_dir=runs_dir, env=env)
-    assert public.returncode == 1 and "exists and is private" in public.stderr and "Traceback" not in public.stderr
+    assert public.returncode == 2 and "exists and is private" in public.stderr and "Traceback" not in public.stderr
     everything = [path.read_bytes() for path in runs_dir.rglob("*") if path.is_file()]
     assert not any(TOKEN.encode() in data for data in everything)
 
@@ -109,7 +109,7 @@ def test_check_as_json_names_rows_and_problems(tmp_path):
     assert report["ok"]
     assert report["rows"] == {"train": 64, "eval": 40}
     bad = patchrl("check", QUICK, "--json", "--set", "data.dataset=missing.jsonl", runs_dir=tmp_path)
-    assert bad.returncode == 1
+    assert bad.returncode == 2
     assert "missing.jsonl" in json.loads(bad.stdout)["problems"][0]
 
 
@@ -126,7 +126,7 @@ def test_check_as_json_names_rows_and_problems(tmp_path):
     ],
 )
 def test_wrong_use_is_one_sentence_and_leaves_nothing_behind(arguments, words, tmp_path, capsys):
-    assert main.main([*arguments, "--runs-dir", str(tmp_path)]) == 1
+    assert main.main([*arguments, "--runs-dir", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert words in error
     assert len(error.strip().splitlines()) == 1
@@ -197,7 +197,7 @@ def test_try_lets_a_runs_rewriter_write_too(quick):
 
 def test_try_without_a_solution_is_refused(runs_dir):
     done = patchrl("try", "--question", "2 + 2?", runs_dir=runs_dir)
-    assert done.returncode == 1 and "give both --question and --solution" in done.stderr
+    assert done.returncode == 2 and "give both --question and --solution" in done.stderr
 
 
 def test_diff_names_the_settings_in_which_two_runs_differ(runs_dir, capsys):
@@ -225,7 +225,7 @@ def test_a_finished_run_is_printed_as_json_csv_and_latex(quick):
 
 def test_a_table_of_an_unfinished_run_is_one_sentence(runs_dir, capsys):
     run = GrowingRun(runs_dir)
-    assert main.main(["report", run.id, "--latex", "--runs-dir", str(runs_dir)]) == 1
+    assert main.main(["report", run.id, "--latex", "--runs-dir", str(runs_dir)]) == 2
     assert "has no results yet" in capsys.readouterr().err
 
 
