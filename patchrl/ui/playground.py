@@ -51,6 +51,11 @@ def caps(limits: Limits) -> api.Caps:
 Page = tuple[Visitor, str | None]  # who looks at it, and the id of this one page
 
 
+def _at_most(value: Any, limit: int) -> Any:
+    """A number of a visitor within a limit; anything else is for the settings to refuse."""
+    return min(value, limit) if isinstance(value, (int, float)) else value
+
+
 class Requests:
     """The requests of all pages, one each."""
 
@@ -91,10 +96,10 @@ class Requests:
         settings = api.play_settings(
             config,
             task=typed["task"],
-            group_size=typed["k"],
+            group_size=_at_most(typed["k"], limits.group),
             temperature=typed["temperature"],
             instruction=texts["instruction"] or None,
-            max_new_tokens=typed["length"],
+            max_new_tokens=_at_most(typed["length"], limits.new_tokens),
             caps=limits,
         )
         example = api.typed_example(texts["question"], texts["solution"], texts["reference"], typed["task"], limits)

@@ -84,7 +84,11 @@ def test_a_folder_of_save_to_disk_is_read_with_its_split(tmp_path):
         ("a.jsonl", '{"question": "a"}\n\n{"question": "b"},\n', r"a\.jsonl: row 3 is not valid JSON \(Extra data"),
         ("a.jsonl", '{"question": "a",}\n', r"a\.jsonl: row 1 is not valid JSON"),
         ("a.json", '[{"question": "a"},\n {"question": "b"},\n]', r"a\.json: row [23] is not valid JSON"),
-        ("a.jsonl", '{"question": "a"}\n' + '{"question": ' + "[" * 100_000 + "\n", "row 2 is nested too deeply"),
+        (
+            "a.jsonl",
+            '{"question": "a"}\n' + '{"question": ' + "[" * 100_000 + "\n",
+            "row 2 is not valid JSON \\(it is nested too deeply",
+        ),
         ("a.json", "[" * 100_000, "nested too deeply"),
         ("a.json", '["a", "b"]', "row 1 is not an object such as"),
         ("a.jsonl", b'{"question": "a"}\n{"question": "\xe9"}\n', "row 2 is not text in UTF-8; save"),
