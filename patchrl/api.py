@@ -47,6 +47,7 @@ __all__ = [
     "Run",
     "Writer",
     "check",
+    "damaged_runs",
     "keep_upload",
     "lab_example",
     "list_runs",
@@ -158,7 +159,7 @@ class Run:
 
     def samples(self, arm: str, seed: int) -> list[SampleRow]:
         """The rewritten rows of an arm; none before they are made, RunError for an arm or seed not of this study."""
-        return cast(list[SampleRow], _rows(self.samples_path(arm, seed)))
+        return cast(list[SampleRow], _rows(self.samples_path(arm, seed), "sample"))
 
     def predictions(self, arm: str, seed: int | None = None, rate: float | None = None) -> list[dict[str, Any]]:
         """The answers an arm gave when it was evaluated; none before it is.
@@ -205,11 +206,15 @@ class Run:
 
     def scan(self) -> dict[str, Any] | None:
         """What the mismatch scan found (`patchrl.evaluation.scan.scan`), None before it."""
-        return self.folder.read_json(self.folder.scan)
+        return self.folder.read_shaped(self.folder.scan, "scan")
 
     def result(self) -> dict[str, Any] | None:
-        """result.json, None before the report stage."""
-        return self.folder.read_json(self.folder.result)
+        """result.json, None before the report stage or where it is damaged (see `damage`)."""
+        return self.folder.read_shaped(self.folder.result, "result")
+
+    def damage(self) -> list[str]:
+        """Files of the run that cannot be used, each with what is wrong; the others are read as ever."""
+        return self.folder.damage()
 
     @property
     def report_path(self) -> Path | None:
@@ -225,6 +230,10 @@ class Run:
             raise RunError(f"Table {kind!r}: choose one of {', '.join(('json', *RESULT_FORMATS))}.")
         result = self.result()
         if result is None:
+            if self.folder.result.exists():
+                raise RunError(
+                    f"{self.id}: {'; '.join(self.damage()) or 'result.json is damaged'}; delete result.json and resume."
+                )
             raise RunError(f"{self.id} has no results yet; finish it with `patchrl report {self.id}`.")
         return (
             json.dumps(result, ensure_ascii=False, indent=1) + "\n"
@@ -352,10 +361,10 @@ def _stamp(path: Path) -> str:
     return f"{path.name}:{stat.st_mtime_ns}:{stat.st_size}"
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def _rows(path: Path, kind: str | None = None) -> list[dict[str, Any]]:
     """The rows of a file; none before the file exists."""
     try:
-        return read_rows(path)
+        return read_rows(path, kind)
     except FileNotFoundError:
         return []
 
@@ -491,9 +500,21 @@ def list_runs(runs_dir: Path | str | None = None, *, visitor: Visitor = HOST) ->
     for path in sorted(paths, key=lambda p: (p / "config.json").stat().st_mtime, reverse=True):
         try:
             runs.append(Run(RunFolder(path)))
-        except (PatchRLError, ValueError):  # ValueError: bytes that are not text
+        except PatchRLError:
             continue
     return runs
+
+
+def damaged_runs(runs_dir: Path | str | None = None) -> dict[str, str]:
+    """Runs whose settings cannot be read, which `list_runs` leaves out: by id, what is wrong."""
+    folder, problems = Path(runs_dir or default_runs_dir()), {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if (path / "config.json").exists():
+            try:
+                Run(RunFolder(path))
+            except PatchRLError as error:
+                problems[path.name] = str(error)
+    return problems
 
 
 def keep_upload(path: Path | str, runs_dir: Path | str | None = None, owner: str | None = None) -> Path:

@@ -342,10 +342,12 @@ def watch(run: api.Run) -> int:
 def _list(runs_dir: str | None) -> int:
     rows: list[list[str]] = []
     for run in api.list_runs(runs_dir):
-        status = run.status()
+        status, damage = run.status(), run.damage()
         started = status.get("first_started", status.get("started"))
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(started)) if started else "–"
-        rows.append([run.id, when, run_status.describe_status(status).splitlines()[0][:90]])
+        state = "; ".join([run_status.describe_status(status).splitlines()[0][:90], *damage])
+        rows.append([run.id, when, state])
+    rows += [[run_id, "–", f"damaged: {problem}"] for run_id, problem in api.damaged_runs(runs_dir).items()]
     print(
         columns(("Run", "Started", "State"), rows)
         if rows
@@ -374,7 +376,8 @@ def _show(run: api.Run, as_json: bool) -> int:
 
     print(f"run {run.id}\nfolder {run.path}\n{run_status.describe_status(status)}\n\n{to_toml(run.config)}")
     warnings = sentences.warnings(run.events()[0])
-    print("".join(f"warning: {event['text']}\n" for event in warnings), end="\n" if warnings else "")
+    texts = [event["text"] for event in warnings] + run.damage()
+    print("".join(f"warning: {text}\n" for text in texts), end="\n" if texts else "")
     if result:
         print_result(result)
         if run.report_path:

@@ -63,17 +63,21 @@ def newest_rewriter(folder: RunFolder, seed: int) -> tuple[Path, int | None] | N
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob("checkpoint-*"), key=_step, reverse=True)
+    paths = [path for path in folder.glob("checkpoint-*") if path.name.rpartition("-")[2].isdecimal()]
+    return sorted(paths, key=_step, reverse=True)
 
 
 def _step(path: Path) -> int:
-    return int(path.name.rpartition("-")[2])
+    return int(path.name.rpartition("-")[2])  # `_newest_first` yields no other names
 
 
 def _whole(path: Path) -> Checkpoint | None:
     """The checkpoint at a path; None where its mark is missing or a file is not as long as the mark says."""
     mark = RunFolder.read_json(path / MARK_FILE)
-    if not isinstance(mark, dict) or not mark["files"].items() <= _sizes(path).items():
+    shape: dict[str, Any] = {"files": dict, "seconds": (int, float), "progress": dict}
+    if not isinstance(mark, dict) or not all(isinstance(mark.get(name), kind) for name, kind in shape.items()):
+        return None
+    if not mark["files"].items() <= _sizes(path).items():
         return None
     return Checkpoint(path, _step(path), mark["seconds"], mark["progress"])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,9 +56,11 @@ def _read(path: Path) -> Vectors:
         with np.load(path, allow_pickle=False) as stored:
             ids = [str(row_id) for row_id in stored["ids"]]
             vectors = {name: stored[name].astype(np.float32) for name in stored.files if name != "ids"}
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError):
         return {}
     by_text: Vectors = {}
+    if any(vectors_ND.ndim != 2 or len(vectors_ND) != len(ids) for vectors_ND in vectors.values()):
+        return {}
     for name, vectors_ND in vectors.items():
         finite = np.isfinite(vectors_ND).all(1)  # an empty text has no place
         by_text[name] = [row_id for row_id, is_finite in zip(ids, finite, strict=True) if is_finite], vectors_ND[finite]

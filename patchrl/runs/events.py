@@ -8,6 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from patchrl.runs.shapes import is_event
+from patchrl.text import parse_json
+
 CURVE_FIELDS = (
     "seed",
     "arm",
@@ -28,10 +31,10 @@ FORMER_FIELDS = {
 def parse_event(line: bytes) -> dict[str, Any] | None:
     """The event of a line, by the present names of its fields; None for a damaged line."""
     try:
-        event = json.loads(line)
+        event = parse_json(line)
     except ValueError:
         return None
-    if not isinstance(event, dict) or "kind" not in event:
+    if not isinstance(event, dict) or not is_event(line, event):
         return None
     for former, present in FORMER_FIELDS.get(event["kind"], {}).items():
         if former in event:
@@ -64,6 +67,8 @@ def read_new_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], 
     try:
         size = path.stat().st_size
     except FileNotFoundError:
+        return [], 0
+    if not path.is_file():
         return [], 0
     if size < offset:
         offset = 0

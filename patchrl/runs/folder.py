@@ -16,6 +16,8 @@ from platformdirs import user_data_path
 
 from patchrl.config import StudyConfig
 from patchrl.errors import RunError
+from patchrl.runs.shapes import shape_problem
+from patchrl.text import parse_json
 
 UPLOADS, VISITOR_UPLOADS, EVALUATIONS = ".uploads", ".visitor-uploads", ".evaluations"
 # Fields of status.json that earlier versions wrote by other names.
@@ -193,9 +195,35 @@ class RunFolder:
     def read_status(self) -> dict[str, Any] | None:
         """The status as the worker wrote it, None if it is missing or damaged."""
         status = self.read_json(self.status)
-        if not isinstance(status, dict) or "state" not in status:
+        if not isinstance(status, dict):
             return None
-        return {STATUS_FIELDS.get(str(field), str(field)): value for field, value in status.items()}
+        status = {STATUS_FIELDS.get(str(field), str(field)): value for field, value in status.items()}
+        return None if shape_problem("status", status) else status
+
+    def read_shaped(self, path: Path, kind: str) -> Any | None:
+        """The value of a file of a kind in `patchrl.runs.shapes`; None where it is absent or damaged."""
+        value = self.read_json(path)
+        return None if value is None or shape_problem(kind, value) else value
+
+    def damage(self) -> list[str]:
+        """Files of the run that exist and cannot be used, each with what is wrong."""
+        files = [(self.status, "status"), (self.scan, "scan"), (self.result, "result")]
+        files += [
+            (path, "summary")
+            for path in sorted(self.samples_dir.glob("*-seed*.summary.json"))
+            if "replay" not in path.name
+        ]
+        problems = []
+        for path, kind in files:
+            if not path.exists():
+                continue
+            value = self.read_json(path)
+            if kind == "status" and isinstance(value, dict):
+                value = self.read_status() or value
+            problem = "it is not JSON" if value is None else shape_problem(kind, value)
+            if problem:
+                problems.append(f"{path.relative_to(self.path)} is damaged: {problem}")
+        return problems
 
     @staticmethod
     def write_json(path: Path, value: Any) -> None:
@@ -209,6 +237,6 @@ class RunFolder:
     def read_json(path: Path) -> Any | None:
         """The file's value, None where it is absent or damaged: writes are whole, so that somebody else cut it."""
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, IsADirectoryError, ValueError):
+            return parse_json(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
             return None

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from patchrl.errors import RunError, first_line
+from patchrl.runs.shapes import shape_problem
+from patchrl.text import parse_json
 
 ROW_ID = re.compile(rb'\{"id": ("(?:[^"\\]|\\.)*"|-?\d+)')
 
@@ -22,10 +27,49 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     temporary.replace(path)
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Every row of a file; raises FileNotFoundError where it is absent."""
-    with path.open(encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
+def read_rows(path: Path, kind: str | None = None) -> list[dict[str, Any]]:
+    """Every row of a file.
+
+    Args:
+        path: the file.
+        kind: of `patchrl.runs.shapes`, which each row has to be; rows of any fields without it.
+
+    Raises FileNotFoundError where the file is absent, RunError for a row that cannot be read.
+    """
+    rows = []
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                row = parse_json(line)
+                problem = (
+                    "it is not an object" if not isinstance(row, dict) else shape_problem(kind, row) if kind else None
+                )
+                if problem:
+                    raise ValueError(problem)
+                rows.append(row)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        where = f", row {len(rows) + 1}" if isinstance(error, ValueError) else ""
+        raise RunError(
+            f"{path.parent.name}/{path.name}{where} is damaged: {first_line(error)[:120]}; delete the file and resume."
+        ) from None
+    return rows
+
+
+def readable_rows(path: Path, kind: str) -> list[dict[str, Any]]:
+    """The rows of a file that can be used; none where it is absent or no file."""
+    rows = []
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                with contextlib.suppress(ValueError):
+                    row = parse_json(line)
+                    if isinstance(row, dict) and not shape_problem(kind, row):
+                        rows.append(row)
+    except OSError:
+        return []
+    return rows
 
 
 @functools.lru_cache(maxsize=16)
@@ -36,7 +80,8 @@ def _positions(path: Path, stamp: int, size: int) -> dict[str, tuple[int, int]]:
     with path.open("rb") as file:
         for line in file:
             if start := ROW_ID.match(line):
-                positions[str(json.loads(start[1]))] = offset, len(line)
+                with contextlib.suppress(ValueError):
+                    positions[str(parse_json(start[1]))] = offset, len(line)
             offset += len(line)
     return positions
 
@@ -50,6 +95,7 @@ def row_by_id(path: Path, row_id: str) -> dict[str, Any] | None:
             return None
         with path.open("rb") as file:
             file.seek(position[0])
-            return json.loads(file.read(position[1]))
-    except FileNotFoundError:
+            row = parse_json(file.read(position[1]))
+    except (OSError, ValueError):
         return None
+    return row if isinstance(row, dict) else None

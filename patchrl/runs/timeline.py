@@ -79,6 +79,7 @@ class Timeline:
             size = self.path.stat().st_size
         except FileNotFoundError:
             size = 0
+        size = size if self.path.is_file() else 0
         if size < self.offset:
             self._reset()
         before = self.offset

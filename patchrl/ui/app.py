@@ -145,6 +145,7 @@ def status_line(snapshot: Snapshot, choices: Sequence[str] = ()) -> str:
     if snapshot.run is None:
         return f'<p class="note">{markup.escape(snapshot.problem or (NOT_CHOSEN if choices else NO_RUN))}</p>'
     status, line = snapshot.status, run_status.describe_status(snapshot.status)
+    line = "; ".join([line, *snapshot.run.damage()])
     if snapshot.run.id == api.RECORDED_ID:
         line = RECORDING
     if status["state"] == "failed":

@@ -6,12 +6,13 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from patchrl import api
 from patchrl.errors import PatchRLError, RunError
 from patchrl.jobs.owners import NOBODY, Visitor, may_use
 from patchrl.runs.folder import default_runs_dir
+from patchrl.runs.jsonl import readable_rows
 from patchrl.runs.samples import SampleRow
 from patchrl.runs.timeline import Timeline
 
@@ -117,7 +118,8 @@ class Reader:
         key, stamp = (run.id, arm, seed), f"{stat.st_mtime_ns}:{stat.st_size}"
         with self._lock:
             if self._rows.get(key, ("",))[0] != stamp:
-                self._rows[key] = (stamp, run.samples(arm, seed))
+                rows = readable_rows(run.samples_path(arm, seed), "sample")
+                self._rows[key] = (stamp, cast(list[SampleRow], rows))
             self._rows.move_to_end(key)
             while len(self._rows) > MAX_TABLES:
                 self._rows.popitem(last=False)

@@ -149,7 +149,7 @@ def test_a_training_step_says_whose_it_is_and_what_the_reward_does_not_see(capsy
 
 def test_show_repeats_the_warnings_of_a_run(tmp_path, capsys):
     folder = RunFolder.create(tmp_path, resolve({}))
-    events = [{"kind": "message", "level": level, "text": f"a {level}"} for level in ("info", "warning")]
+    events = [{"t": 1.0, "kind": "message", "level": level, "text": f"a {level}"} for level in ("info", "warning")]
     folder.events.write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
     assert main.main(["show", folder.path.name, "--runs-dir", str(tmp_path)]) == 0
     shown = capsys.readouterr().out

@@ -21,8 +21,8 @@ PRESENT = {
 @pytest.mark.parametrize("read", [read_events, lambda path: Timeline(path).update()])
 def test_training_steps_of_earlier_versions_are_read_by_the_present_names(tmp_path, read):
     path = tmp_path / "events.jsonl"
-    append_event(path, "train", {"seed": 0, **FORMER})
-    append_event(path, "train", {"seed": 1, **PRESENT})
+    append_event(path, "train", {"seed": 0, "step": 1, **FORMER})
+    append_event(path, "train", {"seed": 1, "step": 1, **PRESENT})
     append_event(path, "loss", {"seed": 2, "total": 3})  # of another kind of event
     former, present, other = sorted(read(path), key=lambda event: event["seed"])
     for seed, event in enumerate((former, present)):
@@ -56,11 +56,11 @@ def test_a_damaged_line_is_no_event(line):
 def test_a_torn_last_line_does_not_swallow_the_next_event(tmp_path):
     path = tmp_path / "events.jsonl"
     end_torn_line(path)
-    append_event(path, "message", {"text": "first"})
+    append_event(path, "message", {"level": "info", "text": "first"})
     path.write_bytes(path.read_bytes() + b'{"t": 1.0, "ki')
     for _ in range(2):
         end_torn_line(path)
-    append_event(path, "message", {"text": "second"})
+    append_event(path, "message", {"level": "info", "text": "second"})
     assert [event["text"] for event in read_events(path)] == ["first", "second"]
     assert path.read_bytes().count(b"\n") == 3
 

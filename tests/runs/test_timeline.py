@@ -88,11 +88,19 @@ def test_a_file_that_was_replaced_is_read_from_its_start(tmp_path):
     assert steps(timeline.update()) == [9]
 
 
-@pytest.mark.parametrize("kind", ["stage", "scan", "evaluation", "rewrite"])
-def test_events_without_steps_are_all_kept(tmp_path, kind):
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("stage", {"stage": "scan", "state": "start"}),
+        ("scan", {"expert_nll": [], "own_nll": []}),
+        ("evaluation", {"target": 0.5, "general": None}),
+        ("rewrite", {}),
+    ],
+)
+def test_events_without_steps_are_all_kept(tmp_path, kind, fields):
     path = tmp_path / "events.jsonl"
     for number in range(5):
-        append_event(path, kind, {"seed": number, "arm": "rl", "value": number})
+        append_event(path, kind, {"seed": number, "arm": "rl", "value": number, **fields})
     assert [e["value"] for e in Timeline(path).update()] == list(range(5))
 
 

@@ -1,0 +1,196 @@
+"""Files of a run damaged by shape: the run is shown with what is readable, and other runs are unaffected."""
+
+import json
+import shutil
+import types
+import warnings
+from pathlib import Path
+
+import pytest
+from helpers.synthetic import finished_run
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from patchrl import api
+from patchrl.cli import main
+from patchrl.errors import PatchRLError
+from patchrl.nano import RECORDED_RUN
+from patchrl.ui import app
+
+REQUEST = types.SimpleNamespace(query_params={}, session_hash="page", state=types.SimpleNamespace())
+RUN_ID = "damaged-20260101-000000-aaaa"
+JSON_FILES = ("status.json", "scan.json", "result.json", "config.json", "samples/rl-seed0.summary.json")
+LINE_FILES = ("events.jsonl", "samples/rl-seed0.jsonl", "samples/rl-seed0.surprisal.jsonl")
+FILES = (*JSON_FILES, *LINE_FILES, "embeddings/scan.npz", "embeddings/rl.npz")
+WRONG = (None, True, -1, 0, 1e300, "", "x", [], {}, [None], {"a": None}, float("nan"), 10**30, [[1]], "\ud800")
+
+
+class Place:
+    """A folder with one run to damage and one that is whole, and the page over both."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.run = folder, folder / RUN_ID
+        self.whole = finished_run(folder, 5, "whole")
+        self.restore()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.page = app.build(str(folder))
+        self.update = next(fn for fn in self.page.fns.values() if fn.name == "update")
+
+    def restore(self) -> None:
+        shutil.rmtree(self.run, ignore_errors=True)
+        skipped = shutil.ignore_patterns("arms", "group.json", "result.csv", "*best-of-k*", "*prompted*")
+        shutil.copytree(RECORDED_RUN, self.run, ignore=skipped)
+        for name in LINE_FILES:
+            lines = (self.run / name).read_bytes().splitlines(keepends=True)
+            (self.run / name).write_bytes(b"".join(lines[:6] + lines[-6:]))
+
+    def shown(self, run_id: str) -> list:
+        """What the page shows of a run."""
+        values = [getattr(part, "value", None) for part in self.update.inputs]
+        values[:2] = [run_id, {}]
+        return self.update.fn(REQUEST, *values)
+
+    def commands(self) -> None:
+        for arguments in (
+            ["show", RUN_ID],
+            ["show", RUN_ID, "--json"],
+            ["tail", RUN_ID],
+            ["report", RUN_ID, "--csv"],
+            ["diff", self.whole, RUN_ID],
+        ):
+            assert main.main([*arguments, "--runs-dir", str(self.folder)]) in (0, 1, 2)
+
+    def look(self) -> None:
+        """Look at both runs through command line, Python and page: nothing but a PatchRLError may be raised."""
+        assert main.main(["list", "--runs-dir", str(self.folder)]) == 0
+        self.commands()
+        assert self.whole in [run.id for run in api.list_runs(self.folder)]
+        self.shown(RUN_ID)
+        self.shown(self.whole)
+        try:
+            run = api.open_run(RUN_ID, self.folder)
+        except PatchRLError:
+            assert RUN_ID in api.damaged_runs(self.folder)
+            return
+        for read in (
+            run.status,
+            run.scan,
+            run.result,
+            run.events,
+            run.damage,
+            run.embedding_map,
+            run.writers,
+            run.log_tail,
+        ):
+            read()
+        for read in (run.samples, run.surprisals, run.predictions):
+            try:
+                read("rl", 0)
+            except PatchRLError as error:
+                assert "damaged" in str(error)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return Place(tmp_path_factory.mktemp("runs"))
+
+
+def paths(value, path=()):
+    """The path of every part of a JSON value, of lists the first and the last element's."""
+    yield path
+    keys = (
+        value if isinstance(value, dict) else sorted({0, len(value) - 1}) if isinstance(value, list) and value else ()
+    )
+    for key in keys:
+        yield from paths(value[key], (*path, key))
+
+
+def damaged(text: str, draw) -> str:
+    """A JSON text with one part left out or replaced."""
+    value = json.loads(text)
+    path = draw(st.sampled_from(sorted(paths(value), key=str)))
+    if not path:
+        return json.dumps(draw(st.sampled_from(WRONG)))
+    parent = value
+    for key in path[:-1]:
+        parent = parent[key]
+    if draw(st.booleans()):
+        del parent[path[-1]]
+    else:
+        parent[path[-1]] = draw(st.sampled_from(WRONG))
+    return json.dumps(value)
+
+
+@st.composite
+def content(draw, name: str, before: bytes) -> bytes:
+    """What a damaged file of a run holds."""
+    kind = draw(st.sampled_from(("shape", "shape", "shape", "cut", "bytes")))
+    if kind == "cut":
+        return before[: draw(st.integers(0, len(before)))]
+    if kind == "bytes" or name.endswith(".npz"):
+        return draw(
+            st.sampled_from((b"", b"\0" * 64, b"[" * 5000, b"9" * 6000, b"\xff\xfe", b"null\n", b"{}\n", b"PK\x03\x04"))
+        )
+    if name in JSON_FILES:
+        return damaged(before.decode(), draw).encode()
+    lines = before.decode().splitlines()
+    number = draw(st.integers(0, len(lines) - 1))
+    lines[number] = damaged(lines[number], draw)
+    return "\n".join(lines).encode() + b"\n"
+
+
+def damage_and_look(place, data, capsys):
+    place.restore()
+    name = data.draw(st.sampled_from(FILES))
+    path = place.run / name
+    path.write_bytes(data.draw(content(name, path.read_bytes())))
+    place.look()
+    capsys.readouterr()
+
+
+quick = settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+thorough = settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@quick
+@given(st.data())
+def test_a_damaged_file_takes_nothing_else_down(place, capsys, data):
+    damage_and_look(place, data, capsys)
+
+
+@pytest.mark.slow
+@thorough
+@given(st.data())
+def test_many_damaged_files_take_nothing_else_down(place, capsys, data):
+    damage_and_look(place, data, capsys)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_folder_in_place_of_a_file(place, capsys, name):
+    place.restore()
+    (place.run / name).unlink()
+    (place.run / name).mkdir()
+    place.look()
+
+
+def test_damage_is_named_and_the_rest_is_shown(place, capsys):
+    place.restore()
+    result = json.loads((place.run / "result.json").read_text())
+    (place.run / "result.json").write_text(json.dumps(result | {"version": 2}))
+    assert main.main(["list", "--runs-dir", str(place.folder)]) == 0
+    assert "result.json is damaged: a newer PatchRL wrote it (version 2)" in capsys.readouterr().out
+    assert main.main(["show", RUN_ID, "--runs-dir", str(place.folder)]) == 0
+    shown = capsys.readouterr().out
+    assert "standard deviations apart" in shown and "newer PatchRL" in shown
+    assert main.main(["report", RUN_ID, "--csv", "--runs-dir", str(place.folder)]) == 2
+    del result["base"]["target"]
+    (place.run / "result.json").write_text(json.dumps(result))
+    assert api.open_run(RUN_ID, place.folder).damage() == ["result.json is damaged: base.target is missing"]
+
+
+def test_a_run_without_readable_settings_is_listed_as_damaged(place, capsys):
+    place.restore()
+    (place.run / "config.json").write_text("{")
+    assert main.main(["list", "--runs-dir", str(place.folder)]) == 0
+    assert f"{RUN_ID}" in (shown := capsys.readouterr().out) and "damaged: Config file" in shown
