@@ -47,11 +47,11 @@ def parquet():
         ("semicolon.csv", table(";")),
         ("tab.tsv", table("\t")),
         ("tab.csv", table("\t")),
-        ("a.jsonl.gz", gzip.compress(LINES.encode())),
-        ("a.csv.gz", gzip.compress(table(";").encode())),
-        ("packed.json", gzip.compress(json.dumps(ROWS).encode())),
+        ("a.jsonl.gz", gzip.compress(LINES.encode(), mtime=0)),
+        ("a.csv.gz", gzip.compress(table(";").encode(), mtime=0)),
+        ("packed.json", gzip.compress(json.dumps(ROWS).encode(), mtime=0)),
         ("a.parquet", parquet()),
-        ("a.parquet.gz", gzip.compress(parquet())),
+        ("a.parquet.gz", gzip.compress(parquet(), mtime=0)),
     ],
 )
 def test_every_file_format_gives_the_same_rows(tmp_path, name, content):
@@ -95,7 +95,7 @@ def test_a_folder_of_save_to_disk_is_read_with_its_split(tmp_path):
         ("a.csv", "question,question\na,b\n", "two columns are named 'question'"),
         ("a.csv", 'question,answer\n"a" b,c\n', "row 1 is not valid CSV"),
         ("a.parquet", "PAR1 no parquet", r"a\.parquet: cannot be read as PARQUET"),
-        ("a.jsonl.gz", gzip.compress(LINES.encode())[:20], "cannot be read"),
+        ("a.jsonl.gz", gzip.compress(LINES.encode(), mtime=0)[:20], "cannot be read"),
         ("a.zip", "PK", r"files ending in \.zip are not read"),
         ("a.jsonl", "\n\n", "the file has no rows"),
     ],
@@ -109,6 +109,6 @@ def test_a_file_that_cannot_be_read_is_refused_with_its_row(tmp_path, name, cont
 
 def test_a_packed_file_that_is_too_large_unpacked_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(readers, "MAX_BYTES", 1000)
-    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(LINES.encode() * 100))
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(LINES.encode() * 100, mtime=0))
     with pytest.raises(DataError, match="when unpacked"):
         list(read_file(tmp_path / "a.jsonl.gz"))
