@@ -9,7 +9,7 @@ from patchrl.config import BackboneSection, resolve
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.models.model_cache import model_folder
-from patchrl.rewards.group_score import Group, judge_completions, score_groups
+from patchrl.rewards.group_score import CUT_OFF, Group, judge_completions, score_groups
 from patchrl.types import Example, Generation
 
 QUESTION = "A baker made 54 rolls in the morning. He sold some of them. If he still has 13 rolls left. How many rolls did he sell?"
@@ -50,3 +50,14 @@ def test_no_trick_of_a_real_rewriter_earns_what_the_backbones_own_style_earns():
     for trick in TRICKS:
         assert rewards[trick] < 0.75 * rewards["own style"], rewards
     assert rewards["a copy without the marks"] < 0.25 and not rewards["the answer alone"], rewards
+
+
+def test_a_right_rewrite_that_does_not_end_fails():
+    backbone = Backbone.load(BackboneSection())
+    example = Example("sum", "What is 2 + 3?", "2 + 3 = 5. The answer is 5.", "5", "math")
+    ids = tuple(backbone.completion_ids(example.solution))
+    generations = [Generation(example.solution, ids, clipped=clipped) for clipped in (False, True)]
+    with Gate(resolve({}), backbone) as gate:
+        whole, cut = judge_completions(gate, [example] * 2, generations)
+    assert whole.verdict.passed is True and cut.verdict.passed is False
+    assert cut.verdict.reason == CUT_OFF
