@@ -133,7 +133,7 @@ def test_nothing_is_fetched_unasked(cache):
 
 
 def test_other_names_are_refused(cache, capsys):
-    assert main(["fetch", "nano"]) == 1
+    assert main(["fetch", "nano"]) == 2
     assert "'nano' is neither smollm2-135m nor a GGUF file" in capsys.readouterr().err
 
 

@@ -87,8 +87,10 @@ def test_only_what_may_be_changed_can_be_changed_and_the_server_checks_it(page, 
     changeable = {name.replace(".", "-", 1) for name in public.CHANGEABLE}
     for number in form.values:
         assert form.parts[number]["interactive"] is (form.parts[number]["elem_id"] in changeable)
-    form.change("rewriter-warm_start_steps", 10**9)
+    form.change("rewriter-warm_start_steps", 400)
     assert "rewriter.warm_start_steps: this public page keeps 40" in form.press() and not launched
+    form.change("rewriter-warm_start_steps", 10**9)
+    assert "rewriter.warm_start_steps" in form.press() and not launched
 
 
 def test_nobody_starts_without_a_cookie(page, launched):
