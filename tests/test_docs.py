@@ -20,10 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from helpers.small import SMALL
 
 import patchrl
 from patchrl.cli.main import parser
-from patchrl.config import SECTIONS, arms, resolve
+from patchrl.config import SECTIONS, apply_overrides, arms, presets, resolve
+from patchrl.config.toml import to_toml
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples/nano_lab/README.md"]
@@ -33,6 +35,7 @@ BLOCK = re.compile(r"^```(\w+) ?([\w -]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 SETTING = re.compile(rf"`({'|'.join(SECTIONS)})\.([a-z0-9_]+)[^`]*`")
+QUICK_STUDY = re.compile(r"\b(examples/nano-quick\.toml|nano-quick)\b")
 LANGUAGES = {"bash", "python", "toml", "text"}
 
 
@@ -157,6 +160,8 @@ def workplace(tmp_path, monkeypatch):
     folder.mkdir()
     tools.mkdir()
     (folder / "examples").symlink_to(ROOT / "examples")
+    config = resolve(apply_overrides(presets()["nano-quick"].values, SMALL))
+    (folder / "small.toml").write_text(to_toml(config), encoding="utf-8")
     for name, arguments in (("patchrl", "-m patchrl "), ("python", "")):
         (tools / name).write_text(f'#!/bin/sh\nexec {sys.executable} {arguments}"$@"\n')
         (tools / name).chmod(0o755)
@@ -171,7 +176,7 @@ def workplace(tmp_path, monkeypatch):
 
 
 def run_page(page: Path, *, slow: bool) -> None:
-    """Run a page's blocks in order, and compare what they print.
+    """Run a page's blocks in order, and compare what they print; README's as written, elsewhere with a smaller quick study.
 
     A `text` block after a quick one holds lines of its output; `print(x)  # value` prints the value. Both count up to an
     ellipsis.
@@ -185,13 +190,15 @@ def run_page(page: Path, *, slow: bool) -> None:
         printed = ""
         if not runs(block, slow):
             continue
+        shrunk = "slow" in block.marks and page.name != "README.md"
+        code = QUICK_STUDY.sub("small.toml", block.code) if shrunk else block.code
         if block.language == "bash":
-            done = subprocess.run(["bash", "-euo", "pipefail", "-c", block.code], capture_output=True, text=True)
-            assert done.returncode == 0, f"{block.code}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+            done = subprocess.run(["bash", "-euo", "pipefail", "-c", code], capture_output=True, text=True)
+            assert done.returncode == 0, f"{code}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
             printed = done.stdout if not block.marks else ""
         elif block.language == "python":
             with contextlib.redirect_stdout(io.StringIO()) as output:
-                exec(compile(block.code, name_of(page), "exec"), names)
+                exec(compile(code, name_of(page), "exec"), names)
             for value in re.findall(r"print\(.*\)\s+# (.+)$", block.code, re.MULTILINE):
                 assert value.partition("…")[0].strip() in output.getvalue()
 

@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from helpers import small
 
 import patchrl
 
@@ -85,7 +86,7 @@ def test_the_wheel_has_what_the_package_needs_and_nothing_of_the_labs_research(w
 def test_version_check_and_the_quick_study_by_its_name(installed):
     assert output(installed, "--version").strip() == f"patchrl {patchrl.__version__}"
     assert "ready to run" in output(installed, "check", "nano-quick")
-    text = output(installed, "run", "nano-quick")
+    text = output(installed, "run", "nano-quick", *small.options())
     assert "RL rewrite (PatchRL)" in text and "report.html" in text
 
 

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from helpers import small
 from helpers.loopback import TOKEN
 from helpers.synthetic import GrowingRun
 
@@ -26,9 +27,9 @@ def patchrl(*arguments, runs_dir, **kwargs):
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    """One real quick study, run as a person would."""
+    """One real study with two steps, run as a person would."""
     runs_dir = tmp_path_factory.mktemp("runs")
-    return runs_dir, patchrl("run", QUICK, "--name", "first", runs_dir=runs_dir)
+    return runs_dir, patchrl("run", QUICK, "--name", "first", *small.options("rewriter.steps=2"), runs_dir=runs_dir)
 
 
 @pytest.mark.slow
@@ -53,11 +54,11 @@ def test_result_holds_what_its_readers_are_promised(quick):
         assert {"absolute", "relative", "share_avoided", "ci95"} <= arm["forgetting"].keys()
         assert {"nll", "diversity", "accepted"} <= arm["data"].keys()
         assert {"seconds", "tokens"} <= arm["cost"].keys()
-    assert [point["step"] for point in result["curve"]] == [1, 2, 3]
+    assert [point["step"] for point in result["curve"]] == [1, 2]
     for name in ("config.json", "status.json", "events.jsonl", "log.txt", "report.html", "samples", "adapter", "arms"):
         assert (folder / name).exists()
     samples = (folder / "samples" / "rl-seed0.jsonl").read_text(encoding="utf-8").splitlines()
-    assert len(samples) == 64
+    assert len(samples) == 16
 
 
 @pytest.mark.slow
@@ -87,7 +88,7 @@ def test_a_trained_run_is_exported_and_pushed(quick, fake_hub, tmp_path):
         assert done.returncode == 0 and done.stdout.strip().endswith(f"alice/{kind}"), done.stderr
         assert fake_hub.repos[of, f"alice/{kind}"]["private"]
         card = (fake_hub.files(of, f"alice/{kind}", tmp_path / kind) / "README.md").read_text(encoding="utf-8")
-        assert "Expert (plain SFT)" in card and "64: " in card
+        assert "Expert (plain SFT)" in card and "16: " in card
     public = patchrl("push", run_id, "dataset", "alice/dataset", "--public", runs_dir=runs_dir, env=env)
     assert public.returncode == 2 and "exists and is private" in public.stderr and "Traceback" not in public.stderr
     everything = [path.read_bytes() for path in runs_dir.rglob("*") if path.is_file()]

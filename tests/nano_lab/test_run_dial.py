@@ -4,6 +4,7 @@ import json
 from unittest import mock
 
 import pytest
+from helpers.small import SMALL
 
 from examples.nano_lab import dial, run_dial
 from examples.nano_lab.dial_tables import (
@@ -22,11 +23,6 @@ from patchrl.evaluation.statistics import macro
 
 pytestmark = pytest.mark.slow
 
-SMALL = [
-    "data.train_size=16", "data.eval_size=24", "evaluate.general_size=40", "finetune.epochs=1", "evaluate.bootstrap=100",
-    "rewriter.steps=1", "rewriter.prompts_per_step=2", "rewriter.group_size=2", "rewriter.warm_start_steps=1",
-    "rewrite.best_of_k=2",
-]  # fmt: skip
 WHOLE = run_dial.config_of
 ARMS = (*dial.DIAL_ARMS, "rl-paper")
 

@@ -16,7 +16,7 @@ TESTS = Path(__file__).parents[1]
 
 @pytest.mark.slow
 def test_killed_stages_end_as_uninterrupted_ones(tmp_path):
-    kills = os.environ.get("PATCHRL_KILLS", "2")
+    kills = os.environ.get("PATCHRL_KILLS", "1")
     paths = os.pathsep.join([str(TESTS.parent), str(TESTS)])
     done = subprocess.run(
         [sys.executable, "-m", "helpers.kills", str(tmp_path), kills],

@@ -130,7 +130,7 @@ def lab(tmp_path, arms, **changes):
     values = {
         "study": {"name": "lab", "seeds": [0], "arms": arms},
         "data": {"train_size": 16, "eval_size": 30},
-        "rewriter": {"steps": 1, "prompts_per_step": 2, "group_size": 2},
+        "rewriter": {"steps": 1, "prompts_per_step": 2, "group_size": 2, "warm_start_steps": 1},
         "rewrite": {"best_of_k": 2},
         "finetune": {"epochs": 2, "batch_size": 8},
         "onpolicy": {"group_size": 3},

@@ -125,6 +125,8 @@ def test_a_visitors_study_runs_to_its_end_within_the_limits(page):
     runs_dir, url = page()
     form = Form(url)
     form.choose("nano-quick")
+    for setting, value in (("data-train_size", 16), ("rewriter-steps", 1), ("finetune-epochs", 1)):
+        form.change(setting, value)
     assert "Started." in form.press()
     (run,) = api.list_runs(runs_dir)
     status = run.wait(600)
