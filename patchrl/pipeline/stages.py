@@ -147,17 +147,17 @@ class Stages:
         # Events without a rewriter's name are of the plain one.
         recorder = self.recorder if rewriter == "rl" else TaggedRecorder(self.recorder, rewriter=rewriter)
         journal = self._journal(step)
-        started = time.time() - journal.seconds_before - _trained_seconds(proof.parent, CHECKPOINTS, WARM_START)
+        started = time.monotonic() - journal.seconds_before - _trained_seconds(proof.parent, CHECKPOINTS, WARM_START)
         with self._context(self._backbone(), config=config, recorder=recorder, journal=journal) as context:
             tokens = train_rewriter(context, self.data.train, _seed(step), proof.parent)
-        self.folder.write_json(proof, {"tokens": tokens, "seconds": round(time.time() - started, 2)})
+        self.folder.write_json(proof, {"tokens": tokens, "seconds": round(time.monotonic() - started, 2)})
 
     def rewrite(self, step: Step) -> None:
-        started, journal = time.time(), self._journal(step)
+        started, journal = time.monotonic(), self._journal(step)
         make = self._replay_rows if step.subject == REPLAY else self._target_rows
         summary = make(str(step.subject), _seed(step), journal)
         # A source that starts from another one's rows would have had to make those first.
-        seconds = time.time() - started + journal.seconds_before + summary.get("seconds", 0.0)
+        seconds = time.monotonic() - started + journal.seconds_before + summary.get("seconds", 0.0)
         summary["seconds"] = round(seconds, 2)
         self.folder.write_json(step.proof(self.folder), summary)
 
@@ -221,9 +221,9 @@ class Stages:
         home = step.proof(self.folder).parent
         steps = math.ceil(len(self.data.train) / section.batch_size) * section.epochs
         backbone, cost = self._backbone(), Cost()
-        started = time.time() - _trained_seconds(home, TRAINER, f"{TRAINER}/{SFT}")
+        started = time.monotonic() - _trained_seconds(home, TRAINER, f"{TRAINER}/{SFT}")
         if tuned := self._interpolate(step, arm, backbone):
-            seconds, sampled = tuned["seconds"] + time.time() - started, Cost(**tuned["sampled"])
+            seconds, sampled = tuned["seconds"] + time.monotonic() - started, Cost(**tuned["sampled"])
         else:
             replay = [(r["question"], r["answer"]) for r in read_rows(self.folder.replay(seed))] if arm.replay else []
             judge = self._judge() if arm.on_policy else backbone
@@ -244,7 +244,7 @@ class Stages:
                     sampled=cost,
                 )
                 sampled = finetune(context, inputs)
-            seconds = time.time() - started - sampled.seconds
+            seconds = time.monotonic() - started - sampled.seconds
         backbone.model.save_pretrained(home / "weights")
         backbone.tokenizer.save_pretrained(home / "weights")
         summary = {"steps": steps, "seconds": round(seconds, 2), "sampled": asdict(sampled)}
@@ -286,12 +286,12 @@ class Stages:
         with self._context(self._backbone()) as frozen:
 
             def resample(epoch: int) -> list[tuple[str, str]]:
-                started = time.time()
+                started = time.monotonic()
                 epoch_seed = seed * 1_000 + epoch
                 with backbone.kept(journal.keep):
                     pairs, tokens = resample_own(self.config, backbone, frozen.gate, self.data.train, epoch_seed)
                 cost.tokens += tokens
-                cost.seconds += time.time() - started
+                cost.seconds += time.monotonic() - started
                 return pairs
 
             yield resample

@@ -55,6 +55,6 @@ def _announced(recorder: Recorder, step: Step, expected: float, after: float) ->
     details = ", ".join(f"{name} {value}" for name, value in where.items() if name != "stage" and value is not None)
     logger.info("%s %s", step.stage, details)
     recorder.event("stage", state="start", **where, expected=round(expected, 2), after=round(after, 2))
-    started = time.time()
+    started = time.monotonic()
     yield
-    recorder.event("stage", state="end", seconds=round(time.time() - started, 2), **where)
+    recorder.event("stage", state="end", seconds=round(time.monotonic() - started, 2), **where)
