@@ -5,11 +5,21 @@ from __future__ import annotations
 import os
 import sys
 
+from patchrl.cli.arguments import AddCommand, argument_name
 from patchrl.config import SMOLLM2
 from patchrl.models.fetch import SIZE, fetch
 from patchrl.models.model_cache import origin_of
 
 SHARE_PER_LINE = 0.1  # where standard error is not a terminal
+
+
+def add(command: AddCommand) -> None:
+    """Add `fetch`."""
+    sub = command("fetch", "bring a model into PatchRL's cache: smollm2-135m, or a GGUF file, folder or Hub id")
+    sub.add_argument(
+        "model", type=argument_name, metavar="MODEL", help="smollm2-135m, or what backbone.model names as GGUF"
+    )
+    sub.set_defaults(do=lambda options: fetch_model(options.model))
 
 
 def fetch_model(model: str) -> int:

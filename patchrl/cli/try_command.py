@@ -9,10 +9,34 @@ from pathlib import Path
 from typing import Any
 
 from patchrl import api
+from patchrl.cli.arguments import AddCommand, argument_name, open_run
 from patchrl.config import StudyConfig, is_preset, load_config, resolve
 from patchrl.errors import ConfigError, PatchRLError
 from patchrl.reporting import sentences
 from patchrl.text import number
+
+
+def add(command: AddCommand) -> None:
+    """Add `try`."""
+    sub = command("try", "rewrite one solution now, with every reward: by the prompted backbone and a run's rewriters")
+    sub.add_argument(
+        "target",
+        type=argument_name,
+        metavar="CONFIG|RUN",
+        nargs="?",
+        help="whose backbone and settings (default: nano lab)",
+    )
+    sub.add_argument("--question", help="default: a word problem of the nano lab")
+    sub.add_argument("--solution", help="the expert solution to rewrite")
+    sub.add_argument("--reference", default="", help="the right answer (default: read out of the solution)")
+    sub.add_argument("--task", help="math, choice, exact or open (default: as in the config)")
+    sub.add_argument("-k", "--group-size", type=int, help="rewrites by each writer (default: as in the config)")
+    sub.add_argument("--temperature", type=float, help="sampling temperature (default: as in the config)")
+    sub.add_argument("--instruction", help="a named rewriting instruction or your own (default: as in the config)")
+    sub.add_argument("--max-new-tokens", type=int, help="longest rewrite (default: as in the config)")
+    sub.add_argument("--seed", type=int, default=0, help="of the sampling (default: 0)")
+    sub.add_argument("--json", action="store_true", help="print every event as a JSON line")
+    sub.set_defaults(do=try_rewrite)
 
 
 def try_rewrite(options: argparse.Namespace) -> int:
@@ -68,7 +92,7 @@ def _run_and_settings(target: str | None, runs_dir: str | None) -> tuple[api.Run
         return None, resolve({})
     if is_preset(target) or target.endswith((".toml", ".json")) or Path(target).is_file():
         return None, load_config(target)
-    run = api.open_run(Path(target) if "/" in target else target, runs_dir=runs_dir)
+    run = open_run(target, runs_dir)
     return run, run.config
 
 

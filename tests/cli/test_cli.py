@@ -11,6 +11,7 @@ from helpers import small
 from helpers.loopback import TOKEN
 from helpers.synthetic import GrowingRun
 
+from patchrl import api
 from patchrl.cli import main
 from patchrl.cli.terminal import Progress
 from patchrl.config import resolve
@@ -270,9 +271,7 @@ def test_progress_is_a_bar_on_a_terminal_and_one_line_a_stage_elsewhere(terminal
 def test_queue_is_passed_on(runs_dir, monkeypatch, capsys):
     requests = []
     run = GrowingRun(runs_dir)
-    monkeypatch.setattr(
-        main.api, "start", lambda config, queue, **_: requests.append(queue) or main.api.open_run(run.id)
-    )
+    monkeypatch.setattr(api, "start", lambda config, queue, **_: requests.append(queue) or api.open_run(run.id))
     assert main.main(["run", QUICK, "--queue", "--detach"]) == 0
     assert main.main(["run", QUICK, "--detach"]) == 0
     assert requests == [True, False]
