@@ -1,4 +1,4 @@
-"""The page: run picker, status line, six tabs."""
+"""The page: run picker, status line, seven tabs, and the drawer of a new study."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from patchrl.reporting import markup, run_status
 from patchrl.ui import compare, forgetting, learn, results, runsettings, setup, training
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
-from patchrl.ui.session import Limits, Session
+from patchrl.ui.session import OPEN_DRAWER, Limits, Session
 
 TITLE = (
     "<h1>PatchRL</h1><p>Rewrite fine-tuning data the way the model itself answers, and measure what is forgotten.</p>"
@@ -26,8 +26,10 @@ RECORDING = (
     "A recording of the lab that ships with PatchRL: one seed, and a lucky one, its rewriter trained as published "
     "(no warm start, ℓ as a mean per token)."
 )
-NO_RUN = "No run yet. Press Start on the Setup tab, or see a recorded run on the Learn tab."
-NOT_CHOSEN = "No run is chosen. Choose one above, or press Start on the Setup tab."
+NO_RUN = "No run yet. Press New study, or choose a recorded run."
+NOT_CHOSEN = "No run is chosen. Choose one above, or press New study."
+TABS = ("story", "training", "compare", "forgetting", "report", "runs", "learn")
+SHOWN = {"report": "story", "train": "training", "scan": "compare"}  # the tab that follows a start, by its last stage
 
 
 def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Blocks:
@@ -37,13 +39,12 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
     with gr.Blocks(title="PatchRL", delete_cache=(CACHE_SWEEP_SECONDS, CACHE_SECONDS)) as demo:
         gr.HTML(TITLE, elem_id="title")
         with gr.Row(elem_id="controls"):
-            session.run = gr.Dropdown(
-                [], value=None, label="Run", info="Results below are of this run; settings are of the next.", allow_custom_value=True,
-                elem_id="run", scale=3,
-            )  # fmt: skip
-            stop = gr.Button("Stop & save", elem_id="stop", scale=1)
-            cancel = gr.Button("Cancel", elem_id="cancel", variant="stop", scale=1)
-            resume = gr.Button("Resume", elem_id="resume", scale=1)
+            session.run = gr.Dropdown([], value=None, label="Run", allow_custom_value=True, elem_id="run", scale=3)
+            stop = gr.Button("Stop & save", elem_id="stop", scale=1, visible=False)
+            cancel = gr.Button("Cancel", elem_id="cancel", variant="stop", scale=1, visible=False)
+            resume = gr.Button("Resume", elem_id="resume", scale=1, visible=False)
+            new = gr.Button("New study", elem_id="new-study", variant="primary", scale=1)
+            new.click(None, js=OPEN_DRAWER)
         status = gr.HTML("", elem_id="status")
         session.live(
             lambda now: status_line(now, session.reader.choices(now.visitor)),
@@ -52,62 +53,63 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
         )
         session.live(usable, [stop, cancel, resume], depends=("run", "status", "result"))
         clone = runsettings.build(session)
-        with gr.Tabs() as tabs:
-            with gr.Tab("1 Setup", id="setup"):
-                parts = setup.build(session, form)
-            with gr.Tab("2 Train rewriter", id="train"):
-                train = training.build(session, form)
-            with gr.Tab("3 Compare", id="compare"):
+        with gr.Tabs(selected=TABS[0], elem_id="tabs") as session.tabs:
+            with gr.Tab("Story", id="story"):
+                gr.HTML("<p>The story of the chosen run.</p>")
+            with gr.Tab("Training", id="training"):
+                training.build(session)
+            with gr.Tab("Compare", id="compare"):
                 arm, seed = compare.build(session)
-            with gr.Tab("4 Fine-tune & forgetting", id="finetune"):
-                finetune = forgetting.build(session, form)
-            with gr.Tab("5 Report", id="report"):
+            with gr.Tab("Forgetting", id="forgetting"):
+                forgetting.build(session)
+            with gr.Tab("Report", id="report"):
                 results.build(session)
-            with gr.Tab("6 Learn", id="learn") as lesson:
+            with gr.Tab("Runs", id="runs"):
+                gr.HTML("<p>All runs.</p>")
+            with gr.Tab("Learn", id="learn") as lesson:
                 walkthrough = learn.build(session)
-        session.wire(demo, linked, [tabs, arm, seed])
-        learn.wire(walkthrough, lesson, tabs, session)
+        with gr.Column(elem_id="drawer"):
+            parts = setup.build(session, form)
+        session.wire(demo, linked, [session.tabs, arm, seed])
+        learn.wire(walkthrough, lesson, session.tabs, session)
         setup.wire(session, form, parts)
         runsettings.wire(session, form, clone)
-        starters = {"report": parts.start, "scan": parts.scan, "train": train}
-        _wire_buttons(session, form, starters, finetune, (stop, cancel, resume), parts.card)
+        _wire_buttons(session, form, parts, (stop, cancel, resume))
     return demo
 
 
-def _wire_buttons(
-    session: Session, form: Form, starters: dict[str, gr.Button], finetune: gr.Button, controls: Any, card: gr.HTML
-) -> None:
+def _wire_buttons(session: Session, form: Form, parts: setup.SetupWidgets, controls: Any) -> None:
     """Connect the buttons that start (up to a stage), stop and continue runs."""
     stop, cancel, resume = controls
 
     def starter(upto: str) -> Any:
-        def begin(request: gr.Request, *values: Any) -> tuple[Any, str]:
+        def begin(request: gr.Request, *values: Any) -> tuple[Any, Any, str]:
             visitor = session.visitor(request)
             try:
                 run, message = session.begin(visitor, session.allowed(visitor, form.config(values)), upto)
             except PatchRLError as error:
                 gr.Warning(str(error))
-                return gr.skip(), markup.error(str(error))
+                return gr.skip(), gr.skip(), markup.error(str(error))
             gr.Info(message)
-            return gr.update(choices=session.reader.choices(visitor), value=run.id), ""
+            return gr.update(choices=session.reader.choices(visitor), value=run.id), gr.Tabs(selected=SHOWN[upto]), ""
 
         return begin
 
     # One queue for all of them: pressing twice must not start two runs.
     one_at_a_time: dict[str, Any] = {"concurrency_id": "start", "concurrency_limit": 1, "api_visibility": "private"}
-    for upto, button in starters.items():
-        session.follow(button.click(starter(upto), form.inputs(), [session.run, card], **one_at_a_time))
+    for upto, button in (("report", parts.start), ("train", parts.train), ("scan", parts.scan)):
+        event = button.click(starter(upto), form.inputs(), [session.run, session.tabs, parts.card], **one_at_a_time)
+        session.follow(event)
 
     def act(what: str) -> Any:
         def do(request: gr.Request, run_id: str | None) -> None:
             visitor = session.visitor(request)
             try:
                 run = session.reader.open(visitor, run_id)
-                if what in ("resume", "finetune"):
-                    if run.result() is not None:
-                        raise PatchRLError("This run is finished: every arm is fine-tuned and evaluated.")
+                if what == "resume":
                     session.require_place(visitor)
-                    run.resume("report" if what == "finetune" else None, queue=True)
+                    # A run that ended where it was asked to goes on to the end.
+                    run.resume("report" if run.status()["state"] == "done" else None, queue=True)
                     gr.Info(session.queue_message(visitor, run) or "Resumed; finished steps are not done again.")
                 elif run.status()["state"] not in LIVE_STATES:
                     raise PatchRLError("This run is not running.")
@@ -121,23 +123,25 @@ def _wire_buttons(
 
         return do
 
-    for button, what in ((stop, "stop"), (cancel, "cancel"), (resume, "resume"), (finetune, "finetune")):
-        options = one_at_a_time if what in ("resume", "finetune") else {"api_visibility": "private"}
+    for button, what in ((stop, "stop"), (cancel, "cancel"), (resume, "resume")):
+        options = one_at_a_time if what == "resume" else {"api_visibility": "private"}
         session.follow(button.click(act(what), session.run, None, **options))
 
 
 def linked(query: Mapping[str, str]) -> list[Any]:
-    """The tab and the dataset that an address names: `?run=…&row=…` opens a row on Compare."""
-    if not query.get("row"):
-        return [gr.skip()] * 3
-    return [gr.Tabs(selected="compare"), query.get("arm") or gr.skip(), query.get("seed") or gr.skip()]
+    """The tab and the dataset that an address names: `?tab=…`, and `?run=…&row=…` opens a row on Compare."""
+    tab = query.get("tab") or ("compare" if query.get("row") else "")
+    selected = gr.Tabs(selected=tab) if tab in TABS else gr.skip()
+    return [selected, query.get("arm") or gr.skip(), query.get("seed") or gr.skip()]
 
 
 def usable(snapshot: Snapshot) -> list[Any]:
     """Stop and Cancel for a run that is going on, Resume for one that ended unfinished."""
-    live = snapshot.status.get("state") in LIVE_STATES
+    state = snapshot.status.get("state")
+    live = state in LIVE_STATES
     unfinished = snapshot.run is not None and not live and snapshot.result is None
-    return [gr.update(interactive=shown) for shown in (live, live, unfinished)]
+    going_on = "Go on to the end" if state == "done" else "Resume"
+    return [*(gr.update(visible=live),) * 2, gr.update(visible=unfinished, value=going_on)]
 
 
 def status_line(snapshot: Snapshot, choices: Sequence[str] = ()) -> str:

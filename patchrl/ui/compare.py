@@ -14,9 +14,7 @@ from patchrl.ui.reader import Snapshot
 from patchrl.ui.rows import dataset_choice, rows_table, table_value
 from patchrl.ui.session import Session, no_run
 
-NO_REWRITES = (
-    "Rewrites appear here once the rewriter is trained and the dataset is rewritten. Start a study on the Setup tab."
-)
+NO_REWRITES = "Rewrites appear here once the rewriter is trained and the dataset is rewritten."
 
 
 def build(session: Session) -> tuple[gr.Dropdown, gr.Dropdown]:

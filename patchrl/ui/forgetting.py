@@ -1,4 +1,4 @@
-"""Fine-tune & forgetting tab: losses while it runs, then what was learned and what was lost."""
+"""Forgetting tab: losses while it runs, then what was learned and what was lost."""
 
 from __future__ import annotations
 
@@ -8,26 +8,14 @@ import gradio as gr
 
 from patchrl.reporting import curves, figures, markup, sentences, tables
 from patchrl.ui.charts import charts
-from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Session, no_run
 
 NO_RESULT = "The table and the gain–forgetting plot appear when every arm is fine-tuned and evaluated."
 
 
-def build(session: Session, form: Form) -> gr.Button:
-    """The tab; returns the button that carries the chosen run on to the end."""
-    with gr.Row():
-        form.basic("finetune")
-        form.basic("evaluate")
-    with gr.Accordion("Advanced", open=False):
-        with gr.Row():
-            form.fields("finetune")
-        with gr.Row():
-            form.fields("onpolicy")
-        with gr.Row():
-            form.fields("evaluate")
-    finetune = gr.Button("Fine-tune and evaluate the chosen run", elem_id="finetune")
+def build(session: Session) -> None:
+    """The tab."""
     headline = gr.HTML("", elem_id="headline")
     plane = charts("Gain and forgetting")
     table = gr.HTML("", elem_id="results")
@@ -58,7 +46,6 @@ def build(session: Session, form: Form) -> gr.Button:
         return [headline_html, {"plane": figures.gain_forgetting_figure(snapshot.result)}, below + more, lower]
 
     session.live(fill, [headline, plane, table, losses], depends=("run", "events", "result"))
-    return finetune
 
 
 def _progress(snapshot: Snapshot) -> str:

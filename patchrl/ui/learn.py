@@ -15,7 +15,7 @@ from patchrl.reporting import curves, figures, markup
 from patchrl.ui import learn_group, lesson_pages, trap
 from patchrl.ui.charts import charts
 from patchrl.ui.lesson import LESSON_ARMS, Lesson
-from patchrl.ui.session import Session
+from patchrl.ui.session import OPEN_DRAWER, Session
 
 TITLES = ("Fine-tuning", "Off-distribution", "Prompting", "Three rewards", "Forgetting", "The trap")
 TO_TOP = "() => document.getElementById('lesson').scrollIntoView({block: 'start'})"
@@ -130,9 +130,11 @@ def wire(learn: Learn, tab: gr.Tab, tabs: gr.Tabs, session: Session) -> None:
     quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
     tab.select(once, filled, [filled, *learn.pages], **quiet)
     session.follow(
-        learn.recorded.click(lambda: (api.RECORDED_ID, gr.Tabs(selected="train")), None, [session.run, tabs], **quiet)
+        learn.recorded.click(
+            lambda: (api.RECORDED_ID, gr.Tabs(selected="training")), None, [session.run, tabs], **quiet
+        )
     )
-    learn.setup.click(lambda: gr.Tabs(selected="setup"), None, tabs, **quiet)
+    learn.setup.click(None, js=OPEN_DRAWER)
 
 
 def _steps(walk: gr.Tabs, number: int) -> None:

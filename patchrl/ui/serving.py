@@ -29,8 +29,9 @@ CSS = (
     + answers.ANSWERS_CSS
     + lesson_pages.LESSON_CSS
 )
-# Behaviour of markup wherever it appears: tooltips and arrow keys of tokens, the slider of distributions.
-SCRIPTS = f"<script>{(UI_FOLDER / 'tokens.js').read_text(encoding='utf-8')}{markup.DISTRIBUTION_SLIDER}</script>"
+# The drawer and the address; tooltips and arrow keys of tokens; the slider of distributions.
+PAGE_SCRIPT, TOKENS_SCRIPT = ((UI_FOLDER / name).read_text(encoding="utf-8") for name in ("page.js", "tokens.js"))
+SCRIPTS = f"<script>{PAGE_SCRIPT}{TOKENS_SCRIPT}{markup.DISTRIBUTION_SLIDER}</script>"
 FONTS = ["ui-sans-serif", "system-ui", "sans-serif"]
 PASSWORD_USER = "patchrl"
 

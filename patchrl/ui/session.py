@@ -29,17 +29,12 @@ IDLE_SECONDS = 15.0
 MAX_UPLOADS = 5  # of a visitor of a public page
 MAX_OWN_RUNS = 2  # of a visitor of a public page: one runs, one waits
 STARTED_MESSAGES = {
-    "report": "Started. Follow it on the tabs Train rewriter, Compare, and Fine-tune & forgetting.",
-    "train": "Started: the rewriter is trained. Its curves are on this tab.",
-    "scan": "Scanning. The histogram appears on this tab in a moment.",
+    "report": "Started.",
+    "train": "Started: the rewriter is trained.",
+    "scan": "Scanning. The histogram appears on the tab Compare in a moment.",
 }
-SET_ADDRESS = """(run) => {
-  const url = new URL(window.location);
-  if (!run) return;
-  if (run !== url.searchParams.get('run')) for (const key of ['row', 'arm', 'seed']) url.searchParams.delete(key);
-  url.searchParams.set('run', run);
-  window.history.replaceState(null, '', url);
-}"""
+SET_RUN = "(run) => patchrl.address({run})"
+OPEN_DRAWER, CLOSE_DRAWER = "() => patchrl.drawer(true)", "() => patchrl.drawer(false)"
 
 
 @dataclass(frozen=True)
@@ -107,6 +102,7 @@ class Session:
         self.begun: dict[tuple[str | None, str, str], api.Run] = {}
         self.lives: list[LiveOutput] = []
         self.run: gr.Dropdown
+        self.tabs: gr.Tabs  # of the page; `gr.Tabs(selected=id)` opens one
         self.follow: Callable[[Any], Any]
 
     def visitor(self, request: Any) -> Visitor:
@@ -271,7 +267,7 @@ class Session:
 
         self.follow = follow
         heart.pulse(self.update, **again, trigger_mode="once")
-        follow(self.run.change(None, self.run, None, js=SET_ADDRESS))
+        follow(self.run.change(None, self.run, None, js=SET_RUN))
         for widget in {id(i): i for live in self.lives for i in live.inputs}.values():
             widget.change(self.update, **again)
 

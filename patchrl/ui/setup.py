@@ -1,4 +1,4 @@
-"""Setup tab: what to study, checked before anything loads."""
+"""The drawer of a new study: its settings, checked before anything loads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from patchrl import api
-from patchrl.config import presets, to_toml
+from patchrl.config import SECTIONS, presets, to_toml
 from patchrl.errors import PatchRLError
 from patchrl.jobs.expiry import LIFETIME_SECONDS
 from patchrl.reporting import figures, findings, markup, sentences
@@ -18,13 +18,7 @@ from patchrl.ui import fetching
 from patchrl.ui.charts import charts
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
-from patchrl.ui.session import Session
-
-SETUP_INTRO = """Fine-tuning on text a model would never write makes it forget other skills. PatchRL trains a
-**rewriter** to restate every expert solution the way the model itself answers, checks that the facts stayed,
-and measures what is forgotten with and without it. **Press Start** to see it happen on the embedded lab:
-a 2 M-parameter model, trained and measured on this machine, nothing to download."""
-
+from patchrl.ui.session import CLOSE_DRAWER, Session
 
 PUBLIC_NOTE = (
     "This page is public. Settings that you can change say which values they take here; the others stay as the preset has them. "
@@ -32,12 +26,26 @@ PUBLIC_NOTE = (
 )
 
 
+ADVANCED = {
+    "data": "Data",
+    "backbone": "Backbone",
+    "gate": "Gate",
+    "reward": "Reward",
+    "rewriter": "Rewriter",
+    "rewrite": "Rewriting",
+    "finetune": "Fine-tuning",
+    "onpolicy": "On-policy",
+    "evaluate": "Evaluation",
+}
+
+
 @dataclass(frozen=True)
 class SetupWidgets:
-    """The widgets of this tab that others are connected to; `card` is the place for messages."""
+    """The widgets of the drawer that others are connected to; `card` is the place for messages."""
 
     preset: gr.Dropdown
     start: gr.Button
+    train: gr.Button
     check: gr.Button
     scan: gr.Button
     card: gr.HTML
@@ -45,15 +53,18 @@ class SetupWidgets:
 
 
 def build(session: Session, form: Form) -> SetupWidgets:
-    """The tab."""
-    gr.Markdown(SETUP_INTRO)
+    """The drawer."""
+    with gr.Row(elem_id="drawer-head"):
+        gr.HTML("<h2>New study</h2>")
+        close = gr.Button("Close", elem_id="close-drawer", size="sm", scale=0)
+        close.click(None, js=CLOSE_DRAWER)
     if session.limits.public:
         gr.HTML(markup.note(PUBLIC_NOTE))
     preset = gr.Dropdown(
         [(presets()[name].title, name) for name in session.offered()],
         value=next(iter(session.offered())),
         label="Preset",
-        info="Fills every setting of all tabs.",
+        info="Fills every setting.",
     )
     with gr.Row():
         form.field("backbone", "model")
@@ -66,27 +77,19 @@ def build(session: Session, form: Form) -> SetupWidgets:
     )
     if not session.limits.public:
         fetching.build()
+    form.field("study", "arms")
     with gr.Row():
-        form.field("study", "arms")
-        form.field("study", "seeds")
-    with gr.Row():
-        form.basic("study")
-        form.basic("data")
-    with gr.Row():
-        form.basic("backbone")
-        form.basic("gate")
-    with gr.Accordion("Advanced", open=False):
-        with gr.Row():
-            form.fields("data", "question_column", "solution_column", "answer_column", "choices_column")
-        with gr.Row():
-            form.fields("data")
-            form.fields("backbone")
-        with gr.Row():
-            form.fields("gate")
-    with gr.Row():
+        for section in SECTIONS:
+            form.basic(section)
+    with gr.Accordion("Advanced", open=False, elem_id="advanced"):
+        for section, title in ADVANCED.items():
+            with gr.Accordion(title, open=False), gr.Row():
+                form.fields(section)
+    with gr.Row(elem_id="drawer-buttons"):
         start = gr.Button("Start the study", variant="primary", elem_id="start")
         check = gr.Button("Check first", elem_id="check")
         scan = gr.Button("Scan a sample", elem_id="scan")
+        train = gr.Button("Train the rewriter only", elem_id="train")
     card = gr.HTML("", elem_id="preflight")
     scanned = gr.HTML("", elem_id="scanned", elem_classes=["maybe"])
     histogram = charts("Mismatch of the chosen run's data")
@@ -115,7 +118,7 @@ def build(session: Session, form: Form) -> SetupWidgets:
 
     upload.upload(keep_upload, upload, form.widgets["data", "dataset"], api_visibility="private")
 
-    return SetupWidgets(preset, start, check, scan, card, toml)
+    return SetupWidgets(preset, start, train, check, scan, card, toml)
 
 
 def wire(session: Session, form: Form, parts: SetupWidgets) -> None:
@@ -195,7 +198,7 @@ def scan_findings(snapshot: Snapshot) -> str:
     scan = snapshot.last("scan")
     if scan is None or snapshot.run is None:
         return ""
-    name = f"<b>Scan of {markup.escape(snapshot.run.id)}</b>, the run chosen above, not of the settings on this tab."
+    name = f"<b>Scan of {markup.escape(snapshot.run.id)}</b>, the run chosen above, not of the settings in this form."
     if scan.get("gap") is None:
         return f'<p class="note">{name} It found nothing it could score.</p>'
     only = snapshot.status.get("state") == "done" and snapshot.last("train") is None and snapshot.result is None

@@ -1,4 +1,4 @@
-"""Train rewriter tab: settings, stop buttons, live curves, the newest group."""
+"""Training tab: live curves and the newest group."""
 
 from __future__ import annotations
 
@@ -8,32 +8,15 @@ import gradio as gr
 
 from patchrl.reporting import curves, markup
 from patchrl.ui.charts import charts
-from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Session, no_run
 
 MAX_OVERLAYS = 4
-NO_CURVES = "Curves appear after the first training step. Start a study on the Setup tab."
+NO_CURVES = "Curves appear after the first training step."
 
 
-def build(session: Session, form: Form) -> gr.Button:
-    """The tab; returns the button that trains only the rewriter."""
-    with gr.Row():
-        form.basic("rewriter")
-        form.basic("reward")
-    with gr.Accordion("Advanced", open=False):
-        with gr.Row():
-            form.fields("reward")
-        with gr.Row():
-            form.fields("rewriter", "more_instructions", "warm_start_rate", "warm_start_samples", "temperature")
-        with gr.Row():
-            form.fields("rewriter", "warmup_steps", "beta", "updates_per_rollout", "vcpo")
-        with gr.Row():
-            form.fields("rewriter")
-        with gr.Row():
-            form.fields("rewrite")
-    train = gr.Button("Train the rewriter only", elem_id="train")
-    gr.Markdown("## Training curves")
+def build(session: Session) -> None:
+    """The tab."""
     with gr.Row():
         x = gr.Radio(
             [("steps", "step"), ("rewrites sampled", "samples"), ("minutes", "time")],
@@ -62,4 +45,3 @@ def build(session: Session, form: Form) -> gr.Button:
 
     session.live(fill, [waiting, panels, group], [x, smoothing, log_y, others], depends=("run", "events"))
     session.live(session.listed, [others], depends=("runs",))
-    return train
