@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from patchrl import recordings as shipped
 from patchrl.config import StudyConfig, absolute_paths, load_config, to_toml
 from patchrl.config.arms import REWRITERS, Arm, parse, sources_in_order
 from patchrl.errors import ConfigError, PatchRLError, RunError
@@ -19,7 +20,6 @@ from patchrl.jobs.owners import HOST, Visitor, may_use, set_owner
 from patchrl.jobs.probe import probe
 from patchrl.jobs.public import uploads_folder
 from patchrl.jobs.status import LIVE_STATES, log_tail, resolve_status
-from patchrl.nano import RECORDED_RUN
 from patchrl.playground.client import Answer, Playground
 from patchrl.playground.requests import (
     Caps,
@@ -55,6 +55,7 @@ __all__ = [
     "play_settings",
     "prompted",
     "recorded_group",
+    "recordings",
     "require_ready",
     "run",
     "start",
@@ -63,7 +64,7 @@ __all__ = [
 ]
 POLL_SECONDS = 0.2
 EXPORTS = ("report", "json", "csv", "latex", "jsonl", "parquet", "adapter")
-RECORDED_ID = RECORDED_RUN.name
+RECORDED_ID = shipped.LAB
 
 
 class Run:
@@ -100,6 +101,11 @@ class Run:
     def timeline(self) -> Timeline:
         """A reader of the run's events that keeps what a page draws, in bounded memory."""
         return Timeline(self.folder.events)
+
+    @property
+    def about(self) -> str:
+        """One sentence on what a recording is; empty for any other run."""
+        return shipped.about(self.path).get("about", "")
 
     def stamp(self) -> dict[str, str]:
         """What changes when the run does: its status, events, rewrites and result. Cheap; meant for polling."""
@@ -339,7 +345,7 @@ class Run:
         Without `upto`: to the stage that was asked for before or, where that was reached, to the report. With
         `queue` it waits until runs of its folder that were started earlier are over.
         """
-        if self.path == RECORDED_RUN:
+        if shipped.is_recording(self.path):
             raise RunError(f"{self.id} is a recording that ships with PatchRL; start a run of your own instead.")
         status = self.status()
         before = "report" if status["state"] == "done" else status.get("upto", "report")
@@ -457,8 +463,8 @@ def run(
 def open_run(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:
     """Open an existing run by its id (text) or by its folder (a Path).
 
-    Text is never read as a path, so that what a visitor types cannot leave the runs folder. The id `recorded-nano` is
-    the recording that ships with PatchRL.
+    Text is never read as a path, so that what a visitor types cannot leave the runs folder. The ids of the recordings
+    that ship with PatchRL (`recordings`) open those.
 
     Raises:
         RunError: no run has this id.
@@ -467,18 +473,28 @@ def open_run(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:
         >>> patchrl.open_run("recorded-nano").status()["state"]
         'done'
     """
-    if run_id == RECORDED_ID:
-        return Run(RunFolder(RECORDED_RUN))
     if isinstance(run_id, Path):
         return Run(RunFolder.at(run_id))
     if not isinstance(run_id, str):
         raise RunError(f"open_run: {run_id!r:.40} is not the id of a run, which is text; list_runs names them.")
+    if run_id in shipped.folders():
+        return Run(RunFolder(shipped.folders()[run_id]))
     return Run(RunFolder.find(runs_dir or default_runs_dir(), run_id))
 
 
+def recordings() -> dict[str, str]:
+    """The runs that ship with PatchRL: their titles by id, the one that a page shows first in front.
+
+    Example:
+        >>> list(patchrl.api.recordings())[-1]
+        'recorded-nano'
+    """
+    return {run_id: shipped.about(path)["title"] for run_id, path in shipped.folders().items()}
+
+
 def recorded_group() -> dict[str, Any]:
-    """Four candidates of the recorded run's training, with ℓ and embeddings, for the walkthrough."""
-    return json.loads((RECORDED_RUN / "group.json").read_text(encoding="utf-8"))
+    """Four candidates of the lab's recorded training, with ℓ and embeddings, for the walkthrough."""
+    return json.loads((shipped.folders()[RECORDED_ID] / "group.json").read_text(encoding="utf-8"))
 
 
 def list_runs(runs_dir: Path | str | None = None, *, visitor: Visitor = HOST) -> list[Run]:

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "patchrl"
 # From the bottom up. What stands here imports from its own package and from those before it, lazily or not.
 ORDER = (
     *("version", "errors", "types", "text"),
-    *("config", "nano", "everyday", "models", "grading", "data", "rewards", "runs"),
+    *("config", "nano", "recordings", "everyday", "models", "grading", "data", "rewards", "runs"),
     *("rewriting", "training", "evaluation", "reporting", "pipeline", "jobs"),
     *("playground", "api", "ui", "cli", "__init__", "__main__"),
 )

@@ -1,6 +1,6 @@
-"""Make the recorded run that ships with the app from a finished one: `python -m examples.nano_lab.record RUN`.
+"""Make a recording that ships with the app from a finished run: `python -m examples.nano_lab.record RUN`.
 
-RUN is a study of the nano lab with one seed and all four arms, for example
+RUN has one seed. The lab's recording, which the lesson plays, is of its foreign expert and all four arms, for example
 `python -m patchrl run examples/nano.toml --set study.seeds=[0]`. Weights, logs and reports stay out.
 """
 
@@ -16,8 +16,8 @@ from typing import Any
 from patchrl import api
 from patchrl.config.arms import DEFAULT
 from patchrl.errors import PatchRLError, RunError
-from patchrl.nano import RECORDED_RUN
 from patchrl.nano.world import style
+from patchrl.recordings import ABOUT, HOME, LAB, folders
 from patchrl.runs.folder import RunFolder
 
 MAX_BYTES = 3_000_000
@@ -26,19 +26,21 @@ GROUP = "group.json"
 EXCLUDED_NAMES = {"adapter", "log.txt", "lock", "stop", "report.html"}
 
 
-def record(run: api.Run, into: Path) -> int:
+def record(run: api.Run, into: Path, about: dict[str, str]) -> int:
     """Write the recording of a run to a folder, replacing what is there; returns its size in bytes.
 
-    Raises RunError when the run is not finished, not of the nano lab, or not one seed of every arm.
+    Args:
+        about: `title` and `about`, what the recording is in one sentence.
+
+    Raises RunError when the run is not finished or not one seed, and one of the nano lab where it lacks an arm.
     """
     config, status = run.config, run.status()
     if status["state"] != "done" or run.result() is None:
         raise RunError(f"{run.id} is {status['state']}; only a finished run can be recorded.")
-    if config.backbone.model != "nano" or config.data.dataset != "nano-foreign":
-        raise RunError(f"{run.id} is not a run of the nano lab with its foreign expert.")
-    if len(config.study.seeds) != 1 or set(config.study.arms) != set(DEFAULT):
+    lab = config.backbone.model == "nano" and config.data.dataset == "nano-foreign"
+    if len(config.study.seeds) != 1 or (lab and set(config.study.arms) != set(DEFAULT)):
         raise RunError(
-            f"{run.id} must hold one seed and every arm; it has {config.study.seeds} and {config.study.arms}."
+            f"{run.id} must hold one seed and, of the lab, every arm; it has {config.study.seeds} and {config.study.arms}."
         )
     shutil.rmtree(into, ignore_errors=True)
     for source in sorted(p for p in run.path.rglob("*") if p.is_file()):
@@ -53,7 +55,9 @@ def record(run: api.Run, into: Path) -> int:
             copy.write_bytes(_trimmed(source))
     folder = RunFolder(into)
     folder.write_json(folder.status, status | {"pid": None, "pid_started": None})
-    folder.write_json(into / GROUP, lesson_group(run))
+    folder.write_json(into / ABOUT, about)
+    if lab:
+        folder.write_json(into / GROUP, lesson_group(run))
     return sum(path.stat().st_size for path in into.rglob("*") if path.is_file())
 
 
@@ -107,14 +111,21 @@ def main(arguments: list[str] | None = None) -> int:
     """Record one run; prints how large it became."""
     parser = argparse.ArgumentParser(prog="examples.nano_lab.record", description=__doc__.splitlines()[0])
     parser.add_argument("run", help="a finished run: its id, or its folder")
-    parser.add_argument("--into", type=Path, default=RECORDED_RUN, help="where to write (default: into the package)")
+    parser.add_argument("--id", default=LAB, help=f"the recording's id (default: {LAB})")
+    parser.add_argument("--title", help="how lists call it (default: as before)")
+    parser.add_argument("--about", help="one sentence on what it is (default: as before)")
     options = parser.parse_args(arguments)
+    into = HOME / options.id
+    given = {key: value for key in ("title", "about") if (value := getattr(options, key))}
+    about = (json.loads((into / ABOUT).read_text(encoding="utf-8")) if options.id in folders() else {}) | given
+    if about.keys() != {"title", "about"}:
+        parser.error(f"{options.id} is new: give its --title and what it is --about.")
     try:
-        size = record(api.open_run(Path(options.run) if "/" in options.run else options.run), options.into)
+        size = record(api.open_run(Path(options.run) if "/" in options.run else options.run), into, about)
     except PatchRLError as error:
         print(f"record: {error}", file=sys.stderr)
         return 1
-    print(json.dumps({"folder": str(options.into), "bytes": size}))
+    print(json.dumps({"folder": str(into), "bytes": size}))
     if size > MAX_BYTES:
         print(f"record: {size:,} bytes; the package takes at most {MAX_BYTES:,}.", file=sys.stderr)
         return 1

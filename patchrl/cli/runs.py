@@ -51,7 +51,8 @@ def _list(options: argparse.Namespace) -> int:
         if rows
         else f"No runs in {options.runs_dir or default_runs_dir()} yet; start one with `patchrl run nano`."
     )
-    print(f"{api.RECORDED_ID} ships with PatchRL; `patchrl show {api.RECORDED_ID}` shows its results.", file=sys.stderr)
+    for run_id in api.recordings():
+        print(f"{run_id} ships with PatchRL; `patchrl show {run_id}` shows its results.", file=sys.stderr)
     return 0
 
 

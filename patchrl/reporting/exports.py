@@ -10,7 +10,7 @@ from typing import Any
 
 from patchrl.config import StudyConfig
 from patchrl.errors import RunError
-from patchrl.nano import RECORDED_RUN
+from patchrl.recordings import is_recording
 from patchrl.reporting import cards
 from patchrl.runs.folder import RunFolder
 from patchrl.runs.samples import SampleRow
@@ -66,7 +66,7 @@ def adapter_folder(
     The settings name the backbone by its Hub id or its last name, and no folder of this machine.
     """
     home = folder.adapter(seed, rewriter)
-    if folder.path == RECORDED_RUN:
+    if is_recording(folder.path) and not (home / "adapter_model.safetensors").is_file():
         raise RunError(f"{folder.id} is a recording without weights; start a run of your own to get an adapter.")
     if not (home / "done.json").is_file():
         raise RunError(f"{folder.id} has no trained rewriter {rewriter!r} for seed {seed} yet.")

@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 
-from patchrl import api
 from patchrl.errors import PatchRLError
 from patchrl.jobs.public import CHANGEABLE
 from patchrl.jobs.status import LIVE_STATES
@@ -21,11 +20,6 @@ TITLE = (
     "<h1>PatchRL</h1><p>Rewrite fine-tuning data the way the model itself answers, and measure what is forgotten.</p>"
 )
 CACHE_SECONDS, CACHE_SWEEP_SECONDS = 24 * 3600, 3600  # Gradio's copies of files for download
-# What the recorded run is, in place of its state: it stands over every tab.
-RECORDING = (
-    "A recording of the lab that ships with PatchRL: one seed, and a lucky one, its rewriter trained as published "
-    "(no warm start, ℓ as a mean per token)."
-)
 NO_RUN = "No run yet. Press New study, or choose a recorded run."
 NOT_CHOSEN = "No run is chosen. Choose one above, or press New study."
 TABS = ("story", "training", "compare", "forgetting", "report", "runs", "learn")
@@ -150,8 +144,8 @@ def status_line(snapshot: Snapshot, choices: Sequence[str] = ()) -> str:
         return f'<p class="note">{markup.escape(snapshot.problem or (NOT_CHOSEN if choices else NO_RUN))}</p>'
     status, line = snapshot.status, run_status.describe_status(snapshot.status)
     line = "; ".join([line, *snapshot.run.damage()])
-    if snapshot.run.id == api.RECORDED_ID:
-        line = RECORDING
+    if snapshot.run.about:
+        line = snapshot.run.about
     if status["state"] == "failed":
         last = markup.escape("\n".join(snapshot.run.log_tail(12))) or "The log is empty."
         log = f'<details><summary>Last lines of its log</summary><pre class="code" tabindex="0">{last}</pre></details>'

@@ -58,18 +58,18 @@ class Reader:
         self._rows: OrderedDict[tuple[str, str, int], tuple[str, list[SampleRow]]] = OrderedDict()
 
     def choices(self, visitor: Visitor) -> list[str]:
-        """Ids of the runs that a visitor may see, the newest first, then the recording."""
-        return [*(run.id for run in api.list_runs(self.runs_dir, visitor=visitor)), api.RECORDED_ID]
+        """Ids of the runs that a visitor may see, the newest first, then the recordings."""
+        return [*(run.id for run in api.list_runs(self.runs_dir, visitor=visitor)), *api.recordings()]
 
     def open(self, visitor: Visitor, run_id: str | None) -> api.Run:
-        """A run that a visitor may see and control, or the recording.
+        """A run that a visitor may see and control, or a recording.
 
         Raises RunError, whose sentence does not tell whether somebody else has such a run.
         """
         if not run_id:
             raise RunError("Choose a run above first.")
         folder = Path(self.runs_dir or default_runs_dir())
-        if not visitor.host and run_id != api.RECORDED_ID and not may_use(visitor, folder, run_id):
+        if not visitor.host and run_id not in api.recordings() and not may_use(visitor, folder, run_id):
             raise RunError(f"Run {run_id!r:.90} is not one of yours; choose one above.")
         return api.open_run(run_id, runs_dir=self.runs_dir)
 

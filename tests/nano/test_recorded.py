@@ -9,7 +9,7 @@ from patchrl import api
 from patchrl.errors import RunError
 from patchrl.evaluation.statistics import correct_by_task
 from patchrl.grading.verify import Verifier
-from patchrl.nano import RECORDED_RUN
+from patchrl.recordings import LAB, folders
 
 
 @pytest.fixture(scope="module")
@@ -17,11 +17,12 @@ def run():
     return api.open_run(api.RECORDED_ID)
 
 
-def test_it_is_small_and_holds_no_weights_and_no_machine():
-    files = [path for path in RECORDED_RUN.rglob("*") if path.is_file()]
+@pytest.mark.parametrize("folder", folders().values(), ids=str)
+def test_a_recording_is_small_and_names_no_machine(folder):
+    files = [path for path in folder.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < record.MAX_BYTES
-    assert not [path for path in files if path.suffix in (".safetensors", ".bin", ".pt")]
-    text = "".join(path.read_text(encoding="utf-8") for path in files if path.suffix != ".npz")
+    assert not [path for path in files if path.suffix in (".bin", ".pt")]
+    text = "".join(path.read_text(encoding="utf-8") for path in files if path.suffix not in (".npz", ".safetensors"))
     assert not [place for place in ("/work", "/root", "/opt", "/home", "/tmp") if place in text]
 
 
@@ -78,16 +79,18 @@ def test_nobody_has_it_among_their_own_runs_and_nobody_can_resume_it(run, runs_d
 @pytest.mark.slow
 def test_a_recording_can_be_made_again_from_a_run(run, tmp_path):
     source = tmp_path / "runs" / "again"
-    shutil.copytree(RECORDED_RUN, source)
+    shutil.copytree(folders()[LAB], source)
     for extra in ("adapter/seed-0/adapter_model.safetensors", "arms/rl/seed-0/weights/model.safetensors", "log.txt"):
         (source / extra).parent.mkdir(parents=True, exist_ok=True)
         (source / extra).write_bytes(b"x" * 10_000_000)
-    size = record.record(api.open_run(source), tmp_path / "made")
+    about = {"title": "Recorded: again", "about": "A recording of a recording."}
+    size = record.record(api.open_run(source), tmp_path / "made", about)
+    assert record.json.loads((tmp_path / "made" / record.ABOUT).read_text()) == about
     assert size < record.MAX_BYTES
     recording = api.open_run(tmp_path / "made")
     assert recording.result() == run.result() and recording.samples("rl", 0) == run.samples("rl", 0)
     again, before = (
-        record.json.loads((place / record.GROUP).read_text()) for place in (tmp_path / "made", RECORDED_RUN)
+        record.json.loads((place / record.GROUP).read_text()) for place in (tmp_path / "made", folders()[LAB])
     )
     for one, other in zip(again["candidates"], before["candidates"], strict=True):
         assert (one["text"], one["passed"]) == (other["text"], other["passed"])
@@ -96,8 +99,8 @@ def test_a_recording_can_be_made_again_from_a_run(run, tmp_path):
 
 def test_an_unfinished_run_cannot_be_recorded(run, tmp_path):
     source = tmp_path / "half"
-    shutil.copytree(RECORDED_RUN, source)
+    shutil.copytree(folders()[LAB], source)
     (source / "result.json").unlink()
     with pytest.raises(RunError, match="only a finished run"):
-        record.record(api.open_run(source), tmp_path / "made")
+        record.record(api.open_run(source), tmp_path / "made", {})
     assert not (tmp_path / "made").exists()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from patchrl import api
 from patchrl.cli import main
 from patchrl.errors import PatchRLError
-from patchrl.nano import RECORDED_RUN
+from patchrl.recordings import LAB, folders
 from patchrl.ui import app
 
 REQUEST = types.SimpleNamespace(query_params={}, session_hash="page", state=types.SimpleNamespace())
@@ -41,7 +41,7 @@ class Place:
     def restore(self) -> None:
         shutil.rmtree(self.run, ignore_errors=True)
         skipped = shutil.ignore_patterns("arms", "group.json", "result.csv", "*best-of-k*", "*prompted*")
-        shutil.copytree(RECORDED_RUN, self.run, ignore=skipped)
+        shutil.copytree(folders()[LAB], self.run, ignore=skipped)
         for name in LINE_FILES:
             lines = (self.run / name).read_bytes().splitlines(keepends=True)
             (self.run / name).write_bytes(b"".join(lines[:6] + lines[-6:]))

@@ -132,5 +132,8 @@ def test_alignment_weight_zero_leaves_the_gate_and_diversity(recorded):
     assert [row["reward"] for row in rows] == [float(c["passed"]) for c in group["candidates"]]
 
 
-def test_the_recorded_run_is_found_by_its_id_alone():
-    assert api.open_run("recorded-nano").path == api.RECORDED_RUN
+def test_recordings_are_found_by_their_ids_and_say_what_they_are():
+    assert api.RECORDED_ID in api.recordings()
+    for run_id, title in api.recordings().items():
+        run = api.open_run(run_id)
+        assert run.id == run_id and title and run.about.endswith(".")
