@@ -48,22 +48,25 @@ def scan(context: StageContext, examples: Sequence[Example]) -> dict[str, Any]:
     sample, backbone = list(examples)[:MAX_QUESTIONS], gate.backbone
     questions = [e.question for e in sample]
     prompts = [rewrite_prompt(config.rewriter.instruction, e.question, e.solution) for e in sample]
+    recorder.event("phase", name="own answers", prepares=True)
     answers = backbone.generate(
         questions,
         temperature=config.rewriter.temperature,
         top_p=config.rewriter.top_p,
         max_new_tokens=config.evaluate.max_new_tokens,
-        on_progress=lambda done: recorder.progress(done, 2 * len(sample)),
+        on_progress=lambda done: recorder.progress(done, len(sample)),
     )
     started = context.clock()
+    recorder.event("phase", name="prompted rewrites", prepares=True)
     rewrites = backbone.generate(
         prompts,
         temperature=config.rewrite.temperature,
         top_p=config.rewrite.top_p,
         max_new_tokens=config.rewriter.max_new_tokens,
-        on_progress=lambda done: recorder.progress(len(sample) + done, 2 * len(sample)),
+        on_progress=lambda done: recorder.progress(done, len(sample)),
     )
     seconds = context.clock() - started
+    recorder.event("phase", name="reading the texts", prepares=True)
     own, prompted = [a[0] for a in answers], [r[0] for r in rewrites]
     texts: dict[str, list[Any]] = {
         "expert": [e.solution for e in sample],

@@ -68,7 +68,7 @@ def _launch(folder: RunFolder, upto: str, queue: bool) -> None:
         earlier_seconds += (previous.get("finished") or previous.get("updated") or previous["started"]) - previous[
             "started"
         ]
-    queued |= {"done": 0, "total": 0, "note": "", "eta_seconds": None, "started": now, "updated": now}
+    queued |= {"done": 0, "total": 0, "phase": "", "eta_seconds": None, "started": now, "updated": now}
     queued |= {"queued_at": now, "upto": upto}
     queued |= {
         "seconds_before": earlier_seconds,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from patchrl.text import about_minutes, duration
+from patchrl.text import about_minutes, counted, duration
 
 Status = dict[str, Any]
 
@@ -32,13 +32,20 @@ def describe_status(status: Status) -> str:
 def _progress(status: Status) -> str:
     arm = status.get("arm") if status.get("stage") not in ("train", "scan") else None
     seed = f"seed {status['seed']}" if status.get("seed") is not None else None
-    line = " · ".join(part for part in (status.get("stage"), arm, seed) if part) or "starting"
-    if status.get("total"):
-        line += f", {status['done']} of {status['total']}"
-        line += f" ({status['note']})" if status.get("note") else ""
-        if status.get("eta_seconds") is not None:
-            line += f", {duration(status['eta_seconds'])} left in this stage"
-    return line
+    line = " · ".join(part for part in (status.get("stage"), arm, seed) if part)
+    return f"{line}: {phase_progress(status)}" if line else "starting"
+
+
+def phase_progress(status: Status) -> str:
+    """What the stage does at present, how far that is, and the time left of it once its first batch is measured."""
+    done, total = status.get("done", 0), status.get("total", 0)
+    name = status.get("phase") or ("" if total else "loading the model")
+    if total and done >= total:
+        return f"{name or counted(total, 'item')} done, finishing"
+    amount = f"{done} of {total}" if total else ""
+    eta = status.get("eta_seconds")
+    left = "measuring how long it takes" if eta is None else f"{duration(max(eta, 1.0))} left of this"
+    return ", ".join(part for part in (name, amount, left) if part)
 
 
 def time_left(status: Status) -> str:

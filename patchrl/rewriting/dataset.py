@@ -39,10 +39,11 @@ def rewrite_dataset(
         context.config, gate, examples, seed, lambda done: recorder.progress(done, len(examples))
     )
     if details:
+        recorder.event("phase", name="reading token by token")
         rows: list[dict[str, Any]] = []
         for start in range(0, len(rewrites), SURPRISAL_ROWS):
             rows += surprisal_rows(backbone, rewrites[start : start + SURPRISAL_ROWS])
-            recorder.progress(len(rows), len(rewrites), "reading token by token")
+            recorder.progress(len(rows), len(rewrites))
         write_rows(folder.surprisal(source, seed), rows)
     # Last: whoever sees a row finds its tokens.
     write_rows(folder.samples(source, seed), [sample_row(rewrite) for rewrite in rewrites])

@@ -21,7 +21,7 @@ from patchrl.text import parse_json
 
 UPLOADS, VISITOR_UPLOADS, EVALUATIONS = ".uploads", ".visitor-uploads", ".evaluations"
 # Fields of status.json that earlier versions wrote by other names.
-STATUS_FIELDS = {"asked": "queued_at", "worked": "seconds_before", "ahead": "queued_behind"}
+STATUS_FIELDS = {"asked": "queued_at", "worked": "seconds_before", "ahead": "queued_behind", "note": "phase"}
 RUN_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$")
 
 

@@ -38,7 +38,7 @@ class RunRecorder:
             "arm": None,
             "done": 0,
             "total": 0,
-            "note": "",
+            "phase": "",
             "eta_seconds": None,
             "study_eta_seconds": None,
             "queued_behind": [],
@@ -49,9 +49,7 @@ class RunRecorder:
             "error": None,
         } | {key: previous[key] for key in LAUNCH_FIELDS if key in previous}
         self._remaining = RemainingTime()
-        self._step_started = self._stage_started = now
-        self._stage_base = self._had = 0
-        self._latest = now  # when progress was last reported
+        self._phase_started, self._prepares, self._had = now, False, 0
         self._written = 0.0
         self._write()
 
@@ -71,29 +69,32 @@ class RunRecorder:
         if kind == "stage" and fields["state"] == "end":
             self._remaining.end(fields["seconds"])
         if kind == "stage" and fields["state"] == "start":
-            where = {key: fields[key] for key in ("stage", "seed", "arm")}
-            self.status |= where | {"done": 0, "total": 0, "eta_seconds": None, "note": ""}
-            self._stage_started, self._stage_base, self._had = time.time(), 0, 0
-            self._step_started = self._stage_started
+            self.status |= {key: fields[key] for key in ("stage", "seed", "arm")}
             self._remaining.begin(fields.get("expected", 0.0), fields.get("after", 0.0))
-            self.status["study_eta_seconds"] = self._remaining.left(0.0, 0.0)
-            self._write()
+            self._begin_phase("", prepares=False)
+        if kind == "phase":
+            self._begin_phase(fields["name"], fields.get("prepares", False))
 
-    def progress(self, done: int, total: int, note: str = "") -> None:
+    def _begin_phase(self, name: str, prepares: bool) -> None:
+        """Its progress and its speed are its own; nothing is known of them before its first batch is done."""
+        self.status |= {"phase": name, "done": 0, "total": 0, "eta_seconds": None}
+        self._phase_started, self._prepares, self._had = time.time(), prepares, 0
+        self.status["study_eta_seconds"] = self._remaining.left(0.0, 0.0)
+        self._write()
+
+    def progress(self, done: int, total: int) -> None:
         now = time.time()
         if self.status["total"] != total:
             # What a resumed training already had must not count as speed; elsewhere a high first number is a large batch.
-            self._had = self._stage_base = max(done - 1, 0) if self.status["stage"] == "train" else 0
+            resumed = self.status["stage"] == "train" and not self._prepares
+            self._had = max(done - 1, 0) if resumed else 0
             self._remaining.resumed(self._had / total if total else 0.0)
-        elif done < self.status["done"]:
-            # A second pass over the same rows: its speed is its own.
-            self._stage_started, self._stage_base = self._latest, 0
-        self._latest = now
-        steps = done - self._stage_base
-        eta = (now - self._stage_started) / steps * (total - done) if steps > 0 else None
-        share = (done - self._had) / (total - self._had) if self._had < total else 1.0
-        self.status |= {"done": done, "total": total, "note": note, "eta_seconds": eta}
-        left = self._remaining.left(now - self._step_started, share)
+        steps = done - self._had
+        # Whatever is done after the last one is not counted, so that nothing can be said of its end.
+        eta = (now - self._phase_started) / steps * (total - done) if steps > 0 and done < total else None
+        share = 0.0 if self._prepares else (done - self._had) / (total - self._had) if self._had < total else 1.0
+        self.status |= {"done": done, "total": total, "eta_seconds": eta}
+        left = self._remaining.left(now - self._phase_started, share)
         # The study takes at least as long as its current stage.
         self.status["study_eta_seconds"] = None if left is None else max(left, eta or 0.0)
         if now - self._written >= STATUS_INTERVAL or done >= total:

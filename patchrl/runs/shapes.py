@@ -42,7 +42,7 @@ class Status(TypedDict):
     arm: NotRequired[str | None]
     done: NotRequired[Count]
     total: NotRequired[Count]
-    note: NotRequired[str]
+    phase: NotRequired[str]
     eta_seconds: NotRequired[Number | None]
     study_eta_seconds: NotRequired[Number | None]
     queued_behind: NotRequired[list[str]]

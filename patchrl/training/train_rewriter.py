@@ -218,6 +218,7 @@ def train_rewriter(context: StageContext, examples: Sequence[Example], seed: int
         )
     set_seed(seed)
     questions = [e.question for e in examples[: rollouts // rewriter.group_size]]
+    recorder.event("phase", name="own answers for the alarms", prepares=True)
     with context.kept():
         own = OwnAnswers.sample(backbone, questions, rewriter, seed)
     lora = LoraConfig(
@@ -259,6 +260,7 @@ def train_rewriter(context: StageContext, examples: Sequence[Example], seed: int
     )
     if stale:
         stale.trainer = trainer
+    recorder.event("phase", name="steps")
     run_trainer(trainer, last)
     if callback.stopped:
         raise StopRequested(f"Stopped at step {trainer.state.global_step} of {rewriter.steps}; resume continues there.")

@@ -15,6 +15,8 @@ from patchrl.training.callbacks import FinetuneCallback
 from patchrl.training.supervised import Pair, supervised
 from patchrl.types import Example
 
+WARM_PHASE = "warm start"  # begins the names of its phases
+
 
 def own_pairs(
     context: StageContext, examples: Sequence[Example], prompts: Sequence[str], seed: int
@@ -27,6 +29,7 @@ def own_pairs(
     Args:
         prompts: the examples' rewriting prompts.
     """
+    context.recorder.event("phase", name=f"{WARM_PHASE}: own answers", prepares=True)
     with context.kept():
         groups, tokens = judged_answers(
             context.config,
@@ -64,6 +67,7 @@ def warm_start(
     # A rewriting prompt is never cut, and how arms are fine-tuned is none of the rewriter's business.
     section = FinetuneSection(max_length=1 << 20, batch_size=config.finetune.batch_size)
     callback = FinetuneCallback(recorder, {"seed": seed}, rewriter.warm_start_steps, kind="warm")
+    recorder.event("phase", name=f"{WARM_PHASE}: steps", prepares=True)
     supervised(
         section,
         context.gate.backbone,

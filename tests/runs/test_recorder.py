@@ -14,10 +14,28 @@ def test_a_second_pass_over_the_same_rows_has_a_speed_of_its_own(runs_dir, monke
     for done, seconds in ((100, 500), (200, 500)):
         now[0] += seconds
         run.recorder.progress(done, 200)
-    assert run.recorder.status["eta_seconds"] == 0
+    assert run.recorder.status["eta_seconds"] is None  # what is done after the last row is not counted
+    run.recorder.event("phase", name="reading token by token")
     now[0] += 10
-    run.recorder.progress(50, 200, "reading token by token")
+    run.recorder.progress(50, 200)
     assert run.recorder.status["eta_seconds"] == 30  # 150 rows at 5 a second, whatever the first pass took
+
+
+def test_what_prepares_a_stage_has_its_own_progress_and_says_nothing_of_the_study(runs_dir, monkeypatch):
+    run = GrowingRun(runs_dir)
+    now = [1000.0]
+    monkeypatch.setattr(recorder.time, "time", lambda: now[0])
+    run.recorder.event("stage", state="start", stage="train", seed=0, arm="rl", expected=100.0, after=100.0)
+    run.recorder.event("phase", name="warm start: own answers", prepares=True)
+    assert "measuring how long it takes" in run_status.describe_status(run.recorder.status)
+    now[0] += 60
+    run.recorder.progress(48, 64)  # a first batch of 48 is no training that was resumed
+    status = run.recorder.status
+    assert status["eta_seconds"] == pytest.approx(20) and status["study_eta_seconds"] is None
+    line = run_status.describe_status(status)
+    assert "warm start: own answers, 48 of 64" in line and "20 s left of this" in line
+    run.recorder.progress(64, 64)
+    assert "0 s left" not in run_status.describe_status(run.recorder.status)
 
 
 def test_what_is_left_of_the_study_is_told_with_the_progress(runs_dir, monkeypatch):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -37,7 +36,8 @@ def measure(
     rows_of = {name: evaluations.get(key) for name, key in keys.items()}
     missing = [subtask for subtask in benchmark.subtasks if rows_of[subtask.name] is None]
     if missing:
-        model = HarnessModel(backbone, max_new_tokens, partial(recorder.progress, note=benchmark.name))
+        recorder.event("phase", name=benchmark.name)
+        model = HarnessModel(backbone, max_new_tokens, recorder.progress)
         for name, rows in _ask(missing, model).items():
             evaluations.put(keys[name], rows)
             rows_of[name] = rows
