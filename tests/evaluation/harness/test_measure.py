@@ -265,8 +265,8 @@ def test_prompts_longer_than_the_context_are_shortened_and_told(tmp_path, nano):
     rows = [{"question": "Add 1 and 2. " * 400, "answer": "3"}, {"question": "Add 1 and 2.", "answer": "3"}]
     found = answered(own_task(tmp_path, rows), nano, tmp_path / "kept", tokens=4, recorder=recorder)
     assert len(found) == 2
-    ((kind, fields),) = recorder.events
-    assert kind == "message" and fields["text"].startswith("mine: 1 prompts did not fit")
+    (fields,) = [fields for kind, fields in recorder.events if kind == "message"]
+    assert fields["text"].startswith("mine: 1 prompts did not fit")
 
 
 def test_text_that_spells_a_special_token_stays_text(tmp_path, nano):
