@@ -7,22 +7,38 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from patchrl.config import RewardSection
 from patchrl.config.arms import display_name
-from patchrl.reporting.figures import Event, Figure, arm_style, layout, rgba, significant
-from patchrl.text import compact
+from patchrl.reporting.figures import (
+    End,
+    Event,
+    Figure,
+    Reference,
+    arm_style,
+    label_ends,
+    layout,
+    reference_lines,
+    rgba,
+    significant,
+)
+from patchrl.reporting.sentences import alarms
+from patchrl.rewards.group import part_weights
+from patchrl.rewards.monitors import OWN_STYLE_QUANTILE
+from patchrl.text import compact, number, percent
 
 SEED_COLOURS = ("#009E73", "#0072B2", "#CC79A7", "#E69F00", "#56B4E9", "#D55E00")
 SEED_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 MAX_POINTS = 500
+ALARM_COLOUR = "#D55E00"
 
 # name in the event, title, unit of the axis, whether its spread is drawn
 PANELS = (
     ("reward", "Reward", "reward", True),
-    ("consistency", "Gate pass rate", "share of rewrites", False),
+    ("consistency", "Gate: rewrites that pass", "", False),
+    ("nll", "Mismatch ℓ of passing rewrites", "nats per token", False),
+    ("own_style_share", "As likely as own answers, of passing rewrites", "", False),
     ("alignment", "Alignment, failed rewrites as 0", "reward part", True),
     ("diversity", "Diversity, failed rewrites as 0", "reward part", True),
-    ("nll", "Mismatch ℓ (passing rewrites)", "nats per token", False),
-    ("own_style_share", "As likely as own answers", "share of passing rewrites", False),
     ("own_distance", "Wording, distance to own answers", "energy distance", False),
     ("text_nll", "Surprisal of the whole text (passing)", "nats", False),
     ("max_token_nll", "Most surprising token (passing)", "nats", False),
@@ -38,9 +54,12 @@ PANELS = (
     ("loss", "Loss", "loss", False),
     ("step_seconds", "Step time", "seconds", False),
 )
+MAIN_CURVES = ("reward", "consistency", "nll", "own_style_share")  # large and first, constant or not
+SHARES = ("consistency", "own_style_share")
 STALENESS_CURVES = ("ess", "rate_factor")  # of every update, where rollouts serve several of them
 SIGNED_CURVES = ("loss",)  # may be below zero
 X_AXES = {"step": "step", "samples": "rewrites sampled", "time": "minutes"}
+MAX_STEP_TICKS = 10
 
 
 def smooth(values: Sequence[float | None], weight: float) -> list[float | None]:
@@ -71,21 +90,30 @@ def training_figures(
     smoothing: float = 0.0,
     log_y: bool = False,
     overlays: Mapping[str, Sequence[Event]] | None = None,
+    reward: RewardSection | None = None,
 ) -> dict[str, Figure]:
-    """One figure per training curve that has values, by name; a line per seed, and those of other runs over it.
+    """A figure per training curve by name: a line per seed, those of other runs over it, and what to compare them with.
 
-    `x` is step, samples or time; `smoothing` in [0, 1); the band is one standard deviation over the
-    step's rewrites. `overlays`: name of another run -> its events; then colours tell runs, dashes seeds.
+    A curve without values is left out, and one that is constant unless it is among MAIN_CURVES.
+
+    Args:
+        x: step, samples or time.
+        smoothing: weight of the past, in [0, 1); the band is one standard deviation over the step's rewrites.
+        overlays: name of another run -> its events; then colours tell runs, dashes seeds.
+        reward: the run's own settings, for the reward that the backbone's own answers would earn.
     """
-    lines = _lines(events, overlays or {})
-    figures = {}
+    lines, drawn = _lines(events, overlays or {}), {}
     for name, title, unit, spread in PANELS:
         traces: list[Figure] = []
+        ends: list[End] = []
+        values: set[float] = set()
         for line in lines:
             rows = line.updates if name in STALENESS_CURVES else line.rows
-            ys = smooth([row.get(name) for row in rows], smoothing)
-            if all(y is None for y in ys):
+            ys = [significant(y) for y in smooth([row.get(name) for row in rows], smoothing)]
+            known = [y for y in ys if y is not None]
+            if not known:
                 continue
+            values.update(known)
             xs = [_minutes(row, line) if x == "time" else row[x] for row in rows]
             if spread and not log_y and not overlays:
                 traces.append(_band(xs, ys, smooth([row.get(f"{name}_std") for row in line.rows], smoothing), line))
@@ -95,30 +123,79 @@ def training_figures(
                     "mode": "lines+markers" if len(line.rows) < 60 else "lines",
                     "name": line.name,
                     "uid": line.uid,
-                    "legendgroup": line.name,
                     "x": xs,
-                    "y": [significant(y) for y in ys],
+                    "y": ys,
                     "line": {"color": line.colour, "width": 2, "dash": line.dash},
                     "marker": {"size": 4},
                     "hovertemplate": f"{X_AXES[x]} %{{x:.4g}}<br>{title} %{{y:.4f}}<extra>{line.name}</extra>",
                 }
             )
-        if traces:
-            figures[name] = {
-                "data": traces,
-                "layout": layout(
-                    title,
-                    X_AXES[x],
-                    unit,
-                    yaxis={
-                        "type": "log" if log_y else "linear",
-                        "rangemode": "normal" if name in SIGNED_CURVES else "nonnegative",
-                    },
-                    showlegend=len(lines) > 1,
-                    height=280 if len(lines) > 1 else 250,
-                ),
-            }
-    return figures
+            ends.append((xs[-1], known[-1], line.name, line.colour))
+            if name == "reward":
+                traces += _alarm_marks(events if line.of_run else (), line, xs, ys)
+        if (name in MAIN_CURVES and values) or len(values) > 1:
+            look = layout(title, X_AXES[x], unit, yaxis=_y_axis(name, log_y), showlegend=False, height=300)
+            if x == "step" and max(end[0] for end in ends) <= MAX_STEP_TICKS:
+                look["xaxis"]["dtick"] = 1
+            look["shapes"] = reference_lines(_references(name, events, reward))
+            drawn[name] = figure = {"data": traces, "layout": look}
+            if len(lines) > 1:
+                label_ends(figure, ends)
+    return drawn
+
+
+def _y_axis(name: str, log_y: bool) -> Figure:
+    if log_y:
+        return {"type": "log"}
+    share = {"tickformat": ".0%", "range": [0, 1.04]} if name in SHARES else {}
+    return {"type": "linear", "rangemode": "normal" if name in SIGNED_CURVES else "nonnegative"} | share
+
+
+def _references(name: str, events: Sequence[Event], reward: RewardSection | None) -> list[Reference]:
+    """What a curve is compared with."""
+    if name == "nll":
+        scan: Event = next((e for e in reversed(events) if e["kind"] == "scan"), {})
+        names = {"own_mean": "own answers", "expert_mean": "expert"}
+        values = [(scan[key], label) for key, label in names.items() if scan.get(key) is not None]
+        return [(value, f"{label} {number(value, 2)}") for value, label in values]
+    if name == "own_style_share":
+        return [(OWN_STYLE_QUANTILE, f"own answers {percent(OWN_STYLE_QUANTILE)}")]
+    if name == "reward" and reward:
+        passing, aligned, _ = part_weights(reward)
+        if reward.kind == "gain":
+            return [(passing + aligned, "own answers that pass"), (passing, "copies of the expert")]
+        whose = "all pass, in any style" if reward.alignment_scale == "group" else "own answers that pass"
+        return [(passing + aligned / 2, whose)]  # alignment is 1/2 on average
+    return []
+
+
+def _alarm_marks(events: Sequence[Event], line: _Line, xs: Sequence[float], ys: Sequence[float | None]) -> list[Figure]:
+    """A mark on the reward curve at each step with an alarm; its words on hover."""
+    words: dict[int, list[str]] = {}
+    for alarm in alarms(events):
+        if "step" in alarm and alarm["seed"] == line.seed and alarm.get("rewriter", "rl") == line.rewriter:
+            words.setdefault(alarm["step"], []).append(alarm["text"].replace("<", "&lt;"))
+    steps = [row["step"] for row in line.rows]
+    at = [max(0, bisect_right(steps, step) - 1) for step in words]
+    if not at:
+        return []
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "alarm",
+            "x": [xs[i] for i in at],
+            "y": [ys[i] for i in at],
+            "marker": {
+                "symbol": "triangle-down",
+                "size": 15,
+                "color": ALARM_COLOUR,
+                "line": {"width": 1.5, "color": "#fff"},
+            },
+            "text": ["<br>".join(texts) for texts in words.values()],
+            "hovertemplate": "%{text}<extra></extra>",
+        }
+    ]
 
 
 @dataclass(frozen=True)
@@ -129,6 +206,9 @@ class _Line:
     updates: list[Event]  # staleness of every update; there are more of them than rows
     colour: str
     dash: str
+    seed: int
+    rewriter: str
+    of_run: bool  # and not of one that is drawn over it
 
 
 def _lines(events: Sequence[Event], overlays: Mapping[str, Sequence[Event]]) -> list[_Line]:
@@ -142,13 +222,15 @@ def _lines(events: Sequence[Event], overlays: Mapping[str, Sequence[Event]]) -> 
         for event in steps:
             which = f"seed {event['seed']}" + (f", {event.get('rewriter', 'rl')}" if several else "")
             (trainings if event["kind"] == "train" else stale).setdefault(which, []).append(event)
-        for number, (which, rows) in enumerate(trainings.items()):
+        for index, (which, rows) in enumerate(trainings.items()):
             of_run = f"{label}, {which}" if label else f"this run, {which}" if overlays else which
-            colour = SEED_COLOURS[(run if overlays else number) % len(SEED_COLOURS)]
-            dash = SEED_DASHES[number % len(SEED_DASHES)]
+            colour = SEED_COLOURS[(run if overlays else index) % len(SEED_COLOURS)]
+            dash = SEED_DASHES[index % len(SEED_DASHES)]
             uid = re.sub(r"\W", "-", f"line-{label}-{which}")
             updates = _with_samples(thin(stale.get(which, [])), rows)
-            lines.append(_Line(of_run.replace("<", "&lt;"), uid, thin(rows), updates, colour, dash))
+            name, first = of_run.replace("<", "&lt;"), rows[0]
+            whose = first["seed"], first.get("rewriter", "rl"), not label
+            lines.append(_Line(name, uid, thin(rows), updates, colour, dash, *whose))
     return lines
 
 
@@ -173,8 +255,6 @@ def _band(xs: list[float], ys: list[float | None], spread: list[float | None], l
         "fillcolor": rgba(line.colour, 0.15),
         "line": {"width": 0},
         "hoverinfo": "skip",
-        "showlegend": False,
-        "legendgroup": line.name,
         "x": [x for x, _, _ in measured] + [x for x, _, _ in reversed(measured)],
         "y": [significant(y + s) for _, y, s in measured]
         + [significant(max(0.0, y - s)) for _, y, s in reversed(measured)],

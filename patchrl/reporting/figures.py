@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from patchrl.text import compact, number, percent
 
 Figure = dict[str, Any]
 Event = dict[str, Any]
+End = tuple[float, float, str, str]  # of a line: x, y, its name, its colour
+Reference = tuple[float, str]  # a value on the vertical axis, and what has it
 
 # Okabe and Ito's palette: told apart with any kind of colour vision; symbols repeat what colours say.
 ARM_COLOURS = {
@@ -112,6 +115,60 @@ def layout(title: str, x: str, y: str, **extra: Any) -> Figure:
     for key, value in extra.items():
         base[key] = base[key] | value if isinstance(base.get(key), dict) and isinstance(value, dict) else value
     return base
+
+
+def reference_lines(references: Sequence[Reference]) -> list[Figure]:
+    """Dotted lines across a figure, each with its words on it; as `shapes` of a layout."""
+    return [
+        {
+            "type": "line",
+            "xref": "paper",
+            "x0": 0,
+            "x1": 1,
+            "y0": value,
+            "y1": value,
+            "line": {"color": "rgba(128,128,128,.9)", "width": 1.5, "dash": "dot"},
+            "label": {"text": words, "textposition": place, "yanchor": "bottom"},
+        }
+        for (value, words), place in zip(references, ("start", "middle", "end"), strict=False)
+    ]
+
+
+LABEL_HEIGHT, LABEL_WIDTH = 15, 6.6  # pixels that a line of text and a letter take
+
+
+def label_ends(figure: Figure, ends: Sequence[End]) -> None:
+    """Write the names of lines at their ends, in place of a legend; labels that would touch move apart."""
+    look = figure["layout"]
+    is_log = look["yaxis"].get("type") == "log"
+
+    def height(y: float) -> float:
+        return math.log10(y) if is_log else y
+
+    heights = [height(y) for trace in figure["data"] for y in trace["y"] if y is not None and (y > 0 or not is_log)]
+    ends = sorted((end for end in ends if end[1] > 0 or not is_log), key=lambda end: end[1])
+    if not ends:
+        return
+    pixels = (look["height"] - look["margin"]["t"] - look["margin"]["b"]) / (max(heights) - min(heights) or 1.0)
+    shifts: list[float] = []
+    for i, (_, y, _, _) in enumerate(ends):
+        below = pixels * (height(y) - height(ends[i - 1][1])) - shifts[-1] if i else LABEL_HEIGHT
+        shifts.append(max(0.0, LABEL_HEIGHT - below))
+    centre = sum(shifts) / len(shifts)
+    look["annotations"] = [
+        {
+            "x": x,
+            "y": height(y),
+            "text": name,
+            "font": {"color": colour},
+            "showarrow": False,
+            "xanchor": "left",
+            "xshift": 6,
+            "yshift": round(shift - centre, 1),
+        }
+        for (x, y, name, colour), shift in zip(ends, shifts, strict=True)
+    ]
+    look["margin"] = look["margin"] | {"r": round(16 + LABEL_WIDTH * max(len(name) for _, _, name, _ in ends))}
 
 
 def arm_style(name: str) -> tuple[str, str]:

@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from patchrl.reporting import sentences
 from patchrl.reporting.samples_table import GATE_WORDS, gain
+from patchrl.rewards.monitors import REMEDIES
 from patchrl.runs.samples import SampleRow
 from patchrl.text import number, percent
 
@@ -129,15 +131,39 @@ def group_cards(event: dict[str, Any] | None) -> str:
     )
 
 
-def messages(events: Sequence[dict[str, Any]]) -> str:
-    """What a run has said: the monitors' alarms in red first, then the rest; newest first."""
-    newest_first = [e for e in reversed(events) if e["kind"] == "message"]
-    signs = {"warning": "⚠", "error": "✗"}
-    alarms = [f'<p class="problem">⚠ {escape(e["text"])}</p>' for e in newest_first if "monitor" in e]
-    others = [e for e in newest_first if "monitor" not in e]
-    return "".join(alarms) + "".join(
-        f'<p class="note">{signs.get(e["level"], "·")} {escape(e["text"])}</p>' for e in others
+def alarms(events: Sequence[dict[str, Any]]) -> str:
+    """The monitors' alarms in red, the newest first: what they saw, what to do, and rewrites of that step as they were."""
+    by_step: dict[Any, list[dict[str, Any]]] = {}
+    for event in sentences.alarms(events):
+        by_step.setdefault((event.get("rewriter"), event.get("seed"), event.get("step")), []).append(event)
+    newest_first = list(by_step.values())[::-1]
+    return "".join(_alarm(step, is_open=i == 0) for i, step in enumerate(newest_first))
+
+
+def _alarm(events: Sequence[dict[str, Any]], *, is_open: bool) -> str:
+    remedies = {event["monitor"]: REMEDIES.get(event["monitor"], "") for event in events}
+    words = "".join(
+        f"<p><b>⚠ Alarm. {escape(event['text'])}</b> {escape(remedies[event['monitor']])}</p>" for event in events
     )
+    newest = events[-1]
+    if newest.get("candidates"):
+        cards = "".join(
+            f'<article class="card"><header>{verdict(c)} reward {number(c.get("reward"), 2)}</header><pre>{escape(c["text"])}</pre></article>'
+            for c in newest["candidates"]
+        )
+        words += (
+            f"<details{' open' if is_open else ''}><summary>Rewrites of this step, as they were</summary>"
+            f"<p><b>Question.</b> {escape(newest.get('question', ''))} <b>Expert.</b> {escape(newest.get('solution', ''))}</p>"
+            f'<div class="cards">{cards}</div></details>'
+        )
+    return f'<section class="alarm">{words}</section>'
+
+
+def messages(events: Sequence[dict[str, Any]]) -> str:
+    """What a run has said beside its alarms, the newest first."""
+    signs = {"warning": "⚠", "error": "✗"}
+    others = [e for e in reversed(events) if e["kind"] == "message" and "monitor" not in e]
+    return "".join(f'<p class="note">{signs.get(e["level"], "·")} {escape(e["text"])}</p>' for e in others)
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -195,6 +221,8 @@ ins{background:rgba(0,158,115,.22);text-decoration:underline;text-decoration-thi
 .bar i{display:block;height:9px;border-radius:4px;background:rgba(128,128,128,.2);overflow:hidden}
 .bar u{display:block;height:100%;background:#0072B2}.bar u.reward{background:#009E73}.bar u.alignment{background:#56B4E9}.bar u.diversity{background:#E69F00}
 .bar b{font-weight:500;text-align:right;font-variant-numeric:tabular-nums}
+.alarm{border-left:4px solid #D55E00;padding:6px 12px;margin:0 0 10px;background:rgba(213,94,0,.12)}.alarm p{margin:.3em 0}.alarm summary{cursor:pointer}
+.alarm .card{background:var(--body-background-fill,var(--bg,Canvas))}
 .verdict{font-weight:600;padding:1px 7px;border-radius:9px;font-size:.86em}.verdict.ok{background:rgba(0,158,115,.22)}
 .verdict.bad{background:rgba(213,94,0,.24)}.verdict.unsure{background:rgba(128,128,128,.28)}
 .slider-bar{display:flex;gap:12px;align-items:center}.slider-bar input{flex:1;min-width:0;accent-color:#009E73}.slider-caption{font-size:.9em;margin:.4em 0 1em;min-height:3em}

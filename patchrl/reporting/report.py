@@ -43,7 +43,7 @@ def build_report(
 
     scan = next((e for e in reversed(events) if e["kind"] == "scan"), None)
     drawn, over_training = (
-        _figures(events, result, scan, rewrites, embedding_map),
+        _figures(events, result, scan, rewrites, embedding_map, config.reward),
         figures.mismatch_over_training(events),
     )
     sections = [
@@ -87,6 +87,7 @@ def _figures(
     scan: dict[str, Any] | None,
     rewrites: dict[str, list[SampleRow]],
     embedding_map: dict[str, Any] | None,
+    reward: RewardSection,
 ) -> dict[str, figures.Figure]:
     accepted = {
         source: [r["nll_rewrite"] for r in rows if r["decision"] == "accepted" and r["nll_rewrite"] is not None]
@@ -98,7 +99,7 @@ def _figures(
         "mismatch": figures.mismatch_figure(scan, accepted),
         "map": figures.embedding_figure(**embedding_map) if embedding_map else None,
         "loss": curves.loss_figure(events),
-        **{f"curve-{name}": figure for name, figure in curves.training_figures(events).items()},
+        **{f"curve-{name}": figure for name, figure in curves.training_figures(events, reward=reward).items()},
     }
     return {name: figure for name, figure in drawn.items() if figure}
 
@@ -235,16 +236,20 @@ def _mismatch(scan: dict[str, Any] | None, drawn: dict[str, Any], over_training:
 
 
 def _training(events: Sequence[dict[str, Any]], drawn: dict[str, Any]) -> ReportSection:
-    slots = "".join(_slot(name) for name in drawn if name.startswith("curve-"))
-    if not slots:
+    names = [name.removeprefix("curve-") for name in drawn if name.startswith("curve-")]
+    if not names:
         return "Training of the rewriter", ""
-    warnings = markup.messages(sentences.warnings(events))
+    main, more = (
+        "".join(_slot(f"curve-{name}") for name in names if (name in curves.MAIN_CURVES) is is_main)
+        for is_main in (True, False)
+    )
+    warnings = markup.alarms(events) + markup.messages(sentences.warnings(events))
     return "Training of the rewriter", (
-        f"<h3>Monitors</h3>{warnings or '<p>No warning: no monitor saw a rewriter that wins its reward without rewriting.</p>'}"
-        "<p class='note'>Watched at every step: copies, mentions of the given solution, collapsing length, lost equations, "
-        "one opening for all, fewer wordings and phrases than the backbone's own answers.</p>"
-        f"<h3>Curves</h3><div class='figures'>{slots}</div>"
-        "<p class='note'>A line per seed; bands are one standard deviation over a step's rewrites.</p>"
+        f"{warnings or '<p>No warning: no monitor saw a rewriter that wins its reward without rewriting.</p>'}"
+        f"<div class='figures main'>{main}</div>"
+        "<p class='note'>A line per seed; bands are one standard deviation over a step's rewrites; ▼ is an alarm. Watched at "
+        "every step: copies, mentions of the given solution, collapsing length, lost equations, one opening for all, fewer "
+        f"wordings and phrases than the backbone's own answers.</p><div class='figures'>{more}</div>"
     )
 
 

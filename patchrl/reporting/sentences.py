@@ -107,6 +107,11 @@ def warnings(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [event for event in events if event["kind"] == "message" and event["level"] == "warning"]
 
 
+def alarms(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The alarms of the monitors among a run's events, in their order."""
+    return [event for event in events if event["kind"] == "message" and "monitor" in event]
+
+
 def lost_groups(event: dict[str, Any]) -> str:
     """The groups a training step could not learn from, as the end of a line; empty without such groups."""
     parts = (

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from patchrl.grading.equations import written_equations
 from patchrl.rewards.variety import Variety
 
+OWN_STYLE_QUANTILE = 0.975  # of the own answers' surprisal: what is above it does not count as in their style
 MIN_COPIED_SHARE = 0.8  # of a rewrite's words: from this copied share on, the rewrite counts as a copy
 COPY_LENGTH = 3  # words: only a run of so many that the expert wrote counts as copied
 MIN_LENGTH_RATIO = 0.25  # of the expert's words: shorter than this is a collapse, not a terse style
@@ -24,42 +25,73 @@ _MENTION = re.compile(
 
 @dataclass(frozen=True)
 class Monitor:
-    """A share of a step's rewrites or groups; above `limit` the monitor warns with `sentence`."""
+    """A share of a step's rewrites or groups; above `limit` the monitor warns with `sentence`, and `remedy` says what to do."""
 
     name: str
     limit: float
     sentence: str
+    remedy: str
 
+
+WARM_START = (
+    "Train with a warm start (rewriter.warm_start_steps): it shows the backbone's own answers before RL begins."
+)
+DERIVATION = "Ask for the reasoning: gate.reasoning = derivation refuses texts whose steps do not lead to the answer."
+VARIETY = "Raise reward.lambda_div, give several instructions (rewriter.more_instructions), or stop before this step."
 
 MONITORS = (
     Monitor(
         "copied",
         0.5,
         "{share:.0%} of rewrites are pieces of the expert's text: the data would hardly change.",
+        "Use reward.kind = gain, under which a copy earns next to nothing, with a warm start (rewriter.warm_start_steps).",
     ),
-    Monitor("mentions", 0.2, "{share:.0%} of rewrites speak of the given solution, which a reader will not have."),
-    Monitor("short", 0.2, "{share:.0%} of rewrites have under a quarter of the expert's words: length is collapsing."),
-    Monitor("stepless", 0.3, "{share:.0%} of rewrites dropped every equation the expert wrote: reasoning is lost."),
-    Monitor("opening", 0.9, "{share:.0%} of rewrites begin with the same words: they follow one template."),
     Monitor(
-        "wordings", 0.5, "{share:.0%} fewer wordings (Vendi) than in the backbone's own answers: one template wins."
+        "mentions",
+        0.2,
+        "{share:.0%} of rewrites speak of the given solution, which a reader will not have.",
+        "Choose another rewriter.instruction; `as-you-would` asks for an answer to the question.",
+    ),
+    Monitor(
+        "short",
+        0.2,
+        "{share:.0%} of rewrites have under a quarter of the expert's words: length is collapsing.",
+        DERIVATION,
+    ),
+    Monitor(
+        "stepless",
+        0.3,
+        "{share:.0%} of rewrites dropped every equation the expert wrote: reasoning is lost.",
+        DERIVATION,
+    ),
+    Monitor("opening", 0.9, "{share:.0%} of rewrites begin with the same words: they follow one template.", VARIETY),
+    Monitor(
+        "wordings",
+        0.5,
+        "{share:.0%} fewer wordings (Vendi) than in the backbone's own answers: one template wins.",
+        VARIETY,
     ),
     Monitor(
         "failed",
         0.9,
         "{share:.0%} of groups have no rewrite that passes the gate: the rewriter can learn next to nothing from them.",
+        f"Read why they fail below. {WARM_START}",
     ),
     Monitor(
-        "undecided", 0.5, "{share:.0%} of rewrites could not be judged: raise gate.timeout, or mend the references."
+        "undecided", 0.5, "{share:.0%} of rewrites could not be judged.", "Raise gate.timeout, or mend the references."
     ),
     Monitor(
         "unlike",
         0.95,
         "{share:.0%} of passing rewrites are, as a whole, less likely than nearly all of the backbone's own answers: its "
-        "own style is hardly sampled, so it cannot be reinforced (rewriter.warm_start_steps shows it first).",
+        "own style is hardly sampled, so it cannot be reinforced.",
+        WARM_START,
     ),
-    Monitor("phrases", 0.5, "{share:.0%} fewer distinct phrases (distinct-4) than in the backbone's own answers."),
+    Monitor(
+        "phrases", 0.5, "{share:.0%} fewer distinct phrases (distinct-4) than in the backbone's own answers.", VARIETY
+    ),
 )
+REMEDIES = {monitor.name: monitor.remedy for monitor in MONITORS}
 
 
 def monitor_shares(rewrites: Sequence[str], solutions: Sequence[str], own: Variety | None = None) -> dict[str, float]:

@@ -18,10 +18,9 @@ from patchrl.models.scoring import Score
 from patchrl.rewards.alignment import Anchor
 from patchrl.rewards.gain import first_time_nll
 from patchrl.rewards.misalignment import text_nll
+from patchrl.rewards.monitors import OWN_STYLE_QUANTILE
 from patchrl.rewards.variety import Variety, energy_distance
 from patchrl.types import Example
-
-OWN_STYLE_QUANTILE = 0.975  # of the own answers' surprisal: what is above it does not count as in their style
 
 
 @dataclass(frozen=True)

@@ -154,9 +154,13 @@ class GatedReward:
 
 def emit_group(recorder: Recorder, seed: int, step: int, stats: StepStats) -> None:
     """Record the newest group as it was scored."""
-    if stats.newest_group is None:
-        return
-    group, rewards = stats.newest_group.group, stats.newest_group.rewards
+    if stats.newest_group is not None:
+        recorder.event("group", seed=seed, step=step, **group_fields(stats.newest_group))
+
+
+def group_fields(score: GroupScore, best: int | None = None) -> dict[str, Any]:
+    """A group as events hold it; `best` keeps so many different rewrites, those of the highest reward."""
+    group, rewards = score.group, score.rewards
     candidates = [
         {
             "text": completion.generation.text,
@@ -167,11 +171,7 @@ def emit_group(recorder: Recorder, seed: int, step: int, stats: StepStats) -> No
         }
         for k, completion in enumerate(group.completions)
     ]
-    recorder.event(
-        "group",
-        seed=seed,
-        step=step,
-        question=group.example.question,
-        solution=group.example.solution,
-        candidates=candidates,
-    )
+    if best is not None:
+        by_reward = sorted(candidates, key=lambda c: c["reward"] or 0.0, reverse=True)
+        candidates = list({c["text"]: c for c in by_reward}.values())[:best]
+    return {"question": group.example.question, "solution": group.example.solution, "candidates": candidates}

@@ -265,9 +265,24 @@ class Train(Event):
     nll: NotRequired[Number | None]
 
 
+class Candidate(TypedDict):
+    text: str
+    passed: bool | None
+    reason: str | None
+    nll: Number | None
+    reward: NotRequired[Number | None]
+    consistency: NotRequired[Number | None]
+    alignment: NotRequired[Number | None]
+    diversity: NotRequired[Number | None]
+
+
 class Message(Event):
     level: str
     text: str
+    monitor: NotRequired[str]
+    question: NotRequired[str]
+    solution: NotRequired[str]
+    candidates: NotRequired[list[Candidate]]
 
 
 class Stage(Event):
@@ -279,17 +294,6 @@ class Stage(Event):
 class Evaluation(Event):
     target: Number | None
     general: Number | None
-
-
-class Candidate(TypedDict):
-    text: str
-    passed: bool | None
-    reason: str | None
-    nll: Number | None
-    reward: NotRequired[Number | None]
-    consistency: NotRequired[Number | None]
-    alignment: NotRequired[Number | None]
-    diversity: NotRequired[Number | None]
 
 
 class Group(Event):

@@ -23,7 +23,7 @@ from patchrl.models.backbone import Backbone
 from patchrl.rewards.group import part_weights
 from patchrl.rewards.monitors import warnings
 from patchrl.rewards.own_answers import OwnAnswers
-from patchrl.rewards.trl import GatedReward, emit_group
+from patchrl.rewards.trl import GatedReward, StepStats, emit_group, group_fields
 from patchrl.runs.checkpoints import CHECKPOINTS, resumable_checkpoint
 from patchrl.runs.context import StageContext
 from patchrl.training.baselines.vcpo import EssScaling, StalenessTrainer
@@ -36,6 +36,7 @@ CHECKPOINT_STEPS = 10
 PROBE_COUNT = 8
 SPREADS, SPREAD_SIZE = 60, 256  # steps at which the ℓ of passing rewrites is recorded one by one; at most so many
 WARNING_STEPS = 3  # one odd batch is not a trend
+ALARM_EXAMPLES = 3  # rewrites recorded with an alarm
 
 
 class FrozenProbe:
@@ -125,21 +126,23 @@ class _RewriterCallback(TrainerCallback):
         if passing and (state.global_step % every == 0 or state.global_step in (1, state.max_steps)):
             spread = [round(nll, 3) for nll in passing[:SPREAD_SIZE]]
             self.recorder.event("spread", seed=self.seed, step=state.global_step, nll=spread)
-        if self._warn(state.global_step, stats.monitor_shares) and self.rewriter.on_alarm == "pause":
+        if self._warn(state.global_step, stats) and self.rewriter.on_alarm == "pause":
             self._pause(control)
         self.recorder.progress(state.global_step, state.max_steps)
 
-    def _warn(self, step: int, monitor_shares: dict[str, float]) -> bool:
+    def _warn(self, step: int, stats: StepStats) -> bool:
         """Record a monitor's warning once, when its share was above the limit for WARNING_STEPS steps in a row; returns
         whether one was recorded."""
-        sentences = warnings(monitor_shares)
+        sentences = warnings(stats.monitor_shares)
         self.lasting = {name: self.lasting.get(name, 0) + 1 for name in sentences}
         new = {name for name, steps in self.lasting.items() if steps >= WARNING_STEPS} - self.warned
         for name in sorted(new):
             text = f"Seed {self.seed}, step {step}: {sentences[name]}"
             if self.rewriter.on_alarm == "pause":
-                text += " Training pauses here; resume goes on."
-            self.recorder.event("message", level="warning", monitor=name, text=text)
+                text += " It stopped the training (rewriter.on_alarm); resume goes on."
+            group = group_fields(stats.newest_group, best=ALARM_EXAMPLES) if stats.newest_group else {}
+            where = {"seed": self.seed, "step": step}
+            self.recorder.event("message", level="warning", monitor=name, text=text, **where, **group)
         self.warned |= new
         return bool(new)
 

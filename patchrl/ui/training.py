@@ -40,7 +40,9 @@ def build(session: Session) -> None:
             if snapshot.run is not None and run_id != snapshot.run.id
         }
         drawn = curves.training_figures(snapshot.events, x=axis, smoothing=weight, log_y=log, overlays=overlays)
-        messages = markup.messages(snapshot.events) if drawn else no_run(snapshot, NO_CURVES)
+        messages = (
+            markup.alarms(snapshot.events) + markup.messages(snapshot.events) if drawn else no_run(snapshot, NO_CURVES)
+        )
         return [messages, drawn, markup.group_cards(snapshot.last("group"))]
 
     session.live(fill, [waiting, panels, group], [x, smoothing, log_y, others], depends=("run", "events"))

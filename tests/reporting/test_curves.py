@@ -1,3 +1,4 @@
+import math
 import re
 
 import pytest
@@ -5,6 +6,7 @@ from helpers.results import train_event
 from hypothesis import given
 from hypothesis import strategies as st
 
+from patchrl.config import RewardSection
 from patchrl.reporting import curves
 
 
@@ -13,9 +15,53 @@ def test_smoothing_has_no_start_up_bias_and_keeps_gaps():
     assert curves.smooth([0.0, 1.0], 0.5) == pytest.approx([0.0, 2 / 3])  # (0.25·0 + 0.5·1) / 0.75
 
 
-def test_curves_without_values_are_not_drawn():
-    drawn = curves.training_figures([train_event(1, reward=1.0, kl=None), train_event(2, reward=2.0, kl=None)])
-    assert set(drawn) == {"reward"}
+def test_curves_without_values_are_not_drawn_and_constant_ones_only_where_they_matter_most():
+    same = {"consistency": 1.0, "clipped": 0.0, "kl": None}
+    drawn = curves.training_figures([train_event(1, reward=1.0, **same), train_event(2, reward=2.0, **same)])
+    assert list(drawn) == ["reward", "consistency"]
+
+
+def test_curves_are_drawn_against_the_backbones_own_answers():
+    events = [{"kind": "scan", "own_mean": 0.4, "expert_mean": 1.5}]
+    events += [train_event(step, reward=step / 9, nll=1.0, own_style_share=0.5) for step in range(1, 9)]
+
+    def references(section):
+        drawn = curves.training_figures(events, reward=RewardSection(**section))
+        return {name: [line["y0"] for line in figure["layout"]["shapes"]] for name, figure in drawn.items()}
+
+    # gain: 0.1 + 0.9 · 1, and 0.1 for a copy; the published reward: 1 + 0.35 / 2, whatever the texts are
+    assert references({"kind": "gain"}) == {"reward": [1.0, 0.1], "nll": [0.4, 1.5], "own_style_share": [0.975]}
+    assert references({"kind": "paper"})["reward"] == [1.175]
+
+
+def test_a_step_axis_has_whole_steps():
+    axes = [
+        curves.training_figures([train_event(step, reward=step) for step in range(1, last)], x=x)["reward"]["layout"]
+        for last, x in ((5, "step"), (5, "time"), (500, "step"))
+    ]
+    assert [axis["xaxis"].get("dtick") for axis in axes] == [1, None, None]
+
+
+def test_line_ends_carry_their_names_and_do_not_touch():
+    events = [train_event(step, reward=1.0 + seed / 1e4) | {"seed": seed} for seed in range(4) for step in (1, 2)]
+    figure = curves.training_figures([*events, train_event(3, reward=2.0) | {"seed": 9}], log_y=True)["reward"]
+    labels, look = figure["layout"]["annotations"], figure["layout"]
+    assert {label["text"] for label in labels} == {line["name"] for line in figure["data"]} and not look["showlegend"]
+    pixels = (look["height"] - look["margin"]["t"] - look["margin"]["b"]) / math.log10(2)
+    heights = [pixels * label["y"] + label["yshift"] for label in labels]
+    assert min(b - a for a, b in zip(heights, heights[1:], strict=False)) > 14.8
+
+
+def test_alarms_are_marked_on_the_reward_of_their_rewriter_at_their_step():
+    alarm = {"kind": "message", "level": "warning", "monitor": "short", "text": "<b>", "seed": 0, "step": 2}
+    events = [
+        train_event(step, reward=step / 4) | {"rewriter": name} for name in ("rl", "rl-paper") for step in (1, 2, 3)
+    ]
+    other = [train_event(1, reward=0.5), train_event(2, reward=0.7), alarm]
+    drawn = curves.training_figures([*events, alarm | {"rewriter": "rl-paper"}], overlays={"other": other})["reward"]
+    marks = [trace for trace in drawn["data"] if trace["name"] == "alarm"]
+    assert [(mark["x"], mark["y"], mark["text"]) for mark in marks] == [([2], [0.5], ["&lt;b>"])]
+    assert drawn["data"].index(marks[0]) == 2  # after its own line
 
 
 def test_time_axis_starts_at_zero_minutes():
@@ -76,7 +122,7 @@ def test_the_ess_of_every_update_is_drawn_also_of_those_without_new_rollouts():
     events = [*stale, train_event(1, reward=1.0), train_event(3, reward=2.0)]  # two updates on each rollout
     drawn = curves.training_figures(events)
     assert (drawn["ess"]["data"][0]["x"], drawn["ess"]["data"][0]["y"]) == ([1, 2, 3, 4], [1.0, 0.4, 1.0, 0.5])
-    assert drawn["reward"]["data"][-1]["x"] == [1, 3] and set(drawn) == {"reward", "ess", "rate_factor"}
+    assert drawn["reward"]["data"][-1]["x"] == [1, 3] and set(drawn) == {"reward", "ess"}
     assert curves.training_figures(events, x="samples")["ess"]["data"][0]["x"] == [64, 64, 192, 192]
     assert curves.training_figures(events, x="time")["ess"]["data"][0]["x"] == [0.0, 1.0, 2.0, 3.0]
     other = {"kind": "staleness", "t": 0.0, "seed": 1, "step": 1, "ess": 0.2, "rate_factor": 1.0}

@@ -27,7 +27,11 @@ def page(**changes):
         "own_mean": 0.1,
         "gap": 9.5,
     }
-    alarm = {"kind": "message", "t": 1, "level": "warning", "text": "Seed 7, step 4: 60% of rewrites are copies."}
+    candidate = {"text": f"96. {HOSTILE}", "passed": True, "reason": HOSTILE, "nll": 0.5, "reward": 1.25}
+    alarm = {
+        "kind": "message", "t": 1, "level": "warning", "monitor": "copied", "seed": 7, "step": 4,
+        "text": "Seed 7, step 4: 60% of rewrites are copies.", "question": HOSTILE, "candidates": [candidate],
+    }  # fmt: skip
     events = [train_event(1, reward=1.0), scan | {"kept": 812, "dropped": {"without a solution": 3}}, alarm]
     study_result = result() | {
         "backbone": "nano",
@@ -60,7 +64,8 @@ def test_the_report_holds_all_that_a_reader_needs_to_judge_and_repeat_it():
     html = page(study={"arms": ["expert", "rl", "wise-ft=0.3"]}, finetune={"epochs": 5})
     for text in (
         "Question.", "Answer.", "812 usable rows; dropped: 3 without a solution", "r = g · (1 + 0.35 · a + 0.5 · d)",
-        "weights (1 − α)·backbone + α·tuned (arXiv 2109.01903), α 0.3", "60% of rewrites are copies", "9.5 standard deviations",
+        "weights (1 − α)·backbone + α·tuned (arXiv 2109.01903), α 0.3", "60% of rewrites are copies", "under which a copy earns next to nothing",
+        "Rewrites of this step, as they were", "reward 1.25", "9.5 standard deviations",
         "data-figure='plane'", "data-figure='tasks'", "data-figure='mismatch'", "data-figure='curve-reward'", "Tokens sampled",
         "python -m patchrl run study.toml", "epochs = 5", "torch 2.13.0", "rewriter.group_size",
     ):  # fmt: skip

@@ -91,6 +91,13 @@ def test_a_warning_is_said_once_after_three_steps_in_a_row(tmp_path):
     assert [(e["level"], e["text"][:50]) for e in warnings] == [
         ("warning", "Seed 0, step 3: 75% of rewrites dropped every equa")
     ]
+    alarm = warnings[0]
+    assert (alarm["seed"], alarm["step"]) == (0, 3) and alarm["question"]
+    rewards = [candidate["reward"] for candidate in alarm["candidates"]]
+    assert (
+        rewards == sorted(rewards, reverse=True)
+        and 0 < len({c["text"] for c in alarm["candidates"]}) == len(rewards) < 4
+    )
 
 
 @pytest.mark.slow
