@@ -1,3 +1,4 @@
+import itertools
 import math
 import re
 
@@ -49,7 +50,7 @@ def test_line_ends_carry_their_names_and_do_not_touch():
     assert {label["text"] for label in labels} == {line["name"] for line in figure["data"]} and not look["showlegend"]
     pixels = (look["height"] - look["margin"]["t"] - look["margin"]["b"]) / math.log10(2)
     heights = [pixels * label["y"] + label["yshift"] for label in labels]
-    assert min(b - a for a, b in zip(heights, heights[1:], strict=False)) > 14.8
+    assert min(b - a for a, b in itertools.pairwise(heights)) > 14.8
 
 
 def test_alarms_are_marked_on_the_reward_of_their_rewriter_at_their_step():
