@@ -14,6 +14,7 @@ from patchrl import recordings as shipped
 from patchrl.config import StudyConfig, absolute_paths, load_config, to_toml
 from patchrl.config.arms import REWRITERS, Arm, parse, sources_in_order
 from patchrl.errors import ConfigError, PatchRLError, RunError
+from patchrl.evaluation.changes import ArmChanges, read_changes
 from patchrl.grading.verify import verify_answer
 from patchrl.jobs import launch
 from patchrl.jobs.owners import HOST, Visitor, may_use, set_owner
@@ -37,6 +38,7 @@ from patchrl.runs.folder import UPLOADS, RunFolder, default_runs_dir, keep_file
 from patchrl.runs.jsonl import read_rows, row_by_id
 from patchrl.runs.samples import SampleRow
 from patchrl.runs.timeline import Timeline
+from patchrl.text import compact
 from patchrl.types import Writer
 
 __all__ = [
@@ -63,7 +65,7 @@ __all__ = [
     "verify_answer",
 ]
 POLL_SECONDS = 0.2
-EXPORTS = ("report", "json", "csv", "latex", "jsonl", "parquet", "adapter")
+EXPORTS = ("report", "json", "csv", "latex", "changed-csv", "changed-jsonl", "jsonl", "parquet", "adapter")
 RECORDED_ID = shipped.LAB
 
 
@@ -108,12 +110,13 @@ class Run:
         return shipped.about(self.path).get("about", "")
 
     def stamp(self) -> dict[str, str]:
-        """What changes when the run does: its status, events, rewrites and result. Cheap; meant for polling."""
+        """What changes when the run does: its status, events, rewrites, answers and result. Cheap; meant for polling."""
         status = {k: v for k, v in self.status().items() if k != "updated"}
         return {
             "status": json.dumps(status, sort_keys=True),
             "events": _stamp(self.folder.events),
             "samples": ",".join(_stamp(path) for path in sorted(self.folder.samples_dir.glob("*"))),
+            "predictions": ",".join(_stamp(path) for path in sorted(self.folder.arms.glob("**/predictions.jsonl"))),
             "embeddings": ",".join(_stamp(self.folder.embeddings(source)) for source in ("scan", "rl")),
             "result": _stamp(self.folder.result),
         }
@@ -179,22 +182,54 @@ class Run:
         Raises RunError for an arm, a seed or a rate that the study does not have.
         """
         if arm == "base":
-            return _rows(self.folder.base() / "predictions.jsonl")
+            return _rows(self.folder.base() / "predictions.jsonl", "prediction")
         if seed is None or arm not in self.config.study.arms:
             raise RunError(f"Predictions need a seed and an arm: base or one of {', '.join(self.config.study.arms)}.")
         self._has_seed(seed)
+        self._has_rate(rate)
+        compared = rate or self._compared_rate(arm)
+        if compared is None:
+            return []
+        home = self.folder.arm(arm, seed, compared if self.config.finetune.sweeps else None)
+        return _rows(home / "predictions.jsonl", "prediction")
+
+    def _has_rate(self, rate: float | None) -> None:
         rates = self.config.finetune.learning_rate
         if rate is not None and rate not in rates:
-            raise RunError(
-                f"{self.id} has no learning rate {rate:g}; its rates are {', '.join(map('{:g}'.format, rates))}."
-            )
+            listed = ", ".join(map(compact, rates))
+            raise RunError(f"{self.id} has no learning rate {compact(rate)}; its rates are {listed}.")
+
+    def _compared_rate(self, arm: str) -> float | None:
+        """The learning rate that the results compare an arm at; None before they choose among several."""
         if not self.config.finetune.sweeps:
-            rate = None  # a single rate has no folder of its own
-        elif rate is None:
-            if (result := self.result()) is None:
-                return []
-            rate = result["arms"][arm]["learning_rate"]
-        return _rows(self.folder.arm(arm, seed, rate) / "predictions.jsonl")
+            return self.config.finetune.learning_rate[0]
+        result = self.result()
+        return result["arms"][arm]["learning_rate"] if result else None
+
+    def changes(self, arm: str | None = None, seed: int | None = None, rate: float | None = None) -> list[ArmChanges]:
+        """The questions that fine-tuning turned from right to wrong or back, for each arm and seed that is evaluated.
+
+        Args:
+            arm: One of the study's arms; all of them unless given.
+            seed: One of the study's seeds; all of them unless given.
+            rate: As in `predictions`.
+
+        Raises RunError for an arm, a seed or a rate that the study does not have, and for answers that are damaged.
+
+        Example:
+            >>> (expert,) = patchrl.open_run("recorded-nano").changes("expert")
+            >>> expert.counts["general"].right, expert.counts["general"].right_to_wrong
+            (463, 181)
+        """
+        arms, seeds = self.config.study.arms, self.config.study.seeds
+        if arm is not None and arm not in arms:
+            raise RunError(f"{self.id} has no arm {arm!r:.80}; its arms are {', '.join(arms)}.")
+        if seed is not None:
+            self._has_seed(seed)
+        self._has_rate(rate)
+        rates = {name: rate or self._compared_rate(name) for name in (arms if arm is None else [arm])}
+        compared = {name: value for name, value in rates.items() if value is not None}
+        return read_changes(self.config, self.folder, compared, seeds if seed is None else [seed])
 
     def surprisals(self, arm: str, seed: int) -> list[dict[str, Any]]:
         """Token surprisal of an arm's rows, expert and rewrite: [text, nats, alternatives] per token."""
@@ -247,16 +282,21 @@ class Run:
             else RESULT_FORMATS[kind][1](result)
         )
 
-    def export(self, kind: str, into: Path | str, *, arm: str = "rl", seed: int | None = None) -> Path:
+    def export(self, kind: str, into: Path | str, *, arm: str | None = None, seed: int | None = None) -> Path:
         """Write one file a person takes home into a folder, and return its path.
 
-        `kind`: report, json, csv or latex (the results, see `table`), jsonl or parquet (the rewritten dataset in TRL's conversational format), or
-        adapter (zip). Raises RunError when the run has not made it yet, or the folder cannot be written.
+        `kind`: report, json, csv or latex (the results, see `table`), changed-csv or changed-jsonl (the questions whose verdict
+        fine-tuning changed, see `changes`; of all arms and seeds unless given), jsonl or parquet (the rewritten dataset in TRL's
+        conversational format), or adapter (zip); the last three of arm rl unless given. Raises RunError when the run has not made it yet, or the folder cannot be written.
         """
         if kind not in EXPORTS:
             raise RunError(f"Export {kind!r}: choose one of {', '.join(EXPORTS)}.")
         try:
-            return self._export(kind, Path(into), arm, self.config.study.seeds[0] if seed is None else seed)
+            if kind.startswith("changed-"):
+                return exports.write_changed(
+                    self.changes(arm, seed), Path(into) / f"{self.id}-{kind.replace('-', '.')}"
+                )
+            return self._export(kind, Path(into), arm or "rl", self.config.study.seeds[0] if seed is None else seed)
         except OSError as error:
             raise RunError(
                 f"{error.filename or into}: {error.strerror or error}. Name a folder that can be written."

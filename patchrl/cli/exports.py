@@ -31,7 +31,7 @@ def add(command: AddCommand) -> None:
 
 def _of(sub: argparse.ArgumentParser) -> None:
     """Options that name one dataset of a run."""
-    sub.add_argument("--arm", default="rl", help="whose rewrites or adapter (default: rl)")
+    sub.add_argument("--arm", help="whose rewrites or adapter (default: rl)")
     sub.add_argument("--seed", type=int, help="of which seed (default: the study's first)")
 
 
@@ -47,6 +47,6 @@ def _push(options: argparse.Namespace) -> int:
     def print_step(step: str) -> None:
         print(step, file=sys.stderr, flush=True)
 
-    of = {"arm": options.arm, "seed": options.seed}
+    of = {"arm": options.arm or "rl", "seed": options.seed}
     print(run.push(options.kind, options.repo, private=not options.public, on_step=print_step, **of))
     return 0

@@ -10,8 +10,9 @@ from typing import Any
 
 from patchrl import api
 from patchrl.cli.arguments import AddCommand, add_run, open_run
-from patchrl.cli.terminal import columns, print_result, print_scan
+from patchrl.cli.terminal import columns, print_changes, print_result, print_scan
 from patchrl.config import differences, to_toml
+from patchrl.errors import RunError
 from patchrl.reporting import run_status, sentences
 from patchrl.runs.folder import default_runs_dir
 
@@ -22,6 +23,9 @@ def add(command: AddCommand) -> None:
     sub = command("show", "show a run: settings, state, results")
     add_run(sub)
     sub.add_argument("--json", action="store_true", help="print result.json and the status as one JSON object")
+    sub.add_argument("--changed", action="store_true", help="show the questions that fine-tuning turned right or wrong")
+    sub.add_argument("--arm", help="with --changed: of one arm (default: all)")
+    sub.add_argument("--seed", type=int, help="with --changed: of one seed (default: all)")
     sub.set_defaults(do=_show)
     sub = command("diff", "show the settings in which two runs differ")
     add_run(sub)
@@ -58,6 +62,8 @@ def _list(options: argparse.Namespace) -> int:
 
 def _show(options: argparse.Namespace) -> int:
     run = open_run(options.run, options.runs_dir)
+    if options.changed:
+        return _show_changed(run, options)
     status, result = run.status(), run.result()
     if options.json:
         print(
@@ -82,6 +88,19 @@ def _show(options: argparse.Namespace) -> int:
             print(f"\nreport {run.report_path}")
     elif scan := run.scan():
         print_scan(scan)
+    return 0
+
+
+def _show_changed(run: api.Run, options: argparse.Namespace) -> int:
+    changes = run.changes(options.arm, options.seed)
+    if options.json:
+        for one in changes:
+            for row in one.questions:
+                print(json.dumps(row, ensure_ascii=False))
+    elif changes:
+        print_changes(changes)
+    else:
+        raise RunError(f"{run.id}: no arm is evaluated yet; finish it with `patchrl report {run.id}`.")
     return 0
 
 

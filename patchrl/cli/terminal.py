@@ -7,9 +7,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from patchrl.reporting import findings, run_status, samples_table, sentences, tables
-from patchrl.text import compact, dropped_rows, duration, number, percent
+from patchrl.evaluation.changes import ArmChanges
+from patchrl.reporting import changed, findings, run_status, samples_table, sentences, tables
+from patchrl.text import compact, dropped_rows, duration, number, percent, printable
 
+CHANGED_ROWS, CHANGED_WIDTH = 8, 48  # rows of each arm, characters of a cell
 SCAN_ROWS = 8  # of each table; the report and the page have all
 
 
@@ -50,6 +52,19 @@ def print_result(result: dict[str, Any]) -> None:
     stages = ", ".join(f"{stage} {duration(s)}" for stage, s in spent.items())
     print(f"\nTime: {stages}; {duration(sum(spent.values()))} in all.")
     print(sentences.headline(result))
+
+
+def print_changes(changes: Sequence[ArmChanges]) -> None:
+    """How many general answers each arm changed, and the beginnings of the first few."""
+    print("Of the general questions:")
+    for runs in changed.by_arm(changes).values():
+        rows = [row for one in runs for row in changed.select(one.questions, task="general/")]
+        print(f"\n{changed.counts_sentence(runs)}.")
+        if rows:
+            headers = [title for title, _ in changed.COLUMNS.values()]
+            shown = [[printable(cell[:CHANGED_WIDTH]) for cell in changed.cells(row)] for row in rows[:CHANGED_ROWS]]
+            print(columns(headers, shown))
+            print(f"The first {len(shown)} of {len(rows):,}; --json prints all.")
 
 
 def describe_check(report: dict[str, Any]) -> str:

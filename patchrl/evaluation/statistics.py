@@ -11,6 +11,8 @@ from typing import TypeVar
 import numpy as np
 from scipy import special, stats
 
+from patchrl.evaluation.changes import correct, scored_items, turned
+
 Correct = Mapping[str, np.ndarray]  # task -> 0/1 per item (NaN: unscorable), shape (items,)
 Key = TypeVar("Key", bound=Hashable)  # an arm's name, or its name and learning rate
 SCORE_KINDS = ("target", "general")
@@ -45,7 +47,7 @@ def correct_by_task(rows: Sequence[Mapping]) -> dict[str, np.ndarray]:
     """Prediction rows as task -> 0/1 array, in item order; unscorable items count as NaN."""
     tasks: dict[str, list[float]] = {}
     for row in rows:
-        tasks.setdefault(row["task"], []).append(np.nan if row["passed"] is None else float(row["passed"]))
+        tasks.setdefault(row["task"], []).append(correct(row))
     return {task: np.array(values) for task, values in tasks.items()}
 
 
@@ -76,8 +78,8 @@ def changed(base: Correct, tuned: Correct, before: bool) -> float | None:
     if not tasks:
         return None
     was_I, is_I = (np.concatenate([answers[task] for task in tasks]) for answers in (base, tuned))
-    scored_I = ~(np.isnan(was_I) | np.isnan(is_I))
-    return float(np.mean((was_I == before)[scored_I] & (is_I != before)[scored_I])) if scored_I.any() else None
+    scored_I = scored_items(was_I, is_I)
+    return float(turned(was_I, is_I, before)[scored_I].mean()) if scored_I.any() else None
 
 
 def absolute_forgetting(base: Correct, tuned: Correct) -> float | None:

@@ -10,8 +10,9 @@ from typing import Any
 
 from patchrl.config import StudyConfig
 from patchrl.errors import RunError
+from patchrl.evaluation.changes import ArmChanges
 from patchrl.recordings import is_recording
-from patchrl.reporting import cards
+from patchrl.reporting import cards, changed
 from patchrl.runs.folder import RunFolder
 from patchrl.runs.samples import SampleRow
 
@@ -32,6 +33,17 @@ def write_rows(rows: Sequence[SampleRow], path: Path) -> Path:
         import pandas as pd
 
         pd.DataFrame(records).to_parquet(path)
+    return path
+
+
+def write_changed(changes: Sequence[ArmChanges], path: Path) -> Path:
+    """Write the questions that fine-tuning changed, a row each, to a .jsonl or a .csv file; RunError before any evaluation."""
+    if not changes:
+        raise RunError("No arm is evaluated yet, so no question has changed; finish the run with `patchrl report RUN`.")
+    rows = [row for one in changes for row in one.questions]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    path.write_text(lines if path.suffix == ".jsonl" else changed.to_csv(rows), encoding="utf-8")
     return path
 
 

@@ -217,6 +217,7 @@ REPORT_CSS = """
 .card{border:1px solid rgba(128,128,128,.35);border-radius:8px;padding:10px;min-width:0}.card header{font-weight:600;margin-bottom:6px}
 .card pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit;margin:0 0 8px;background:none;border:0;padding:0;color:inherit}
 ins{background:rgba(0,158,115,.22);text-decoration:underline;text-decoration-thickness:1px}del{background:rgba(213,94,0,.2);opacity:.85}
+mark.first{background:rgba(230,159,0,.38);color:inherit;font-weight:600;text-decoration:underline;text-underline-offset:3px;border-radius:3px;padding:0 2px}
 .bar{display:grid;grid-template-columns:92px 1fr 76px;gap:8px;align-items:center;font-size:.84em;margin:2px 0}
 .bar i{display:block;height:9px;border-radius:4px;background:rgba(128,128,128,.2);overflow:hidden}
 .bar u{display:block;height:100%;background:#0072B2}.bar u.reward{background:#009E73}.bar u.alignment{background:#56B4E9}.bar u.diversity{background:#E69F00}

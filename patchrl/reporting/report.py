@@ -10,7 +10,8 @@ from typing import Any
 
 from patchrl.config import RewardSection, StudyConfig, arms, to_toml
 from patchrl.config.arms import display_name, parse, sources_in_order
-from patchrl.reporting import curves, figures, findings, markup, samples_table, sentences, tables
+from patchrl.evaluation.changes import ArmChanges, read_changes
+from patchrl.reporting import changed, curves, figures, findings, markup, samples_table, sentences, tables
 from patchrl.rewards.group import part_weights
 from patchrl.runs import embeddings
 from patchrl.runs.events import read_events
@@ -28,7 +29,11 @@ def report_of(config: StudyConfig, folder: RunFolder, result: dict[str, Any]) ->
     seed = config.study.seeds[0]
     sources = [source for source in sources_in_order(map(parse, config.study.arms)) if source != "expert"]
     rewrites = {source: read_samples(folder.samples(source, seed)) for source in sources}
-    return build_report(config, read_events(folder.events), result, rewrites, embeddings.embedding_map(folder))
+    compared = {
+        arm: values.get("learning_rate", config.finetune.learning_rate[0]) for arm, values in result["arms"].items()
+    }
+    changes = read_changes(config, folder, compared, result["seeds"])
+    return build_report(config, read_events(folder.events), result, rewrites, embeddings.embedding_map(folder), changes)
 
 
 def build_report(
@@ -37,6 +42,7 @@ def build_report(
     result: dict[str, Any],
     rewrites: dict[str, list[SampleRow]],
     embedding_map: dict[str, Any] | None = None,
+    changes: Sequence[ArmChanges] = (),
 ) -> str:
     """The whole page as one string; plotly.js and all data are inside. `rewrites`: source -> rows."""
     from plotly.offline import get_plotlyjs
@@ -57,8 +63,9 @@ def build_report(
         ),
         (
             "What changed",
-            markup.table(tables.CHANGE_HEADERS, changes) if (changes := tables.change_rows(result)) else "",
+            markup.table(tables.CHANGE_HEADERS, shares) if (shares := tables.change_rows(result)) else "",
         ),
+        ("What was forgotten, one by one", changed.report_section(changes)),
         ("Data", _data(config)),
         ("Method", _method(config)),
         ("Mismatch", _mismatch(scan, drawn, over_training is not None)),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from patchrl.runs.samples import SampleRow
 from patchrl.text import number
 
 Row = SampleRow
+AnyRow = TypeVar("AnyRow")
 
 MAX_EXTREME_ROWS = 100  # rows that `worst` and `biggest gain` show
 MAX_EXCERPT = 90  # characters of a text in the table
@@ -71,7 +72,11 @@ def select(
 
 def by_column(rows: Sequence[Row], column: str, descending: bool) -> list[Row]:
     """Rows by a column's value, ties in file order, missing values last."""
-    value = SAMPLE_COLUMNS[column][1]
+    return by_value(rows, SAMPLE_COLUMNS[column][1], descending)
+
+
+def by_value(rows: Sequence[AnyRow], value: Callable[[AnyRow], Any], descending: bool) -> list[AnyRow]:
+    """Rows by a value, ties in their order, missing values last."""
     keyed = [(value(row), row) for row in rows]
     present = sorted(((v, r) for v, r in keyed if v is not None), key=lambda pair: pair[0], reverse=descending)
     return [row for _, row in present] + [row for v, row in keyed if v is None]

@@ -169,13 +169,17 @@ class RunFolder:
         home = self.path / "adapter"
         return (home if rewriter == "rl" else home / rewriter) / f"seed-{seed}"
 
+    @property
+    def arms(self) -> Path:
+        return self.path / "arms"
+
     def arm(self, arm: str, seed: int, rate: float | None = None) -> Path:
         """A tuned arm; `rate` where the study tunes each arm at several learning rates."""
-        home = self.path / "arms" / arm / f"seed-{seed}"
+        home = self.arms / arm / f"seed-{seed}"
         return home if rate is None else home / f"lr-{rate:g}"
 
     def base(self) -> Path:
-        return self.path / "arms" / "base"
+        return self.arms / "base"
 
     @property
     def base_texts(self) -> Path:

@@ -156,6 +156,16 @@ class Sample(TypedDict):
     diversity: NotRequired[Number | None]
 
 
+class Prediction(TypedDict):
+    id: str | int
+    task: TaskName
+    question: str
+    reference: str
+    answer: str
+    passed: bool | Number | None
+    no_answer: bool
+
+
 Token = tuple[str, Number, list[tuple[str, Number]]]
 
 
@@ -319,6 +329,7 @@ SHAPES: dict[str, TypeAdapter[Any]] = {
     "result": TypeAdapter(Result),
     "summary": TypeAdapter(Summary),
     "sample": TypeAdapter(Sample),
+    "prediction": TypeAdapter(Prediction),
     "surprisal": TypeAdapter(Surprisal),
 }
 

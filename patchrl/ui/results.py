@@ -21,6 +21,8 @@ EXPORT_TITLES = {
     "csv": "Results, every number (CSV)",
     "json": "Results (JSON)",
     "latex": "Results table (LaTeX)",
+    "changed-csv": "What was forgotten, one by one (CSV)",
+    "changed-jsonl": "What was forgotten, one by one (JSONL)",
     "jsonl": "Rewritten dataset (JSONL)",
     "parquet": "Rewritten dataset (Parquet)",
     "adapter": "Rewriter adapter (zip)",
@@ -61,8 +63,11 @@ def build(session: Session) -> None:
     def prepare(request: gr.Request, run_id: str | None, kind: str, arm: str | None, seed: str | None) -> Any:
         try:
             run = session.reader.open(session.visitor(request), run_id)
+            folder = Path(tempfile.mkdtemp(prefix="patchrl-"))
+            if kind.startswith("changed-"):
+                return gr.File(str(run.export(kind, folder)), visible=True)
             source, number, _ = dataset_choice(run, arm, seed)
-            path = run.export(kind, Path(tempfile.mkdtemp(prefix="patchrl-")), arm=source, seed=number)
+            path = run.export(kind, folder, arm=source, seed=number)
             return gr.File(str(path), visible=True)
         except PatchRLError as error:
             raise gr.Error(str(error), print_exception=False) from None
