@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import tempfile
@@ -16,7 +17,7 @@ from patchrl.config.arms import REWRITERS, Arm, parse, sources_in_order
 from patchrl.errors import ConfigError, PatchRLError, RunError
 from patchrl.evaluation.changes import ArmChanges, read_changes
 from patchrl.grading.verify import verify_answer
-from patchrl.jobs import launch
+from patchrl.jobs import deletion, launch, webhook
 from patchrl.jobs.owners import HOST, Visitor, may_use, set_owner
 from patchrl.jobs.probe import probe
 from patchrl.jobs.public import uploads_folder
@@ -33,12 +34,14 @@ from patchrl.playground.requests import (
 )
 from patchrl.reporting import exports, hub
 from patchrl.reporting.result_formats import RESULT_FORMATS
+from patchrl.reporting.run_summary import RunSummary, summarise
+from patchrl.runs.damage import damage
 from patchrl.runs.events import read_new_events
-from patchrl.runs.folder import UPLOADS, RunFolder, default_runs_dir, keep_file
+from patchrl.runs.folder import UPLOADS, RunFolder, default_runs_dir, keep_file, name_problem, run_folders
 from patchrl.runs.jsonl import read_rows, row_by_id
 from patchrl.runs.samples import SampleRow
 from patchrl.runs.timeline import Timeline
-from patchrl.text import compact
+from patchrl.text import compact, one_line
 from patchrl.types import Writer
 
 __all__ = [
@@ -49,7 +52,7 @@ __all__ = [
     "Run",
     "Writer",
     "check",
-    "damaged_runs",
+    "delete_run",
     "keep_upload",
     "lab_example",
     "list_runs",
@@ -61,8 +64,11 @@ __all__ = [
     "require_ready",
     "run",
     "start",
+    "summaries",
+    "summary",
     "typed_example",
     "verify_answer",
+    "visible_folders",
 ]
 POLL_SECONDS = 0.2
 EXPORTS = ("report", "json", "csv", "latex", "changed-csv", "changed-jsonl", "jsonl", "parquet", "adapter")
@@ -84,11 +90,19 @@ class Run:
         self.folder = folder
         self.id = folder.id
         self.path = folder.path
-        self.config: StudyConfig = load_config(folder.config)
+        try:
+            self.config: StudyConfig = load_config(folder.config)
+        except ConfigError as error:
+            raise RunError(f"{self.id} is damaged: {str(error).replace(f'{self.path}/', '')}") from None
         self._offset = 0
 
     def __repr__(self) -> str:
         return f"Run({self.id!r})"
+
+    @property
+    def name(self) -> str:
+        """What somebody called the run; its id unless somebody did."""
+        return self.folder.read_name() or self.id
 
     # --- its state --------------------------------------------------------------------------------
 
@@ -255,7 +269,7 @@ class Run:
 
     def damage(self) -> list[str]:
         """Files of the run that cannot be used, each with what is wrong; the others are read as ever."""
-        return self.folder.damage()
+        return damage(self.folder)
 
     @property
     def report_path(self) -> Path | None:
@@ -379,17 +393,40 @@ class Run:
         """End it now; what the last minute did is lost."""
         launch.cancel(self.folder)
 
-    def resume(self, upto: str | None = None, *, queue: bool = False) -> None:
+    def rename(self, name: str) -> None:
+        """Call the run something. Its id stays; an empty name takes the name away.
+
+        Raises RunError for a name of more than 80 characters and for a recording.
+        """
+        _require_own(self.folder)
+        name = one_line(name)
+        if problem := name_problem(name):
+            raise RunError(f"Name of {self.id}: {problem} (found {name!r:.60}).")
+        try:
+            self.folder.write_json(self.folder.name, {"name": name})
+        except OSError as error:
+            raise RunError(f"{self.id} cannot be renamed: {error.strerror or error}.") from None
+
+    def delete(self) -> None:
+        """Delete the run with everything that it made, or nothing: RunError for a run that is going on or a recording."""
+        delete_run(self.path)
+
+    def resume(self, upto: str | None = None, *, queue: bool = False, webhook_url: str | None = None) -> None:
         """Continue the run up to a stage; finished steps are not repeated.
 
         Without `upto`: to the stage that was asked for before or, where that was reached, to the report. With
-        `queue` it waits until runs of its folder that were started earlier are over.
+        `queue` it waits until runs of its folder that were started earlier are over. `webhook_url` is as in `start`.
         """
-        if shipped.is_recording(self.path):
-            raise RunError(f"{self.id} is a recording that ships with PatchRL; start a run of your own instead.")
+        _require_own(self.folder)
         status = self.status()
         before = "report" if status["state"] == "done" else status.get("upto", "report")
-        launch.launch(self.folder, upto or before, queue)
+        launch.launch(self.folder, upto or before, queue, webhook.address(webhook_url))
+
+
+def _require_own(folder: RunFolder) -> None:
+    """Raise RunError for a recording."""
+    if shipped.is_recording(folder.path):
+        raise RunError(f"{folder.id} is a recording that ships with PatchRL; start a run of your own instead.")
 
 
 def _parse(arm: str) -> Arm:
@@ -427,6 +464,7 @@ def start(
     upto: str = "report",
     queue: bool = False,
     owner: str | None = None,
+    webhook_url: str | None = None,
 ) -> Run:
     """Start a study in a process of its own and return at once.
 
@@ -439,6 +477,8 @@ def start(
         upto: the last stage: scan, train, rewrite, finetune, evaluate or report.
         queue: begin when the runs of the same folder that were started earlier are over.
         owner: the visitor of a public page whose run it is; its worker then keeps to the limits of such a page.
+        webhook_url: where the worker posts a message when the run ends or a monitor warns: https, or http on this machine.
+            PATCHRL_WEBHOOK unless given; never for a run that has an owner.
 
     Raises:
         ConfigError: a setting cannot work.
@@ -451,13 +491,13 @@ def start(
     """
     from patchrl.pipeline.defaults import fitted
 
-    config = _settings(config)
+    config, hook = _settings(config), webhook.address(webhook_url)
     require_ready(config)
     config, _ = fitted(config)
     folder = RunFolder.create(runs_dir or default_runs_dir(), absolute_paths(config), name)
     if owner is not None:
         set_owner(folder, owner)
-    launch.launch(folder, upto, queue)
+    launch.launch(folder, upto, queue, hook)
     return Run(folder)
 
 
@@ -471,6 +511,7 @@ def run(
     queue: bool = False,
     wait: bool = True,
     on_event: Callable[[dict[str, Any]], None] | None = None,
+    webhook_url: str | None = None,
 ) -> Run:
     """Run a study to its end and return it.
 
@@ -479,7 +520,7 @@ def run(
         overrides: settings to change, each `section.key=value`.
         wait: False returns as soon as the study is started or queued.
         on_event: called with each event while waiting.
-        runs_dir, name, upto, queue: as in `start`.
+        runs_dir, name, upto, queue, webhook_url: as in `start`.
 
     Raises:
         ConfigError: a setting cannot work; nothing was written.
@@ -491,7 +532,7 @@ def run(
         2.0
     """
     settings = _settings(config, overrides)
-    study = start(settings, runs_dir, name, upto, queue)
+    study = start(settings, runs_dir, name, upto, queue, webhook_url=webhook_url)
     if not wait:
         return study
     status = study.wait(on_event=on_event)
@@ -513,13 +554,18 @@ def open_run(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:
         >>> patchrl.open_run("recorded-nano").status()["state"]
         'done'
     """
+    return Run(_folder(run_id, runs_dir))
+
+
+def _folder(run_id: str | Path, runs_dir: Path | str | None) -> RunFolder:
+    """The folder of a run by its id or its path; raises RunError where there is none."""
     if isinstance(run_id, Path):
-        return Run(RunFolder.at(run_id))
+        return RunFolder.at(run_id)
     if not isinstance(run_id, str):
         raise RunError(f"open_run: {run_id!r:.40} is not the id of a run, which is text; list_runs names them.")
     if run_id in shipped.folders():
-        return Run(RunFolder(shipped.folders()[run_id]))
-    return Run(RunFolder.find(runs_dir or default_runs_dir(), run_id))
+        return RunFolder(shipped.folders()[run_id])
+    return RunFolder.find(runs_dir or default_runs_dir(), run_id)
 
 
 def recordings() -> dict[str, str]:
@@ -538,7 +584,7 @@ def recorded_group() -> dict[str, Any]:
 
 
 def list_runs(runs_dir: Path | str | None = None, *, visitor: Visitor = HOST) -> list[Run]:
-    """List all runs that a visitor may see, newest first. Folders that are not readable runs are left out.
+    """List all runs that a visitor may see, newest first. Runs whose settings are damaged are left out (see `summaries`).
 
     Args:
         runs_dir: Where the runs are; your data folder unless given.
@@ -548,29 +594,44 @@ def list_runs(runs_dir: Path | str | None = None, *, visitor: Visitor = HOST) ->
         >>> [run.id for run in patchrl.list_runs("an-empty-folder")]
         []
     """
-    folder = Path(runs_dir or default_runs_dir())
     runs = []
-    paths = [p for p in folder.iterdir() if (p / "config.json").is_file()] if folder.is_dir() else []
-    if not visitor.host:
-        paths = [path for path in paths if may_use(visitor, folder, path.name)]
-    for path in sorted(paths, key=lambda p: (p / "config.json").stat().st_mtime, reverse=True):
+    for folder in visible_folders(runs_dir, visitor):
         try:
-            runs.append(Run(RunFolder(path)))
+            runs.append(Run(folder))
         except PatchRLError:
             continue
     return runs
 
 
-def damaged_runs(runs_dir: Path | str | None = None) -> dict[str, str]:
-    """Runs whose settings cannot be read, which `list_runs` leaves out: by id, what is wrong."""
-    folder, problems = Path(runs_dir or default_runs_dir()), {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if (path / "config.json").exists():
-            try:
-                Run(RunFolder(path))
-            except PatchRLError as error:
-                problems[path.name] = str(error)
-    return problems
+def summaries(runs_dir: Path | str | None = None, *, visitor: Visitor = HOST) -> list[RunSummary]:
+    """What a list shows of all runs that a visitor may see, damaged ones included, newest first."""
+    return [summary(folder) for folder in visible_folders(runs_dir, visitor)]
+
+
+def summary(folder: RunFolder) -> RunSummary:
+    """What a list shows of one run."""
+    return summarise(folder, resolve_status(folder))
+
+
+def visible_folders(runs_dir: Path | str | None, visitor: Visitor) -> list[RunFolder]:
+    """Folders of all runs that a visitor may see, newest first."""
+    home = Path(runs_dir or default_runs_dir())
+    paths = [path for path in run_folders(home) if visitor.host or may_use(visitor, home, path.name)]
+    dated = []
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+            dated.append(((path / "config.json").stat().st_mtime, path))
+    return [RunFolder(path) for _, path in sorted(dated, reverse=True)]
+
+
+def delete_run(run_id: str | Path, runs_dir: Path | str | None = None) -> None:
+    """Delete a run by its id or its folder, also one that is damaged: with everything that it made, or not at all.
+
+    Raises RunError for a run that is going on or a recording.
+    """
+    folder = _folder(run_id, runs_dir)
+    _require_own(folder)
+    deletion.delete(folder)
 
 
 def keep_upload(path: Path | str, runs_dir: Path | str | None = None, owner: str | None = None) -> Path:

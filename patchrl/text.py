@@ -82,6 +82,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
+def json_line(value: Any) -> str:
+    """A value as JSON on one line, in which characters that do not print are escaped."""
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in json.dumps(value, ensure_ascii=False))
+
+
 def parse_json(text: str | bytes) -> Any:
     """The value that a JSON text states; raises ValueError for every text that states none."""
     try:

@@ -185,7 +185,7 @@ def test_an_upload_is_kept_hidden_in_the_runs_folder_and_never_overwritten(runs_
 
 def test_resume_goes_on_to_what_was_asked_for_and_from_there_to_the_report(runs_dir, monkeypatch):
     calls = []
-    monkeypatch.setattr(api.launch, "launch", lambda folder, upto, queue: calls.append((upto, queue)))
+    monkeypatch.setattr(api.launch, "launch", lambda folder, upto, queue, webhook: calls.append((upto, queue)))
     run = api.Run(made(runs_dir))
     run.resume()
     for state in ("stopped", "failed", "done"):

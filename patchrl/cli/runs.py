@@ -1,4 +1,4 @@
-"""Commands about runs that exist: list, show, diff, tail, stop."""
+"""Commands about runs that exist: list, show, diff, tail, stop, rename, delete."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import argparse
 import json
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from patchrl import api
-from patchrl.cli.arguments import AddCommand, add_run, open_run
-from patchrl.cli.terminal import columns, print_changes, print_result, print_scan
+from patchrl.cli.arguments import AddCommand, add_run, argument_name, open_run
+from patchrl.cli.terminal import columns, print_changes, print_result, print_scan, say
 from patchrl.config import differences, to_toml
 from patchrl.errors import RunError
-from patchrl.reporting import run_status, sentences
-from patchrl.runs.folder import default_runs_dir
+from patchrl.reporting import run_status, run_summary, sentences
+from patchrl.runs.folder import MAX_NAME, default_runs_dir
+from patchrl.text import MISSING, json_line, one_line
 
 
 def add(command: AddCommand) -> None:
@@ -27,10 +29,20 @@ def add(command: AddCommand) -> None:
     sub.add_argument("--arm", help="with --changed: of one arm (default: all)")
     sub.add_argument("--seed", type=int, help="with --changed: of one seed (default: all)")
     sub.set_defaults(do=_show)
-    sub = command("diff", "show the settings in which two runs differ")
+    sub = command("diff", "show the settings in which runs differ, and their results in one table")
     add_run(sub)
-    add_run(sub, "other")
+    sub.add_argument("others", type=argument_name, metavar="RUN", nargs="+")
     sub.set_defaults(do=_diff)
+    sub = command("rename", "call a run something; its id stays")
+    add_run(sub)
+    sub.add_argument(
+        "name", metavar="NAME", help=f"any text up to {MAX_NAME} characters; an empty one takes the name away"
+    )
+    sub.set_defaults(do=_rename)
+    sub = command("delete", "delete runs with everything that they made")
+    sub.add_argument("runs", type=argument_name, metavar="RUN", nargs="+")
+    sub.add_argument("--yes", action="store_true", help="do not ask first")
+    sub.set_defaults(do=_delete)
     sub = command("tail", "print a run's events as JSON lines")
     add_run(sub)
     sub.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
@@ -42,19 +54,20 @@ def add(command: AddCommand) -> None:
 
 
 def _list(options: argparse.Namespace) -> int:
-    rows: list[list[str]] = []
-    for run in api.list_runs(options.runs_dir):
-        status, damage = run.status(), run.damage()
-        started = status.get("first_started", status.get("started"))
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(started)) if started else "–"
-        state = "; ".join([run_status.describe_status(status).splitlines()[0][:90], *damage])
-        rows.append([run.id, when, state])
-    rows += [[run_id, "–", f"damaged: {problem}"] for run_id, problem in api.damaged_runs(options.runs_dir).items()]
-    print(
-        columns(("Run", "Started", "State"), rows)
-        if rows
-        else f"No runs in {options.runs_dir or default_runs_dir()} yet; start one with `patchrl run nano`."
-    )
+    listed = api.summaries(options.runs_dir)
+    rows = []
+    for run in listed:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.started)) if run.started else MISSING
+        name = run.name if run.name != run.id else ""
+        rows.append([run.id, name, run.settings, when, *run.scores, run.line])
+    if rows:
+        say(columns(("Run", "Name", "Settings", "Started", "Plain SFT %", "RL %", "State"), rows))
+        print(
+            "Settings are equal where their letters are, names and seeds aside; scores are target / general.",
+            file=sys.stderr,
+        )
+    else:
+        say(f"No runs in {options.runs_dir or default_runs_dir()} yet; start one with `patchrl run nano`.")
     for run_id in api.recordings():
         print(f"{run_id} ships with PatchRL; `patchrl show {run_id}` shows its results.", file=sys.stderr)
     return 0
@@ -78,10 +91,13 @@ def _show(options: argparse.Namespace) -> int:
             )
         )
         return 0
-    print(f"run {run.id}\nfolder {run.path}\n{run_status.describe_status(status)}\n\n{to_toml(run.config)}")
+    say(
+        f"run {run.id}{f' ({run.name})' if run.name != run.id else ''}\nfolder {run.path}\n{run_status.describe_status(status)}\n\n{to_toml(run.config)}"
+    )
     warnings = sentences.warnings(run.events()[0])
     texts = [event["text"] for event in warnings] + run.damage()
-    print("".join(f"warning: {text}\n" for text in texts), end="\n" if texts else "")
+    for text in texts:
+        say(f"warning: {one_line(text)}")
     if result:
         print_result(result)
         if run.report_path:
@@ -96,7 +112,7 @@ def _show_changed(run: api.Run, options: argparse.Namespace) -> int:
     if options.json:
         for one in changes:
             for row in one.questions:
-                print(json.dumps(row, ensure_ascii=False))
+                print(json_line(row))
     elif changes:
         print_changes(changes)
     else:
@@ -105,9 +121,33 @@ def _show_changed(run: api.Run, options: argparse.Namespace) -> int:
 
 
 def _diff(options: argparse.Namespace) -> int:
+    runs = [open_run(name, options.runs_dir) for name in (options.run, *options.others)]
+    rows = differences(*(run.config for run in runs))
+    same = f"{'Both' if len(runs) == 2 else 'All'} runs have the same settings."
+    say(columns(("Setting", *(run.name for run in runs)), rows) if rows else same)
+    results = [(run.name, result) for run in runs if (result := run.result())]
+    if results:
+        say("\n" + columns(run_summary.RESULT_HEADERS, run_summary.result_rows(results)))
+    return 0
+
+
+def _rename(options: argparse.Namespace) -> int:
     run = open_run(options.run, options.runs_dir)
-    rows = differences(run.config, open_run(options.other, options.runs_dir).config)
-    print(columns(("Setting", run.id, options.other), rows) if rows else "Both runs have the same settings.")
+    run.rename(options.name)
+    say(f"{run.id} is called {run.name}")
+    return 0
+
+
+def _delete(options: argparse.Namespace) -> int:
+    names = [Path(name) if "/" in name else name for name in options.runs]
+    if not options.yes:
+        say(f"Delete {', '.join(options.runs)} with everything in it? This cannot be undone. [y/N] ", end="")
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            say("Nothing was deleted.")
+            return 0
+    for name in names:
+        api.delete_run(name, options.runs_dir)
+        say(f"{name} is deleted")
     return 0
 
 
@@ -115,7 +155,7 @@ def _tail(options: argparse.Namespace) -> int:
     run = open_run(options.run, options.runs_dir)
 
     def show(event: dict[str, Any]) -> None:
-        print(json.dumps(event, ensure_ascii=False), flush=True)
+        print(json_line(event), flush=True)
 
     if not options.follow:
         for event in run.events()[0]:
@@ -125,7 +165,7 @@ def _tail(options: argparse.Namespace) -> int:
         status = run.wait(on_event=show)
     except KeyboardInterrupt:
         return 130
-    print(run_status.describe_status(status), file=sys.stderr)
+    say(run_status.describe_status(status), file=sys.stderr)
     return 0 if status["state"] == "done" else 1
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from patchrl import api
 from patchrl.cli.arguments import QUEUE_HELP, AddCommand, add_run, argument_name, open_run
-from patchrl.cli.terminal import Progress, describe_check, print_result, print_scan
+from patchrl.cli.terminal import Progress, describe_check, print_result, print_scan, say
 from patchrl.config import StudyConfig, apply_overrides, is_preset, load_config, resolve
 from patchrl.data.readers import is_data_file
 from patchrl.errors import ConfigError, RunError
 from patchrl.reporting import run_status
-from patchrl.text import parse_json
+from patchrl.text import json_line, parse_json
 
 STAGE_COMMANDS = {
     "run": ("report", "run a whole study: scan, train, rewrite, fine-tune, evaluate, report"),
@@ -25,6 +24,7 @@ STAGE_COMMANDS = {
     "evaluate": ("evaluate", "… and evaluate every arm"),
     "report": ("report", "… and write result.json and report.html"),
 }
+WEBHOOK_HELP = "post a message there when the run ends or a monitor warns; set PATCHRL_WEBHOOK instead where others see your processes"
 FORMAT_HELP = {"json": "JSON", "csv": "CSV, every number a row", "latex": "a LaTeX table (booktabs)"}
 
 
@@ -40,6 +40,7 @@ def add(command: AddCommand) -> None:
         sub.add_argument("--name", help="name of a new run (default: study.name)")
         sub.add_argument("--detach", action="store_true", help="start it and return at once; watch with `tail -f`")
         sub.add_argument("--queue", action="store_true", help=QUEUE_HELP)
+        sub.add_argument("--webhook", metavar="URL", help=WEBHOOK_HELP)
         if name == "report":
             form = sub.add_mutually_exclusive_group()
             for kind, description in FORMAT_HELP.items():
@@ -50,6 +51,7 @@ def add(command: AddCommand) -> None:
     add_run(sub)
     sub.add_argument("--detach", action="store_true", help="start it and return at once")
     sub.add_argument("--queue", action="store_true", help=QUEUE_HELP)
+    sub.add_argument("--webhook", metavar="URL", help=WEBHOOK_HELP)
     sub.set_defaults(do=_resume)
     sub = command("check", "check a config before anything loads: rows, columns, problems, time, disk")
     sub.add_argument(
@@ -75,12 +77,19 @@ def _stage(options: argparse.Namespace) -> int:
     is_file = options.target.endswith(".toml") or is_data_file(options.target) or Path(options.target).is_file()
     if is_file or is_preset(options.target) or options.command == "run":
         config = _config(options)
-        run = api.start(config, runs_dir=options.runs_dir, name=options.name, upto=upto, queue=options.queue)
+        run = api.start(
+            config,
+            runs_dir=options.runs_dir,
+            name=options.name,
+            upto=upto,
+            queue=options.queue,
+            webhook_url=options.webhook,
+        )
     else:
         if options.set or options.name:
             raise RunError("--set and --name belong to a new run; a run that exists keeps its settings.")
         run = open_run(options.target, options.runs_dir)
-        run.resume(upto, queue=options.queue)
+        run.resume(upto, queue=options.queue, webhook_url=options.webhook)
     return _started(run, options.detach)
 
 
@@ -88,16 +97,16 @@ def _resume(options: argparse.Namespace) -> int:
     run = open_run(options.run, options.runs_dir)
     if run.status()["state"] == "done":
         print(f"{run.id}: it was finished; steps that are missing up to the report are done now", file=sys.stderr)
-    run.resume(queue=options.queue)
+    run.resume(queue=options.queue, webhook_url=options.webhook)
     return _started(run, options.detach)
 
 
 def _check(options: argparse.Namespace) -> int:
     report = api.check(_config(options), model=not options.no_model)
     if options.json:
-        print(json.dumps(report, ensure_ascii=False))
+        print(json_line(report))
     else:
-        print(describe_check(report))
+        say(describe_check(report))
     return 0 if report["ok"] else 2
 
 
@@ -161,7 +170,7 @@ def watch(run: api.Run) -> int:
         elif run.status().get("upto") == "scan" and (scan := run.scan()):
             print_scan(scan)
         return 0
-    print(run_status.describe_status(status), file=sys.stderr)
+    say(run_status.describe_status(status), file=sys.stderr)
     if status["state"] in ("stopped", "cancelled"):
         print(f"continue with: patchrl resume {run.id}", file=sys.stderr)
         return 130

@@ -15,9 +15,14 @@ CHANGED_ROWS, CHANGED_WIDTH = 8, 48  # rows of each arm, characters of a cell
 SCAN_ROWS = 8  # of each table; the report and the page have all
 
 
+def say(text: str, **options: Any) -> None:
+    """Print lines of text. Control characters, as texts of models and datasets have them, are shown and not obeyed."""
+    print("\n".join(map(printable, text.split("\n"))), **options)
+
+
 def columns(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A text table with aligned columns."""
-    cells = [list(headers), *[list(map(str, row)) for row in rows]]
+    cells = [[printable(str(cell)) for cell in row] for row in (headers, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
@@ -25,9 +30,9 @@ def columns(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def print_scan(scan: dict[str, Any]) -> None:
     """What a scan found: sentences, then the beginnings of its tables."""
-    print("\n" + "\n".join(f"- {text}" for text in findings.sentences(scan)))
+    say("\n" + "\n".join(f"- {text}" for text in findings.sentences(scan)))
     for title, headers, rows in findings.tables(scan):
-        print(
+        say(
             f"\n{title}\n"
             + columns(headers, [[samples_table.excerpt(cell) for cell in row] for row in rows[:SCAN_ROWS]])
         )
@@ -35,23 +40,23 @@ def print_scan(scan: dict[str, Any]) -> None:
 
 def print_result(result: dict[str, Any]) -> None:
     """The result table, every seed, where the time went, and the finding in words."""
-    print("\n" + columns(tables.RESULT_HEADERS, tables.result_rows(result)))
+    say("\n" + columns(tables.RESULT_HEADERS, tables.result_rows(result)))
     if len(result["seeds"]) > 1:
-        print("\n" + columns(tables.SEED_HEADERS, tables.seed_rows(result)))
+        say("\n" + columns(tables.SEED_HEADERS, tables.seed_rows(result)))
     if changes := tables.change_rows(result):
-        print("\n" + columns(tables.CHANGE_HEADERS, changes))
+        say("\n" + columns(tables.CHANGE_HEADERS, changes))
     sweep = tables.rate_rows(result)
     if sweep:
-        print("\n" + columns(tables.RATE_HEADERS, sweep))
+        say("\n" + columns(tables.RATE_HEADERS, sweep))
     compared, every = tables.comparison_rows(result, tables.main_arms(result)), tables.comparison_rows(result)
     if compared:
-        print("\n" + columns(tables.COMPARISON_HEADERS, compared))
+        say("\n" + columns(tables.COMPARISON_HEADERS, compared))
         more = f" All {len(every)} comparisons are in the report." if len(every) > len(compared) else ""
-        print(sentences.detectable_sentence(result) + more)
+        say(sentences.detectable_sentence(result) + more)
     spent = result.get("seconds", {})
     stages = ", ".join(f"{stage} {duration(s)}" for stage, s in spent.items())
-    print(f"\nTime: {stages}; {duration(sum(spent.values()))} in all.")
-    print(sentences.headline(result))
+    say(f"\nTime: {stages}; {duration(sum(spent.values()))} in all.")
+    say(sentences.headline(result))
 
 
 def print_changes(changes: Sequence[ArmChanges]) -> None:
@@ -118,7 +123,7 @@ class Progress:
         if self.bar is not None:
             self.bar.write(text, file=sys.stderr)
         else:
-            print(text, file=sys.stderr, flush=True)
+            say(text, file=sys.stderr, flush=True)
 
     def event(self, event: dict[str, Any]) -> None:
         if event["kind"] == "evaluation":

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from patchrl import api
 from patchrl.cli.arguments import AddCommand, argument_name, open_run
+from patchrl.cli.terminal import say
 from patchrl.config import StudyConfig, is_preset, load_config, resolve
 from patchrl.errors import ConfigError, PatchRLError
 from patchrl.reporting import sentences
-from patchrl.text import number
+from patchrl.text import json_line, number
 
 
 def add(command: AddCommand) -> None:
@@ -70,14 +70,14 @@ def try_rewrite(options: argparse.Namespace) -> int:
             thresholds=run.thresholds if run else None,
         )
         if not options.json:
-            print(
+            say(
                 f"question  {example.question}\nexpert    {example.solution}\nanswer    {example.reference or 'unknown'}"
             )
         for event in answer:
             if event["kind"] == "error":
                 raise PatchRLError(event["text"])
             if options.json:
-                print(json.dumps(event, ensure_ascii=False), flush=True)
+                print(json_line(event), flush=True)
             else:
                 _print_event(event)
     except KeyboardInterrupt:
@@ -98,13 +98,13 @@ def _run_and_settings(target: str | None, runs_dir: str | None) -> tuple[api.Run
 
 def _print_event(event: dict[str, Any]) -> None:
     if event["kind"] == "loading":
-        print(f"loading {event['model']} …", file=sys.stderr, flush=True)
+        say(f"loading {event['model']} …", file=sys.stderr, flush=True)
     elif event["kind"] == "expert":
-        print(f"          {sentences.verdict_words(event)}, ℓ {number(event['nll'])} nats per token")
+        say(f"          {sentences.verdict_words(event)}, ℓ {number(event['nll'])} nats per token")
     elif event["kind"] == "group":
-        print(f"\n{event['name']}")
+        say(f"\n{event['name']}")
         for candidate in event["candidates"]:
             parts = ", ".join(f"{name} {number(candidate[name])}" for name in ("reward", "alignment", "diversity"))
-            print(f"  {sentences.verdict_words(candidate)}; ℓ {number(candidate['nll'])}, {parts}")
-            print(f"    {candidate['text']}")
-        print(f"  {sentences.group_words(event['candidates'])}", flush=True)
+            say(f"  {sentences.verdict_words(candidate)}; ℓ {number(candidate['nll'])}, {parts}")
+            say(f"    {candidate['text']}")
+        say(f"  {sentences.group_words(event['candidates'])}", flush=True)

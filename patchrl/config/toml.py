@@ -28,15 +28,14 @@ def to_toml(config: StudyConfig) -> str:
     return "\n".join(lines)
 
 
-def differences(first: StudyConfig, second: StudyConfig) -> list[tuple[str, str, str]]:
-    """Settings in which two configs differ: `section.key` and both values as TOML (– where empty)."""
+def differences(*configs: StudyConfig) -> list[tuple[str, ...]]:
+    """Settings in which configs differ: `section.key` and the value of each as TOML (– where empty)."""
     rows = []
     for section, model in SECTIONS.items():
         for key in model.model_fields:
-            values = [getattr(getattr(config, section), key) for config in (first, second)]
-            if values[0] != values[1]:
-                texts = ["–" if value is None else toml_value(value) for value in values]
-                rows.append((f"{section}.{key}", texts[0], texts[1]))
+            values = [getattr(getattr(config, section), key) for config in configs]
+            if any(value != values[0] for value in values[1:]):
+                rows.append((f"{section}.{key}", *("–" if value is None else toml_value(value) for value in values)))
     return rows
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from patchrl.errors import RunError
+from patchrl.jobs.deletion import delete
 from patchrl.jobs.owners import owner_of
 from patchrl.jobs.status import LIVE_STATES, resolve_status
 from patchrl.runs.folder import EVALUATIONS, VISITOR_UPLOADS, RunFolder
@@ -32,7 +35,11 @@ def expired(runs_dir: Path, now: float) -> Iterator[Path]:
 def sweep(runs_dir: Path, now: float | None = None) -> None:
     """Remove what has expired."""
     for path in list(expired(runs_dir, time.time() if now is None else now)):
-        shutil.rmtree(path, ignore_errors=True)
+        if path.parent != runs_dir:
+            shutil.rmtree(path, ignore_errors=True)
+            continue
+        with contextlib.suppress(RunError):  # it was resumed just now
+            delete(RunFolder(path))
 
 
 def keep_sweeping(runs_dir: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -35,19 +36,22 @@ def exclusive(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def launch(folder: RunFolder, upto: str = "report", queue: bool = False) -> None:
+def launch(folder: RunFolder, upto: str = "report", queue: bool = False, webhook: str = "") -> None:
     """Start a worker in its own session; raises RunError if the run has one already or none can start.
 
-    With `queue` the worker waits until no run of the same folder that was launched earlier is going on.
+    With `queue` the worker waits until no run of the same folder that was launched earlier is going on. With a `webhook` it
+    posts there when the run ends or a monitor warns; a visitor's never does.
     """
     try:
         with exclusive(folder.path):
-            _launch(folder, upto, queue)
+            _launch(folder, upto, queue, webhook)
     except OSError as error:
         raise RunError(f"{folder.id} cannot start: {error.strerror or error}.") from None
 
 
-def _launch(folder: RunFolder, upto: str, queue: bool) -> None:
+def _launch(folder: RunFolder, upto: str, queue: bool, webhook: str) -> None:
+    if not folder.config.exists():
+        raise RunError(f"{folder.id} was deleted.")
     if resolve_status(folder)["state"] in LIVE_STATES:
         raise RunError(
             f"{folder.id} is already running; stop it first, or follow it with `patchrl tail -f {folder.id}`."
@@ -80,8 +84,8 @@ def _launch(folder: RunFolder, upto: str, queue: bool) -> None:
     command = [sys.executable, "-m", "patchrl.jobs.worker", str(folder.path.resolve()), "--upto", upto]
     command += ["--queue"] if queue else []
     is_visitors = owner_of(folder) is not None
-    token = "" if is_visitors else login_token()
-    command += ["--hub-token"] if token else []
+    secrets = {} if is_visitors else {"hub_token": login_token(), "webhook": webhook}
+    command += ["--secrets"] if any(secrets.values()) else []
     with folder.log.open("ab") as log:
         log.write(f"{LAUNCH_MARK}{time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
         log.flush()
@@ -97,7 +101,7 @@ def _launch(folder: RunFolder, upto: str, queue: bool) -> None:
     # By a pipe: what stands in the command or the environment of a process can be read by others.
     assert child.stdin is not None
     with contextlib.suppress(BrokenPipeError), child.stdin as pipe:  # a worker that has died says why in its log
-        pipe.write(token.encode())
+        pipe.write(json.dumps(secrets).encode())
 
 
 def request_stop(folder: RunFolder) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import fcntl
+import json
 import logging
 import sys
 import traceback
@@ -16,6 +17,7 @@ from patchrl.jobs import public
 from patchrl.jobs.limits import RunLimits
 from patchrl.jobs.owners import owner_of
 from patchrl.jobs.queue import wait_for_turn
+from patchrl.jobs.webhook import PostingRecorder
 from patchrl.models.hub_access import hand_over
 from patchrl.runs.folder import RunFolder
 from patchrl.runs.recorder import RunRecorder
@@ -29,10 +31,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--upto", default="report")
     parser.add_argument("--queue", action="store_true", help="wait until no earlier run of the folder is going on")
-    parser.add_argument("--hub-token", action="store_true", help="read a token for the Hub from standard input")
+    parser.add_argument(
+        "--secrets", action="store_true", help="read hub_token and webhook from standard input, as JSON"
+    )
     options = parser.parse_args(arguments)
-    if options.hub_token:
-        hand_over(sys.stdin.read())
+    secrets = json.load(sys.stdin) if options.secrets else {}
+    hand_over(secrets.get("hub_token", ""))
     folder = RunFolder(options.folder)
     logging.getLogger("patchrl").setLevel(logging.INFO)
     logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
@@ -42,15 +46,15 @@ def main(arguments: list[str] | None = None) -> int:
         except BlockingIOError:
             print(f"{folder.id} already has a worker.", file=sys.stderr)
             return ALREADY_RUNNING
-        return work(folder, options.upto, options.queue)
+        return work(folder, options.upto, options.queue, secrets.get("webhook", ""))
 
 
-def work(folder: RunFolder, upto: str, queue: bool = False) -> int:
+def work(folder: RunFolder, upto: str, queue: bool = False, webhook: str = "") -> int:
     """Run the study, after those in front of it where it queues, and write its last word; the lock is held.
 
     A visitor's run keeps to the limits of a public page, whoever launched it.
     """
-    recorder = RunRecorder(folder)
+    recorder = PostingRecorder(folder, webhook) if webhook else RunRecorder(folder)
     try:
         if queue:
             wait_for_turn(folder, recorder)

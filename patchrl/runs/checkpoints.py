@@ -35,7 +35,7 @@ def mark_whole(path: Path, progress: dict[str, Any], seconds: float = 0.0) -> No
 
 def newest_checkpoint(folder: Path) -> Checkpoint | None:
     """The whole checkpoint of the highest step in a trainer's folder, None without one."""
-    return next((checkpoint for path in _newest_first(folder) if (checkpoint := _whole(path))), None)
+    return next((checkpoint for path in _newest_first(folder) if (checkpoint := whole_checkpoint(path))), None)
 
 
 def resumable_checkpoint(folder: Path, recorder: Recorder) -> Checkpoint | None:
@@ -43,7 +43,7 @@ def resumable_checkpoint(folder: Path, recorder: Recorder) -> Checkpoint | None:
     newest = newest_checkpoint(folder)
     step = newest.step if newest else 0
     for path in _newest_first(folder):
-        if _whole(path):
+        if whole_checkpoint(path):
             continue
         shutil.rmtree(path, ignore_errors=True)
         if (torn := _step(path)) > step:
@@ -71,7 +71,7 @@ def _step(path: Path) -> int:
     return int(path.name.rpartition("-")[2])  # `_newest_first` yields no other names
 
 
-def _whole(path: Path) -> Checkpoint | None:
+def whole_checkpoint(path: Path) -> Checkpoint | None:
     """The checkpoint at a path; None where its mark is missing or a file is not as long as the mark says."""
     mark = RunFolder.read_json(path / MARK_FILE)
     shape: dict[str, Any] = {"files": dict, "seconds": (int, float), "progress": dict}

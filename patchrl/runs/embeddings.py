@@ -31,9 +31,9 @@ def read_embeddings(folder: RunFolder, arms: Sequence[str]) -> Vectors:
 
     Missing sources and damaged files are left out.
     """
-    vectors = _read(folder.embeddings("scan"))
+    vectors = read_vectors(folder.embeddings("scan"))
     for arm in arms:
-        vectors |= _read(folder.embeddings(arm))
+        vectors |= read_vectors(folder.embeddings(arm))
     return vectors
 
 
@@ -51,7 +51,8 @@ def embedding_map(folder: RunFolder) -> dict[str, Any] | None:
     return {"points": points, "ids": {name: ids for name, (ids, _) in vectors.items()}, "explained": plane.explained}
 
 
-def _read(path: Path) -> Vectors:
+def read_vectors(path: Path) -> Vectors:
+    """Ids and vectors by source of one file; empty where it is absent or damaged."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             ids = [str(row_id) for row_id in stored["ids"]]

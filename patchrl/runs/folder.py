@@ -15,11 +15,14 @@ from typing import Any
 from platformdirs import user_data_path
 
 from patchrl.config import StudyConfig
+from patchrl.config.fields import text_problem
 from patchrl.errors import RunError
 from patchrl.runs.shapes import shape_problem
 from patchrl.text import parse_json
 
 UPLOADS, VISITOR_UPLOADS, EVALUATIONS = ".uploads", ".visitor-uploads", ".evaluations"
+TRASH = ".trash"  # runs that are being deleted
+MAX_NAME = 80  # characters of a run's name
 # Fields of status.json that earlier versions wrote by other names.
 STATUS_FIELDS = {"asked": "queued_at", "worked": "seconds_before", "ahead": "queued_behind", "note": "phase"}
 RUN_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$")
@@ -29,6 +32,19 @@ def default_runs_dir() -> Path:
     """$PATCHRL_RUNS_DIR, else the user's data folder; never the working directory."""
     setting = os.environ.get("PATCHRL_RUNS_DIR")
     return Path(setting) if setting else user_data_path("patchrl") / "runs"
+
+
+def name_problem(name: str) -> str | None:
+    """Why a text cannot be the name of a run; None where it can."""
+    if len(name) > MAX_NAME:
+        return f"at most {MAX_NAME} characters can be given"
+    return text_problem(name)
+
+
+def run_folders(runs_dir: Path) -> list[Path]:
+    """Folders of all runs in a folder, in no order."""
+    paths = runs_dir.iterdir() if runs_dir.is_dir() else ()
+    return [path for path in paths if RUN_ID.fullmatch(path.name) and (path / "config.json").exists()]
 
 
 def keep_file(uploads: Path, path: Path) -> Path:
@@ -111,6 +127,11 @@ class RunFolder:
     def owner(self) -> Path:
         """Whom a run of a public page belongs to."""
         return self.path / "owner.json"
+
+    @property
+    def name(self) -> Path:
+        """What somebody called the run."""
+        return self.path / "name.json"
 
     @property
     def lock(self) -> Path:
@@ -209,25 +230,11 @@ class RunFolder:
         value = self.read_json(path)
         return None if value is None or shape_problem(kind, value) else value
 
-    def damage(self) -> list[str]:
-        """Files of the run that exist and cannot be used, each with what is wrong."""
-        files = [(self.status, "status"), (self.scan, "scan"), (self.result, "result")]
-        files += [
-            (path, "summary")
-            for path in sorted(self.samples_dir.glob("*-seed*.summary.json"))
-            if "replay" not in path.name
-        ]
-        problems = []
-        for path, kind in files:
-            if not path.exists():
-                continue
-            value = self.read_json(path)
-            if kind == "status" and isinstance(value, dict):
-                value = self.read_status() or value
-            problem = "it is not JSON" if value is None else shape_problem(kind, value)
-            if problem:
-                problems.append(f"{path.relative_to(self.path)} is damaged: {problem}")
-        return problems
+    def read_name(self) -> str | None:
+        """What somebody called the run; None where nobody did."""
+        record = self.read_json(self.name)
+        name = record.get("name") if isinstance(record, dict) else None
+        return name if isinstance(name, str) and name and not name_problem(name) else None
 
     @staticmethod
     def write_json(path: Path, value: Any) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from patchrl.errors import StopRequested
+from patchrl.text import parse_json
 from patchrl.types import Recorder
 from patchrl.version import __version__
 
-HEAD = re.compile(rb'\{"key": "(\w+)", "seconds": ([\d.]+), ')
+HEAD = re.compile(rb'\{"key": "(\w{32})", "seconds": (\d{1,9}(?:\.\d{1,9})?), "piece": ')
 T = TypeVar("T")
 
 
@@ -57,8 +58,7 @@ class Journal:
         Raises StopRequested where a piece has to be made and somebody asked to stop.
         """
         key = hashlib.sha256(json.dumps([__version__, source], sort_keys=True).encode()).hexdigest()[:32]
-        if key in self._pieces:
-            kept = self._kept(*self._pieces[key])
+        if key in self._pieces and (kept := self._kept(*self._pieces[key])) is not None:
             self.seconds += kept["seconds"]
             return kept["piece"]
         if self.recorder.stop_requested():
@@ -78,7 +78,12 @@ class Journal:
         self._pieces[key] = self._end, len(line)
         self._end += len(line)
 
-    def _kept(self, offset: int, length: int) -> Any:
+    def _kept(self, offset: int, length: int) -> dict[str, Any] | None:
+        """The line of a piece; None where somebody else cut it, and the piece is made again."""
         with self.path.open("rb") as file:
             file.seek(offset)
-            return json.loads(file.read(length))
+            try:
+                line = parse_json(file.read(length))
+            except ValueError:
+                return None
+        return line if isinstance(line, dict) and "piece" in line else None

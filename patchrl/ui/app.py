@@ -138,7 +138,7 @@ def usable(snapshot: Snapshot) -> list[Any]:
     return [*(gr.update(visible=live),) * 2, gr.update(visible=unfinished, value=going_on)]
 
 
-def status_line(snapshot: Snapshot, choices: Sequence[str] = ()) -> str:
+def status_line(snapshot: Snapshot, choices: Sequence[Any] = ()) -> str:
     """State and progress of the run, and why it failed if it did; without one, what to do."""
     if snapshot.run is None:
         return f'<p class="note">{markup.escape(snapshot.problem or (NOT_CHOSEN if choices else NO_RUN))}</p>'

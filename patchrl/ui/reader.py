@@ -11,13 +11,16 @@ from typing import Any, cast
 from patchrl import api
 from patchrl.errors import PatchRLError, RunError
 from patchrl.jobs.owners import NOBODY, Visitor, may_use
-from patchrl.runs.folder import default_runs_dir
+from patchrl.jobs.status import LIVE_STATES
+from patchrl.reporting.run_summary import RunSummary
+from patchrl.runs.folder import RunFolder, default_runs_dir
 from patchrl.runs.jsonl import readable_rows
 from patchrl.runs.samples import SampleRow
 from patchrl.runs.timeline import Timeline
 
 MAX_RUNS = 8
 MAX_TABLES = 16
+MAX_SUMMARIES = 1000
 
 
 @dataclass(frozen=True)
@@ -55,14 +58,29 @@ class Reader:
         self.runs_dir = runs_dir
         self._lock = threading.Lock()
         self._timelines: OrderedDict[str, tuple[Timeline, threading.Lock]] = OrderedDict()
+        self._summaries: dict[Path, tuple[list[int], RunSummary]] = {}
         self._rows: OrderedDict[tuple[str, str, int], tuple[str, list[SampleRow]]] = OrderedDict()
 
-    def choices(self, visitor: Visitor) -> list[str]:
-        """Ids of the runs that a visitor may see, the newest first, then the recordings."""
-        return [*(run.id for run in api.list_runs(self.runs_dir, visitor=visitor)), *api.recordings()]
+    def choices(self, visitor: Visitor) -> list[tuple[str, str]]:
+        """Labels and ids of the runs that a visitor may see, the newest first, then of the recordings."""
+        recordings = [(title, run_id) for run_id, title in api.recordings().items()]
+        return [*((run.label, run.id) for run in self.summaries(visitor)), *recordings]
 
-    def open(self, visitor: Visitor, run_id: str | None) -> api.Run:
-        """A run that a visitor may see and control, or a recording.
+    def summaries(self, visitor: Visitor) -> list[RunSummary]:
+        """What a list shows of the runs that a visitor may see, the newest first."""
+        return [self._summary(folder) for folder in api.visible_folders(self.runs_dir, visitor)]
+
+    def _summary(self, folder: RunFolder) -> RunSummary:
+        stamp = [_changed(path) for path in (folder.config, folder.status, folder.result, folder.name)]
+        known = self._summaries.get(folder.path)
+        if known is None or known[0] != stamp or known[1].state in LIVE_STATES:
+            self._summaries[folder.path] = known = (stamp, api.summary(folder))
+            while len(self._summaries) > MAX_SUMMARIES:
+                self._summaries.pop(next(iter(self._summaries)), None)
+        return known[1]
+
+    def require(self, visitor: Visitor, run_id: str | None) -> str:
+        """The id of a run that a visitor may see and control, or of a recording; it may be damaged.
 
         Raises RunError, whose sentence does not tell whether somebody else has such a run.
         """
@@ -71,7 +89,11 @@ class Reader:
         folder = Path(self.runs_dir or default_runs_dir())
         if not visitor.host and run_id not in api.recordings() and not may_use(visitor, folder, run_id):
             raise RunError(f"Run {run_id!r:.90} is not one of yours; choose one above.")
-        return api.open_run(run_id, runs_dir=self.runs_dir)
+        return run_id
+
+    def open(self, visitor: Visitor, run_id: str | None) -> api.Run:
+        """A run that a visitor may see and control, or a recording; raises RunError as `require` does."""
+        return api.open_run(self.require(visitor, run_id), runs_dir=self.runs_dir)
 
     def stamps(self, visitor: Visitor, run_id: str | None) -> dict[str, str]:
         """What to compare to see whether a page is up to date; costs a few file stats."""
@@ -124,3 +146,11 @@ class Reader:
             while len(self._rows) > MAX_TABLES:
                 self._rows.popitem(last=False)
             return self._rows[key][1]
+
+
+def _changed(path: Path) -> int:
+    """When a file was changed; 0 without it."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
@@ -26,14 +25,6 @@ PUBLIC_CALLS = (
     "login_check",
 )
 UPLOAD_CALLS = ("upload", "upload_progress")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a name or an address can be reached from this machine only."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def host_name(address: str) -> str:

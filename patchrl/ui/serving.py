@@ -13,12 +13,13 @@ from starlette.middleware import Middleware
 from patchrl.errors import ConfigError
 from patchrl.jobs.expiry import keep_sweeping
 from patchrl.jobs.owners import server_secret
+from patchrl.jobs.webhook import is_loopback
 from patchrl.reporting import markup
 from patchrl.runs.folder import default_runs_dir
 from patchrl.ui import answers, lesson_pages
 from patchrl.ui.app import build
 from patchrl.ui.charts import plotly_script
-from patchrl.ui.requests import LOOPBACK_NAMES, RequestFilter, host_name, is_loopback
+from patchrl.ui.requests import LOOPBACK_NAMES, RequestFilter, host_name
 from patchrl.ui.session import Limits
 from patchrl.ui.visitors import Cookies, VisitorMiddleware
 

@@ -274,7 +274,7 @@ class Session:
         def opened(request: gr.Request) -> Any:
             run_id, visitor = request.query_params.get("run"), self.visitor(request)
             choices = self.reader.choices(visitor)
-            run = gr.update(choices=choices, value=run_id or next(iter(self.active_runs(visitor) or choices), None))
+            run = gr.update(choices=choices, value=run_id or (self.active_runs(visitor) or [choices[0][1]])[0])
             return [run, *linked(request.query_params)]
 
         follow(demo.load(opened, None, [self.run, *outputs_linked], **quiet))

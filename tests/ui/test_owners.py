@@ -78,7 +78,7 @@ def page(tmp_path_factory):
             return reply
 
         patch.setattr(api, "start", start)
-        patch.setattr(api.launch, "launch", lambda folder, upto, queue: resumed.append(folder.id))
+        patch.setattr(api.launch, "launch", lambda folder, upto, queue, webhook: resumed.append(folder.id))
         patch.setattr(api.Playground, "_enqueue", answer)
         patch.setenv("PATCHRL_ADMIN_TOKEN", ADMIN_TOKEN)
         patch.delenv("SPACE_ID", raising=False)

@@ -34,7 +34,7 @@ def page(tmp_path, monkeypatch):
 def launched(monkeypatch):
     """Ids of the runs that were launched; no worker starts."""
     ids: list[str] = []
-    monkeypatch.setattr(api.launch, "launch", lambda folder, upto, queue: ids.append(folder.id))
+    monkeypatch.setattr(api.launch, "launch", lambda folder, upto, queue, webhook: ids.append(folder.id))
     return ids
 
 
