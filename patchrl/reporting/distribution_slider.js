@@ -17,10 +17,17 @@ window.patchrlDistributionSlider = (root) => {
   let data = null, at = 0, timer = null;
 
   const draw = () => {
-    const frame = data.frames[at];
-    const moving = {...data.moving, y: frame.y};
+    const frame = data.frames[at], traces = [...data.still];
     const look = {...data.layout, font: {color: getComputedStyle(root).color, size: 12}, autosize: true};
-    Plotly.react(chart, [...data.still, moving], look, {responsive: true, displayModeBar: false, _baseUrl: ''});
+    bar.style.display = frame ? '' : 'none';
+    if (frame) {
+      traces.push({...data.moving, y: frame.y});
+      look.shapes = [...look.shapes, {...data.mark.shape, x0: frame.mean, x1: frame.mean}];
+      look.annotations = [...look.annotations, {...data.mark.annotation, x: frame.mean}];
+    }
+    Plotly.react(chart, traces, look, {responsive: true, displayModeBar: false, _baseUrl: ''});
+    caption.textContent = data.caption;
+    if (!frame) return;
     slider.max = data.frames.length - 1;
     slider.value = at;
     slider.setAttribute('aria-valuetext', `step ${frame.step}`);
@@ -42,9 +49,9 @@ window.patchrlDistributionSlider = (root) => {
   let width = 0;
   new ResizeObserver(() => { if (data && root.offsetWidth && root.offsetWidth !== width) { width = root.offsetWidth; draw(); } }).observe(root);
   return (next) => {
-    const newest = !data || at === data.frames.length - 1; // whoever watches the newest step goes on doing so
+    const newest = !data || at >= data.frames.length - 1; // whoever watches the newest step goes on doing so
     data = next;
-    at = newest && !timer ? data.frames.length - 1 : Math.min(at, data.frames.length - 1);
+    at = Math.max(0, newest && !timer ? data.frames.length - 1 : Math.min(at, data.frames.length - 1));
     if (root.offsetWidth) draw();
   };
 };

@@ -8,7 +8,7 @@ from typing import Any
 
 from patchrl.config.arms import display_name, parse
 from patchrl.reporting.tables import task_name
-from patchrl.text import compact, number, percent
+from patchrl.text import number, percent
 
 Figure = dict[str, Any]
 Event = dict[str, Any]
@@ -243,35 +243,74 @@ def mismatch_figure(scan: dict[str, Any] | None, rewrites: dict[str, list[float]
 
 def mismatch_over_training(events: Sequence[Event], seed: int | None = None) -> dict[str, Any] | None:
     """What `distribution_slider.js` shows: ℓ of the rewriter's passing rewrites at each recorded step, over the still
-    distributions of the scan. None before the first recorded step."""
+    distributions of the scan, whose means are marked. Without a recorded step `frames` is empty; None before the scan too.
+    """
     spreads = [e for e in events if e["kind"] == "spread" and e["nll"]]
     seed = spreads[0]["seed"] if spreads and seed is None else seed
     spreads = [e for e in spreads if e["seed"] == seed]
-    if not spreads:
-        return None
     scan: Event = next((e for e in reversed(events) if e["kind"] == "scan"), {})
     still = {name: scan[f"{name}_nll"] for name in ("own", "expert", "prompted") if scan.get(f"{name}_nll")}
+    if not spreads and not still:
+        return None
     top = max(max(values) for values in [*still.values(), *(e["nll"] for e in spreads)]) * 1.02 or 1.0
     frames = [
         {
             "step": e["step"],
             "y": _shares(e["nll"], top),
-            "caption": f"ℓ of {len(e['nll'])} passing rewrites is {number(sum(e['nll']) / len(e['nll']), 2)} nats on average",
+            "mean": significant(_mean(e["nll"])),
+            "caption": f"ℓ of {len(e['nll'])} passing rewrites is {number(_mean(e['nll']), 2)} nats on average",
         }
         for e in spreads
     ]
-    means = ", ".join(f"{SOURCE_NAMES[name].lower()} {number(sum(v) / len(v), 2)}" for name, v in still.items())
+    means = ", ".join(f"{SOURCE_NAMES[name].lower()} {number(_mean(v), 2)}" for name, v in still.items())
     highest = max(max(shares) for shares in [*(f["y"] for f in frames), *(_shares(v, top) for v in still.values())])
+    marks = [_mark(name, _mean(still[name])) for name in ("own", "expert") if name in still]
     return {
         "frames": frames,
         "still": [
             _outline(name, SOURCE_NAMES[name], _centres(top), _shares(values, top)) for name, values in still.items()
         ],
         "moving": _outline("rl", SOURCE_NAMES["rl"], _centres(top), []),
+        "mark": _mark("rl", 0.0),
         "caption": f"For comparison: {means}." if means else "",
         "layout": layout(
-            "Mismatch over training", AXIS_NLL, "share of texts", height=330, yaxis={"range": [0, 1.05 * highest]}
+            "Mismatch over training",
+            AXIS_NLL,
+            "share of texts",
+            height=330,
+            yaxis={"range": [0, 1.3 * highest]},  # the marks' words stand over the histograms
+            shapes=[mark["shape"] for mark in marks],
+            annotations=[mark["annotation"] for mark in marks],
         ),
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+# How high the words of each source's mean stand, as a share of the plot: means that are near do not share a line.
+MARK_HEIGHTS = {"own": 1.0, "expert": 1.0, "rl": 0.9}
+MARK_WORDS = {"own": "own answers", "expert": "expert", "rl": "rewrites"}
+
+
+def _mark(source: str, mean: float) -> Figure:
+    """A line at the mean ℓ of a source, and its name."""
+    height, colour = MARK_HEIGHTS[source], SOURCE_COLOURS[source]
+    line = {"color": colour, "width": 2, "dash": SOURCE_DASHES[source]}
+    place = {"xref": "x", "yref": "paper"}
+    return {
+        "shape": {"type": "line", **place, "x0": mean, "x1": mean, "y0": 0, "y1": height, "line": line},
+        "annotation": {
+            **place,
+            "x": mean,
+            "y": height,
+            "xanchor": "right" if source == "expert" else "left",
+            "yanchor": "top",
+            "xshift": -3 if source == "expert" else 3,
+            "text": MARK_WORDS[source],
+            "showarrow": False,
+        },
     }
 
 
@@ -336,93 +375,8 @@ def embedding_figure(
     return {"data": traces, "layout": layout("Where the texts lie (embeddings)", *axes, height=420)}
 
 
-def gain_forgetting_figure(result: dict[str, Any]) -> Figure:
-    """Target score against general score, per arm with 95 % intervals and every seed as a small point."""
-    base = result["base"]
-    traces: list[Figure] = []
-    if base["general"] is None:
-        return {"data": [], "layout": layout("No general tasks were measured", "", "")}
-    for arm, values in result["arms"].items():
-        (colour, symbol), target, general = arm_style(arm), values["target"], values["general"]
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "showlegend": False,
-                "legendgroup": arm,
-                "x": [100 * v for v in target["per_seed"]],
-                "y": [100 * v for v in general["per_seed"]],
-                "marker": {"size": 6, "color": colour, "opacity": 0.5, "symbol": symbol},
-                "hovertemplate": "target %{x:.1f} %<br>general %{y:.1f} %<extra>" + f"{arm}, one seed</extra>",
-            }
-        )
-        if len(values.get("sweep", ())) > 1:
-            traces.append(_front(arm, values["sweep"], colour, symbol))
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": display_name(arm),
-                "legendgroup": arm,
-                "x": [100 * target["mean"]],
-                "y": [100 * general["mean"]],
-                "error_x": _errors(target),
-                "error_y": _errors(general),
-                "marker": {"size": 13, "color": colour, "symbol": symbol},
-                "hovertemplate": "target %{x:.1f} %<br>general %{y:.1f} %<extra>%{fullData.name}</extra>",
-            }
-        )
-    traces.append(
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "name": display_name("base"),
-            "x": [100 * base["target"]],
-            "y": [100 * base["general"]],
-            "error_x": _errors({"mean": base["target"], "ci95": base.get("target_ci95")}),
-            "error_y": _errors({"mean": base["general"], "ci95": base.get("general_ci95")}),
-            "marker": {"size": 13, "color": ARM_COLOURS["base"], "symbol": "x"},
-            "hovertemplate": "target %{x:.1f} %<br>general %{y:.1f} %<extra>Backbone, before</extra>",
-        }
-    )
-    look = layout(
-        "Right is learned, down is forgotten",
-        "target task, % correct",
-        "general skills, % correct",
-        height=400,
-        shapes=[
-            {
-                "type": "line",
-                "xref": "paper",
-                "x0": 0,
-                "x1": 1,
-                "y0": 100 * base["general"],
-                "y1": 100 * base["general"],
-                "line": {"color": "#7f7f7f", "width": 1, "dash": "dot"},
-            }
-        ],
-    )
-    return {"data": traces, "layout": look}
-
-
-def _front(arm: str, sweep: Sequence[dict[str, Any]], colour: str, symbol: str) -> Figure:
-    """An arm at every learning rate, joined in their order."""
-    points = sorted(sweep, key=lambda point: point["rate"])
-    return {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "showlegend": False,
-        "legendgroup": arm,
-        "x": [100 * point["target"]["mean"] for point in points],
-        "y": [100 * point["general"]["mean"] for point in points],
-        "text": [f"learning rate {compact(point['rate'])}" for point in points],
-        "line": {"color": colour, "width": 1, "dash": "dot"},
-        "marker": {"size": 8, "color": colour, "symbol": symbol, "opacity": 0.7},
-        "hovertemplate": "%{text}<br>target %{x:.1f} %<br>general %{y:.1f} %<extra>" + f"{arm}</extra>",
-    }
-
-
-def _errors(value: dict[str, Any]) -> Figure | None:
+def errors(value: dict[str, Any]) -> Figure | None:
+    """Error bars of a score with its 95 % interval; None without one."""
     if not value.get("ci95"):
         return None
     low, high = value["ci95"]
@@ -461,6 +415,6 @@ def _task_errors(values: dict[str, Any], tasks: Sequence[str]) -> Figure | None:
     intervals = values.get("by_task_ci95")
     if not intervals:
         return None
-    bounds = [_errors({"mean": values["by_task"].get(t), "ci95": intervals.get(t)}) for t in tasks]
+    bounds = [errors({"mean": values["by_task"].get(t), "ci95": intervals.get(t)}) for t in tasks]
     sides = {side: [b[side][0] if b else 0.0 for b in bounds] for side in ("array", "arrayminus")}
     return {"type": "data", "symmetric": False, **sides, "thickness": 1, "width": 2, "color": "rgba(128,128,128,.9)"}

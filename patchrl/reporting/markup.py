@@ -71,15 +71,19 @@ def surprisal(tokens: Sequence[Sequence[Any]], title: str = "Text") -> str:
     )
 
 
-def surprisal_legend() -> str:
-    """The scale both texts share, with its numbers."""
+def surprisal_scale() -> str:
+    """The scale that all texts share, in nats."""
     step = SURPRISAL_TOP / len(SCALE)
-    boxes = "".join(
+    return "".join(
         f'<span class="swatch" style="background:{colour};color:{"#fff" if i >= 3 else "#1b1b1b"}">'
         f"{number(step * i, 1)}{'+' if i == len(SCALE) - 1 else ''}</span>"
         for i, colour in enumerate(SCALE)
     )
-    return f'<p class="legend">Surprisal in nats: {boxes} (dark: the backbone would not have written this). Hover over a token, or move with the arrow keys, for its numbers.</p>'
+
+
+def surprisal_legend() -> str:
+    """The scale, and what it says."""
+    return f'<p class="legend">Surprisal in nats: {surprisal_scale()} (dark: the backbone would not have written this). Hover over a token, or move with the arrow keys, for its numbers.</p>'
 
 
 def bar(name: str, value: float | None, top: float) -> str:

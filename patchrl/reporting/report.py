@@ -12,6 +12,7 @@ from patchrl.config import RewardSection, StudyConfig, arms, to_toml
 from patchrl.config.arms import display_name, parse, sources_in_order
 from patchrl.evaluation.changes import ArmChanges, read_changes
 from patchrl.reporting import changed, curves, figures, findings, markup, samples_table, sentences, tables
+from patchrl.reporting.gain_forgetting import gain_forgetting_figure
 from patchrl.rewards.group import part_weights
 from patchrl.runs import embeddings
 from patchrl.runs.events import read_events
@@ -48,10 +49,9 @@ def build_report(
     from plotly.offline import get_plotlyjs
 
     scan = next((e for e in reversed(events) if e["kind"] == "scan"), None)
-    drawn, over_training = (
-        _figures(events, result, scan, rewrites, embedding_map, config.reward),
-        figures.mismatch_over_training(events),
-    )
+    drawn, over_training = _figures(events, result, scan, rewrites, embedding_map, config.reward), None
+    if any(event["kind"] == "spread" for event in events):
+        over_training = figures.mismatch_over_training(events)
     sections = [
         _results(result),
         _comparisons(result),
@@ -101,7 +101,7 @@ def _figures(
         for source, rows in rewrites.items()
     }
     drawn = {
-        "plane": figures.gain_forgetting_figure(result),
+        "plane": gain_forgetting_figure(result),
         "tasks": figures.task_figure(result),
         "mismatch": figures.mismatch_figure(scan, accepted),
         "map": figures.embedding_figure(**embedding_map) if embedding_map else None,

@@ -11,7 +11,7 @@ from patchrl.errors import PatchRLError
 from patchrl.jobs.public import CHANGEABLE
 from patchrl.jobs.status import LIVE_STATES
 from patchrl.reporting import markup, run_status
-from patchrl.ui import compare, forgetting, learn, results, runsettings, setup, training
+from patchrl.ui import compare, forgetting, learn, results, runsettings, setup, story, training
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import OPEN_DRAWER, Limits, Session
@@ -49,7 +49,7 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
         clone = runsettings.build(session)
         with gr.Tabs(selected=TABS[0], elem_id="tabs") as session.tabs:
             with gr.Tab("Story", id="story"):
-                gr.HTML("<p>The story of the chosen run.</p>")
+                story_buttons = story.build(session)
             with gr.Tab("Training", id="training"):
                 training.build(session)
             with gr.Tab("Compare", id="compare"):
@@ -65,6 +65,7 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
         with gr.Column(elem_id="drawer"):
             parts = setup.build(session, form)
         session.wire(demo, linked, [session.tabs, arm, seed])
+        story.wire(session, story_buttons)
         learn.wire(walkthrough, lesson, session.tabs, session)
         setup.wire(session, form, parts)
         runsettings.wire(session, form, clone)

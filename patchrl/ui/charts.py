@@ -34,14 +34,14 @@ def charts(label: str) -> gr.HTML:
     )  # fmt: skip
 
 
-def distribution_slider(label: str) -> gr.HTML:
+def distribution_slider(label: str, elem_id: str = "distribution-slider") -> gr.HTML:
     """A chart with a slider and a play button; its value is that of `figures.mismatch_over_training`."""
     return gr.HTML(
         value=None,
         html_template="<div></div>",
         js_on_load=SLIDER,
         label=label,
-        elem_id="distribution-slider",
+        elem_id=elem_id,
         apply_default_css=False,
     )
 

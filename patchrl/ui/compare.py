@@ -54,7 +54,7 @@ def build(session: Session) -> tuple[gr.Dropdown, gr.Dropdown]:
         return {name: figure for name, figure in drawn.items() if figure}
 
     def draw_over_training(snapshot: Snapshot, seed: str | None) -> dict[str, Any] | None:
-        if snapshot.run is None:
+        if snapshot.run is None or snapshot.last("spread") is None:
             return None
         return figures.mismatch_over_training(snapshot.events, dataset_choice(snapshot.run, None, seed)[1])
 

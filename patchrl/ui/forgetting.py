@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from patchrl.reporting import curves, figures, markup, sentences, tables
+from patchrl.reporting.gain_forgetting import gain_forgetting_figure
 from patchrl.ui.charts import charts
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Session, no_run
@@ -43,7 +44,7 @@ def build(session: Session) -> None:
             compared.append(sentences.detectable_sentence(snapshot.result))
             below += "<ul>" + "".join(f"<li>{markup.escape(text)}</li>" for text in compared) + "</ul>"
             more = f"<details><summary>Every pair of arms</summary>{pairs}</details>" + more
-        return [headline_html, {"plane": figures.gain_forgetting_figure(snapshot.result)}, below + more, lower]
+        return [headline_html, {"plane": gain_forgetting_figure(snapshot.result)}, below + more, lower]
 
     session.live(fill, [headline, plane, table, losses], depends=("run", "events", "result"))
 

@@ -12,6 +12,7 @@ import gradio as gr
 from patchrl import api
 from patchrl.jobs.owners import NOBODY
 from patchrl.reporting import curves, figures, markup
+from patchrl.reporting.gain_forgetting import gain_forgetting_figure
 from patchrl.ui import learn_group, lesson_pages, trap
 from patchrl.ui.charts import charts
 from patchrl.ui.lesson import LESSON_ARMS, Lesson
@@ -102,7 +103,7 @@ def build(session: Session) -> Learn:
             lesson_pages.replay(it),
             *draw(1),
             lesson_pages.what_is_forgotten(it),
-            {"plane": figures.gain_forgetting_figure(it.result)},
+            {"plane": gain_forgetting_figure(it.result)},
             lesson_pages.the_trap(trap.sentences(trap_figures)),
             {"trap": trap.figure(trap_figures)},
         ]

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from patchrl.config.arms import OFFERED
 from patchrl.reporting import figures
+from patchrl.reporting.gain_forgetting import gain_forgetting_figure
 
 
 def test_a_sweep_is_a_line_through_its_points_in_the_order_of_the_rates():
@@ -15,7 +16,7 @@ def test_a_sweep_is_a_line_through_its_points_in_the_order_of_the_rates():
         for rate, value in ((1e-3, 0.6), (1e-4, 0.5))
     ]
     study_result["arms"]["rl"]["sweep"] = points
-    (front,) = [t for t in figures.gain_forgetting_figure(study_result)["data"] if t["mode"] == "lines+markers"]
+    (front,) = [t for t in gain_forgetting_figure(study_result)["data"] if t["mode"] == "lines+markers"]
     assert front["x"] == [50.0, 60.0] and front["text"] == ["learning rate 0.0001", "learning rate 0.001"]
 
 
@@ -42,7 +43,9 @@ def test_mismatch_over_training_has_a_frame_for_each_recorded_step_of_one_seed()
     assert all(sum(frame["y"]) == pytest.approx(1, abs=1e-3) for frame in played["frames"])
     assert "3 passing rewrites is 0.20 nats" in played["frames"][1]["caption"]
     assert [trace["name"] for trace in played["still"]][1] == "Expert solutions"
-    assert figures.mismatch_over_training(SPREADS[:1]) is None
+    assert [mark["text"] for mark in played["layout"]["annotations"]] == ["own answers", "expert"]
+    assert figures.mismatch_over_training(SPREADS[:1])["frames"] == []
+    assert figures.mismatch_over_training([]) is None
 
 
 @given(st.lists(st.floats(0, 50), min_size=1), st.lists(st.floats(0, 50), min_size=1))
