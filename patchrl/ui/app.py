@@ -11,7 +11,7 @@ from patchrl.errors import PatchRLError
 from patchrl.jobs.public import CHANGEABLE
 from patchrl.jobs.status import LIVE_STATES
 from patchrl.reporting import markup, run_status
-from patchrl.ui import compare, forgetting, learn, results, runsettings, setup, story, training
+from patchrl.ui import compare, forgetting, learn, results, runs, runsettings, setup, story, training
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import OPEN_DRAWER, Limits, Session
@@ -59,7 +59,7 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
             with gr.Tab("Report", id="report"):
                 results.build(session)
             with gr.Tab("Runs", id="runs"):
-                gr.HTML("<p>All runs.</p>")
+                all_runs = runs.build(session)
             with gr.Tab("Learn", id="learn") as lesson:
                 walkthrough = learn.build(session)
         with gr.Column(elem_id="drawer"):
@@ -69,6 +69,7 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
         learn.wire(walkthrough, lesson, session.tabs, session)
         setup.wire(session, form, parts)
         runsettings.wire(session, form, clone)
+        runs.wire(session, all_runs)
         _wire_buttons(session, form, parts, (stop, cancel, resume))
     return demo
 
