@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -404,6 +405,7 @@ class Run:
             raise RunError(f"Name of {self.id}: {problem} (found {name!r:.60}).")
         try:
             self.folder.write_json(self.folder.name, {"name": name})
+            os.utime(self.path.parent)  # pages list the runs again
         except OSError as error:
             raise RunError(f"{self.id} cannot be renamed: {error.strerror or error}.") from None
 

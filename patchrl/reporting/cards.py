@@ -13,6 +13,7 @@ from patchrl.config import SMOLLM2, StudyConfig, arms, to_toml
 from patchrl.models.model_cache import SMOLLM2_REPOSITORY
 from patchrl.reporting import tables
 from patchrl.runs.samples import SampleRow
+from patchrl.text import printable
 from patchrl.types import HUB_ID
 from patchrl.version import __version__
 
@@ -143,8 +144,8 @@ def _measured(result: dict[str, Any] | None, source: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Text on one line, escaped so that Markdown, HTML and links in it have no effect."""
-    return re.sub(r"([\\`*_\[\]<>|~&$!#@{}]|:(?=//))", r"\\\1", " ".join(str(text).split()))
+    """Text on one line, escaped so that Markdown, HTML, links and control characters in it have no effect."""
+    return re.sub(r"([\\`*_\[\]<>|~&$!#@{}]|:(?=//))", r"\\\1", printable(" ".join(str(text).split())))
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

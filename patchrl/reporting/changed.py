@@ -28,7 +28,7 @@ COLUMNS: dict[str, tuple[str, Callable[[Row], str]]] = {
     "answer": ("After fine-tuning", lambda row: row["answer"]),
 }
 SEARCHED = ("id", "question", "reference", "backbone_answer", "answer")
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 REPORTED_PER_KIND = 5
 SHARED_TASK_FILTERS = {"general/": "General skills", "target/": "Target task", "": "All questions"}
 
@@ -188,7 +188,9 @@ def report_section(changes: Sequence[ArmChanges]) -> str:
 def to_csv(rows: Sequence[Row]) -> str:
     """Changed questions as CSV. A text that a spreadsheet would run as a formula begins with an apostrophe."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, list(ChangedQuestion.__annotations__), lineterminator="\n")
+    # Quoted: a carriage return in a bare text begins a row.
+    columns = list(ChangedQuestion.__annotations__)
+    writer = csv.DictWriter(out, columns, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writeheader()
     writer.writerows({key: spreadsheet_cell(value) for key, value in row.items()} for row in rows)
     return out.getvalue()

@@ -214,6 +214,7 @@ def sample_detail(row: SampleRow, tokens: dict[str, Any] | None) -> str:
 
 
 REPORT_CSS = """
+td,th,b,small,.tok{unicode-bidi:isolate}
 .tokens{line-height:1.9;overflow-wrap:anywhere}.tok,.swatch{padding:2px 1px;border-radius:3px;white-space:pre-wrap}.swatch{padding:2px 7px;margin-right:1px}
 .tok:focus{outline:3px solid #0072B2;outline-offset:1px}
 .legend{font-size:.86em;margin:.6em 0}.note{opacity:.75;font-size:.86em;margin:.35em 0}.cards{display:grid;gap:10px;grid-template-columns:repeat(auto-fill,minmax(250px,1fr))}

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from patchrl.config.arms import display_name
-from patchrl.text import points
+from patchrl.text import one_line, points
 
 Result = dict[str, Any]
 CSV_HEADERS = ("arm", "learning_rate", "measure", "task", "seed", "value", "ci95_low", "ci95_high")
@@ -32,7 +32,9 @@ def to_csv(result: Result) -> str:
 
 
 def _csv_cell(cell: Any) -> Any:
-    """A float without the noise of its last bits: no -2e-16 where nothing is."""
+    """A text on one line; a float without the noise of its last bits: no -2e-16 where nothing is."""
+    if isinstance(cell, str):
+        return one_line(cell)
     return round(cell, 12) + 0.0 if isinstance(cell, float) else cell
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,13 @@ def build(session: Session) -> gr.HTML:
     def read_runs(query: Any, request: gr.Request) -> list[dict[str, Any]]:
         visitor = session.visitor(request)
         groups = run_summary.grouped(session.reader.summaries(visitor))
-        recordings = [api.summary(api.open_run(run_id).folder) for run_id in api.recordings()]
-        shown = [[_row(run) for run in group] for group in groups]
-        titles = api.recordings()
-        shown.append([_row(run) | {"name": titles[run.id], "own": False, "line": "recording"} for run in recordings])
         heads = [f"{len(group)} runs with the same settings" if len(group) > 1 else "" for group in groups]
-        return [{"head": head, "runs": runs} for head, runs in zip([*heads, "Recordings"], shown, strict=True)]
+        recordings = [_recording(run_id, title) for run_id, title in api.recordings().items()]
+        shown = [[_row(run) for run in group] for group in groups]
+        return [
+            {"head": head, "runs": runs}
+            for head, runs in zip([*heads, "Recordings"], [*shown, recordings], strict=True)
+        ]
 
     def rename_run(query: Any, request: gr.Request) -> str:
         return _problem(
@@ -71,7 +73,7 @@ def build(session: Session) -> gr.HTML:
     constants = f"const MAX_COMPARED = {MAX_COMPARED}, MAX_NAME = {json.dumps(MAX_NAME)};\n"
     table = gr.HTML(
         value={}, html_template="<div></div>", css_template=STYLE, js_on_load=constants + SCRIPT, elem_id="runs",
-        server_functions=[read_runs, rename_run, delete_run, compare_runs, watch_run], label="Runs", apply_default_css=False,
+        server_functions=[read_runs, watch_run, compare_runs, rename_run, delete_run], label="Runs", apply_default_css=False,
     )  # fmt: skip
 
     def fill(snapshot: Snapshot) -> dict[str, Any]:
@@ -124,6 +126,11 @@ def _row(run: RunSummary) -> dict[str, Any]:
         "started": run.started,
         "took": MISSING if run.seconds is None else duration(run.seconds),
     }
+
+
+@functools.cache
+def _recording(run_id: str, title: str) -> dict[str, Any]:
+    return _row(api.summary(api.open_run(run_id).folder)) | {"name": title, "own": False, "line": "a recording"}
 
 
 def _problem(do: Any) -> str:

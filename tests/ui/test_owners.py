@@ -58,6 +58,7 @@ class Victim:
         for path in set(self.contents()) - set(contents):
             path.unlink()
         for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
 
 
@@ -118,22 +119,34 @@ def server_functions(config: dict):
             yield part["id"], name
 
 
-def everything(browser: Browser, victim: Victim, config: dict) -> dict[str, str]:
-    """What each function answers when it is called about the victim's run."""
+def everything(browser: Browser, victim: Victim, config: dict, but: str = "") -> dict[str, str]:
+    """What each function, `but` one, answers when it is called about the victim's run."""
     names = {function["id"]: function["api_name"] for function in config["dependencies"]}
     inputs = calls(config, victim.run.id)
     answers = dict(zip([names[number] for number in inputs], browser.call_all(list(inputs.items())), strict=True))
-    query = {"run": victim.run.id, "arm": "rl", "seed": 0, "start": 0, "count": 5, "row": "row00001"}
-    return answers | {name: browser.serve(part, name, query) for part, name in server_functions(config)}
+    return answers | {
+        name: browser.serve(part, name, query(victim)) for part, name in server_functions(config) if name != but
+    }
+
+
+def query(victim: Victim) -> dict:
+    """What a script of the page may ask of the server, about the victim's run."""
+    row = {"run": victim.run.id, "arm": "rl", "seed": 0, "start": 0, "count": 5, "row": "row00001"}
+    return row | {"runs": [victim.run.id, api.RECORDED_ID], "name": "renamed"}
 
 
 def test_no_function_of_the_page_reads_changes_or_names_anybody_elses_run(page, owner, victim):
     config = owner.config()
     before = victim.contents()
-    shown = everything(owner, victim, config)  # first, so that what the server keeps in memory is tried too
+    # First, so that what the server keeps in memory is tried too.
+    shown = everything(owner, victim, config, but="delete_run")
     assert all(CANARY in shown[name] for name in ("read_page", "read_row"))
-    assert all(CONFIG_CANARY in shown[name] for name in ("update", "copy")) and ".html" in shown["prepare"]
+    assert all(CONFIG_CANARY in shown[name] for name in ("update", "copy", "compare_runs"))
+    assert ".html" in shown["prepare"] and victim.run.id in shown["read_runs"]
     assert victim.run.read_status()["state"] == "cancelled" and victim.run.stop_flag.exists()
+    assert victim.run.read_name() == "renamed"
+    part = next(part for part, name in server_functions(config) if name == "delete_run")
+    assert owner.serve(part, "delete_run", query(victim)) == '""' and not victim.run.path.exists()
     resumed.clear()
     victim.restore(before)
     assert victim.touched() >= {"config.json", "events.jsonl", "status.json"}
