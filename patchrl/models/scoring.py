@@ -49,8 +49,9 @@ class Score:
     tokens: tuple[TokenSurprisal, ...] = ()
 
 
-class _SharedPrompts(DynamicCache):
-    """Keys and values of a few prompts, each read by many rows: lent to a layer while it works, never grown."""
+class SharedPrompts(DynamicCache):
+    """Keys and values of a few prompts, each read by many rows: lent to a layer while it works, never grown; with gradient
+    where the prompts were read with one."""
 
     def __init__(self, cache: DynamicCache, of_row: torch.Tensor) -> None:
         super().__init__()
@@ -59,8 +60,8 @@ class _SharedPrompts(DynamicCache):
     def update(self, key_states, value_states, layer_idx: int, *args, **kwargs) -> tuple[torch.Tensor, torch.Tensor]:
         layer: Any = self.layers[layer_idx]
         return (
-            torch.cat([layer.keys[self.of_row], key_states], dim=-2),
-            torch.cat([layer.values[self.of_row], value_states], dim=-2),
+            torch.cat([layer.keys.index_select(0, self.of_row), key_states], dim=-2),
+            torch.cat([layer.values.index_select(0, self.of_row), value_states], dim=-2),
         )
 
 
@@ -73,6 +74,13 @@ def reads_ahead(core: Any) -> bool:
     """Whether completions can continue a prompt's cache at given positions (not so in recurrent models)."""
     takes = inspect.signature(core.base_model.forward).parameters
     return not core._is_stateful and {"position_ids", "past_key_values", "attention_mask"} <= set(takes)
+
+
+def logit_scale_and_cap(core: Any) -> tuple[float, float | None]:
+    """By what a causal LM's own forward multiplies its logits, and the soft cap that it puts on them then."""
+    text = core.config.get_text_config()
+    scale = (getattr(text, "logit_scale", None) or 1.0) / (getattr(text, "logits_scaling", None) or 1.0)
+    return scale, getattr(text, "final_logit_softcapping", None)  # Cohere, Granite; Gemma 2
 
 
 def left_padded(rows: Sequence[Sequence[int]], pad: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
@@ -190,7 +198,7 @@ class Scorer:
                 input_ids=self._right_padded([target for _, target in batch]),
                 attention_mask=torch.cat([mask_PT[of_row], mask_PT.new_ones(len(batch), width)], dim=1),
                 position_ids=start_B1 + torch.arange(width, device=self.device),
-                past_key_values=_SharedPrompts(output.past_key_values, of_row),
+                past_key_values=SharedPrompts(output.past_key_values, of_row),
                 use_cache=True,
             ).last_hidden_state
             hidden_BTD = torch.cat([last_B1D, hidden_BTD], dim=1)
@@ -237,14 +245,9 @@ class Scorer:
     def _logits(self, hidden_TD: torch.Tensor) -> torch.Tensor:
         """What the model's own forward makes of its last hidden state, as float32 of shape (T, V)."""
         logits = self.core.get_output_embeddings()(hidden_TD).float()
-        text = self.core.config.get_text_config()
-        if scale := getattr(text, "logit_scale", None):  # Cohere
-            logits = logits * scale
-        if scale := getattr(text, "logits_scaling", None):  # Granite
-            logits = logits / scale
-        if cap := getattr(text, "final_logit_softcapping", None):  # Gemma 2
-            logits = torch.tanh(logits / cap) * cap
-        return logits
+        scale, cap = logit_scale_and_cap(self.core)
+        logits = logits if scale == 1 else logits * scale
+        return torch.tanh(logits / cap) * cap if cap else logits
 
     def _surprisal(
         self, hidden_TD: torch.Tensor, known_TV: torch.Tensor | None, ids: list[int], top: int

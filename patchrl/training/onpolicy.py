@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOConfig
 
 from patchrl.config import StudyConfig
 from patchrl.grading.gate import Gate
@@ -24,6 +24,7 @@ from patchrl.runs.checkpoints import resumable_checkpoint
 from patchrl.training.callbacks import FinetuneCallback
 from patchrl.training.checkpoints import CheckpointCallback, nothing, run_trainer
 from patchrl.training.rollouts import roll_out
+from patchrl.training.shared_prompts import SharedPromptTrainer
 from patchrl.training.supervised import shared_settings
 from patchrl.types import Cost, Example
 
@@ -109,9 +110,10 @@ class RightAnswer:
         return [None if verdict.passed is None else float(verdict.passed) for verdict in verdicts]
 
 
-def grpo_trainer(kind: type[GRPOTrainer], on_policy: OnPolicyContext, steps: int) -> Any:
+def grpo_trainer(kind: type[SharedPromptTrainer], on_policy: OnPolicyContext, steps: int) -> Any:
     settings = on_policy.settings(steps, on_policy.config.onpolicy.group_size)
     return kind(
+        backbone=on_policy.backbone,
         model=on_policy.backbone.model,
         reward_funcs=RightAnswer(on_policy),
         args=GRPOConfig(**settings, **CLIP_SETTINGS, loss_type="dapo", scale_rewards="none", beta=0.0),
@@ -128,4 +130,4 @@ def grpo(on_policy: OnPolicyContext, steps: int, number: float | None = None) ->
     Group-relative advantages without scaling by the group's deviation, DAPO's loss and clipping, no KL term:
     the recipe of arXiv 2604.23747 for the RL stage. GRPO: arXiv 2402.03300, Eq. 3; DAPO: arXiv 2503.14476, Eq. 8.
     """
-    on_policy.train(grpo_trainer(GRPOTrainer, on_policy, steps))
+    on_policy.train(grpo_trainer(SharedPromptTrainer, on_policy, steps))

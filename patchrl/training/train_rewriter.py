@@ -14,7 +14,7 @@ from datasets import Dataset
 from peft import LoraConfig, get_peft_model
 from transformers import TrainerCallback
 from transformers.trainer_utils import set_seed
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOConfig
 
 from patchrl.config import RewriterSection, StudyConfig
 from patchrl.config.instructions import rewrite_prompt
@@ -29,6 +29,7 @@ from patchrl.runs.context import StageContext
 from patchrl.training.baselines.vcpo import EssScaling, StalenessTrainer
 from patchrl.training.checkpoints import KEPT_CHECKPOINTS, CheckpointCallback, run_trainer
 from patchrl.training.rollouts import roll_out
+from patchrl.training.shared_prompts import SharedPromptTrainer
 from patchrl.training.warm_start import warm_start
 from patchrl.types import Example, Recorder
 
@@ -252,7 +253,8 @@ def train_rewriter(context: StageContext, examples: Sequence[Example], seed: int
         callback.warned, callback.lasting = set(last.progress["warned"]), dict(last.progress["lasting"])
     stale = EssScaling(recorder, seed, rewriter.vcpo) if rewriter.updates_per_rollout > 1 else None
     saving = CheckpointCallback(recorder, callback.progress, every=rewriter.updates_per_rollout)
-    trainer = (StalenessTrainer if stale else GRPOTrainer)(
+    trainer = (StalenessTrainer if stale else SharedPromptTrainer)(
+        backbone=backbone,
         model=backbone.model,
         reward_funcs=reward.functions,
         args=trainer_config(config, seed, checkpoints, backbone),

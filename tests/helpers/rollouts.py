@@ -15,7 +15,7 @@ from typing import Any
 from unittest import mock
 
 import torch
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOConfig
 
 from helpers import tiny
 from helpers.answering import Recorder, roll_out_of
@@ -25,6 +25,7 @@ from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.rewards.trl import GatedReward
 from patchrl.training import train_rewriter as stage
+from patchrl.training.shared_prompts import SharedPromptTrainer
 from patchrl.types import Example
 
 K, STEPS, PROMPTS = 4, 2, 4
@@ -67,7 +68,7 @@ class Watched(GatedReward):
 
 
 @contextlib.contextmanager
-def fixed_rollouts(trainer: type[GRPOTrainer] = GRPOTrainer, **settings: Any) -> Iterator[None]:
+def fixed_rollouts(trainer: type[SharedPromptTrainer] = SharedPromptTrainer, **settings: Any) -> Iterator[None]:
     """Trainings inside use the fixed rollouts, a `trainer`, and TRL `settings` over PatchRL's own."""
     Watched.scored, Watched.calls = {}, []
 
@@ -75,7 +76,7 @@ def fixed_rollouts(trainer: type[GRPOTrainer] = GRPOTrainer, **settings: Any) ->
         return GRPOConfig(**arguments | settings)
 
     with (
-        mock.patch.object(stage, "GRPOTrainer", trainer),
+        mock.patch.object(stage, "SharedPromptTrainer", trainer),
         mock.patch.object(stage, "roll_out", lambda backbone, with_nll: roll_out),
         mock.patch.object(stage, "GRPOConfig", configured),
         mock.patch.object(stage, "GatedReward", Watched),

@@ -17,7 +17,6 @@ from helpers import rollouts, tiny
 from helpers.contexts import context_of
 from helpers.rollouts import ALL_FAIL, EXAMPLES, NO_REFERENCE, K, Watched, fixed_rollouts, train
 from transformers import Qwen2ForCausalLM
-from trl import GRPOTrainer
 
 from patchrl.config import resolve
 from patchrl.errors import ConfigError
@@ -26,6 +25,7 @@ from patchrl.models.backbone import Backbone
 from patchrl.rewards import group_rewards
 from patchrl.rewards.alignment import alignment
 from patchrl.rewards.trl import EXAMPLE_COLUMNS, GatedReward
+from patchrl.training.shared_prompts import SharedPromptTrainer
 from patchrl.training.train_rewriter import train_rewriter
 
 pytestmark = pytest.mark.slow
@@ -123,7 +123,7 @@ def test_bfloat16_scoring_moves_nll_by_its_rounding_and_changes_no_verdict(plain
 
 
 def test_an_evaluation_scores_whole_groups_and_is_no_part_of_the_step(plain, tmp_path):
-    class Evaluating(GRPOTrainer):
+    class Evaluating(SharedPromptTrainer):
         def train(self, *args, **options):
             Watched.scored.clear()
             self.evaluate(self.train_dataset)
@@ -205,7 +205,7 @@ def test_policy_reference_and_scorer_are_one_copy_of_the_backbone(tmp_path):
     def count():
         alive.append(sum(type(o) is Qwen2ForCausalLM for o in gc.get_objects()))
 
-    class Counting(GRPOTrainer):
+    class Counting(SharedPromptTrainer):
         def train(self, *args, **options):
             count()
             return super().train(*args, **options)

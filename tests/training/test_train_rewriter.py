@@ -7,7 +7,6 @@ import pytest
 import torch
 from helpers import rollouts, tiny
 from helpers.contexts import context_of
-from trl import GRPOTrainer
 
 from patchrl.config import apply_overrides, resolve
 from patchrl.errors import BackboneError, StopRequested
@@ -15,6 +14,7 @@ from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.nano import world
 from patchrl.rewards.misalignment import misalignment
+from patchrl.training.shared_prompts import SharedPromptTrainer
 from patchrl.training.train_rewriter import FrozenProbe, train_rewriter
 from patchrl.types import Example
 
@@ -44,7 +44,7 @@ def test_a_probe_that_became_no_number_is_drift():
 
 @pytest.mark.slow
 def test_merging_the_adapter_in_bfloat16_moves_the_backbone_and_stops_training(tmp_path):
-    class Merging(GRPOTrainer):
+    class Merging(SharedPromptTrainer):
         def training_step(self, *args, **options):
             loss = super().training_step(*args, **options)
             self.model.merge_adapter()

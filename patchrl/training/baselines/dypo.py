@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from trl import GRPOTrainer
 
 from patchrl.models.prompts import Row
 from patchrl.training.losses import Reference, frozen_reference
 from patchrl.training.onpolicy import OnPolicyContext, grpo_trainer
+from patchrl.training.shared_prompts import SharedPromptTrainer
 
 BETA, GAMMA = 1.0, 1.0
 Route = Literal["solved", "mixed", "failed", "undecided"]
@@ -35,8 +35,8 @@ def group_alignment_loss(right_S: torch.Tensor, wrong_F: torch.Tensor, beta: flo
     return -F.logsigmoid(beta * (right_S[:, None] - wrong_F[None, :])).mean()
 
 
-class DypoTrainer(GRPOTrainer):
-    """TRL's GRPOTrainer with DYPO's loss, the mean over the groups of a step of
+class DypoTrainer(SharedPromptTrainer):
+    """The GRPO trainer with DYPO's loss, the mean over the groups of a step of
 
     - nothing for a group whose answers are all right,
     - γ · the mean NLL of the expert's tokens for one whose answers are all wrong,
@@ -57,11 +57,10 @@ class DypoTrainer(GRPOTrainer):
         return rewards_per_func
 
     def _generate_and_score_completions(self, inputs):
-        """The whole step is one batch; `member` still says who is who after TRL has shuffled it."""
+        """The whole step is one batch of groups, one after the other."""
         batch = super()._generate_and_score_completions(inputs)
         rows = [self.expert(row["question"], row["solution"]) for row in inputs[:: self.num_generations]]
         self._experts = [row.training(self.max_length) for row in rows]
-        batch["member"] = torch.arange(len(inputs), device=batch["completion_ids"].device)
         return batch
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any):
@@ -71,13 +70,12 @@ class DypoTrainer(GRPOTrainer):
 
     def _compute_loss(self, model, inputs):
         loss = self.alpha * super()._compute_loss(model, inputs)
-        order = inputs["member"].argsort()
         groups = self._rewards.view(-1, self.num_generations)
         routes = [route(group) for group in groups.tolist()]
         mixed = [g for g, way in enumerate(routes) if way == "mixed"]
         failed = [g for g, way in enumerate(routes) if way == "failed"]
         if mixed:
-            rows = order.view(-1, self.num_generations)[mixed].flatten()
+            rows = torch.arange(len(groups) * self.num_generations).view(-1, self.num_generations)[mixed].flatten()
             log_ratio_GK = self._log_ratio(inputs, rows).view(len(mixed), self.num_generations)
             for log_ratio_K, rewards_K in zip(log_ratio_GK, groups[mixed], strict=True):
                 gal = group_alignment_loss(log_ratio_K[rewards_K == 1], log_ratio_K[rewards_K == 0])

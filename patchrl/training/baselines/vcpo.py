@@ -13,9 +13,8 @@ import torch
 from transformers import TrainerCallback
 from trl import GRPOTrainer
 
+from patchrl.training.shared_prompts import MEMBER, SharedPromptTrainer
 from patchrl.types import Recorder
-
-GROUP_COLUMN = "group"  # of the rollouts: which members of a batch answer one prompt
 
 
 def effective_sample_size(log_weights_B: torch.Tensor) -> float:
@@ -73,8 +72,8 @@ def square_norms(model: torch.nn.Module) -> Iterator[dict[str, torch.Tensor]]:
             handle.remove()
 
 
-class StalenessTrainer(GRPOTrainer):
-    """TRL's GRPOTrainer that keeps the log weight of every rollout of the update in progress.
+class StalenessTrainer(SharedPromptTrainer):
+    """The GRPO trainer that keeps the log weight of every rollout of the update in progress.
 
     With `lowers_variance` it subtracts each group's minimum-variance baseline before every update, which costs one forward
     and one backward pass over the rollouts. Advantages are rewards shifted and scaled by group, so the baseline of advantages is that of the
@@ -87,13 +86,6 @@ class StalenessTrainer(GRPOTrainer):
         self.log_weights: list[torch.Tensor] = []
         self._newest: torch.Tensor | None = None
 
-    def _generate_and_score_completions(self, inputs):
-        rollouts = super()._generate_and_score_completions(inputs)
-        count = len(rollouts["advantages"])  # whole groups, one after the other; TRL shuffles them afterwards
-        return rollouts | {
-            GROUP_COLUMN: torch.arange(count, device=rollouts["advantages"].device) // self.num_generations
-        }
-
     def _prepare_inputs(self, generation_batch):
         inputs = super()._prepare_inputs(generation_batch)
         if self.lowers_variance and self.model.training and self._step % self.args.steps_per_generation == 0:
@@ -102,7 +94,7 @@ class StalenessTrainer(GRPOTrainer):
 
     def _subtract_baselines(self, microbatches: list[dict[str, Any]]) -> None:
         norms_B = torch.cat([self._square_norms(microbatch) for microbatch in microbatches])
-        groups_B = torch.cat([microbatch[GROUP_COLUMN] for microbatch in microbatches])
+        groups_B = torch.cat([microbatch[MEMBER] for microbatch in microbatches]) // self.num_generations
         advantages_B = torch.cat([microbatch["advantages"] for microbatch in microbatches])
         rewarded_B = advantages_B != 0
         for group in groups_B.unique():
@@ -117,7 +109,9 @@ class StalenessTrainer(GRPOTrainer):
         """‖Σ_t ρ_t·∇log π_t‖² of each rollout, with the token weights ρ_t of the loss before they are clipped."""
         mask_BT = rollouts["completion_mask"]
         with square_norms(self.model) as norms:
-            log_p_BT, *_ = self._get_per_token_logps_and_entropies(
+            # Row by row as TRL reads them: a prompt that is read once has no gradient of one rollout.
+            log_p_BT, *_ = GRPOTrainer._get_per_token_logps_and_entropies(
+                self,
                 self.model,
                 torch.cat([rollouts["prompt_ids"], rollouts["completion_ids"]], dim=1),
                 torch.cat([rollouts["prompt_mask"], mask_BT], dim=1),

@@ -95,14 +95,14 @@ def test_the_norms_of_a_batch_are_those_of_one_backward_pass_for_each_row(archit
 def test_each_group_gets_its_own_baseline_however_its_rollouts_are_spread():
     class Trainer(StalenessTrainer):
         def __init__(self):  # no model: only the norms are asked for
-            pass
+            self.num_generations = 2
 
         def _square_norms(self, rollouts):
             return rollouts["norms"]
 
     def microbatch(groups, advantages, norms):
         columns = {"advantages": torch.tensor(advantages), "norms": torch.tensor(norms)}
-        return {"group": torch.tensor(groups), **columns}
+        return {"member": 2 * torch.tensor(groups), **columns}
 
     microbatches = [
         microbatch([1, 0, 1], [2.0, 1.0, -1.0], [1.0, 3.0, 2.0]),
