@@ -131,6 +131,8 @@ class SharedPromptTrainer(GRPOTrainer):
     models with a router loss.
     """
 
+    _buffered_inputs: Any  # TRL's: the microbatches of the newest rollouts
+
     def __init__(self, *args: Any, backbone: Backbone, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         core = core_of(self.model)

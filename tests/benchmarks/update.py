@@ -22,8 +22,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 GROUP = 8
-KINDS = ("ours", "TRL's reading", "TRL")  # the second: ours, with TRL's own reading in the update
-STEPS = 2  # the first is not counted
+KINDS = ("ours", "TRL", "TRL's reading")  # the last: ours, with TRL's own reading in the update
 
 
 def prepared(model: str, prompt_tokens: int) -> tuple[Any, Any]:
@@ -47,7 +46,7 @@ def prepared(model: str, prompt_tokens: int) -> tuple[Any, Any]:
     return backbone, [Example(str(n), question.replace("3", str(n)), "3 + 4 = 7", "7") for n in range(2, 10)]
 
 
-def train(kind: str, model: str, rollouts: int, prompt_tokens: int, new_tokens: int) -> dict[str, float]:
+def train(kind: str, model: str, steps: int, rollouts: int, prompt_tokens: int, new_tokens: int) -> dict[str, float]:
     """Processor seconds of a step, and MB of resident memory at its highest and before the training."""
     import torch
     from helpers.contexts import SilentRecorder, context_of
@@ -83,7 +82,12 @@ def train(kind: str, model: str, rollouts: int, prompt_tokens: int, new_tokens: 
             self.shares_prompts &= kind == "ours"
 
     backbone, examples = prepared(model, prompt_tokens)
-    settings = {"steps": STEPS, "prompts_per_step": rollouts // GROUP, "group_size": GROUP, "max_new_tokens": new_tokens}
+    settings = {
+        "steps": steps,
+        "prompts_per_step": rollouts // GROUP,
+        "group_size": GROUP,
+        "max_new_tokens": new_tokens,
+    }
     config = resolve({"rewriter": settings | {"warm_start_steps": 0, "microbatch_size": rollouts}})
     before = memory_mb()
     with tempfile.TemporaryDirectory() as folder, Passing(config, backbone) as gate:
@@ -104,7 +108,7 @@ def train(kind: str, model: str, rollouts: int, prompt_tokens: int, new_tokens: 
         else:
             stage.SharedPromptTrainer = Timed
             stage.train_rewriter(context_of(config, gate, Path(folder), SilentRecorder()), examples, 0, Path(folder))
-    return {"seconds": statistics.median(seconds[1:]), "peak_mb": memory_mb(), "before_mb": before}
+    return {"seconds": statistics.median(seconds[1:] or seconds), "peak_mb": memory_mb(), "before_mb": before}
 
 
 def memory_mb() -> float:
@@ -115,13 +119,14 @@ def memory_mb() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", default=["nano"])
+    parser.add_argument("--steps", type=int, default=2, help="of several the first is not counted")
     parser.add_argument("--rollouts", type=int, default=16)
     parser.add_argument("--prompt", type=int, default=120, help="tokens")
     parser.add_argument("--new", type=int, default=40, help="tokens")
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--kind", choices=KINDS, help="measure this one in this process")
     arguments = parser.parse_args()
-    sizes = arguments.rollouts, arguments.prompt, arguments.new
+    sizes = arguments.steps, arguments.rollouts, arguments.prompt, arguments.new
     if arguments.kind:
         with contextlib.redirect_stdout(sys.stderr):  # TRL prints its logs
             measured = train(arguments.kind, arguments.models[0], *sizes)
@@ -132,7 +137,8 @@ def main() -> None:
         for _ in range(arguments.repeats):
             for kind in KINDS:
                 command = [sys.executable, "-m", "tests.benchmarks.update", model, "--kind", kind]
-                command += ["--rollouts", str(sizes[0]), "--prompt", str(sizes[1]), "--new", str(sizes[2])]
+                names = "--steps", "--rollouts", "--prompt", "--new"
+                command += [part for name, size in zip(names, sizes, strict=True) for part in (name, str(size))]
                 output = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
                 runs[kind].append(json.loads(output))
                 print(Path(model).name, sizes, kind, output.strip(), flush=True)
