@@ -39,7 +39,9 @@ def _progress(status: Status) -> str:
 def phase_progress(status: Status) -> str:
     """What the stage does at present, how far that is, and the time left of it once its first batch is measured."""
     done, total = status.get("done", 0), status.get("total", 0)
-    name = status.get("phase") or ("" if total else "loading the model")
+    name = status.get("phase") or ""
+    if not total and not name:
+        return "loading the model"
     if total and done >= total:
         return f"{name or counted(total, 'item')} done, finishing"
     amount = f"{done} of {total}" if total else ""

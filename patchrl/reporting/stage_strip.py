@@ -43,6 +43,8 @@ def stage_boxes(
     current = status.get("stage")
     if current == "train" and counts.get("warm") and status.get("phase") != TRAINING:
         current = "warm"
+    if current is None and live:
+        current = next((stage for stage in NAMES if done.get(stage, 0) < counts.get(stage, 0)), None)
     boxes = []
     for stage, title in NAMES.items():
         if not (count := counts.get(stage, 0)):
@@ -55,7 +57,8 @@ def stage_boxes(
             part = status["done"] / status["total"] if status.get("total") else None
             # A part whose last piece is done still works on what is not counted.
             share = None if part is None or part >= 1 else (ended + part) / count
-            text = phase_progress(dict(status)) if live else f"ended here, {ended} of {count} done"
+            at_work = phase_progress(dict(status)) if status.get("stage") else "starting"
+            text = at_work if live else f"ended here, {ended} of {count} done"
             number = f"{ended + 1} of {count}: " if live and count > 1 else ""
             boxes.append(StageBox(title, "now", share if live else ended / count, number + text))
         else:

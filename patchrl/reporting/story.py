@@ -72,17 +72,16 @@ def _kept(result: Result, backbone: str, expert: Result | None, arm: Result | No
     if expert is None or arm is None or name is None:
         only, what = (expert, "plain SFT") if arm is None or name is None else (arm, f"SFT on {_words(name)}")
         return f"After {what}, {model} answers {score(only)} of {questions} right, from {before}."
-    nothing = not _differs(expert.get("forgetting", {}).get("ci95"))
-    same = ", so that it may have forgotten nothing" if nothing and expert["general"]["ci95"] else ""
-    verdict = {
-        "better": "",
-        "worse": ", which is worse",
-        "cannot tell": " – the two cannot be told apart",
-        None: "",
-    }[_verdict(result, name, "general")]
+    verdict, plain = _verdict(result, name, "general"), percent(expert["general"]["mean"], 0)
+    if verdict == "cannot tell" and not any(_differs(values["forgetting"]["ci95"]) for values in (expert, arm)):
+        return (
+            f"Neither plain SFT nor SFT on {_words(name)} makes {model} forget anything that shows: {plain} and {score(arm)} "
+            f"of {questions} right, from {before}."
+        )
+    judged = {"worse": ", which is worse", "cannot tell": " – the two cannot be told apart"}.get(verdict or "", "")
     return (
-        f"After plain SFT, {model} answers {percent(expert['general']['mean'], 0)} of {questions} right, from {before}{same}; "
-        f"after SFT on {_words(name)} {score(arm)}{verdict}."
+        f"After plain SFT, {model} answers {plain} of {questions} right, from {before}; after SFT on {_words(name)} "
+        f"{score(arm)}{judged}."
     )
 
 
@@ -241,13 +240,11 @@ def changed_question(predictions: Mapping[str, Sequence[Mapping[str, Any]]]) -> 
     return None
 
 
-def _length(rows: Sequence[Mapping[str, Any]]) -> tuple[bool, int]:
-    """Sorts what fits before what does not, and an answer that says nothing behind both."""
-    answers = [row["answer"] for row in rows]
-    return (
-        max(map(len, answers)) > MAX_ANSWER or not all(answer.strip() for answer in answers),
-        len(rows[0]["question"]) + sum(map(len, answers)),
-    )
+def _length(rows: Sequence[Mapping[str, Any]]) -> tuple[bool, bool, int]:
+    """Sorts what fits first, and of that what plain SFT did not merely cut short."""
+    before, plain, other = (len(row["answer"].strip()) for row in rows)
+    cut_short = not before or plain < before or not other
+    return max(before, plain, other) > MAX_ANSWER, cut_short, len(rows[0]["question"]) + before + plain + other
 
 
 def change_html(change: Change) -> str:

@@ -15,12 +15,16 @@ from patchrl.reporting import figures, markup, stage_strip, story
 from patchrl.reporting.gain_forgetting import gain_forgetting_figure, so_far
 from patchrl.runs.samples import SampleRow
 from patchrl.ui.charts import charts, distribution_slider
+from patchrl.ui.learn import TITLES as LESSON_STEPS
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Session
 
 PANEL_HEIGHT = 290  # pixels of a figure, so that the tab fits one screen of 1280 × 800
 SLIDER_HEIGHT = 58  # of the slider and its words, under its figure
 MAX_ROWS = 24  # rows that the panel goes round
+STEPS = {6: "six", 7: "seven", 8: "eight"}
+# The page moves at once; the run's own strip follows when its worker is there.
+STARTING = "() => { const story = document.getElementById('story'); story.classList.add('starting'); setTimeout(() => story.classList.remove('starting'), 20000); }"
 # What stands in a panel before its stage is done.
 WAITING = {
     "pair": "One of the expert's texts and its rewrite, once the rewriter trains.",
@@ -41,7 +45,7 @@ def build(session: Session) -> tuple[gr.Button, gr.Button]:
                 start = gr.Button(
                     f"Train it here (≈ {max(minutes, 1):.0f} min)", elem_id="train-here", variant="primary"
                 )
-                lesson = gr.Button("Explain in six steps", elem_id="explain")
+                lesson = gr.Button(f"Explain in {STEPS[len(LESSON_STEPS)]} steps", elem_id="explain")
         with gr.Row(elem_id="story-panels", equal_height=True):
             with gr.Column(min_width=300, scale=13):
                 gr.HTML(padding=False, value="<h3>The same solution, twice</h3>")
@@ -58,26 +62,27 @@ def build(session: Session) -> tuple[gr.Button, gr.Button]:
                 plane = charts("Learned and kept")
         change = gr.HTML("", padding=False, elem_id="story-change")
 
-    def show_pair(snapshot: Snapshot, number: int) -> str:
+    def show_pair(snapshot: Snapshot, number: int) -> list[Any]:
         row, tokens = typical_pair(session, snapshot, number)
-        return story.pair_html(row, tokens) if row else markup.note(WAITING["pair"])
+        return [story.pair_html(row, tokens) if row else waits("pair"), gr.update(visible=tokens is not None)]
 
     def show_mismatch(snapshot: Snapshot) -> list[Any]:
         drawn = figures.mismatch_over_training(snapshot.events)
         if drawn is None:
-            return [markup.note(WAITING["mismatch"]), None]
+            return [waits("mismatch"), None]
         return ["", drawn | {"layout": _panel(drawn["layout"], SLIDER_HEIGHT), "caption": ""}]
 
     def show_plane(snapshot: Snapshot) -> list[Any]:
         result = snapshot.result or so_far(snapshot.events)
         if result is None:
-            return [markup.note(WAITING["plane"]), {}]
+            return [waits("plane"), {}]
         figure = gain_forgetting_figure(result)
         return ["", {"story-plane": figure | {"layout": _panel(figure["layout"])}}]
 
+    session.live(lambda now: gr.update(visible=not goes_on(now)), [start], depends=("run", "status"))
     session.live(strip_of, [strip], depends=("run", "status", "events", "result"))
     session.live(sentence_of, [sentence], depends=("run", "status", "events", "result"))
-    session.live(show_pair, [pair], [number], depends=("run", "samples", "events"))
+    session.live(show_pair, [pair, another], [number], depends=("run", "samples", "events"))
     session.live(show_mismatch, [mismatch_waits, mismatch], depends=("run", "events"))
     session.live(show_plane, [plane_waits, plane], depends=("run", "events", "result"))
     session.live(change_of, [change], depends=("run", "events", "result"))
@@ -107,11 +112,17 @@ def wire(session: Session, buttons: tuple[gr.Button, gr.Button]) -> None:
         return gr.update(choices=session.reader.choices(visitor), value=run.id)
 
     # In the queue of the page's other buttons that start: pressing twice must not start two runs.
-    event = start.click(begin, None, session.run, concurrency_id="start", api_visibility="private")
+    options: dict[str, Any] = {"concurrency_id": "start", "concurrency_limit": 1, "api_visibility": "private"}
+    event = start.click(begin, None, session.run, js=STARTING, **options)
     session.follow(event)
     lesson.click(
         lambda: gr.Tabs(selected="learn"), None, session.tabs, show_progress="hidden", api_visibility="private"
     )
+
+
+def waits(panel: str) -> str:
+    """What will stand in a panel."""
+    return f'<p class="waits">{WAITING[panel]}</p>'
 
 
 def _panel(layout: dict[str, Any], below: int = 0) -> dict[str, Any]:
@@ -125,6 +136,11 @@ def _panel(layout: dict[str, Any], below: int = 0) -> dict[str, Any]:
     }
 
 
+def goes_on(snapshot: Snapshot) -> bool:
+    """Whether the run is going on or waits for its turn."""
+    return snapshot.status.get("state") in LIVE_STATES
+
+
 def strip_of(snapshot: Snapshot) -> str:
     """The strip of stages, until there is a result."""
     if snapshot.run is None or snapshot.result is not None:
@@ -132,8 +148,8 @@ def strip_of(snapshot: Snapshot) -> str:
     config, status = snapshot.run.config, snapshot.status
     counts = Counter(step.stage for step in plan(config))
     counts["warm"] = counts["train"] if config.rewriter.warm_start_steps else 0
-    live = status.get("state") in LIVE_STATES
-    return stage_strip.strip_html(stage_strip.stage_boxes(counts, snapshot.events, status, live=live))
+    boxes = stage_strip.stage_boxes(counts, snapshot.events, status, live=goes_on(snapshot))
+    return stage_strip.strip_html(boxes)
 
 
 def sentence_of(snapshot: Snapshot) -> str:
@@ -144,8 +160,8 @@ def sentence_of(snapshot: Snapshot) -> str:
     if result := snapshot.result or so_far(snapshot.events):
         return story.sentence_html(story.result_sentence(result, backbone))
     opening = story.opening_sentence(backbone, snapshot.last("scan"))
-    ended = snapshot.status.get("state") not in LIVE_STATES
-    return story.sentence_html(story.Sentence(opening, "This run ended before an arm was evaluated." if ended else ""))
+    ended = "" if goes_on(snapshot) else "This run ended before an arm was evaluated."
+    return story.sentence_html(story.Sentence(opening, ended))
 
 
 def typical_pair(session: Session, snapshot: Snapshot, number: int) -> tuple[Any, dict[str, Any] | None]:
@@ -170,7 +186,7 @@ def change_of(snapshot: Snapshot) -> str:
     """One question that shows what was forgotten."""
     run = snapshot.run
     if run is None or not any(event["kind"] == "evaluation" for event in snapshot.events):
-        return markup.note(WAITING["change"])
+        return waits("change")
     seed, other = run.config.study.seeds[0], story.other_arm(run.config.study.arms)
     arms = ["expert", other] if other else ["expert"]
     try:
@@ -178,4 +194,4 @@ def change_of(snapshot: Snapshot) -> str:
     except PatchRLError:
         answers = {}
     change = story.changed_question(answers) if len(answers) == 3 else None
-    return story.change_html(change) if change else markup.note(WAITING["change"])
+    return story.change_html(change) if change else waits("change")

@@ -9,6 +9,8 @@ from patchrl.reporting import gain_forgetting, stage_strip, story
 def compared(general, target="cannot tell"):
     """A result in which RL compares so with plain SFT."""
     study = result() | {"seeds": [7]}
+    for values in study["arms"].values():
+        values["forgetting"]["ci95"] = [0.01, 0.5]
     study["comparisons"] = {
         "pairs": [
             {"a": "expert", "b": "rl", "on": "general", "verdict": general},
@@ -57,6 +59,16 @@ def test_it_says_what_there_is_where_an_arm_is_missing_and_judges_nothing_before
     assert "answers 50 % of general questions right, from 90 %" in sentence.text and "So far" in sentence.caveat
     assert gain_forgetting.so_far(events[:1]) is None
     assert "not measured" in story.result_sentence(result(general=None), "nano").text
+
+
+def test_where_nothing_shows_it_says_so():
+    study = compared("cannot tell")
+    for values in study["arms"].values():
+        values["forgetting"]["ci95"] = [-0.1, 0.1]
+    assert (
+        "Neither plain SFT nor SFT on its rewrites makes the lab's model forget"
+        in story.result_sentence(study, "nano").text
+    )
 
 
 def row(number, gain, expert="e" * 20, decision="accepted"):

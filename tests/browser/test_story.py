@@ -1,0 +1,38 @@
+"""The page opens on Story: one screen, and the strip of a run that goes on."""
+
+from helpers.synthetic import GrowingRun
+
+from patchrl import api
+
+
+def test_the_story_fits_one_screen_and_explains_itself_without_a_click(page, server, shots):
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(f"{server.url}?run={api.RECORDED_ID}")
+    story = page.locator("#story")
+    story.locator("[data-chart=story-plane] .annotation-text", has_text="better").wait_for()
+    story.locator("#story-mismatch .annotation-text", has_text="own answers").wait_for()
+    assert "97 % [95, 98]" in story.locator(".story-sentence").inner_text().replace("\u00a0", " ")
+    first = story.locator("#story-pair .tokens").all_inner_texts()
+    shots(page, "story")
+    assert len(first) == 2 and story.locator(".change .verdict").all_inner_texts() == ["✓ right", "✗ wrong", "✓ right"]
+    assert page.evaluate("[document.documentElement.scrollHeight, document.documentElement.scrollWidth]") == [800, 1280]
+    story.locator("#another").click()
+    page.wait_for_function("old => document.querySelector('#story-pair .tokens').innerText !== old", arg=first[0])
+
+
+def test_a_run_that_goes_on_shows_its_stages_and_its_panels_fill(page, server, shots):
+    run = GrowingRun(server.runs_dir, "story")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(f"{server.url}?run={run.id}")
+    now = page.locator("#stages [aria-current=step]")
+    now.filter(has_text="Warm start").filter(has_text="loading the model").wait_for()
+    assert page.locator("#train-here").is_hidden() and page.locator("#story .waits").count() == 4
+    run.recorder.event("phase", name="steps")
+    run.grow(50)
+    now.filter(has_text="50 of 1000").wait_for()
+    run.recorder.event("scan", expert_nll=[1.9, 2.1], own_nll=[0.1, 0.2], prompted_nll=[0.8])
+    run.recorder.event("spread", seed=0, step=50, nll=[0.5, 0.6])
+    page.locator("#story-mismatch .annotation-text", has_text="rewrites").wait_for()
+    shots(page, "story-live")
+    assert page.evaluate("document.documentElement.scrollHeight") <= 800
+    run.finish()
