@@ -20,7 +20,7 @@ from examples.nano_lab.lab_figures import cost_figures, dial_figures
 FOLDER = Path(__file__).parent / "pictures"
 # file -> (tab, in it what must be there, what is shown)
 PICTURES = {
-    "rewrite": ("Compare", "#samples tr[data-index='5']", "#detail"),
+    "rewrite": ("Compare", "#samples tr[data-index='5']", "#samples-detail"),
     "spread": ("Compare", "#distribution-slider .main-svg", "#distribution-slider"),
     "forgetting": ("Fine-tune", "[data-chart=plane] .main-svg", "[data-chart=plane]"),
 }
@@ -39,7 +39,7 @@ def take_pictures(page: Page) -> None:
         page.locator(ready).first.wait_for()
         if name == "rewrite":
             page.locator(ready).first.click()
-            page.locator("#detail .tok").first.wait_for()
+            page.locator("#samples-detail .tok").first.wait_for()
         shoot(page, name, shown)
 
 

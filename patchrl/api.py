@@ -27,10 +27,13 @@ from patchrl.playground.client import Answer, Playground
 from patchrl.playground.requests import (
     Caps,
     calibrated,
+    chat_models,
+    chat_problem,
     lab_example,
     play_settings,
     prompted,
     typed_example,
+    typed_text,
     writers_of,
 )
 from patchrl.reporting import exports, hub
@@ -43,12 +46,13 @@ from patchrl.runs.jsonl import read_rows, row_by_id
 from patchrl.runs.samples import SampleRow
 from patchrl.runs.timeline import Timeline
 from patchrl.text import compact, one_line
-from patchrl.types import Writer
+from patchrl.types import ChatModel, Writer
 
 __all__ = [
     "RECORDED_ID",
     "Answer",
     "Caps",
+    "ChatModel",
     "Playground",
     "Run",
     "Writer",
@@ -68,6 +72,7 @@ __all__ = [
     "summaries",
     "summary",
     "typed_example",
+    "typed_text",
     "verify_answer",
     "visible_folders",
 ]
@@ -378,6 +383,14 @@ class Run:
     def writers(self) -> list[Writer]:
         """Who can rewrite in the playground: the prompted backbone, and the newest rewriter of every seed."""
         return writers_of(self.folder, self.config)
+
+    def chat_models(self) -> list[ChatModel]:
+        """Who can be asked in the chat: the backbone, and every fine-tuned model whose weights the run kept."""
+        return chat_models(self.folder, self.config)
+
+    def chat_problem(self) -> str:
+        """Why no fine-tuned model can be asked, in one sentence; empty where one can."""
+        return chat_problem(self.folder, self.config)
 
     @property
     def thresholds(self) -> dict[str, Any]:

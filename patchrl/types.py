@@ -111,6 +111,19 @@ class Writer:
     adapter: str | None = None
 
 
+@dataclass(frozen=True)
+class ChatModel:
+    """A model to ask: the backbone, or one that was fine-tuned from it, whose weights lie in a folder.
+
+    `arm` is the arm that it was fine-tuned for, empty for the backbone; `name` is for people.
+    """
+
+    key: str
+    name: str
+    arm: str = ""
+    weights: str | None = None
+
+
 class Recorder(Protocol):
     """What a stage may tell the outside. Stages know nothing of processes, pages or terminals."""
 

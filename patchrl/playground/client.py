@@ -18,7 +18,7 @@ from typing import Any
 from patchrl.config import NAMED_BACKBONES, StudyConfig
 from patchrl.errors import RunError
 from patchrl.jobs.environment import environment, login_token
-from patchrl.types import Example, Writer
+from patchrl.types import ChatModel, Example, Writer
 
 FINAL_KINDS = ("done", "cancelled", "error")
 LOADING_TIMEOUT = 900.0  # seconds; a backbone may have to come from the Hub
@@ -30,7 +30,8 @@ class Answer:
     """What comes back for one request: an iterator of events that ends with `done`, `cancelled` or `error`.
 
     Kinds: waiting (ahead), loading (model), ready, expert (ℓ, verdict, tokens), writing (writer, name,
-    texts so far), group (writer, name, candidates with every reward), done, cancelled, error (text).
+    texts so far), group (writer, name, candidates with every reward), answer (writer, text, clipped), done, cancelled,
+    error (text).
     """
 
     def __init__(self, number: int, request: dict[str, Any]) -> None:
@@ -114,6 +115,22 @@ class Playground:
     ) -> Answer:
         """Verdict, ℓ and rewards of texts a person wrote, as one group. Raises RunError when the queue is full."""
         return self._enqueue({"op": "score", "texts": list(texts), "example": asdict(example)}, config, thresholds)
+
+    def chat(
+        self,
+        config: StudyConfig,
+        question: str,
+        models: Sequence[ChatModel],
+        *,
+        temperature: float = 0.0,
+        max_new_tokens: int = 96,
+        seed: int = 0,
+        thresholds: dict[str, Any] | None = None,
+    ) -> Answer:
+        """One answer of every model to a question, greedy at temperature 0. Raises RunError when the queue is full."""
+        request = {"op": "chat", "question": question, "models": [asdict(model) for model in models], "seed": seed}
+        request |= {"temperature": temperature, "max_new_tokens": max_new_tokens}
+        return self._enqueue(request, config, thresholds)
 
     @property
     def warmed(self) -> bool:

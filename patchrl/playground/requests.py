@@ -12,10 +12,13 @@ from patchrl.config.arms import display_name
 from patchrl.errors import ConfigError
 from patchrl.grading.calibration import Thresholds
 from patchrl.grading.references import extract_reference
+from patchrl.recordings import is_recording
 from patchrl.runs.checkpoints import newest_rewriter
 from patchrl.runs.folder import RunFolder
-from patchrl.types import Example, Task, Writer
+from patchrl.text import compact
+from patchrl.types import ChatModel, Example, Task, Writer
 
+WEIGHTS = "weights"  # in the folder of a fine-tuned arm
 LAB_EXAMPLES = 64
 LAB_SEED = 1  # other word problems than the study's training set
 
@@ -40,21 +43,23 @@ def typed_example(
     Raises ConfigError naming the field that is empty, too long or no task type.
     """
     caps = caps or Caps()
-    question, solution, reference = question.strip(), solution.strip(), reference.strip()
-    for name, text in (("Question", question), ("Solution", solution)):
-        if not text:
-            raise ConfigError(f"{name}: it is empty; type one or take an example.")
-    for name, text, limit in (
-        ("Question", question, caps.question),
-        ("Solution", solution, caps.solution),
-        ("Reference answer", reference, caps.reference),
-    ):
-        if len(text) > limit:
-            raise ConfigError(f"{name}: {len(text):,} characters; at most {limit:,} are taken.")
+    question = typed_text("Question", question, caps.question)
+    solution = typed_text("Solution", solution, caps.solution)
+    reference = typed_text("Reference answer", reference, caps.reference, required=False)
     if task not in typing.get_args(Task):
         raise ConfigError(f"Task: {task!r} is none; use {', '.join(typing.get_args(Task))}.")
     answer = reference or extract_reference(task, solution)
     return Example("typed", question, solution, answer or None, typing.cast(Task, task))
+
+
+def typed_text(name: str, text: str, limit: int, *, required: bool = True) -> str:
+    """A text that a person typed, without the space around it; raises ConfigError where it is empty or too long."""
+    text = text.strip()
+    if required and not text:
+        raise ConfigError(f"{name}: it is empty; type one or take an example.")
+    if len(text) > limit:
+        raise ConfigError(f"{name}: {len(text):,} characters; at most {limit:,} are taken.")
+    return text
 
 
 def play_settings(
@@ -104,6 +109,35 @@ def writers_of(folder: RunFolder, config: StudyConfig) -> list[Writer]:
             label = f"Rewriter of seed {seed}, " + (f"{steps} steps" if step is None else f"step {step} of {steps}")
             writers.append(Writer(f"seed-{seed}", label, str(adapter.resolve())))
     return writers
+
+
+def chat_models(folder: RunFolder, config: StudyConfig) -> list[ChatModel]:
+    """The models of a run that can be asked: the backbone, and every fine-tuned one whose weights it kept."""
+    models = [ChatModel("backbone", display_name("base"))]
+    if not config.finetune.keep_weights:  # those in its folder are deleted when they are evaluated
+        return models
+    seeds, rates = config.study.seeds, config.finetune.learning_rate
+    for arm in config.study.arms:
+        for seed in seeds:
+            for rate in rates:
+                home = folder.arm(arm, seed, rate if config.finetune.sweeps else None)
+                if (home / "finetuned.json").is_file() and (home / WEIGHTS).is_dir():
+                    name = display_name(arm) + (f", seed {seed}" if len(seeds) > 1 else "")
+                    name += f", rate {compact(rate)}" if config.finetune.sweeps else ""
+                    key = f"{arm}/{seed}/{compact(rate)}"
+                    models.append(ChatModel(key, name, arm, str((home / WEIGHTS).resolve())))
+    return models
+
+
+def chat_problem(folder: RunFolder, config: StudyConfig) -> str:
+    """Why no fine-tuned model of a run can be asked, in one sentence; empty where one can."""
+    if is_recording(folder.path):
+        return "A recording ships without weights; run the study yourself to ask its fine-tuned models."
+    if not config.finetune.keep_weights:
+        return "This run did not keep its fine-tuned weights; start a study with finetune.keep_weights = true to ask its models."
+    if len(chat_models(folder, config)) == 1:
+        return "The fine-tuned models can be asked here as soon as the first of them is there."
+    return ""
 
 
 def prompted() -> Writer:

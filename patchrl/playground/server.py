@@ -18,7 +18,7 @@ from patchrl.config import StudyConfig, resolve
 from patchrl.errors import PatchRLError, StopRequested
 from patchrl.jobs.worker import sentence
 from patchrl.models.hub_access import hand_over
-from patchrl.types import Example, Writer
+from patchrl.types import ChatModel, Example, Writer
 
 IDLE_EXIT_CODE = 0
 
@@ -32,6 +32,7 @@ class RequestServer:
         self.cancelled: set[int] = set()
         self.loaded_for: str | None = None  # the settings behind the gate that is loaded
         self.gate: Any = None
+        self.tuned: Any = None  # models that were fine-tuned from the backbone
         self.config = resolve({})
         self.id = 0
 
@@ -84,6 +85,9 @@ class RequestServer:
         self.reply("ready")
         if request["op"] == "warm":
             return self.reply("done")
+        if request["op"] == "chat":
+            self._chat(request)
+            return self.reply("done")
         example = Example(**request["example"])
         self._check()
         if request["op"] == "score":
@@ -99,6 +103,20 @@ class RequestServer:
             )
             self.reply("group", writer=writer.key, name=writer.name, candidates=rewrites)
         return self.reply("done")
+
+    def _chat(self, request: dict[str, Any]) -> None:
+        from patchrl.playground.chat import TunedModels, answer_question
+
+        self.tuned = self.tuned or TunedModels()
+        for values in request["models"]:
+            self._check()
+            model = ChatModel(**values)
+            if model.weights and not self.tuned.holds(model):
+                self.reply("loading", model=model.name)
+            asked = self.tuned.load(self.config.backbone, model) if model.weights else self.gate.backbone
+            options = {key: request[key] for key in ("temperature", "max_new_tokens", "seed")}
+            answer = answer_question(asked, request["question"], model, options, emit=self.reply, stopped=self.stopped)
+            self.reply("answer", writer=model.key, **answer)
 
     def _check(self) -> None:
         if self.stopped():
@@ -116,7 +134,7 @@ class RequestServer:
         self.reply("loading", model=self.config.backbone.model)
         if self.gate is not None:
             self.gate.verifier.close()
-        self.gate = self.loaded_for = None  # the old model goes before the new one comes
+        self.gate = self.loaded_for = self.tuned = None  # the old model goes before the new one comes
         self.gate = Gate(self.config, Backbone.load(self.config.backbone), Thresholds(**thresholds))
         self.loaded_for = settings
 

@@ -19,23 +19,19 @@ Row = ChangedQuestion
 CHANGE_NAMES = {"right_to_wrong": "right → wrong", "wrong_to_right": "wrong → right"}
 # Column -> (heading, its text)
 COLUMNS: dict[str, tuple[str, Callable[[Row], str]]] = {
-    "arm": ("Arm", lambda row: arm_title(row)),
-    "task": ("Skill", lambda row: task_name(row["task"])),
-    "change": ("Change", lambda row: CHANGE_NAMES[row["change"]]),
     "question": ("Question", lambda row: row["question"]),
     "reference": ("Right answer", lambda row: row["reference"]),
     "backbone_answer": ("Backbone", lambda row: row["backbone_answer"]),
     "answer": ("After fine-tuning", lambda row: row["answer"]),
+    "arm": ("Arm", lambda row: display_name(row["arm"])),
+    "seed": ("Seed", lambda row: str(row["seed"])),
+    "task": ("Skill", lambda row: task_name(row["task"])),
+    "change": ("Change", lambda row: CHANGE_NAMES[row["change"]]),
 }
 SEARCHED = ("id", "question", "reference", "backbone_answer", "answer")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 REPORTED_PER_KIND = 5
 SHARED_TASK_FILTERS = {"general/": "General skills", "target/": "Target task", "": "All questions"}
-
-
-def arm_title(row: Mapping[str, Any]) -> str:
-    """The arm's name with its seed."""
-    return f"{display_name(row['arm'])}, seed {row['seed']}"
 
 
 def address(row: Row) -> dict[str, str]:
@@ -102,6 +98,13 @@ def by_arm(changes: Sequence[ArmChanges]) -> dict[str, list[ArmChanges]]:
     return arms
 
 
+def counts_html(changes: Sequence[ArmChanges]) -> str:
+    """A line for each arm; of the target's questions where no general ones were asked."""
+    kind = "general" if any(one.counts["general"].scored for one in changes) else "target"
+    lines = "".join(f"<li>{markup.escape(counts_sentence(runs, kind))}.</li>" for runs in by_arm(changes).values())
+    return f"<h3>What was forgotten, one by one</h3><p>Of the {kind} questions:</p><ul>{lines}</ul>" if lines else ""
+
+
 # --- one question in full -------------------------------------------------------------------------
 
 
@@ -149,7 +152,7 @@ def detail(row: Row, other: Mapping[str, Any] | None = None, other_arm: str = ""
     place = first_difference(backbone, row["answer"])
     columns = [
         (display_name("base"), _verdict(was_right), marked(backbone, place)),
-        (arm_title(row), _verdict(row["passed"], row["no_answer"]), marked(row["answer"], place)),
+        (display_name(row["arm"]), _verdict(row["passed"], row["no_answer"]), marked(row["answer"], place)),
     ]
     if other is not None:
         text = marked(other["answer"], first_difference(other["answer"], backbone))
@@ -161,7 +164,7 @@ def detail(row: Row, other: Mapping[str, Any] | None = None, other_arm: str = ""
     return (
         f'<div class="detail"><p><b>Question.</b> {markup.escape(row["question"])}</p>'
         f"<p><b>Right answer.</b> {markup.escape(row['reference'])} "
-        f'<span class="note">{markup.escape(task_name(row["task"]))}</span></p><div class="cards three">{cards}</div>'
+        f'<span class="note">{markup.escape(task_name(row["task"]))}, seed {row["seed"]}</span></p><div class="cards three">{cards}</div>'
         '<p class="note">Marked: the first word in which an answer differs from the backbone\'s.</p></div>'
     )
 

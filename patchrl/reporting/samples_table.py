@@ -99,9 +99,9 @@ def excerpt(text: str) -> str:
 
 
 def cells(row: Row) -> list[str]:
-    """A row's id and its texts under SAMPLE_COLUMNS."""
+    """A row's texts under SAMPLE_COLUMNS."""
     return [
-        str(row["id"]), excerpt(row["question"]), excerpt(row["expert"]), excerpt(row["rewrite"]), GATE_WORDS[row["passed"]],
+        excerpt(row["question"]), excerpt(row["expert"]), excerpt(row["rewrite"]), GATE_WORDS[row["passed"]],
         number(row["nll_expert"]), number(row["nll_rewrite"]), number(gain(row)), number(row.get("reward")),
         str(length(row)), row["decision"],
     ]  # fmt: skip

@@ -1,31 +1,29 @@
-"""What the playground answers, as HTML: the expert's text, then one column of candidates for each writer."""
+"""What the playground's process answers, as HTML: groups of rewrites, or the answers of a chat."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from patchrl.playground.client import FINAL_KINDS
-from patchrl.reporting import markup, sentences
+from patchrl.reporting import changed, markup, sentences
 
 
-class AnswerCards:
+class AnswerView:
     """Collects the events of one request; `status` and `body` are what a page shows of them."""
 
     def __init__(self, names: dict[str, str]) -> None:
         self.names = names  # of the writers that were asked, by key, in the order asked
-        self.expert: dict[str, Any] | None = None
         self.texts: dict[str, list[str]] = {}
-        self.groups: dict[str, list[dict[str, Any]]] = {}
         self.last: dict[str, Any] = {"kind": "asked"}
 
     def add(self, event: dict[str, Any]) -> None:
         self.last = event
-        if event["kind"] == "expert":
-            self.expert = event
-        elif event["kind"] == "writing":
+        if event["kind"] == "writing":
             self.texts[event["writer"]] = event["texts"]
-        elif event["kind"] == "group":
-            self.groups[event["writer"]] = event["candidates"]
+
+    def body(self) -> str:
+        """The answers so far."""
+        raise NotImplementedError
 
     @property
     def ended(self) -> bool:
@@ -39,14 +37,29 @@ class AnswerCards:
         texts = {
             "asked": f"Starting the model's process … {seconds:.0f} s (about 10 s the first time).",
             "waiting": f"In line: {last.get('ahead')} ahead of you.",
-            "loading": f"Loading the backbone {last.get('model')} … {seconds:.0f} s.",
+            "loading": f"Loading {last.get('model')} … {seconds:.0f} s.",
             "cancelled": "■ Cancelled.",
             "done": f"✓ Done in {seconds:.1f} s.",
         }.get(last["kind"], f"Writing … {seconds:.0f} s.")
         return f'<p class="note" role="status">{markup.escape(texts)}</p>'
 
+
+class AnswerCards(AnswerView):
+    """The expert's text, then one column of candidates for each writer."""
+
+    def __init__(self, names: dict[str, str]) -> None:
+        super().__init__(names)
+        self.expert: dict[str, Any] | None = None
+        self.groups: dict[str, list[dict[str, Any]]] = {}
+
+    def add(self, event: dict[str, Any]) -> None:
+        super().add(event)
+        if event["kind"] == "expert":
+            self.expert = event
+        elif event["kind"] == "group":
+            self.groups[event["writer"]] = event["candidates"]
+
     def body(self) -> str:
-        """The answers so far."""
         if self.expert is None:
             return ""
         columns = "".join(self._column(key) for key in self.names if key in self.groups or key in self.texts)
@@ -96,6 +109,37 @@ class AnswerCards:
         """ℓ on the scale all texts of this answer share."""
         rows = [self.expert or row, *(c for group in self.groups.values() for c in group)]
         return mismatch_bar(row["nll"], max((r["nll"] or 0.0 for r in rows), default=0.0))
+
+
+class ChatCards(AnswerView):
+    """One answer of each model, side by side; the first is the backbone, from which the others are marked."""
+
+    def __init__(self, names: dict[str, str]) -> None:
+        super().__init__(names)
+        self.answers: dict[str, dict[str, Any]] = {}
+
+    def add(self, event: dict[str, Any]) -> None:
+        super().add(event)
+        if event["kind"] == "answer":
+            self.answers[event["writer"]] = event
+
+    def body(self) -> str:
+        cards = "".join(self._card(key) for key in self.names if key in self.answers or key in self.texts)
+        marked = any(key in self.answers for key in list(self.names)[1:])
+        note = "Marked: the first word in which an answer differs from the backbone's." if marked else ""
+        return f'<div class="cards three">{cards}</div>{markup.note(note) if note else ""}' if cards else ""
+
+    def _card(self, key: str) -> str:
+        answer, backbone = self.answers.get(key), self.answers.get(next(iter(self.names)))
+        if answer is None:
+            text, cut = markup.escape(self.texts[key][0]) + " …", ""
+        else:
+            place = changed.first_difference(answer["text"], backbone["text"]) if backbone else None
+            text = changed.marked(answer["text"], place) or "(nothing)"
+            cut = markup.note("⚠ Cut off by the length limit.") if answer["clipped"] else ""
+        return (
+            f'<article class="card"><header>{markup.escape(self.names[key])}</header><pre>{text}</pre>{cut}</article>'
+        )
 
 
 def mismatch_bar(nll: float | None, top: float) -> str:

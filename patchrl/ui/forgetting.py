@@ -1,4 +1,4 @@
-"""Forgetting tab: losses while it runs, then what was learned and what was lost."""
+"""Forgetting tab: what was learned and what was lost, question by question, and the tuned models to ask."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import gradio as gr
 
 from patchrl.reporting import curves, figures, markup, sentences, tables
 from patchrl.reporting.gain_forgetting import gain_forgetting_figure
+from patchrl.ui import changed, chat
 from patchrl.ui.charts import charts
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Session, no_run
@@ -18,8 +19,10 @@ NO_RESULT = "The table and the gain–forgetting plot appear when every arm is f
 def build(session: Session) -> None:
     """The tab."""
     headline = gr.HTML("", elem_id="headline")
-    plane = charts("Gain and forgetting")
     table = gr.HTML("", elem_id="results")
+    plane = charts("Gain and forgetting")
+    questions = changed.changed_table(session)
+    chat.build(session)
     losses = charts("Fine-tuning losses and tasks")
 
     def fill(snapshot: Snapshot) -> list[Any]:
@@ -42,11 +45,12 @@ def build(session: Session) -> None:
         if compared:
             pairs = markup.table(tables.COMPARISON_HEADERS, tables.comparison_rows(snapshot.result))
             compared.append(sentences.detectable_sentence(snapshot.result))
-            below += "<ul>" + "".join(f"<li>{markup.escape(text)}</li>" for text in compared) + "</ul>"
-            more = f"<details><summary>Every pair of arms</summary>{pairs}</details>" + more
+            words = "".join(f"<li>{markup.escape(text)}</li>" for text in compared)
+            more = f"<details><summary>Which arm is better</summary><ul>{words}</ul>{pairs}</details>{more}"
         return [headline_html, {"plane": gain_forgetting_figure(snapshot.result)}, below + more, lower]
 
     session.live(fill, [headline, plane, table, losses], depends=("run", "events", "result"))
+    session.live(changed.table_value, [questions], depends=("run", "predictions", "result"))
 
 
 def _progress(snapshot: Snapshot) -> str:

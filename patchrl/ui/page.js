@@ -1,11 +1,11 @@
 // The page around its tabs: the drawer, and the address that says which run and tab are shown.
 window.patchrl = (() => {
   const FIRST_TAB = 'story';
-  // `?run=…&tab=…&row=…`. What a person changes becomes a step of Back; what the page fills in does not.
+  // `?run=…&tab=…&row=…`, or `&question=…`. What a person changes becomes a step of Back; what the page fills in does not.
   const change = (changes) => {
     const url = new URL(window.location), query = url.searchParams;
     const before = query.toString(), fills = !changes.tab && !query.has('run');
-    if (changes.run && changes.run !== query.get('run')) for (const key of ['row', 'arm', 'seed']) query.delete(key);
+    if (changes.run && changes.run !== query.get('run')) for (const key of ['row', 'question', 'arm', 'seed', 'rate']) query.delete(key);
     for (const [key, value] of Object.entries(changes)) if (value) query.set(key, value);
     if (query.toString() === before) return;
     window.history[fills ? 'replaceState' : 'pushState'](null, '', url);

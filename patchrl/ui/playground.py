@@ -14,7 +14,7 @@ from patchrl.config.instructions import INSTRUCTIONS
 from patchrl.errors import ConfigError, PatchRLError
 from patchrl.jobs.owners import Visitor
 from patchrl.reporting import markup
-from patchrl.ui.answers import AnswerCards
+from patchrl.ui.answers import AnswerCards, AnswerView
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import Limits, Session
 
@@ -87,6 +87,19 @@ class Requests:
         if self.answers.get(page) is answer:
             del self.answers[page]
 
+    def follow(self, page: Page, answer: api.Answer, view: AnswerView) -> Iterator[list[str]]:
+        """Status and body of an answer, again whenever something came, until it ended."""
+        started = time.monotonic()
+        self.answers[page] = answer
+        try:
+            while not view.ended:
+                yield [view.status(time.monotonic() - started), view.body()]
+                for event in answer.take(TICK_SECONDS):
+                    view.add(event)
+            yield [view.status(time.monotonic() - started), view.body()]
+        finally:  # also when the page is closed, which ends this generator
+            self.done(page, answer)
+
     def ask(self, page: Page, run_id: str | None, typed: dict[str, Any]) -> tuple[api.Answer, AnswerCards]:
         """Check the typed values and queue the request; raises a PatchRLError that names the wrong field."""
         self.cancel(page)
@@ -111,7 +124,6 @@ class Requests:
         answer = self.session.playground.rewrite(
             settings, example, writers, seed=typed["seed"], thresholds=run.thresholds if run else None
         )
-        self.answers[page] = answer
         return answer, AnswerCards({w.key: w.name for w in writers})
 
 
@@ -160,22 +172,15 @@ def build(session: Session) -> None:
     widgets = (question, solution, reference, task, instruction, k, temperature, length, seed, writers)
 
     def play(request: gr.Request, run_id: str | None, *values: Any) -> Iterator[list[Any]]:
-        started, busy = time.monotonic(), [gr.update(interactive=False), gr.update(interactive=True)]
+        page, busy = requests.page(request), [gr.update(interactive=False), gr.update(interactive=True)]
         rest = [gr.update(interactive=True), gr.update(interactive=False)]
         try:
-            answer, view = requests.ask(requests.page(request), run_id, dict(zip(INPUT_NAMES, values, strict=True)))
+            answer, view = requests.ask(page, run_id, dict(zip(INPUT_NAMES, values, strict=True)))
         except PatchRLError as error:
             yield [markup.error(str(error)), "", *rest]  # answers to another question would look like this one's
             return
-        try:
-            while not view.ended:
-                shown = [view.status(time.monotonic() - started), view.body()]
-                yield [*shown, *busy]
-                for event in answer.take(TICK_SECONDS):
-                    view.add(event)
-            yield [view.status(time.monotonic() - started), view.body(), *rest]
-        finally:  # also when the page is closed, which ends this generator
-            requests.done(requests.page(request), answer)
+        for shown in requests.follow(page, answer, view):
+            yield [*shown, *(rest if view.ended else busy)]
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
     go.click(play, [session.run, *widgets], [status, body, go, cancel], **quiet)

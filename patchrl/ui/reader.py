@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from patchrl import api
 from patchrl.errors import PatchRLError, RunError
+from patchrl.evaluation.changes import ArmChanges
 from patchrl.jobs.owners import NOBODY, Visitor, may_use
 from patchrl.jobs.status import LIVE_STATES
 from patchrl.reporting.run_summary import RunSummary
@@ -59,6 +60,7 @@ class Reader:
         self._lock = threading.Lock()
         self._timelines: OrderedDict[str, tuple[Timeline, threading.Lock]] = OrderedDict()
         self._summaries: dict[Path, tuple[list[int], RunSummary]] = {}
+        self._changes: OrderedDict[tuple[str, float | None], tuple[str, list[ArmChanges]]] = OrderedDict()
         self._rows: OrderedDict[tuple[str, str, int], tuple[str, list[SampleRow]]] = OrderedDict()
 
     def choices(self, visitor: Visitor) -> list[tuple[str, str]]:
@@ -146,6 +148,21 @@ class Reader:
             while len(self._rows) > MAX_TABLES:
                 self._rows.popitem(last=False)
             return self._rows[key][1]
+
+    def changes(self, run: api.Run, rate: float | None) -> list[ArmChanges]:
+        """The questions that each arm changed at a learning rate, compared again only when answers or results changed."""
+        stamps = run.stamp()
+        key, stamp = (run.id, rate), f"{stamps['predictions']} {stamps['result']}"
+        with self._lock:
+            cached = self._changes.get(key)
+        if cached is None or cached[0] != stamp:
+            cached = stamp, run.changes(rate=rate)
+        with self._lock:
+            self._changes[key] = cached
+            self._changes.move_to_end(key)
+            while len(self._changes) > MAX_RUNS:
+                self._changes.popitem(last=False)
+        return cached[1]
 
 
 def _changed(path: Path) -> int:

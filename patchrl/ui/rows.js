@@ -1,8 +1,9 @@
-// The rewritten dataset: a table that holds only the rows in sight and asks the server for pages of
-// short excerpts, and under it the opened row. Texts come as plain strings (textContent), the opened
-// row as HTML that the server has escaped. COLUMNS and FILTERS are put in front by rows.py.
+// A table that holds only the rows in sight and asks the server for pages of short excerpts, and under it the
+// opened row. Texts come as plain strings (textContent), the opened row as HTML that the server has escaped.
+// TABLE (columns, filters, what names a row in the address) is put in front by rows.py.
 const HEIGHT = 34, PAGE = 100, MARGIN = 12;
-const state = {keep: 'all', search: '', sort: null, descending: false, total: 0, all: 0, at: -1, opened: null};
+const COLUMNS = TABLE.columns, LINK_KEYS = ['row', 'question', 'arm', 'seed', 'rate']; // of all tables of the page
+const state = {filters: {}, search: '', sort: null, descending: false, total: 0, all: 0, at: -1, opened: null};
 let pages = new Map(), asked = new Set(), generation = 0, typing = null, opening = null, shown = '';
 
 const make = (tag, attributes = {}, ...children) => {
@@ -11,11 +12,30 @@ const make = (tag, attributes = {}, ...children) => {
   node.append(...children);
   return node;
 };
-const choose = make('select', {name: 'keep'});
-for (const [name, title] of FILTERS) choose.append(make('option', {value: name}, title));
-const search = make('input', {type: 'search', name: 'search', placeholder: 'text in question, expert or rewrite', maxlength: '200'});
+// A filter with nothing to choose is not shown.
+const fillOptions = (select, options) => {
+  if (JSON.stringify(options) === select.dataset.options) return;
+  select.dataset.options = JSON.stringify(options);
+  select.replaceChildren(...options.map(([value, title]) => make('option', {value}, title)));
+  select.parentElement.hidden = options.length < 2;
+};
+const selects = TABLE.filters.map(([name, title, options, detailOnly]) => {
+  const select = make('select', {name});
+  make('label', {}, `${title} `, select);
+  fillOptions(select, options);
+  if (options.length) state.filters[name] = options[0][0];
+  select.addEventListener('change', () => {
+    state.filters[name] = select.value;
+    if (detailOnly) { if (state.opened) open(state.opened); return; }
+    state.sort = null;
+    ask();
+  });
+  return select;
+});
+const search = make('input', {type: 'search', name: 'search', placeholder: TABLE.search, maxlength: '200'});
 const count = make('span', {class: 'rows-count', role: 'status'});
 const previous = make('button', {type: 'button'}, '‹ Previous row'), next = make('button', {type: 'button'}, 'Next row ›');
+const copy = make('button', {type: 'button'}, 'Copy link');
 const body = make('tbody');
 const heads = COLUMNS.map(([name, title, number]) => {
   const head = make('th', {scope: 'col', 'aria-sort': 'none', class: number ? 'number' : name}, make('button', {type: 'button', tabindex: '-1'}, title));
@@ -28,16 +48,17 @@ const heads = COLUMNS.map(([name, title, number]) => {
 });
 // A grid is one stop for the Tab key; arrows move inside it, as in a spreadsheet.
 heads[0].firstChild.tabIndex = 0;
-const table = make('table', {role: 'grid', 'aria-label': 'Rewritten dataset; arrow keys move between rows'}, make('thead', {}, make('tr', {}, ...heads)), body);
+const table = make('table', {role: 'grid', 'aria-label': `${TABLE.label}; arrow keys move between rows`}, make('thead', {}, make('tr', {}, ...heads)), body);
 const frame = make('div', {class: 'rows-frame'}, table);
-const detail = make('div', {class: 'rows-detail', id: 'detail', 'aria-live': 'polite'});
-const root = make('div', {class: 'rows'},
-  make('div', {class: 'rows-bar'}, make('label', {}, 'Show ', choose), make('label', {class: 'wide'}, 'Search ', search), count,
-    make('span', {class: 'rows-nav'}, previous, next)),
+const detail = make('div', {class: 'rows-detail', id: `${TABLE.id}-detail`, 'aria-live': 'polite'});
+const head = make('div', {class: 'rows-head'});
+const root = make('div', {class: 'rows'}, head,
+  make('div', {class: 'rows-bar'}, ...selects.map((select) => select.parentElement), make('label', {class: 'wide'}, 'Search ', search), count,
+    make('span', {class: 'rows-nav'}, previous, next, copy)),
   frame, detail);
 
-const source = () => ({run: props.value.run, arm: props.value.arm, seed: props.value.seed});
-const query = () => ({...source(), keep: state.keep, search: state.search, sort: state.sort, descending: state.descending});
+const source = () => ({run: props.value.run, ...props.value.source, ...state.filters});
+const query = () => ({...source(), search: state.search, sort: state.sort, descending: state.descending});
 
 async function page(number) {
   if (pages.has(number) || asked.has(number)) return;
@@ -65,6 +86,12 @@ async function ask(find = null) {
   pages = new Map([[0, found.rows]]);
   asked = new Set();
   [state.total, state.all, state.at] = [found.total, found.all, found.index];
+  if (head.dataset.html !== found.head) head.innerHTML = head.dataset.html = found.head || '';
+  for (const select of selects) {
+    if (found.options?.[select.name]) fillOptions(select, found.options[select.name]);
+    if (found.filters && select.name in found.filters) state.filters[select.name] = found.filters[select.name];
+    select.value = state.filters[select.name] ?? select.value;
+  }
   draw(); // first the room to scroll in, then the place
   frame.scrollTop = find && state.at >= 0 ? Math.max(0, (state.at - 4) * HEIGHT) : 0;
   draw();
@@ -101,16 +128,16 @@ function draw() {
 
 function address() {
   const url = new URL(window.location);
-  url.searchParams.set('row', state.opened);
-  url.searchParams.set('arm', props.value.arm);
-  url.searchParams.set('seed', props.value.seed);
+  for (const key of LINK_KEYS) url.searchParams.delete(key);
+  for (const [key, value] of Object.entries({...props.value.source, ...state.opened})) url.searchParams.set(key, value);
   window.history.replaceState(null, '', url);
 }
 
-async function open(id) {
+async function open(row) {
   const mine = opening = Symbol();
-  state.opened = id;
-  const html = await server.read_row({...source(), row: id}).catch(() => '<p class="note">The row could not be read; choose it again.</p>');
+  state.opened = row;
+  copy.disabled = false;
+  const html = await server.read_row({...source(), ...row}).catch(() => '<p class="note">The row could not be read; choose it again.</p>');
   if (mine !== opening) return;
   detail.innerHTML = html;
   address();
@@ -157,7 +184,12 @@ body.addEventListener('click', (event) => {
 });
 previous.addEventListener('click', () => move(state.at - 1));
 next.addEventListener('click', () => move(state.at + 1));
-choose.addEventListener('change', () => { state.keep = choose.value; state.sort = null; ask(); });
+copy.disabled = true;
+copy.addEventListener('click', async () => {
+  try { await navigator.clipboard.writeText(window.location.href); copy.textContent = 'Copied ✓'; }
+  catch { copy.textContent = 'Copy it from the address bar'; } // a page that is not served securely may not copy
+  setTimeout(() => { copy.textContent = 'Copy link'; }, 2000);
+});
 let rest = null;
 search.addEventListener('input', () => { clearTimeout(rest); rest = setTimeout(() => { state.search = search.value; ask(); }, 150); });
 let frames = false;
@@ -169,13 +201,15 @@ function load() {
   const value = props.value || {};
   root.hidden = !value.stamp;
   if (!value.stamp || value.stamp === shown) return;
-  const link = new URL(window.location).searchParams, linked = link.get('run') === value.run ? link.get('row') : null;
+  const link = new URL(window.location).searchParams, names = link.get('run') === value.run && link.has(TABLE.link[0]);
+  const linked = names ? Object.fromEntries(TABLE.link.filter((key) => link.has(key)).map((key) => [key, link.get(key)])) : null;
   const fresh = shown.split(' ')[0] !== value.stamp.split(' ')[0];
   shown = value.stamp;
   if (fresh) { state.opened = linked; detail.textContent = ''; }
+  if (fresh && TABLE.filters.some(([, , options]) => !options.length)) state.filters = {}; // another run has other skills
   ask(linked);
   if (fresh && linked) open(linked);
-  else if (fresh) detail.innerHTML = '<p class="note">Choose a row (click, or arrow keys) to see both texts, the verdict and the surprisal of every token.</p>';
+  else if (fresh) detail.replaceChildren(make('p', {class: 'note'}, TABLE.hint));
 }
 watch('value', load);
 load();

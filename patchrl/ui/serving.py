@@ -16,7 +16,7 @@ from patchrl.jobs.owners import server_secret
 from patchrl.jobs.webhook import is_loopback
 from patchrl.reporting import markup
 from patchrl.runs.folder import default_runs_dir
-from patchrl.ui import answers, lesson_pages
+from patchrl.ui import answers, changed, lesson_pages
 from patchrl.ui.app import build
 from patchrl.ui.charts import plotly_script
 from patchrl.ui.requests import LOOPBACK_NAMES, RequestFilter, host_name
@@ -28,6 +28,7 @@ CSS = (
     (UI_FOLDER / "page.css").read_text(encoding="utf-8")
     + markup.REPORT_CSS
     + answers.ANSWERS_CSS
+    + changed.CHANGED_CSS
     + lesson_pages.LESSON_CSS
 )
 # The drawer and the address; tooltips and arrow keys of tokens; the slider of distributions.

@@ -53,7 +53,7 @@ class Limits:
 
 
 # What a live part may depend on: the chosen run, the list of runs, and the parts of a run.
-RUN_PARTS = ("run", "runs", "status", "events", "samples", "embeddings", "result")
+RUN_PARTS = ("run", "runs", "status", "events", "samples", "predictions", "embeddings", "result")
 # Asks whether anything changed, and only then for what changed. A hidden page asks nothing.
 POLL_SCRIPT = """
 let timer = null;

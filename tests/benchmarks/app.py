@@ -51,7 +51,7 @@ def measure_table(page: Page, url: str) -> None:
     step("filter", lambda: samples.locator("select").select_option("unscorable"), count("1,428 of"))
     samples.locator("select").select_option("all")
     step("search", lambda: samples.get_by_role("searchbox").fill("has 777 seeds"), count("1 of 10,000"))
-    step("open a row", samples.locator("tr[data-index='0']").click, page.locator("#detail .tok").first.wait_for)
+    step("open a row", samples.locator("tr[data-index='0']").click, page.locator("#samples-detail .tok").first.wait_for)
 
 
 def main() -> None:

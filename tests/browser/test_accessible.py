@@ -19,7 +19,7 @@ def test_axe_finds_no_serious_violation_on_any_tab(page, server, shots, theme):
         page.get_by_role("tabpanel").first.wait_for()
         if "Compare" in name:
             page.locator("#samples tr[data-index='2']").click()
-            page.locator("#detail .tok").first.wait_for()
+            page.locator("#samples-detail .tok").first.wait_for()
         shots(page, f"{theme}-{name.split()[0]}")
         for violation in axe.Axe().run(page).response["violations"]:
             if violation["impact"] in ("serious", "critical"):
@@ -59,6 +59,6 @@ def test_the_page_fits_a_phone(page, server, shots):
     run_id = finished_run(server.runs_dir, 40, "phone")
     page.set_viewport_size({"width": 390, "height": 800})
     page.goto(f"{server.url}?run={run_id}&row=row00003")
-    page.locator("#detail .tok").first.wait_for()
+    page.locator("#samples-detail .tok").first.wait_for()
     page.wait_for_function("document.documentElement.scrollWidth <= 390")
     shots(page, "phone")

@@ -57,7 +57,7 @@ def test_filters_and_search_say_how_many_rows_are_left(page, table):
 
 def test_keys_move_between_rows_and_the_address_follows(page, table, run_id):
     row(page, 2).click()
-    detail = page.locator("#detail")
+    detail = page.locator("#samples-detail")
     playwright.expect(detail).to_contain_text("Vera has 2 seeds")
     page.keyboard.press("j")
     page.keyboard.press("ArrowDown")
@@ -96,18 +96,18 @@ def test_charts_stay_drawn_when_a_row_changes_the_address(page, table):
 
 def test_an_address_opens_its_row(page, server, run_id, shots):
     page.goto(f"{server.url}?run={run_id}&row=row07777")
-    playwright.expect(page.locator("#detail")).to_contain_text("Vera has 7777 seeds")
+    playwright.expect(page.locator("#samples-detail")).to_contain_text("Vera has 7777 seeds")
     playwright.expect(row(page, 7777)).to_have_attribute("aria-selected", "true")
     playwright.expect(row(page, 7777)).to_be_in_viewport()
-    assert page.locator("#detail b").filter(has_text="How many").count() == 0  # markup in data stays text
+    assert page.locator("#samples-detail b").filter(has_text="How many").count() == 0  # markup in data stays text
     shots(page, "compare-row")
 
 
 def test_tokens_are_one_tab_stop_and_tell_their_numbers(page, server, run_id):
     page.goto(f"{server.url}?run={run_id}&row=row00001")
-    tokens = page.locator("#detail .tokens").first.locator(".tok")
+    tokens = page.locator("#samples-detail .tokens").first.locator(".tok")
     tokens.first.wait_for()
-    assert page.locator("#detail .tok[tabindex='0']").count() == 2  # one for each text
+    assert page.locator("#samples-detail .tok[tabindex='0']").count() == 2  # one for each text
     tokens.first.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")

@@ -92,7 +92,7 @@ def test_a_study_is_stopped_resumed_and_read_and_survives_reload_and_restart(set
     row = page.locator("#samples tr[data-index='1']")
     row.wait_for(timeout=PATIENCE)
     row.click()
-    detail = page.locator("#detail")
+    detail = page.locator("#samples-detail")
     playwright.expect(detail).to_contain_text("Expert, as the backbone reads it")
     assert detail.locator(".tok").count() > 20
     assert detail.locator(".bar").count() == 4
