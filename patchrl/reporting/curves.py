@@ -94,11 +94,12 @@ def training_figures(
 ) -> dict[str, Figure]:
     """A figure per training curve by name: a line per seed, those of other runs over it, and what to compare them with.
 
-    A curve without values is left out, and one that is constant unless it is among MAIN_CURVES.
+    A curve without values is left out, and one that is constant unless it is among MAIN_CURVES. Around a single line, a band
+    is one standard deviation over the step's rewrites.
 
     Args:
         x: step, samples or time.
-        smoothing: weight of the past, in [0, 1); the band is one standard deviation over the step's rewrites.
+        smoothing: weight of the past, in [0, 1).
         overlays: name of another run -> its events; then colours tell runs, dashes seeds.
         reward: the run's own settings, for the reward that the backbone's own answers would earn.
     """
@@ -115,7 +116,7 @@ def training_figures(
                 continue
             values.update(known)
             xs = [_minutes(row, line) if x == "time" else row[x] for row in rows]
-            if spread and not log_y and not overlays:
+            if spread and not log_y and len(lines) == 1:
                 traces.append(_band(xs, ys, smooth([row.get(f"{name}_std") for row in line.rows], smoothing), line))
             traces.append(
                 {
@@ -134,7 +135,7 @@ def training_figures(
             if name == "reward":
                 traces += _alarm_marks(events if line.of_run else (), line, xs, ys)
         if (name in MAIN_CURVES and values) or len(values) > 1:
-            look = layout(title, X_AXES[x], unit, yaxis=_y_axis(name, log_y), showlegend=False, height=300)
+            look = layout(title, X_AXES[x], unit, yaxis=_y_axis(name, log_y), showlegend=False, height=280)
             if x == "step" and max(end[0] for end in ends) <= MAX_STEP_TICKS:
                 look["xaxis"]["dtick"] = 1
             look["shapes"] = reference_lines(_references(name, events, reward))

@@ -119,6 +119,7 @@ def layout(title: str, x: str, y: str, **extra: Any) -> Figure:
 
 def reference_lines(references: Sequence[Reference]) -> list[Figure]:
     """Dotted lines across a figure, each with its words on it; as `shapes` of a layout."""
+    highest = max((value for value, _ in references), default=0.0)
     return [
         {
             "type": "line",
@@ -128,9 +129,14 @@ def reference_lines(references: Sequence[Reference]) -> list[Figure]:
             "y0": value,
             "y1": value,
             "line": {"color": "rgba(128,128,128,.9)", "width": 1.5, "dash": "dot"},
-            "label": {"text": words, "textposition": place, "yanchor": "bottom"},
+            # The words of the highest are below it: what is above may be cut off.
+            "label": {
+                "text": words,
+                "textposition": "start" if value == highest else "middle",
+                "yanchor": "top" if value == highest else "bottom",
+            },
         }
-        for (value, words), place in zip(references, ("start", "middle", "end"), strict=False)
+        for value, words in references
     ]
 
 
@@ -145,7 +151,10 @@ def label_ends(figure: Figure, ends: Sequence[End]) -> None:
     def height(y: float) -> float:
         return math.log10(y) if is_log else y
 
-    heights = [height(y) for trace in figure["data"] for y in trace["y"] if y is not None and (y > 0 or not is_log)]
+    drawn = [y for trace in figure["data"] for y in trace["y"] if y is not None]
+    drawn += [line["y0"] for line in look.get("shapes", ())] + look["yaxis"].get("range", [])
+    drawn += [0.0] if look["yaxis"].get("rangemode") == "nonnegative" else []
+    heights = [height(y) for y in drawn if y > 0 or not is_log]
     ends = sorted((end for end in ends if end[1] > 0 or not is_log), key=lambda end: end[1])
     if not ends:
         return

@@ -129,7 +129,7 @@ def group_cards(event: dict[str, Any] | None) -> str:
         for c in event["candidates"]
     )
     return (
-        f"<p><b>Newest group</b>, seed {event['seed']}, step {event['step']}</p>"
+        f"<p>Seed {event['seed']}, step {event['step']}</p>"
         f"<p><b>Question.</b> {escape(event['question'])}</p><p><b>Expert.</b> {escape(event['solution'])}</p>"
         f'<div class="cards">{cards}</div>'
     )
@@ -140,15 +140,17 @@ def alarms(events: Sequence[dict[str, Any]]) -> str:
     by_step: dict[Any, list[dict[str, Any]]] = {}
     for event in sentences.alarms(events):
         by_step.setdefault((event.get("rewriter"), event.get("seed"), event.get("step")), []).append(event)
-    newest_first = list(by_step.values())[::-1]
-    return "".join(_alarm(step, is_open=i == 0) for i, step in enumerate(newest_first))
+    *earlier, newest = map(_alarm, by_step.values()) if by_step else [""]
+    if earlier:
+        newest += f"<details><summary>Earlier alarms ({len(earlier)})</summary>{''.join(earlier[::-1])}</details>"
+    return newest
 
 
-def _alarm(events: Sequence[dict[str, Any]], *, is_open: bool) -> str:
-    remedies = {event["monitor"]: REMEDIES.get(event["monitor"], "") for event in events}
-    words = "".join(
-        f"<p><b>⚠ Alarm. {escape(event['text'])}</b> {escape(remedies[event['monitor']])}</p>" for event in events
-    )
+def _alarm(events: Sequence[dict[str, Any]]) -> str:
+    """The alarms of one step."""
+    words = "".join(f"<p><b>⚠ {escape(event['text'])}</b></p>" for event in events)
+    remedies = dict.fromkeys(REMEDIES.get(event["monitor"], "") for event in events)
+    words += f"<p><b>What to do.</b> {escape(' '.join(remedies))}</p>"
     newest = events[-1]
     if newest.get("candidates"):
         cards = "".join(
@@ -156,9 +158,8 @@ def _alarm(events: Sequence[dict[str, Any]], *, is_open: bool) -> str:
             for c in newest["candidates"]
         )
         words += (
-            f"<details{' open' if is_open else ''}><summary>Rewrites of this step, as they were</summary>"
-            f"<p><b>Question.</b> {escape(newest.get('question', ''))} <b>Expert.</b> {escape(newest.get('solution', ''))}</p>"
-            f'<div class="cards">{cards}</div></details>'
+            f"<p><b>Rewrites of this step, as they were,</b> of “{escape(newest.get('question', ''))}” with the expert's “"
+            f'{escape(newest.get("solution", ""))}”:</p><div class="cards">{cards}</div>'
         )
     return f'<section class="alarm">{words}</section>'
 

@@ -49,9 +49,10 @@ def build_report(
     from plotly.offline import get_plotlyjs
 
     scan = next((e for e in reversed(events) if e["kind"] == "scan"), None)
-    drawn, over_training = _figures(events, result, scan, rewrites, embedding_map, config.reward), None
-    if any(event["kind"] == "spread" for event in events):
-        over_training = figures.mismatch_over_training(events)
+    drawn, over_training = (
+        _figures(events, result, embedding_map, config.reward),
+        figures.mismatch_over_training(events),
+    )
     sections = [
         _results(result),
         _comparisons(result),
@@ -91,19 +92,12 @@ def build_report(
 def _figures(
     events: Sequence[dict[str, Any]],
     result: dict[str, Any],
-    scan: dict[str, Any] | None,
-    rewrites: dict[str, list[SampleRow]],
     embedding_map: dict[str, Any] | None,
     reward: RewardSection,
 ) -> dict[str, figures.Figure]:
-    accepted = {
-        source: [r["nll_rewrite"] for r in rows if r["decision"] == "accepted" and r["nll_rewrite"] is not None]
-        for source, rows in rewrites.items()
-    }
     drawn = {
         "plane": gain_forgetting_figure(result),
         "tasks": figures.task_figure(result),
-        "mismatch": figures.mismatch_figure(scan, accepted),
         "map": figures.embedding_figure(**embedding_map) if embedding_map else None,
         "loss": curves.loss_figure(events),
         **{f"curve-{name}": figure for name, figure in curves.training_figures(events, reward=reward).items()},
@@ -236,7 +230,6 @@ def _arm_words(name: str) -> str:
 def _mismatch(scan: dict[str, Any] | None, drawn: dict[str, Any], over_training: bool) -> str:
     return (
         (findings.as_html(scan) if scan else "<p>Not scanned.</p>")
-        + (_slot("mismatch", "wide") if "mismatch" in drawn else "")
         + ("<div id='distribution-slider'></div>" if over_training else "")
         + (_slot("map", "wide") if "map" in drawn else "")
     )
@@ -254,7 +247,7 @@ def _training(events: Sequence[dict[str, Any]], drawn: dict[str, Any]) -> Report
     return "Training of the rewriter", (
         f"{warnings or '<p>No warning: no monitor saw a rewriter that wins its reward without rewriting.</p>'}"
         f"<div class='figures main'>{main}</div>"
-        "<p class='note'>A line per seed; bands are one standard deviation over a step's rewrites; ▼ is an alarm. Watched at "
+        "<p class='note'>A line per seed; around a single one a band of one standard deviation over a step's rewrites; ▼ is an alarm. Watched at "
         "every step: copies, mentions of the given solution, collapsing length, lost equations, one opening for all, fewer "
         f"wordings and phrases than the backbone's own answers.</p><div class='figures'>{more}</div>"
     )

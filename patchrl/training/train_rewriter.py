@@ -139,7 +139,7 @@ class _RewriterCallback(TrainerCallback):
         new = {name for name, steps in self.lasting.items() if steps >= WARNING_STEPS} - self.warned
         for name in sorted(new):
             text = f"Seed {self.seed}, step {step}: {sentences[name]}"
-            if self.rewriter.on_alarm == "pause":
+            if self.rewriter.on_alarm == "pause" and name == max(new):
                 text += " It stopped the training (rewriter.on_alarm); resume goes on."
             group = group_fields(stats.newest_group, best=ALARM_EXAMPLES) if stats.newest_group else {}
             where = {"seed": self.seed, "step": step}

@@ -47,15 +47,18 @@ const legendRoom = (traces, look, width) => {
 };
 
 const fitted = (figure, node) => {
-  const width = node.clientWidth || 600, inner = width - 70;
-  const look = {...figure.layout, font: {color: getComputedStyle(element).color, size: 12}, autosize: true};
-  const title = wrapped((look.title || {}).text || '', inner, 14), extra = 18 * (title.split('<br>').length - 1);
-  look.title = {...look.title, text: title};
-  look.margin = {...look.margin, t: look.margin.t + extra};
-  look.height = (look.height || 260) + extra + legendRoom(figure.data, look, width);
+  const width = node.clientWidth || 600, inner = width - 70, ink = getComputedStyle(element);
+  const size = parseFloat(ink.getPropertyValue('--figure-text')) || 12, scale = size / 12; // larger in a lecture hall
+  const look = {...figure.layout, font: {color: ink.color, size}, hoverlabel: {font: {size}}, autosize: true};
+  const title = wrapped((look.title || {}).text || '', inner, 14 * scale), extra = 18 * scale * (title.split('<br>').length - 1);
+  look.title = {...look.title, text: title, font: {...(look.title || {}).font, size: 14 * scale}};
+  look.margin = Object.fromEntries(Object.entries(look.margin).map(([side, pixels]) => [side, pixels * scale]));
+  look.margin.t += extra;
+  look.annotations = (look.annotations || []).map((label) => ({...label, yshift: (label.yshift || 0) * scale}));
+  look.height = (look.height || 260) * (1 + (scale - 1) / 2) + extra + legendRoom(figure.data, look, width);
   look.legend = {...look.legend, maxheight: look.height};
   const axis = look.xaxis;
-  if (axis && axis.title) look.xaxis = {...axis, title: {...axis.title, text: wrapped(axis.title.text, inner, 12)}};
+  if (axis && axis.title) look.xaxis = {...axis, title: {...axis.title, text: wrapped(axis.title.text, inner, size)}};
   return look;
 };
 

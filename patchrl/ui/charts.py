@@ -26,10 +26,10 @@ fill();
 """
 
 
-def charts(label: str) -> gr.HTML:
-    """A grid of charts; its value is a dict of name -> Plotly figure."""
+def charts(label: str, look: str = "") -> gr.HTML:
+    """A grid of charts, of two columns if `look` is "large"; its value is a dict of name -> Plotly figure."""
     return gr.HTML(
-        value={}, html_template="<div></div>", js_on_load=CHARTS, label=label, elem_classes=["patchrl-figure"],
+        value={}, html_template="<div></div>", js_on_load=CHARTS, label=label, elem_classes=["patchrl-figure", look],
         apply_default_css=False,
     )  # fmt: skip
 

@@ -32,7 +32,7 @@ def build(session: Session) -> tuple[gr.Dropdown, gr.Dropdown]:
     waiting = gr.HTML("", elem_classes=["maybe"])
     table = rows_table(session)
     over_training = distribution_slider("Mismatch over training")
-    mismatch = charts("Mismatch and embeddings")
+    texts = charts("Where the texts lie")
     playground.build(session)
 
     def fill(snapshot: Snapshot, arm: str | None, seed: str | None) -> list[Any]:
@@ -40,18 +40,9 @@ def build(session: Session) -> tuple[gr.Dropdown, gr.Dropdown]:
         value = table_value(snapshot, source, number)
         return ["" if value else no_run(snapshot, NO_REWRITES), value, *lists]
 
-    def draw(snapshot: Snapshot) -> dict[str, Any]:
-        run, rewrites = snapshot.run, {}
-        if run is None:
-            return {}
-        for name in run.sources():
-            rows = session.reader.samples(run, name, run.config.study.seeds[0])
-            nlls = [r["nll_rewrite"] for r in rows if r["decision"] == "accepted"]
-            rewrites[name] = [nll for nll in nlls if nll is not None]
-        figure = figures.mismatch_figure(snapshot.last("scan"), rewrites)
-        embedding_map = run.embedding_map()
-        drawn = {"mismatch": figure, "map": figures.embedding_figure(**embedding_map) if embedding_map else None}
-        return {name: figure for name, figure in drawn.items() if figure}
+    def draw_map(snapshot: Snapshot) -> dict[str, Any]:
+        embedding_map = snapshot.run.embedding_map() if snapshot.run else None
+        return {"map": figures.embedding_figure(**embedding_map)} if embedding_map else {}
 
     def draw_over_training(snapshot: Snapshot, seed: str | None) -> dict[str, Any] | None:
         if snapshot.run is None or snapshot.last("spread") is None:
@@ -60,5 +51,5 @@ def build(session: Session) -> tuple[gr.Dropdown, gr.Dropdown]:
 
     session.live(fill, [waiting, table, arm, seed], [arm, seed], depends=("run", "samples"))
     session.live(draw_over_training, [over_training], [seed], depends=("run", "events"))
-    session.live(draw, [mismatch], depends=("run", "samples", "embeddings"))
+    session.live(draw_map, [texts], depends=("run", "embeddings"))
     return arm, seed

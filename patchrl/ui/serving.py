@@ -30,10 +30,11 @@ CSS = (
     + answers.ANSWERS_CSS
     + changed.CHANGED_CSS
     + lesson_pages.LESSON_CSS
+    + (UI_FOLDER / "present.css").read_text(encoding="utf-8")
 )
 # The drawer and the address; tooltips and arrow keys of tokens; the slider of distributions.
-PAGE_SCRIPT, TOKENS_SCRIPT = ((UI_FOLDER / name).read_text(encoding="utf-8") for name in ("page.js", "tokens.js"))
-SCRIPTS = f"<script>{PAGE_SCRIPT}{TOKENS_SCRIPT}{markup.DISTRIBUTION_SLIDER}</script>"
+SCRIPT = "".join((UI_FOLDER / name).read_text(encoding="utf-8") for name in ("page.js", "tokens.js", "present.js"))
+SCRIPTS = f"<script>{SCRIPT}{markup.DISTRIBUTION_SLIDER}</script>"
 FONTS = ["ui-sans-serif", "system-ui", "sans-serif"]
 PASSWORD_USER = "patchrl"
 

@@ -12,10 +12,9 @@ from patchrl import api
 from patchrl.config import SECTIONS, presets, to_toml
 from patchrl.errors import PatchRLError
 from patchrl.jobs.expiry import LIFETIME_SECONDS
-from patchrl.reporting import figures, findings, markup, sentences
+from patchrl.reporting import findings, markup, sentences
 from patchrl.text import counted, dropped_rows
 from patchrl.ui import fetching
-from patchrl.ui.charts import charts
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
 from patchrl.ui.session import CLOSE_DRAWER, Session
@@ -92,20 +91,12 @@ def build(session: Session, form: Form) -> SetupWidgets:
         train = gr.Button("Train the rewriter only", elem_id="train")
     card = gr.HTML("", elem_id="preflight")
     scanned = gr.HTML("", elem_id="scanned", elem_classes=["maybe"])
-    histogram = charts("Mismatch of the chosen run's data")
     with gr.Accordion("The same as a file and a command", open=False):
         toml = gr.Code(
             "", language=None, label="study.toml — run with: python -m patchrl run study.toml", interactive=False
         )
 
-    def fill(snapshot: Snapshot) -> list[Any]:
-        scan = snapshot.last("scan")
-        figure = figures.mismatch_figure(scan, {"prompted": scan.get("prompted_nll", [])}) if scan else None
-        if figure and snapshot.run:
-            figure["layout"]["title"]["text"] += f": data of {snapshot.run.id}"
-        return [scan_findings(snapshot), {"mismatch": figure} if figure else {}]
-
-    session.live(fill, [scanned, histogram], depends=("run", "events", "status"))
+    session.live(scan_findings, [scanned], depends=("run", "events", "status"))
 
     def keep_upload(request: gr.Request, path: str | None) -> Any:
         if path is None:

@@ -79,7 +79,7 @@ def coloured(chart) -> int:
 
 
 def test_charts_stay_drawn_when_a_row_changes_the_address(page, table):
-    chart = page.locator("[data-chart=mismatch]").filter(visible=True)
+    chart = page.locator("#distribution-slider [data-chart=spread]").filter(visible=True)
     chart.locator(".scatterlayer .js-line").first.wait_for()
     before = coloured(chart)
     assert before > 500

@@ -58,7 +58,7 @@ def test_a_study_is_stopped_resumed_and_read_and_survives_reload_and_restart(set
     page.locator("#train").click()  # a second press must not start a second run
     curve = page.locator("[data-chart=reward] .main-svg").first
     curve.wait_for(timeout=PATIENCE)
-    playwright.expect(page.locator("#group")).to_contain_text("Newest group")
+    playwright.expect(page.locator("#group")).to_contain_text("Seed 0, step")
     page.locator("#stop").click()
     shots(page, "story-2-running")
     says(page, "stopped after")

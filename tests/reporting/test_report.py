@@ -66,7 +66,7 @@ def test_the_report_holds_all_that_a_reader_needs_to_judge_and_repeat_it():
         "Question.", "Answer.", "812 usable rows; dropped: 3 without a solution", "r = g · (1 + 0.35 · a + 0.5 · d)",
         "weights (1 − α)·backbone + α·tuned (arXiv 2109.01903), α 0.3", "60% of rewrites are copies", "under which a copy earns next to nothing",
         "Rewrites of this step, as they were", "reward 1.25", "9.5 standard deviations",
-        "data-figure='plane'", "data-figure='tasks'", "data-figure='mismatch'", "data-figure='curve-reward'", "Tokens sampled",
+        "data-figure='plane'", "data-figure='tasks'", "data-figure='curve-reward'", "Tokens sampled",
         "python -m patchrl run study.toml", "epochs = 5", "torch 2.13.0", "rewriter.group_size",
     ):  # fmt: skip
         assert text in html, text

@@ -1,0 +1,15 @@
+// `?present=1`, for a lecture hall: no controls, large text (present.css), and a small link that leaves it.
+if (new URL(window.location).searchParams.get('present') === '1') {
+  document.documentElement.classList.add('present');
+  const leave = document.createElement('a');
+  leave.id = 'leave';
+  leave.textContent = 'Leave presentation';
+  leave.href = '?';
+  leave.addEventListener('click', (event) => {
+    event.preventDefault();
+    const url = new URL(window.location);
+    url.searchParams.delete('present');
+    window.location.assign(url);
+  });
+  document.addEventListener('DOMContentLoaded', () => document.body.append(leave));
+}
