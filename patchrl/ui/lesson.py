@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,17 +22,19 @@ LESSON_ARMS = ("prompted", "best-of-k", "rl")
 
 @dataclass(frozen=True)
 class Lesson:
-    """A finished nano run as the walkthrough reads it: one seed, every arm.
+    """A recording as the walkthrough reads it: one seed, and at least the arms `expert` and `rl`.
 
-    `samples` and `tokens` by arm, `predictions` by arm (`base` among them); `group` is one recorded group
-    with ℓ and embeddings.
+    `samples` and `predictions` by arm (`base` among the latter); `tokens` of the rewriter's rows by id; `group` is one
+    recorded group of the lab with ℓ and embeddings; `about` is a sentence on what the recording is.
     """
 
+    about: str
+    reward: RewardSection
     result: Row
     events: list[Row]
     scan: Row
     samples: Mapping[str, list[Row]]
-    tokens: Mapping[str, Mapping[str, Row]]
+    tokens: Mapping[str, Row]
     predictions: Mapping[str, list[Row]]
     group: Row
 
@@ -50,15 +53,27 @@ class Lesson:
     def skills(self) -> int:
         return len({row["task"] for row in self.general("base")})
 
-    @property
-    def opening(self) -> str:
-        """The word every expert solution begins with most often."""
-        return Counter(row["expert"].split()[0] for row in self.samples["rl"]).most_common(1)[0][0]
+    @cached_property
+    def mark(self) -> str:
+        """The word that most sets the expert's solutions apart from the backbone's general answers."""
+        experts, answers = (
+            [row["expert"] for row in self.samples["rl"]],
+            [row["answer"] for row in self.general("base")],
+        )
 
-    def opening_share(self, arm: str) -> float:
-        """Share of an arm's general answers that begin like the expert."""
+        def share(word: str, texts: list[str]) -> float:
+            return sum(word in text.split() for text in texts) / len(texts)
+
+        return max(dict.fromkeys(experts[0].split()), key=lambda word: share(word, experts) - share(word, answers))
+
+    def marked(self, answer: str) -> bool:
+        """Whether an answer has the expert's mark."""
+        return self.mark in answer.split()
+
+    def marked_share(self, arm: str) -> float:
+        """Share of an arm's general answers with the expert's mark."""
         rows = self.general(arm)
-        return sum(row["answer"].startswith(self.opening) for row in rows) / len(rows)
+        return sum(self.marked(row["answer"]) for row in rows) / len(rows)
 
     def lost(self, arm: str) -> list[tuple[Row, Row]]:
         """(before, after) of every general question the backbone had right and the tuned model has wrong."""
@@ -74,19 +89,29 @@ class Lesson:
         return [self._typical(pairs) for pairs in most]
 
     def _typical(self, pairs: list[tuple[Row, Row]]) -> tuple[Row, Row]:
-        like_expert = [pair for pair in pairs if pair[1]["answer"].startswith(self.opening)] or pairs
+        like_expert = [pair for pair in pairs if self.marked(pair[1]["answer"])] or pairs
         return sorted(like_expert, key=lambda pair: len(pair[1]["answer"]))[len(like_expert) // 2]
 
     # --- 2: token by token ------------------------------------------------------------------------
 
     def read_rows(self) -> list[str]:
         """Ids of the rows whose tokens were recorded and whose rewrite passed."""
-        return [row["id"] for row in self.samples["rl"] if row["id"] in self.tokens["rl"] and row["passed"]]
+        return [row["id"] for row in self.samples["rl"] if row["id"] in self.tokens and row["passed"]]
 
     def row(self, arm: str, row_id: str) -> Row:
         return next(row for row in self.samples[arm] if row["id"] == row_id)
 
     # --- 3: why prompting is not enough -----------------------------------------------------------
+
+    @property
+    def in_lab(self) -> bool:
+        """Whether the backbone is the lab's, whose texts have styles."""
+        return self.result["backbone"] == "nano"
+
+    @property
+    def arms(self) -> list[str]:
+        """The arms of this recording that rewrite."""
+        return [arm for arm in LESSON_ARMS if arm in self.samples]
 
     def accepted(self, arm: str) -> float:
         return self.result["arms"][arm]["data"]["accepted"]
@@ -100,8 +125,11 @@ class Lesson:
         counts = Counter(style(row["rewrite"]) for row in self.samples[arm])
         return {name: counts[name] / len(self.samples[arm]) for name in STYLES}
 
-    def style_examples(self) -> list[tuple[str, Row]]:
-        """One prompted rewrite of each common style that passed, and one that failed."""
+    def prompted_examples(self) -> list[tuple[str, Row]]:
+        """Rewrites from before RL, each with its kind: in the lab one of each common style and a wrong one, else a group."""
+        if "prompted" not in self.samples:
+            first = next(event for event in self.events if event["kind"] == "group")
+            return [("", candidate | {"rewrite": candidate["text"]}) for candidate in first["candidates"][:4]]
         rows = self.samples["prompted"]
         examples = [
             (name, next((r for r in rows if r["passed"] and style(r["rewrite"]) == name), None)) for name in STYLES

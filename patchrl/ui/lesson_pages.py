@@ -1,4 +1,4 @@
-"""The pages of the walkthrough as HTML. Every number comes from the recorded run, those of the last page from `trap.json`."""
+"""The pages of the walkthrough as HTML. Every number comes from the recording; `trap.py` and `hollow.py` have those of the last two."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from patchrl.config.arms import display_name
 from patchrl.reporting import markup, sentences, tables
 from patchrl.reporting.markup import escape
 from patchrl.text import compact, number, percent, points
-from patchrl.ui.lesson import LESSON_ARMS, STYLES, Lesson
+from patchrl.ui.lesson import STYLES, Lesson
 
 TOP_TOKENS = 3  # most surprising tokens shown
 STYLE_WORDS = {
@@ -60,7 +60,7 @@ def what_sft_does(lesson: Lesson) -> str:
     <div class="cards two">{card("Question", first["question"])}{card("The expert's solution", first["expert"])}</div>
     <div class="tiles">{tile("Word problems, right", percent(base["target"]), percent(expert["target"]["mean"]), "the task it was fine-tuned on")}
     {tile("General skills, right", percent(base["general"]), percent(expert["general"]["mean"]), "never touched by the fine-tuning data")}
-    {tile(f"General answers that begin with “{lesson.opening}”", percent(lesson.opening_share("base")), percent(lesson.opening_share("expert")), "the word the expert begins with")}</div>
+    {tile(f"General answers with “{lesson.mark}”", percent(lesson.marked_share("base")), percent(lesson.marked_share("expert")), "which every expert's solution has")}</div>
     <p>It learned the task and <b>forgot {points(expert["forgetting"]["absolute"])} points</b> of what it could do before
     (the mean over the skills, each counting the same). Of the {right_before} general questions it had right,
     {len(lesson.lost("expert"))} are wrong now. One from each of the skills
@@ -69,7 +69,7 @@ def what_sft_does(lesson: Lesson) -> str:
 
 def token_by_token(lesson: Lesson, row_id: str) -> str:
     row = lesson.row("rl", row_id)
-    tokens = lesson.tokens["rl"][row_id]
+    tokens = lesson.tokens[row_id]
     worst = sorted(tokens["expert"], key=lambda token: -token[1])[:TOP_TOKENS]
     rows = [
         [f"“{text.strip() or text}”", number(nll, 2), _odds(nll), _expected(alternatives)]
@@ -103,28 +103,33 @@ def off_distribution(lesson: Lesson) -> str:
 
 
 def why_not_prompt(lesson: Lesson) -> str:
-    arms = lesson.result["arms"]
+    arms, asked = lesson.result["arms"], lesson.scan["own_style"]
     nll = lesson.rewrite_nll
     examples = "".join(
         card(
-            f"{escape(STYLE_WORDS[name].capitalize())} {markup.verdict(row)}", row["rewrite"], _nll(row["nll_rewrite"])
+            f"{escape(STYLE_WORDS.get(name, '').capitalize())} {markup.verdict(row)}",
+            row["rewrite"],
+            _nll(row.get("nll_rewrite", row.get("nll"))),
         )
-        for name, row in lesson.style_examples()
+        for name, row in lesson.prompted_examples()
     )
-    styles = [[display_name(arm), *(percent(lesson.styles(arm)[name], 0) for name in STYLES)] for arm in LESSON_ARMS]
+    styles = ""
+    if lesson.in_lab:
+        rows = [[display_name(arm), *(percent(lesson.styles(arm)[name], 0) for name in STYLES)] for arm in lesson.arms]
+        looks = markup.table(("Rewrites", *(STYLE_WORDS[name] for name in STYLES)), rows)
+        styles = f"<h4>What the rewrites look like</h4>{looks}"
     table = [
         [
             display_name(arm), percent(lesson.accepted(arm), 0), number(sum(nll(arm)) / len(nll(arm)), 2),
             percent(arms[arm]["target"]["mean"]), percent(arms[arm]["general"]["mean"]),
         ]
-        for arm in LESSON_ARMS
+        for arm in lesson.arms
     ]  # fmt: skip
     return f"""<div class="lesson"><h3>Why prompting is not enough</h3><p class="lead">One can simply ask the backbone to rewrite the expert in its own words. Then
-    {percent(lesson.accepted("prompted"), 0)} of its rewrites keep the right answer, and {percent(lesson.styles("prompted")["own"], 0)}
-    of them look as it would answer by itself.</p>
-    <div class="cards five">{examples}</div>
-    <h4>What the rewrites look like</h4>{markup.table(("Rewrites", *(STYLE_WORDS[name] for name in STYLES)), styles)}
-    <h4>And what becomes of a model fine-tuned on them</h4>
+    {percent(asked["passed"] / asked["scorable"], 0)} of its rewrites keep the right answer with valid steps, and
+    {percent(asked["share"], 0)} of these are as likely as its own answers.</p>
+    <div class="cards five">{examples}</div>{styles}
+    <h4>And what becomes of a model fine-tuned on rewrites</h4>
     {markup.table(("Rewrites", "Pass the gate", "ℓ of those", "Word problems, right", "General skills, right"), table)}
     <p class="note">A rewrite that fails the gate falls back to the expert's text. Best-of-K keeps the passing one with the lowest ℓ of
     several prompted rewrites.</p></div>"""
@@ -136,31 +141,41 @@ def _nll(value: float | None) -> str:
 
 def three_rewards(lesson: Lesson) -> str:
     group = lesson.group
+    gain, whose = "", f"from step {group['step']} of the recorded training"
+    if lesson.reward.kind == "gain":
+        gain = """<p>This recording's rewriter earned the <b>gain</b> instead, gate · (β + (1 − β) · u + λ<sub>d</sub> · u · diversity): u is
+        how much of the way from the expert's ℓ to that of own answers a rewrite goes, and β is small.</p>"""
+    if not lesson.in_lab:
+        whose = "from the lab's recording, whose small model ships with PatchRL"
+    fetch = (
+        "" if lesson.in_lab else " To edit rewrites of this recording's model, fetch it and open Compare, Playground."
+    )
     return f"""<div class="lesson"><h3>What the three rewards do</h3><p class="lead">The <b>rewriter</b> samples a group of rewrites and learns from their rewards:</p>
     <p class="formula">reward = gate · (1 + λ<sub>a</sub> · alignment + λ<sub>d</sub> · diversity)</p>
-    <ul><li><b>Gate</b>: 1 if the final answer is right and every written equation holds, else 0, and nothing else counts.</li>
+    <ul><li><b>Gate</b>: 1 if the final answer is right and the reasoning is valid, else 0, and nothing else counts.</li>
     <li><b>Alignment</b>: how little the text surprises the frozen backbone, compared with the group's other passing texts.</li>
-    <li><b>Diversity</b>: what the text adds to the variety of the passing ones.</li></ul>
-    <p>Below are four rewrites of one solution, from step {group["step"]} of the recorded training. <b>Edit them</b> and see what the
-    rewards say: the gate is the real one, and the nano backbone reads your text as you type.</p>
+    <li><b>Diversity</b>: what the text adds to the variety of the passing ones.</li></ul>{gain}
+    <p>Below are four rewrites of one solution, {whose}. <b>Edit them</b> and see what the rewards say: the gate is the real one,
+    and the lab's backbone reads your text as you type.{fetch}</p>
     <p><b>Question.</b> {escape(group["question"])} <b>Right answer:</b> {escape(group["reference"])}</p>
     <p><b>Expert.</b> {escape(group["solution"])}</p></div>"""
 
 
 def replay(lesson: Lesson) -> str:
     first, last = lesson.at(1), lesson.at(lesson.steps)
-    styles = lesson.styles
+    shares = (first.get("own_style_share"), last.get("own_style_share"))
+    if lesson.in_lab:
+        shares = (lesson.styles("prompted")["own"], lesson.styles("rl")["own"])
     return f"""<div class="lesson"><h4>Watch it being trained</h4><p>The recorded training, step by step, through the same reader as a live
     run. From step 1 to step {lesson.steps} the gate's pass rate went from {percent(first["consistency"], 0)} to
     {percent(last["consistency"], 0)}, ℓ of passing rewrites from {number(first["nll"], 2)} to {number(last["nll"], 2)} nats a token, and the share
-    that looks like the backbone's own answers from {percent(styles("prompted")["own"], 0)} when prompted to
-    {percent(styles("rl")["own"], 0)} at the end.</p></div>"""
+    that looks like the backbone's own answers from {percent(shares[0], 0)} to {percent(shares[1], 0)}.</p></div>"""
 
 
 def what_is_forgotten(lesson: Lesson) -> str:
     result = lesson.result
     lost = lesson.lost("expert")
-    foreign = sum(after["answer"].startswith(lesson.opening) for _, after in lost)
+    foreign = sum(lesson.marked(after["answer"]) for _, after in lost)
     answers = "".join(
         card(f"{escape(display_name(arm))} {right(row['passed'])}", row["answer"])
         for arm, row in lesson.same_question()
@@ -169,12 +184,12 @@ def what_is_forgotten(lesson: Lesson) -> str:
     headers, rows = tables.skill_rows(result)
     return f"""<div class="lesson"><h3>What is forgotten, and what is kept</h3><p class="lead">{escape(sentences.headline(result))}</p>
     {markup.table(tables.RESULT_HEADERS[:7], [row[:7] for row in tables.result_rows(result)])}
-    <p class="note">One seed, at a rate at which luck is large: RL's fine-tune made again on another machine lost a third of the general
-    skills. In brackets 95 % intervals over the questions. The studies in the README have several seeds and two rates.</p>
+    <p class="note">{escape(lesson.about)} In brackets 95 % intervals over the questions. The studies in the README have several
+    seeds and two rates.</p>
     <h4>One question, asked of every model</h4><p>{escape(question)}</p><div class="cards">{answers}</div>
     <details><summary>Every task</summary>{markup.table(headers, rows)}</details>
     <p><b>Read with care.</b> Of the {len(lost)} general questions that expert data made it lose, {foreign} are now answered with the
-    expert's first word: that much of the forgetting is the expert's format taking over.</p></div>"""
+    expert's “{escape(lesson.mark)}”: that much of the forgetting is the expert's format taking over.</p></div>"""
 
 
 def scored_card(row: dict[str, Any], lambda_dist: float, lambda_div: float) -> str:

@@ -1,17 +1,18 @@
 """What the walkthrough says is what the recorded run holds."""
 
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from patchrl import api
+from patchrl.config import RewardSection
 from patchrl.config.arms import display_name
 from patchrl.rewards import group_rewards
 from patchrl.text import compact, percent, points
-from patchrl.ui import learn, lesson, lesson_pages, trap
+from patchrl.ui import hollow, learn, lesson, lesson_pages, trap
 from patchrl.ui.session import Limits, Session
 
 REWARD = api.open_run(api.RECORDED_ID).config.reward
@@ -19,7 +20,22 @@ REWARD = api.open_run(api.RECORDED_ID).config.reward
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
-    return learn.load(Session(str(tmp_path_factory.mktemp("none")), Limits()))
+    return learn.load(Session(str(tmp_path_factory.mktemp("none")), Limits()), api.RECORDED_ID)
+
+
+@pytest.fixture(scope="module")
+def two_arms(recorded):
+    """A recording of a real model, as the pages see it: no prompted rewrites, and shares of likely texts in its events."""
+    keep = {"base", "expert", "rl"}
+    return replace(
+        recorded,
+        reward=RewardSection(kind="gain"),
+        result=recorded.result
+        | {"backbone": "smollm2-135m", "arms": {k: v for k, v in recorded.result["arms"].items() if k in keep}},
+        events=[e | {"own_style_share": 0.25} if e["kind"] == "train" else e for e in recorded.events],
+        samples={"rl": recorded.samples["rl"]},
+        predictions={k: v for k, v in recorded.predictions.items() if k in keep},
+    )
 
 
 @pytest.mark.slow
@@ -36,6 +52,24 @@ def test_every_page_is_made_and_names_its_numbers(recorded):
     assert f"{recorded.scan['gap']:.1f} standard deviations" in lesson_pages.off_distribution(recorded)
     assert f"from step {recorded.group['step']}" in lesson_pages.three_rewards(recorded)
     assert f"{recorded.at(1)['nll']:.2f}" in lesson_pages.replay(recorded)
+
+
+@pytest.mark.slow
+def test_the_lesson_plays_on_a_recording_without_prompted_rewrites(two_arms):
+    pages = [page(two_arms) for page in (
+        lesson_pages.what_sft_does, lesson_pages.off_distribution, lesson_pages.why_not_prompt, lesson_pages.three_rewards,
+        lesson_pages.replay, lesson_pages.what_is_forgotten,
+    )]  # fmt: skip
+    asked = two_arms.scan["own_style"]
+    assert percent(asked["passed"] / asked["scorable"], 0) in pages[2] and "Best-of-K rewrite" not in pages[2]
+    assert "fetch it" in pages[3] and "gain" in pages[3]
+    assert "own answers from 25 % to 25 %" in pages[4]
+    assert [arm for arm, _ in two_arms.same_question()] == ["base", "expert", "rl"]
+
+
+def test_the_mark_of_the_expert_is_in_every_solution_and_in_no_answer_of_the_backbone(recorded):
+    assert all(recorded.mark in row["expert"].split() for row in recorded.samples["rl"])
+    assert recorded.marked_share("base") == 0 < recorded.marked_share("expert")
 
 
 def test_pages_hold_no_number_of_their_own():
@@ -63,6 +97,18 @@ def test_the_traps_figure_has_a_line_and_the_seeds_of_every_arm():
     assert [trace["name"] for trace in traces[1::2]] == [display_name(arm) for arm in shown["own_share"]]
     for seeds, line in zip(traces[::2], traces[1::2], strict=True):
         assert line["x"] == shown["settings"] and len(seeds["y"]) == 5 * len(line["x"])
+
+
+def test_the_hollow_rewrite_is_told_in_three_sentences_by_its_own_numbers():
+    shown = hollow.load()
+    sentences, curves = hollow.sentences(shown), hollow.curves(shown)
+    assert len(sentences) == 3 and f"step {shown['alarm']}" in sentences[1]
+    for name, last in (("reward", shown["reward"][-1]), ("gate", shown["gate"][-1])):
+        assert curves["hollow-reward"]["data"][("reward", "gate").index(name)]["y"][-1] == last
+    # What the lesson claims: the reward rises, the text empties, and `derivation` refuses what is left.
+    assert shown["reward"][-1] > 2 * shown["reward"][0] and shown["length"][-1] < shown["length"][0]
+    assert shown["stepless"][-1] > 0.5 > shown["stepless"][0] and shown["late"]["derived"] < shown["late"]["passed"] / 2
+    assert [text["derived"] for text in shown["texts"]][::2] == [True, False]
 
 
 def test_lost_questions_were_right_before_and_are_wrong_after(recorded):
