@@ -67,7 +67,7 @@ def build(session: Session) -> Learn:
     titles = {run_id: title.removeprefix("Recorded: ") for run_id, title in api.recordings().items()}
     recording = gr.Radio(
         [(title, run_id) for run_id, title in titles.items()], value=next(iter(titles)), label="The lesson plays on",
-        elem_id="recording", visible=len(titles) > 1,
+        elem_id="recording", visible=True if len(titles) > 1 else "hidden",
     )  # fmt: skip
     with gr.Tabs(selected=1, elem_id="lesson") as walk:
         with gr.Tab(f"1 {TITLES[0]}", id=1):

@@ -5,7 +5,7 @@ import pytest
 from helpers.serve import Server
 
 from patchrl import api
-from patchrl.ui import trap
+from patchrl.ui import hollow, trap
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe_tool = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
@@ -18,17 +18,6 @@ def server(tmp_path_factory):
     running = Server(tmp_path_factory.mktemp("untrained"))
     yield running
     running.stop()
-
-
-@pytest.fixture
-def first_visit(page, server):
-    page.goto(server.url)
-    page.locator("#start").wait_for()
-    return page
-
-
-def tab(page, name: str) -> None:
-    page.get_by_role("tab", name=name).click()
 
 
 def serious(page, within: str) -> list[str]:
@@ -46,18 +35,25 @@ def percent(value: float) -> str:
 
 
 @pytest.fixture
-def learn(first_visit):
-    tab(first_visit, "6 Learn")
-    first_visit.locator("#lesson-1 .tile").first.wait_for()
-    return first_visit
+def learn(page, server):
+    page.goto(f"{server.url}?tab=learn")
+    page.locator("#lesson-1 .tile").first.wait_for()
+    if len(api.recordings()) > 1:  # the numbers below are the lab's
+        page.locator("#recording").get_by_text("the lab's").click()
+        expect(page.locator("#lesson-1")).to_contain_text("Solution.")
+    return page
 
 
 @pytest.fixture
-def play(first_visit):
-    tab(first_visit, "3 Compare")
-    first_visit.get_by_role("button", name="Playground").click()
-    first_visit.locator("#play").wait_for()
-    return first_visit
+def play(page, server):
+    open_playground(page, server)
+    return page
+
+
+def open_playground(page, server) -> None:
+    page.goto(f"{server.url}?run={api.RECORDED_ID}&tab=compare")
+    page.get_by_role("button", name="Playground").click()
+    page.locator("#play").wait_for()
 
 
 def test_the_walkthrough_needs_no_run_and_says_the_recorded_numbers(learn):
@@ -70,6 +66,7 @@ def test_the_walkthrough_needs_no_run_and_says_the_recorded_numbers(learn):
         4: ["Rewrite", "Right answer", "reward"],
         5: [f"{100 * ours['general']['mean']:.1f}", "Read with care", "plane"],
         6: [*trap.sentences(trap.load()), "trap"],
+        7: [*hollow.sentences(hollow.load()), "hollow-text"],
     }
     for number, (*texts, chart) in shown_numbers.items():
         panel = learn.locator("#lesson").get_by_role("tabpanel").filter(visible=True).first
@@ -77,16 +74,16 @@ def test_the_walkthrough_needs_no_run_and_says_the_recorded_numbers(learn):
             expect(panel).to_contain_text(text)
         panel.locator(f"[data-chart={chart}] .main-svg").first.wait_for()
         assert not serious(learn, "#lesson"), number
-        if number < 6:
+        if number < 7:
             learn.locator(f"#next-{number}").click()
     assert not learn.problems, learn.problems
 
 
 def test_every_step_fits_a_phone(learn):
     learn.set_viewport_size({"width": 390, "height": 800})
-    for number in range(1, 7):
+    for number in range(1, 8):
         learn.wait_for_function("document.documentElement.scrollWidth <= 390")
-        if number < 6:
+        if number < 7:
             learn.locator(f"#next-{number}").click()
             learn.locator(f"#back-{number + 1}").wait_for()
 
@@ -148,12 +145,12 @@ def test_the_recorded_training_replays_step_by_step(learn):
 
 
 def test_the_recorded_run_opens_by_choice_and_is_nobodys_own(learn, server):
-    for number in range(1, 6):
+    for number in range(1, 7):
         learn.locator(f"#next-{number}").click()
     learn.locator("#open-recorded").click()
     expect(learn.locator("#run input")).to_have_value(api.RECORDED_ID)
     expect(learn.locator("#status")).to_contain_text("A recording of the lab")
-    assert f"?run={api.RECORDED_ID}" in learn.url
+    learn.wait_for_url(f"**run={api.RECORDED_ID}**")
     assert api.list_runs(server.runs_dir) == []
 
 
@@ -217,9 +214,7 @@ def test_a_closed_page_leaves_the_line(play, browser, server):
     play.close()
     other = browser.new_page()
     other.set_default_timeout(30_000)
-    other.goto(server.url)
-    tab(other, "3 Compare")
-    other.get_by_role("button", name="Playground").click()
+    open_playground(other, server)
     other.locator("#play").click()
     expect(other.locator("#play-status")).to_contain_text("Done", timeout=120_000)
     other.close()

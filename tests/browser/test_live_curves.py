@@ -48,6 +48,33 @@ def test_curves_keep_zoom_hover_and_scroll_over_updates(page, server, shots):
     run.finish()
 
 
+def test_an_alarm_stands_over_the_reward_and_a_presentation_hides_what_sets_something(page, server, shots):
+    run = GrowingRun(server.runs_dir, "alarm", seeds=(0,))
+    run.grow(3)
+    text = "Seed 0, step 3: 75% of rewrites dropped every equation the expert wrote: reasoning is lost."
+    rewrite = {"text": "First 32.", "passed": True, "reason": "", "nll": 4.0, "reward": 1.15}
+    alarm = {"monitor": "stepless", "text": text, "seed": 0, "step": 3, "candidates": [rewrite]}
+    run.recorder.event("message", level="warning", **alarm)
+    run.finish()
+    open_curves(page, server, run)
+    red = page.locator("#alarms .alarm")
+    playwright.expect(red).to_contain_text("gate.reasoning = derivation")
+    playwright.expect(red).to_contain_text("First 32.")
+    assert red.bounding_box()["y"] < page.locator("[data-chart=reward]").bounding_box()["y"]
+    assert page.evaluate(f"{CHART}.data.find((t) => t.name === 'alarm').x") == [3]
+
+    page.set_viewport_size({"width": 1920, "height": 1080})
+    page.goto(f"{server.url}?run={run.id}&tab=training&present=1")
+    page.wait_for_function(NEWEST % run.step)
+    assert page.evaluate(f"{CHART}._fullLayout.font.size") == 20
+    for control in ("#run", "#new-study", "#overlays", "#settings"):
+        playwright.expect(page.locator(control).first).to_be_hidden()
+    shots(page, "presentation")
+    page.get_by_role("link", name="Leave presentation").click()
+    playwright.expect(page.locator("#new-study")).to_be_visible()
+    assert not page.problems, page.problems
+
+
 def test_a_poll_of_an_unchanged_run_is_small_and_fetches_nothing_else(page, server):
     run = GrowingRun(server.runs_dir, "quiet")
     run.grow(50)
