@@ -17,8 +17,9 @@ window.patchrlDistributionSlider = (root) => {
   let data = null, at = 0, timer = null;
 
   const draw = () => {
-    const frame = data.frames[at], traces = [...data.still];
-    const look = {...data.layout, font: {color: getComputedStyle(root).color, size: 12}, autosize: true};
+    const frame = data.frames[at], traces = [...data.still], ink = getComputedStyle(root);
+    const size = parseFloat(ink.getPropertyValue('--figure-text')) || 12;
+    const look = {...data.layout, font: {color: ink.color, size}, autosize: true};
     bar.style.display = frame ? '' : 'none';
     if (frame) {
       traces.push({...data.moving, y: frame.y});
