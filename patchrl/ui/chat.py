@@ -87,8 +87,9 @@ def build(session: Session) -> None:
         tuned = snapshot.run.chat_models()[1:]
         keys = [model.key for model in tuned]
         kept = [key for key in chosen or () if key in keys] or keys[:1]
-        choices = gr.update(choices=[(model.name, model.key) for model in tuned], value=kept)
-        return ["", gr.update(visible=True), choices]
+        # Its value only where it is another: an answer that comes late must not undo the next choice.
+        value = {} if kept == chosen else {"value": kept}
+        return ["", gr.update(visible=True), gr.update(choices=[(m.name, m.key) for m in tuned], **value)]
 
     session.live(offered, [problem, cast(Any, form), models], [models], depends=("run", "events", "status"))
 
