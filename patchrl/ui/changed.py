@@ -129,6 +129,7 @@ def _beside_first(arms: Sequence[str] | dict[str, Any]) -> list[str]:
 
 
 CHANGED_CSS = """
-.rows-bar label[hidden]{display:none}.rows-head ul{margin:.2em 0 .8em;padding-left:1.2em}.rows-head p{margin:.2em 0}.rows-head h3{margin:.6em 0 .3em}
-.rows th.arm{width:190px}.rows th.task,.rows th.change{width:120px}.rows th.seed{width:60px}.rows th.reference,.rows th.backbone_answer,.rows th.answer{width:auto}
+.rows-bar label[hidden]{display:none}.rows-head ul{margin:.2em 0 .8em;padding-left:1.2em}.rows-head p{margin:.2em 0}.rows-head h3{margin:.6em 0 .3em;font-size:1.1em;font-weight:600}
+.rows .column-arm{width:180px}.rows .column-task,.rows .column-change{width:116px}.rows .column-seed{width:60px}
+.rows .column-backbone_answer,.rows .column-answer{width:auto}.rows .column-reference{width:110px}
 """

@@ -38,7 +38,7 @@ const previous = make('button', {type: 'button'}, '‹ Previous row'), next = ma
 const copy = make('button', {type: 'button'}, 'Copy link');
 const body = make('tbody');
 const heads = COLUMNS.map(([name, title, number]) => {
-  const head = make('th', {scope: 'col', 'aria-sort': 'none', class: number ? 'number' : name}, make('button', {type: 'button', tabindex: '-1'}, title));
+  const head = make('th', {scope: 'col', 'aria-sort': 'none', class: number ? 'number' : `column-${name}`}, make('button', {type: 'button', tabindex: '-1'}, title));
   head.firstChild.addEventListener('click', () => {
     state.descending = state.sort === name ? !state.descending : number;
     state.sort = name;
