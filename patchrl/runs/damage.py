@@ -28,6 +28,7 @@ class CheckedLines:
 
     stamp: tuple[int, int] = (0, 0)  # time of the last change, bytes
     offset: int = 0
+    last: bytes = b""  # line before the offset; another one there means that the file was written anew
     lines: int = 0
     damaged: int = 0
     first: str = ""  # the first damaged line, and why
@@ -80,7 +81,7 @@ def _checks(folder: RunFolder) -> Iterator[tuple[Path, Callable[[Path], str | No
             )
             yield path, _lines_check(functools.partial(_row_problem, kind))
     for path in sorted(folder.path.glob("arms/**/predictions.jsonl")):
-        yield path, _lines_check(functools.partial(_row_problem, None))
+        yield path, _lines_check(functools.partial(_row_problem, "prediction"))
     for path in sorted(folder.path.glob("embeddings/*.npz")):
         yield path, _vectors_problem
     for path in sorted(folder.journals.glob("*.jsonl")):
@@ -116,9 +117,7 @@ def _lines_check(
             return None if may_be_empty else "it is empty"
         stamp, known = (stat.st_mtime_ns, stat.st_size), _checked.pop(path, CheckedLines())
         if known.stamp != stamp:
-            if stat.st_size <= known.offset:  # it was written anew
-                known = CheckedLines()
-            _check_on(path, known, line_problem)
+            known = _check_on(path, known, line_problem)
             known.stamp = stamp
         _checked[path] = known  # the last one checked comes last
         while len(_checked) > MAX_KNOWN_FILES:
@@ -128,18 +127,23 @@ def _lines_check(
     return check
 
 
-def _check_on(path: Path, known: CheckedLines, line_problem: Callable[[bytes], str | None]) -> None:
-    """Check the lines that came since."""
+def _check_on(path: Path, known: CheckedLines, line_problem: Callable[[bytes], str | None]) -> CheckedLines:
+    """What is known after the lines that came since are checked; all lines of a file that was written anew."""
     with path.open("rb") as file:
-        file.seek(known.offset)
+        file.seek(known.offset - len(known.last))
+        if file.read(len(known.last)) != known.last:
+            known = CheckedLines()
+            file.seek(0)
         for line in file:
             if not line.endswith(b"\n"):
-                return
+                break
             known.offset += len(line)
+            known.last = line
             known.lines += 1
             if problem := line_problem(line):
                 known.damaged += 1
                 known.first = known.first or f"line {known.lines}: {problem}"
+    return known
 
 
 def _event_problem(line: bytes) -> str | None:

@@ -15,14 +15,34 @@ from hypothesis import strategies as st
 from patchrl import api
 from patchrl.cli import main
 from patchrl.errors import PatchRLError
+from patchrl.jobs.owners import HOST
 from patchrl.recordings import LAB, folders
+from patchrl.runs.checkpoints import mark_whole, newest_checkpoint
+from patchrl.runs.journal import Journal
 from patchrl.ui import app
+from patchrl.ui.reader import Reader
 
 REQUEST = types.SimpleNamespace(query_params={}, session_hash="page", state=types.SimpleNamespace())
 RUN_ID = "damaged-20260101-000000-aaaa"
-JSON_FILES = ("status.json", "scan.json", "result.json", "config.json", "samples/rl-seed0.summary.json")
-LINE_FILES = ("events.jsonl", "samples/rl-seed0.jsonl", "samples/rl-seed0.surprisal.jsonl")
-FILES = (*JSON_FILES, *LINE_FILES, "embeddings/scan.npz", "embeddings/rl.npz")
+CHECKPOINT = "adapter/seed-0/checkpoints/checkpoint-2"
+JSON_FILES = (
+    "status.json",
+    "scan.json",
+    "result.json",
+    "config.json",
+    "name.json",
+    "samples/rl-seed0.summary.json",
+    f"{CHECKPOINT}/whole.json",
+)
+LINE_FILES = (
+    "events.jsonl",
+    "samples/rl-seed0.jsonl",
+    "samples/rl-seed0.surprisal.jsonl",
+    "arms/base/predictions.jsonl",
+    "arms/rl/seed-0/predictions.jsonl",
+    "journals/rewrite-rl-0.jsonl",
+)
+FILES = (*JSON_FILES, *LINE_FILES, "embeddings/scan.npz", "embeddings/rl.npz", f"{CHECKPOINT}/weights")  # fmt: skip
 WRONG = (None, True, -1, 0, 1e300, "", "x", [], {}, [None], {"a": None}, float("nan"), 10**30, [[1]], "\ud800")
 
 
@@ -40,8 +60,16 @@ class Place:
 
     def restore(self) -> None:
         shutil.rmtree(self.run, ignore_errors=True)
-        skipped = shutil.ignore_patterns("arms", "group.json", "result.csv", "*best-of-k*", "*prompted*")
+        skipped = shutil.ignore_patterns(
+            "expert", "group.json", "recording.json", "result.csv", "*best-of-k*", "*prompted*"
+        )
         shutil.copytree(folders()[LAB], self.run, ignore=skipped)
+        self.run.joinpath("name.json").write_text('{"name": "Ana"}')
+        recorder = types.SimpleNamespace(stop_requested=lambda: False)
+        Journal(self.run / "journals" / "rewrite-rl-0.jsonl", recorder).keep("a row", lambda: {"text": "x"})
+        (self.run / CHECKPOINT).mkdir(parents=True)
+        (self.run / CHECKPOINT / "weights").write_bytes(b"weights")
+        mark_whole(self.run / CHECKPOINT, {})
         for name in LINE_FILES:
             lines = (self.run / name).read_bytes().splitlines(keepends=True)
             (self.run / name).write_bytes(b"".join(lines[:6] + lines[-6:]))
@@ -66,7 +94,8 @@ class Place:
         """Look at both runs through command line, Python and page: nothing but a PatchRLError may be raised."""
         assert main.main(["list", "--runs-dir", str(self.folder)]) == 0
         self.commands()
-        assert self.whole in [run.id for run in api.list_runs(self.folder)]
+        assert {self.whole, RUN_ID} == {run.id for run in api.summaries(self.folder)}
+        assert {self.whole, RUN_ID} <= {run_id for _, run_id in Reader(self.folder).choices(HOST)}
         self.shown(RUN_ID)
         self.shown(self.whole)
         try:
@@ -83,9 +112,11 @@ class Place:
             run.embedding_map,
             run.writers,
             run.log_tail,
+            lambda: newest_checkpoint(run.path / CHECKPOINT / ".."),
+            lambda: Journal(run.path / "journals" / "rewrite-rl-0.jsonl", None),
         ):
             read()
-        for read in (run.samples, run.surprisals, run.predictions):
+        for read in (run.samples, run.surprisals, run.predictions, run.changes):
             try:
                 read("rl", 0)
             except PatchRLError as error:
@@ -180,6 +211,58 @@ def test_damage_is_named_and_the_rest_is_shown(place, capsys):
     del result["base"]["target"]
     (place.run / "result.json").write_text(json.dumps(result))
     assert api.open_run(RUN_ID, place.folder).damage() == ["result.json is damaged: base.target is missing"]
+
+
+DAMAGE = {
+    "events.jsonl": (b"{}\n", "line 1: it is not an event"),
+    "samples/rl-seed0.jsonl": (b"{}\n[]\n", "line 1: id is missing and 1 more lines"),
+    "samples/rl-seed0.surprisal.jsonl": (b"", "it is empty"),
+    "arms/rl/seed-0/predictions.jsonl": (b"[]\n", "line 1: it is not an object"),
+    "journals/rewrite-rl-0.jsonl": (b"{\n", "line 1: it is not JSON"),
+    "embeddings/rl.npz": (b"PK", "it is not an archive of embeddings"),
+    "samples/rl-seed0.summary.json": (b"{}", "accepted is missing"),
+    "status.json": (b"", "it is not JSON"),
+}
+
+
+def test_every_kind_of_file_is_named_with_what_is_wrong_and_a_whole_run_has_none(place):
+    place.restore()
+    run = api.open_run(RUN_ID, place.folder)
+    assert run.damage() == [] and api.open_run(api.RECORDED_ID).damage() == []
+    for name, (data, problem) in DAMAGE.items():
+        before = (run.path / name).read_bytes()
+        (run.path / name).write_bytes(data)
+        assert run.damage() == [f"{name} is damaged: {problem}"]
+        (run.path / name).unlink()
+        (run.path / name).mkdir()
+        assert run.damage() == [f"{name} is damaged: it is a folder"]
+        (run.path / name).rmdir()
+        (run.path / name).write_bytes(before)
+    (run.path / CHECKPOINT / "weights").write_bytes(b"cut")
+    assert run.damage() == [f"{CHECKPOINT} is damaged: its files are not those that whole.json names"]
+
+
+def test_events_are_checked_on_from_where_the_last_look_ended(place):
+    place.restore()
+    run = api.open_run(RUN_ID, place.folder)
+    assert run.damage() == []
+    with run.folder.events.open("ab") as file:
+        file.write(b'{"t": 1, "kind"')
+        file.flush()
+        assert run.damage() == []  # it is being written
+        file.write(b": 3}\n")
+    assert run.damage() == ["events.jsonl is damaged: line 13: it is not an event"]
+
+
+def test_a_piece_of_a_journal_that_was_cut_is_made_again(tmp_path):
+    recorder = types.SimpleNamespace(stop_requested=lambda: False)
+    path = tmp_path / "journal.jsonl"
+    Journal(path, recorder).keep("a", lambda: "before")
+    path.write_bytes(path.read_bytes().replace(b'"before"}', b'"bef'))
+    assert Journal(path, recorder).keep("a", lambda: "again") == "again"
+    path.write_bytes(path.read_bytes().replace(b'"again"}', b'"aga??'))
+    assert Journal(path, recorder).keep("a", lambda: "once more") == "once more"
+    assert Journal(path, recorder).keep("a", lambda: "not made") == "once more"
 
 
 def test_a_run_without_readable_settings_is_listed_as_damaged(place, capsys):
