@@ -45,7 +45,7 @@ def build(session: Session) -> tuple[gr.Dropdown, gr.Dropdown]:
         return {"map": figures.embedding_figure(**embedding_map)} if embedding_map else {}
 
     def draw_over_training(snapshot: Snapshot, seed: str | None) -> dict[str, Any] | None:
-        if snapshot.run is None or snapshot.last("spread") is None:
+        if snapshot.run is None:
             return None
         return figures.mismatch_over_training(snapshot.events, dataset_choice(snapshot.run, None, seed)[1])
 
