@@ -11,11 +11,11 @@ from pathlib import Path
 from patchrl.config import StudyConfig, load_config
 from patchrl.models.sampling import STATIC_ROWS
 from patchrl.models.static_decoding import LOGIT_COPIES, MEMORY_SHARE
-from patchrl.pipeline.machine import BYTES_PER_LOGIT
 
 FOLDER = Path(__file__).parent
 GPU_BYTES = 139 * 2**30  # an H200's
 BYTES_PER_SECOND = 0.6 * 4.8e12  # 60 % of an H200's bandwidth
+BYTES_PER_LOGIT = 3 * 4  # itself, its log-probability and the gradient, each in float32
 FLOPS = 0.25 * 989e12  # a quarter of an H200's in bfloat16
 # Measured on an H200 with 256 rows: 20,460 tokens/s with SmolLM2-135M's vocabulary of 49,152 words, and 5,865 with
 # Qwen2.5-0.5B's of 151,936. Both are about as many logits a second.

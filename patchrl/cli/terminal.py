@@ -98,7 +98,7 @@ def describe_check(report: dict[str, Any]) -> str:
     if largest := report.get("largest_request"):
         lines.append(
             f"largest   {largest['rows']:.0f} rollouts of {largest['tokens']:,.0f} tokens in one training pass: "
-            f"{largest['memory_mb']:,.0f} MB of logits"
+            f"{largest['memory_mb']:,.0f} MB beside the weights"
         )
     if report.get("origin"):
         lines.append(f"weights   {report['origin']}")

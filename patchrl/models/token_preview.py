@@ -95,22 +95,22 @@ def generation_settings(model: str, revision: str | None) -> dict[str, Any]:
         return {}
 
 
-def vocabulary_of(model: str, revision: str | None) -> int | None:
-    """The size of a backbone's vocabulary; None where its config.json is not on this machine or does not say."""
-    return _config_number(model, revision, "vocab_size")
-
-
 def context_of(model: str, revision: str | None) -> int | None:
     """The most tokens a backbone reads; None where its config.json is not on this machine or does not say."""
     return _config_number(model, revision, "max_position_embeddings")
 
 
-def _config_number(model: str, revision: str | None, key: str) -> int | None:
+def config_of(model: str, revision: str | None) -> dict[str, Any]:
+    """The config.json of a backbone's text model; empty where it is not on this machine."""
     try:
         config = _json(_files(model, revision).get("config.json"))
     except ValueError:  # not a Hub id
-        return None
-    value = config.get("text_config", config).get(key)
+        return {}
+    return config.get("text_config", config)
+
+
+def _config_number(model: str, revision: str | None, key: str) -> int | None:
+    value = config_of(model, revision).get(key)
     return value if isinstance(value, int) else None
 
 

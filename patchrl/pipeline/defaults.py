@@ -13,8 +13,9 @@ import psutil
 from patchrl.config import StudyConfig
 from patchrl.data.examples import load_examples
 from patchrl.grading.coverage import claim_kinds
-from patchrl.models.token_preview import context_of, generation_settings, tokenizer_on_disk, vocabulary_of
-from patchrl.pipeline.machine import BYTES_PER_LOGIT, weight_count
+from patchrl.models.token_preview import context_of, generation_settings, tokenizer_on_disk
+from patchrl.pipeline.machine import weight_count
+from patchrl.pipeline.memory import longest_tokens, microbatch_sizes, shape_of, update_mb
 from patchrl.text import percent
 from patchrl.types import Example
 
@@ -22,7 +23,7 @@ SMALL, MEDIUM = 4e8, 2e9  # weights below which a backbone counts as small or me
 MIN_SWEEP_ITEMS = 30  # held-out examples from which several learning rates can be told apart
 MIN_CLAIMING = 0.5  # of the expert solutions that say more than their answer, from which coverage is asked for
 MAX_ROWS = 2_000  # tokenised for the quantiles of lengths
-MEMORY_SHARE = 0.25  # of what is free may go into the logits of one training pass
+MEMORY_SHARE = 0.5  # of what is free may go into one training pass
 CUDA_DEVICES = "nvidia[0-9]*"
 # By size: learning rates of fine-tuning, of GRPO with LoRA, and of the warm start; temperature where none is configured.
 # Those of small backbones were measured on SmolLM2-135M, the others are common practice.
@@ -134,17 +135,18 @@ def _lengths(config: StudyConfig, examples: Sequence[Example]) -> Iterator[Choic
     yield Choice("rewriter.max_new_tokens", answer, reason)
     yield Choice("evaluate.max_new_tokens", answer, reason)
     yield Choice("finetune.max_length", int(min(_up(longest, 64), context)), f"the longest row has {longest:,} tokens")
-    vocabulary = vocabulary_of(backbone.model, backbone.revision)
-    if vocabulary is None:
+    shape = shape_of(backbone)
+    if shape is None:
         return
     limit = config.rewriter.max_new_tokens if _is_given(config, "rewriter.max_new_tokens") else answer
-    free = psutil.virtual_memory().available
-    rollouts = config.rewriter.rollouts_per_step
-    fits = [n for n in range(1, rollouts + 1) if rollouts % n == 0]
-    fits = [n for n in fits if n * (limit + 1) * vocabulary * BYTES_PER_LOGIT <= MEMORY_SHARE * free]
-    if fits and fits[-1] < rollouts:
-        reason = f"{free / 2**30:.0f} GB of memory are free, and logits over {vocabulary:,} tokens take a quarter of it"
-        yield Choice("rewriter.microbatch_size", fits[-1], reason)
+    sized = config.model_copy(update={"rewriter": config.rewriter.model_copy(update={"max_new_tokens": limit})})
+    prompt, _ = longest_tokens(config, examples)
+    free = psutil.virtual_memory().available / 2**20
+    sizes = list(microbatch_sizes(config))
+    fits = [rows for rows in sizes if update_mb(shape, sized, rows, prompt) <= MEMORY_SHARE * free]
+    if fits and fits[0] < sizes[0]:
+        reason = f"{free / 2**10:.0f} GB of memory are free, and a training pass over more rollouts would take over half of it"
+        yield Choice("rewriter.microbatch_size", fits[0], reason)
 
 
 def _quantile(values: Sequence[int], share: float) -> int:

@@ -1,4 +1,4 @@
-"""What the machine allows: disk, processes, memory of the largest request, and models named beside the backbone. No torch."""
+"""What the machine allows: disk, processes, and models named beside the backbone. No torch."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from safetensors import SafetensorError, safe_open
 
 from patchrl.config import StudyConfig
 from patchrl.models.model_cache import model_folder
-from patchrl.models.token_preview import vocabulary_of
 from patchrl.runs.folder import default_runs_dir
 from patchrl.types import HUB_ID
 
 WEIGHTS = ("*.safetensors", "*.bin")
-BYTES_PER_LOGIT = 3 * 4  # the logits of a training pass, their log-probabilities and the gradient, each in float32
 
 
 def machine_problems(config: StudyConfig, disk_mb: float | None, runs_dir: Path | str | None = None) -> list[str]:
@@ -61,25 +59,6 @@ def disk_problems(disk_mb: float | None, runs_dir: Path | str | None = None) -> 
         f"The study writes about {disk_mb:,.0f} MB and {free_mb:,.0f} MB are free in {folder}; free some space, choose "
         "another folder with --runs-dir, or set finetune.keep_weights to false."
     ]
-
-
-def largest_request(config: StudyConfig, prompt_tokens: int) -> dict[str, float] | None:
-    """The pass of the rewriter's training that needs the most logits at once.
-
-    Args:
-        prompt_tokens: Tokens of the longest rewriting prompt.
-
-    Returns:
-        `rows`, `tokens` (of each) and `memory_mb` of their logits; None for a vocabulary that is not known here.
-    """
-    vocabulary = vocabulary_of(config.backbone.model, config.backbone.revision)
-    if vocabulary is None:
-        return None
-    rewriter = config.rewriter
-    rows = rewriter.microbatch_size or rewriter.rollouts_per_step
-    # TRL makes logits for completions only.
-    memory = rows * (rewriter.max_new_tokens + 1) * vocabulary * BYTES_PER_LOGIT / 2**20
-    return {"rows": rows, "tokens": prompt_tokens + rewriter.max_new_tokens, "memory_mb": round(memory, 1)}
 
 
 def weight_count(model: str, revision: str | None = None) -> int | None:

@@ -10,7 +10,6 @@ from typing import Any
 from patchrl.config import StudyConfig
 from patchrl.config.arms import parse, rewriters_of
 from patchrl.config.eval_tasks import BUILT_IN, expand, names_a_file
-from patchrl.config.instructions import rewrite_prompt
 from patchrl.data.examples import LoadedData, load_eval_items, load_examples, load_questions
 from patchrl.errors import BackboneError, PatchRLError
 from patchrl.evaluation.harness.names import name_problems
@@ -21,7 +20,8 @@ from patchrl.models.model_cache import cached_folder, gguf_problem, model_folder
 from patchrl.models.token_preview import context_of, known_here, tokenizer_on_disk
 from patchrl.pipeline.defaults import MIN_SWEEP_ITEMS
 from patchrl.pipeline.estimate import PACES, sized, study_minutes
-from patchrl.pipeline.machine import largest_request, machine_problems, weight_count
+from patchrl.pipeline.machine import machine_problems, weight_count
+from patchrl.pipeline.memory import estimated_ram, largest_request, longest_tokens
 from patchrl.types import Example
 
 MAX_LENGTH_ROWS = 2_000  # tokenised for the check of lengths
@@ -30,8 +30,6 @@ NANO_MB = 8.0
 # Float32 copies of the weights on disk while an arm is fine-tuned: weights and two moments, in two checkpoints and a third
 # that is being written.
 CHECKPOINT_COPIES = 9
-# A worker with torch, TRL and the nano lab at its defaults peaks here; measured on examples/nano.toml.
-WORKER_MB = 2500.0
 LONG_ANSWER = 6  # words, of half of the answers or more
 TOKENIZERS = ("tokenizer*", "vocab*", "*.model", "*.spm", "*.tiktoken")  # their files, by one pattern or another
 
@@ -42,7 +40,7 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
     `ok` without problems; minutes, disk and RAM are None where nothing is known about the backbone.
     """
     problems, warnings = backbone_problems(config.backbone.model, config.backbone.revision), download_warnings(config)
-    sized_config = config
+    sized_config, prompt_tokens, row_tokens = config, 0, 0
     report: dict[str, Any] = {
         "rows": None,
         "kept": 0,
@@ -74,7 +72,8 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
         }
         try:
             report["row"] = first_row(config, first)
-            report["largest_request"] = largest_request(config, prompt_length(config, data.train))
+            prompt_tokens, row_tokens = longest_tokens(config, data.train)
+            report["largest_request"] = largest_request(config, prompt_tokens)
             too_long, long = length_notes(config, data.train)
             problems += too_long
             warnings += long
@@ -106,7 +105,7 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
         "general_items": items.get("general", 0),
         "minutes": study_minutes(sized_config) if config.backbone.model in PACES else None,
         "disk_mb": estimated_megabytes(config),
-        "ram_mb": estimated_ram(config),
+        "ram_mb": estimated_ram(sized_config, prompt_tokens, row_tokens),
     }
 
 
@@ -126,17 +125,6 @@ def first_row(config: StudyConfig, example: Example) -> dict[str, Any] | None:
         "labels_from": row.labels_from,
         "texts": {part: tokenizer.texts(tokens) for part, tokens in ids.items()},
     }
-
-
-def prompt_length(config: StudyConfig, examples: Sequence[Example]) -> int:
-    """Tokens of the longest example's rewriting prompt; 0 for a tokenizer that is not here."""
-    backbone = config.backbone
-    tokenizer = tokenizer_on_disk(backbone.model, backbone.revision, backbone.thoughts)
-    if tokenizer is None:
-        return 0
-    longest = max(examples, key=lambda example: len(example.question) + len(example.solution))
-    prompt = rewrite_prompt(config.rewriter.instruction, longest.question, longest.solution)
-    return len(tokenizer.format.prompt_ids(prompt))
 
 
 def item_count(config: StudyConfig, name: str) -> tuple[int, list[str]]:
@@ -309,16 +297,6 @@ def length_notes(config: StudyConfig, examples: Sequence[Example]) -> tuple[list
             f"limit (the longest row has {count:,} tokens) or leave such rows out."
         )
     return problems, warnings
-
-
-def estimated_ram(config: StudyConfig) -> float | None:
-    """Peak memory of the worker in MB: weights, gradients and two moments of Adam while fine-tuning, all in float32,
-    beside what the nano lab takes for itself; activations of large batches come on top. None for weights that are
-    not here."""
-    if config.backbone.model == "nano":
-        return WORKER_MB
-    count = weight_count(config.backbone.model, config.backbone.revision)
-    return None if count is None else WORKER_MB + 4 * 4 * count / 2**20
 
 
 def _weights_mb(model: str, revision: str | None) -> float | None:

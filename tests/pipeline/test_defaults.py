@@ -95,15 +95,18 @@ def test_few_held_out_examples_get_one_learning_rate(named):
     assert len(config.finetune.learning_rate) == 1
 
 
-def test_a_large_vocabulary_gets_a_smaller_microbatch(named, monkeypatch):
-    from patchrl.pipeline import defaults
+def test_little_memory_gets_a_microbatch_of_whole_groups_that_fits_half_of_it(named, monkeypatch):
+    from patchrl.pipeline import defaults, memory
 
-    monkeypatch.setattr(defaults, "vocabulary_of", lambda *_: 150_000)
-    monkeypatch.setattr(defaults.psutil, "virtual_memory", lambda: type("Memory", (), {"available": 8 * 2**30})())
+    free = 80 * 2**20
+    monkeypatch.setattr(defaults.psutil, "virtual_memory", lambda: type("Memory", (), {"available": free})())
     config, _ = fitted(named())
-    rows = config.rewriter.microbatch_size
-    assert rows and config.rewriter.rollouts_per_step % rows == 0
-    assert rows * 129 * 150_000 * 12 <= 2 * 2**30 < 2 * rows * 129 * 150_000 * 12
+    rows, rollouts = config.rewriter.microbatch_size, config.rewriter.rollouts_per_step
+    assert rows and rows < rollouts and rollouts % rows == 0 and rows % config.rewriter.group_size == 0
+    shape = memory.shape_of(config.backbone)
+    assert memory.update_mb(shape, config, rows, 60) <= 40 < memory.update_mb(shape, config, rollouts, 60)
+    six = resolve({"rewriter": {"prompts_per_step": 2, "group_size": 6}})
+    assert list(memory.microbatch_sizes(six)) == [12, 6, 3, 2, 1]  # 4 would read every prompt of two groups twice
 
 
 def test_a_check_shows_the_choices_and_its_toml_repeats_them(named):

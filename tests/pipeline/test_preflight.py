@@ -5,7 +5,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from patchrl.config import resolve
-from patchrl.pipeline.preflight import WORKER_MB, preflight
+from patchrl.pipeline.memory import PROCESS_MB
+from patchrl.pipeline.preflight import preflight
 
 
 def test_the_default_study_is_ready():
@@ -123,7 +124,7 @@ def test_memory_is_that_of_training_in_float32_whatever_the_weights_are_kept_in(
         (folder / "config.json").write_text("{}")
         save_file({"a": np.zeros((1024, 512), dtype), "b": np.zeros(512, dtype)}, folder / "model.safetensors")
         there[dtype] = preflight(resolve({"backbone": {"model": str(folder)}}))["ram_mb"]
-    assert there[np.float16] == there[np.float32] == WORKER_MB + 16 * (1024 * 512 + 512) / 2**20
+    assert there[np.float16] == there[np.float32] == PROCESS_MB + 16 * (1024 * 512 + 512) / 2**20
 
 
 def test_weights_that_cannot_be_read_are_told(tmp_path):
