@@ -22,7 +22,7 @@ FOLDER = Path(__file__).parent / "pictures"
 PICTURES = {
     "rewrite": ("Compare", "#samples tr[data-index='5']", "#samples-detail"),
     "spread": ("Compare", "#distribution-slider .main-svg", "#distribution-slider"),
-    "forgetting": ("Fine-tune", "[data-chart=plane] .main-svg", "[data-chart=plane]"),
+    "forgetting": ("Forgetting", "[data-chart=plane] .main-svg", "[data-chart=plane]"),
 }
 SETTLE_MS = 1000
 FRAME_SECONDS = 2.0  # between two frames of the animation
@@ -70,7 +70,7 @@ def shoot(page: Page, name: str, shown: str) -> None:
 
 def follow(page: Page) -> list[Image.Image]:
     """A frame whenever the curves have grown, until the training of the rewriter ends."""
-    page.get_by_role("tab", name="Train rewriter").click()
+    page.get_by_role("tab", name="Training").click()
     curves = page.locator("[data-chart=reward] .main-svg")
     curves.first.wait_for(timeout=300_000)
     frames: list[Image.Image] = []

@@ -2,7 +2,7 @@
 from their modules."""
 
 from patchrl.config.catalog import Setting, settings
-from patchrl.config.loading import absolute_paths, apply_overrides, is_preset, load_config, resolve
+from patchrl.config.loading import absolute_paths, apply_overrides, is_preset, load_config, read_config, resolve
 from patchrl.config.presets import Preset, presets
 from patchrl.config.sections import (
     MAX_ROWS,
@@ -49,6 +49,7 @@ __all__ = [
     "is_preset",
     "load_config",
     "presets",
+    "read_config",
     "resolve",
     "settings",
     "to_toml",

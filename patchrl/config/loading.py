@@ -84,23 +84,31 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> StudyConfi
     except OSError as error:
         advice = f" {_advice(path)}" if isinstance(error, (FileNotFoundError, IsADirectoryError)) else ""
         raise ConfigError(f"Config file {path}: {error.strerror or error}.{advice}") from None
+    return read_config(text, f"Config file {path}", overrides, json=path.suffix == ".json")
+
+
+def read_config(text: str, where: str, overrides: Sequence[str] = (), json: bool = False) -> StudyConfig:
+    """The config of a text in TOML or JSON; `where` begins the sentences of its errors.
+
+    Raises ConfigError when the text is malformed, and names each bad setting.
+    """
     try:
-        values = parse_json(text) if path.suffix == ".json" else tomllib.loads(text)
+        values = parse_json(text) if json else tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f'Config file {path}: {error}; in TOML, text is in quotes: model = "nano".') from None
+        raise ConfigError(f'{where}: {error}; in TOML, text is in quotes: model = "nano".') from None
     except RecursionError:
-        raise ConfigError(f"Config file {path}: it is nested too deeply; sections hold settings.") from None
+        raise ConfigError(f"{where}: it is nested too deeply; sections hold settings.") from None
     except ValueError as error:
-        raise ConfigError(f"Config file {path}: {str(error).partition(';')[0]}.") from None
+        raise ConfigError(f"{where}: {str(error).partition(';')[0]}.") from None
     if not isinstance(values, dict):
         raise ConfigError(
-            f"Config file {path}: it contains a {type(values).__name__} instead of sections such as [study]; name a "
-            "data file in data.dataset."
+            f"{where}: it contains a {type(values).__name__} instead of sections such as [study]; name a data file in "
+            "data.dataset."
         )
     values.pop(PRESET_TABLE, None)
     flat = [name for name, fields in values.items() if not isinstance(fields, dict)]
     if flat:
-        raise ConfigError(f"Config file {path}: {flat[0]!r} is outside a section; put it under one such as [study].")
+        raise ConfigError(f"{where}: {flat[0]!r} is outside a section; put it under one such as [study].")
     return resolve(apply_overrides(values, overrides))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from patchrl.text import MISSING, one_line, points, points_interval
 MAX_STATE = 90  # characters of a state in a list
 NO_SETTINGS = ("name", "seeds")  # of the section study: runs that differ in these only have the same settings
 MAX_COMPARED = 6
+RUN_ID_PARTS = re.compile(r"(?P<name>.+)-(?P<started>\d{8}-\d{6})-(?P<end>[0-9a-f]{4})")
 RESULT_HEADERS = ("Run", "Arm", "Target %", "General %", "Forgotten, points", "Seeds")
 
 
@@ -51,9 +53,16 @@ class RunSummary:
 
     @property
     def label(self) -> str:
-        """Name, id and damage, as a list of choices shows it."""
-        named = self.id if self.name == self.id else f"{self.name} · {self.id}"
-        return f"{named} (damaged)" if self.state == "damaged" else named
+        """Name, date and damage, as a list of choices shows it; four characters of the id tell equal ones apart."""
+        named, day = self.name, ""
+        if parts := RUN_ID_PARTS.fullmatch(self.id):
+            try:
+                started = time.strptime(parts["started"], "%Y%m%d-%H%M%S")
+                day = f", {started.tm_mday} {time.strftime('%b %H:%M', started)} ({parts['end']})"
+                named = parts["name"] if self.name == self.id else self.name
+            except ValueError:
+                pass
+        return f"{named}{day} (damaged)" if self.state == "damaged" else f"{named}{day}"
 
 
 def summarise(folder: RunFolder, status: dict[str, Any]) -> RunSummary:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -10,7 +10,7 @@ import gradio as gr
 from patchrl.errors import PatchRLError
 from patchrl.jobs.public import CHANGEABLE
 from patchrl.jobs.status import LIVE_STATES
-from patchrl.reporting import markup, run_status
+from patchrl.reporting import glossary, markup, run_status
 from patchrl.ui import compare, forgetting, learn, results, runs, runsettings, setup, story, training
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
@@ -20,9 +20,16 @@ TITLE = (
     "<h1>PatchRL</h1><p>Rewrite fine-tuning data the way the model itself answers, and measure what is forgotten.</p>"
 )
 CACHE_SECONDS, CACHE_SWEEP_SECONDS = 24 * 3600, 3600  # Gradio's copies of files for download
-NO_RUN = "No run yet. Press New study, or choose a recorded run."
-NOT_CHOSEN = "No run is chosen. Choose one above, or press New study."
+NO_RUN = "No run is chosen. Choose one above, or press New study."
 TABS = ("story", "training", "compare", "forgetting", "report", "runs", "learn")
+CAPTIONS = {  # what each tab shows, in words that the glossary explains
+    "training": "The [rewriter] learns by [GRPO]: it samples a [group] of rewrites for each question, the [gate] refuses those that "
+    "are wrong, and the [reward] ranks the others.",
+    "compare": "Each [expert solution] beside its [rewrite]: the verdict of the [gate], [ℓ] of both, or the [fallback].",
+    "forgetting": "Each [arm] makes training text in its own way; the [backbone] then learns the [target] from it, and what is "
+    "[forgotten] of its [general] skills is measured.",
+    "report": "What a [study] leaves: its report, the [rewrite|rewrites], and the adapter of the [rewriter].",
+}
 SHOWN = {"report": "story", "train": "training", "scan": "compare"}  # the tab that follows a start, by its last stage
 
 
@@ -34,44 +41,52 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
         gr.HTML(TITLE, elem_id="title")
         with gr.Row(elem_id="controls"):
             session.run = gr.Dropdown([], value=None, label="Run", allow_custom_value=True, elem_id="run", scale=3)
+            settings = gr.Button("Settings of this run", elem_id="show-settings", scale=1)
+            settings.click(None, js="() => patchrl.drawer('settings')")
             stop = gr.Button("Stop & save", elem_id="stop", scale=1, visible=False)
             cancel = gr.Button("Cancel", elem_id="cancel", variant="stop", scale=1, visible=False)
             resume = gr.Button("Resume", elem_id="resume", scale=1, visible=False)
             new = gr.Button("New study", elem_id="new-study", variant="primary", scale=1)
             new.click(None, js=OPEN_DRAWER)
         status = gr.HTML("", elem_id="status")
-        session.live(
-            lambda now: status_line(now, session.reader.choices(now.visitor)),
-            [status],
-            depends=("run", "runs", "status"),
-        )
+        session.live(status_line, [status], depends=("run", "status"))
         session.live(usable, [stop, cancel, resume], depends=("run", "status", "result"))
-        clone = runsettings.build(session)
         with gr.Tabs(selected=TABS[0], elem_id="tabs") as session.tabs:
             with gr.Tab("Story", id="story"):
                 story_buttons = story.build(session)
             with gr.Tab("Training", id="training"):
+                caption("training")
                 training.build(session)
             with gr.Tab("Compare", id="compare"):
+                caption("compare")
                 arm, seed = compare.build(session)
             with gr.Tab("Forgetting", id="forgetting"):
+                caption("forgetting")
                 forgetting.build(session)
             with gr.Tab("Report", id="report"):
+                caption("report")
                 results.build(session)
             with gr.Tab("Runs", id="runs"):
                 all_runs = runs.build(session)
             with gr.Tab("Learn", id="learn") as lesson:
                 walkthrough = learn.build(session)
-        with gr.Column(elem_id="drawer"):
+        with gr.Column(elem_id="drawer", elem_classes=["drawer"]):
             parts = setup.build(session, form)
+        with gr.Column(elem_id="settings", elem_classes=["drawer"]):
+            clone = runsettings.build(session)
         session.wire(demo, linked, [session.tabs, arm, seed])
         story.wire(session, story_buttons)
         learn.wire(walkthrough, lesson, session.tabs, session)
-        setup.wire(session, form, parts)
-        runsettings.wire(session, form, clone)
+        setup.wire(session, form, parts, demo)
+        runsettings.wire(session, form, clone, parts.preset)
         runs.wire(session, all_runs)
         _wire_buttons(session, form, parts, (stop, cancel, resume))
     return demo
+
+
+def caption(tab: str) -> None:
+    """What a tab shows, with its terms explained where they first stand."""
+    gr.HTML(f'<p class="caption">{glossary.explained(CAPTIONS[tab])}</p>')
 
 
 def _wire_buttons(session: Session, form: Form, parts: setup.SetupWidgets, controls: Any) -> None:
@@ -79,23 +94,24 @@ def _wire_buttons(session: Session, form: Form, parts: setup.SetupWidgets, contr
     stop, cancel, resume = controls
 
     def starter(upto: str) -> Any:
-        def begin(request: gr.Request, *values: Any) -> tuple[Any, Any, str]:
+        def start(request: gr.Request, *values: Any) -> tuple[Any, Any, Any]:
             visitor = session.visitor(request)
             try:
                 run, message = session.begin(visitor, session.allowed(visitor, form.config(values)), upto)
             except PatchRLError as error:
-                gr.Warning(str(error))
-                return gr.skip(), gr.skip(), markup.error(str(error))
+                return gr.skip(), gr.skip(), setup.problems(str(error))
             gr.Info(message)
-            return gr.update(choices=session.reader.choices(visitor), value=run.id), gr.Tabs(selected=SHOWN[upto]), ""
+            run_update = gr.update(choices=session.reader.choices(visitor), value=run.id)
+            return run_update, gr.Tabs(selected=SHOWN[upto]), setup.started(run.id)
 
-        return begin
+        return start
 
     # One queue for all of them: pressing twice must not start two runs.
     one_at_a_time: dict[str, Any] = {"concurrency_id": "start", "concurrency_limit": 1, "api_visibility": "private"}
-    for upto, button in (("report", parts.start), ("train", parts.train), ("scan", parts.scan)):
-        event = button.click(starter(upto), form.inputs(), [session.run, session.tabs, parts.card], **one_at_a_time)
-        session.follow(event)
+    outputs = [session.run, session.tabs, parts.reply]
+    for upto, button in parts.starters.items():
+        button.click(None, js="() => patchrl.starting()")
+        session.follow(button.click(starter(upto), form.inputs(), outputs, show_progress="hidden", **one_at_a_time))
 
     def act(what: str) -> Any:
         def do(request: gr.Request, run_id: str | None) -> None:
@@ -126,7 +142,7 @@ def _wire_buttons(session: Session, form: Form, parts: setup.SetupWidgets, contr
 
 def linked(query: Mapping[str, str]) -> list[Any]:
     """The tab and the dataset that an address names: `?tab=…`; `&row=…` opens a row on Compare, `&question=…` one on Forgetting."""
-    tab = query.get("tab") or ("compare" if query.get("row") else "forgetting" if query.get("question") else "")
+    tab = query.get("tab") or ("compare" if query.get("row") else "forgetting" if query.get("question") else TABS[0])
     selected = gr.Tabs(selected=tab) if tab in TABS else gr.skip()
     return [selected, query.get("arm") or gr.skip(), query.get("seed") or gr.skip()]
 
@@ -140,10 +156,10 @@ def usable(snapshot: Snapshot) -> list[Any]:
     return [*(gr.update(visible=live),) * 2, gr.update(visible=unfinished, value=going_on)]
 
 
-def status_line(snapshot: Snapshot, choices: Sequence[Any] = ()) -> str:
+def status_line(snapshot: Snapshot) -> str:
     """State and progress of the run, and why it failed if it did; without one, what to do."""
     if snapshot.run is None:
-        return f'<p class="note">{markup.escape(snapshot.problem or (NOT_CHOSEN if choices else NO_RUN))}</p>'
+        return f'<p class="note">{markup.escape(snapshot.problem or NO_RUN)}</p>'
     status, line = snapshot.status, run_status.describe_status(snapshot.status)
     line = "; ".join([line, *snapshot.run.damage()])
     if snapshot.run.about:

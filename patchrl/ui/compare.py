@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from patchrl.config.arms import display_name
-from patchrl.reporting import figures
+from patchrl.reporting import figures, findings
 from patchrl.ui import playground
 from patchrl.ui.charts import charts, distribution_slider
 from patchrl.ui.reader import Snapshot
@@ -29,7 +29,7 @@ def build(session: Session) -> tuple[gr.Dropdown, gr.Dropdown]:
             scale=3,
         )
         seed = gr.Dropdown([], value=None, label="Seed", elem_id="seed", allow_custom_value=True)
-    waiting = gr.HTML("", elem_classes=["maybe"])
+    waiting, scanned = gr.HTML("", elem_classes=["maybe"]), gr.HTML("", elem_id="scanned", elem_classes=["maybe"])
     table = rows_table(session)
     over_training = distribution_slider("Mismatch over training")
     texts = charts("Where the texts lie")
@@ -50,6 +50,18 @@ def build(session: Session) -> tuple[gr.Dropdown, gr.Dropdown]:
         return figures.mismatch_over_training(snapshot.events, dataset_choice(snapshot.run, None, seed)[1])
 
     session.live(fill, [waiting, table, arm, seed], [arm, seed], depends=("run", "samples"))
+    session.live(scan_findings, [scanned], depends=("run", "events", "result"))
     session.live(draw_over_training, [over_training], [seed], depends=("run", "events"))
     session.live(draw_map, [texts], depends=("run", "embeddings"))
     return arm, seed
+
+
+def scan_findings(snapshot: Snapshot) -> str:
+    """What the scan of the chosen run says; in sight where the run went no further."""
+    scan = snapshot.last("scan")
+    if scan is None or snapshot.run is None:
+        return ""
+    if scan.get("gap") is None:
+        return '<p class="note">The scan of this run has no text that it could score.</p>'
+    only = snapshot.last("train") is None and snapshot.result is None
+    return f"<details{' open' * only}><summary>What the scan says</summary>{findings.as_html(scan)}</details>"

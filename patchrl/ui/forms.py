@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from patchrl.jobs.public import Bound
 Name = tuple[str, str]  # section, key
 SETTINGS = {(setting.section, setting.key): setting for setting in settings()}
 DEFAULTS = resolve({})
+_PATH = re.compile(rf"(?:^|(?<=; )|(?<=\. ))({'|'.join(map(re.escape, (s.path for s in SETTINGS.values())))}): ")
 
 
 def _base_type(annotation: Any) -> Any:
@@ -80,35 +82,36 @@ class Form:
         self.widgets[section, key] = widget
         return widget
 
-    def fields(self, section: str, *keys: str) -> None:
-        """Several settings of one section; all that are left when none is named."""
-        for key in keys or [setting.key for setting in self._left(section)]:
-            self.field(section, key)
-
-    def basic(self, section: str) -> None:
-        """The basic settings of a section that are left."""
-        for setting in self._left(section):
-            if setting.basic:
-                self.field(section, setting.key)
-
-    def _left(self, section: str) -> list[Setting]:
-        return [s for name, s in SETTINGS.items() if s.section == section and name not in self.widgets]
+    def left(self, section: str) -> list[str]:
+        """The settings of a section that have no widget yet."""
+        return [key for name, key in SETTINGS if name == section and (name, key) not in self.widgets]
 
     def inputs(self) -> list[gr.components.Component]:
         return list(self.widgets.values())
 
     def config(self, values: Sequence[Any]) -> StudyConfig:
-        """A checked config from the widgets' values; raises ConfigError naming the field.
+        """A checked config from the widgets' values; raises ConfigError naming each bad field.
 
         A field that shows the lab's default counts as left out, so that another backbone gets a value chosen for it.
         """
         nested: dict[str, dict[str, Any]] = {}
+        unreadable: list[str] = []
         for (section, key), value in zip(self.widgets, values, strict=True):
-            parsed = _parsed(section, key, value)
+            try:
+                parsed = _parsed(section, key, value)
+            except ConfigError as error:
+                unreadable.append(str(error).removesuffix("."))
+                continue
             default = getattr(getattr(DEFAULTS, section), key)
             if parsed != default or isinstance(parsed, bool) != isinstance(default, bool):
                 nested.setdefault(section, {})[key] = parsed
-        return resolve(nested)
+        try:
+            config = resolve(nested)
+        except ConfigError as error:
+            raise ConfigError("; ".join([*unreadable, str(error)])) from None
+        if unreadable:
+            raise ConfigError("; ".join(unreadable) + ".")
+        return config
 
     def values(self, config: StudyConfig) -> list[Any]:
         """What the widgets show for a config."""
@@ -122,6 +125,26 @@ class Form:
             else:
                 result.append(widget_value(value))
         return result
+
+
+def problems_by_field(sentence: str) -> list[dict[str, str]]:
+    """What an error says of each setting: `field`, the id of its widget, its `section`, its `title`, and the `words`.
+
+    What names no setting has these three empty.
+    """
+    first, *rest = _PATH.split(sentence)
+    named = zip(rest[::2], rest[1::2], strict=True)
+    problems = [{"field": "", "section": "", "title": "", "words": _sentence(first)}] if first.strip() else []
+    for path, words in named:
+        section, _, key = path.partition(".")
+        title = _label(SETTINGS[section, key])
+        problems.append({"field": f"{section}-{key}", "section": section, "title": title, "words": _sentence(words)})
+    return problems
+
+
+def _sentence(words: str) -> str:
+    words = words.strip().removesuffix(";").removesuffix(".")
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def _parsed(section: str, key: str, value: Any) -> Any:

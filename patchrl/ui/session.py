@@ -31,10 +31,11 @@ MAX_OWN_RUNS = 2  # of a visitor of a public page: one runs, one waits
 STARTED_MESSAGES = {
     "report": "Started.",
     "train": "Started: the rewriter is trained.",
-    "scan": "Scanning. The histogram appears on the tab Compare in a moment.",
+    "scan": "Scanning. What it says appears here in a moment, and the histogram on Story.",
 }
 SET_RUN = "(run) => patchrl.address({run})"
-OPEN_DRAWER, CLOSE_DRAWER = "() => patchrl.drawer(true)", "() => patchrl.drawer(false)"
+OPEN_DRAWER, CLOSE_DRAWER = "() => patchrl.drawer('drawer')", "() => patchrl.drawer(null)"
+QUIET: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
 
 
 @dataclass(frozen=True)
@@ -56,27 +57,42 @@ class Limits:
 RUN_PARTS = ("run", "runs", "status", "events", "samples", "predictions", "embeddings", "result")
 # Asks whether anything changed, and only then for what changed. A hidden page asks nothing.
 POLL_SCRIPT = """
-let timer = null;
+let timer = null, asking = false;
+const query = () => Object.fromEntries(new URL(window.location).searchParams);
 const again = (seconds) => { clearTimeout(timer); timer = setTimeout(beat, 1000 * seconds); };
+const say = (text) => { element.textContent = text; document.body.classList.toggle('away', text !== ''); };
+const AWAY = 'The app does not answer; trying again. Runs go on without it.';
 const beat = async () => {
   if (document.hidden) return again(2);
-  const had = props.value || {};
-  const run = new URL(window.location).searchParams.get('run');
+  const had = props.value || {}, {run} = query();
   try {
     const now = await server.changed({run});
-    element.textContent = '';
-    if (now.version !== had.version || run !== (had.run || null)) trigger('pulse');
+    say('');
+    if (now.version !== had.version || run !== (had.run || undefined)) trigger('pulse');
     again(now.wait);
   } catch (error) {
-    element.textContent = 'The app does not answer; trying again. Runs go on without it.';
+    say(AWAY);
     again(3);
   }
 };
+// Whether the server is there is asked more often than whether anything changed.
+setInterval(async () => {
+  if (document.hidden || asking) return;
+  asking = true;
+  try {
+    await fetch(`${window.gradio_config?.root || ''}/robots.txt`, {cache: 'no-store', signal: AbortSignal.timeout(10000)});
+    if (element.textContent) beat();
+  } catch (error) {
+    say(AWAY);
+  }
+  asking = false;
+}, 4000);
 watch('value', () => {
-  const now = props.value || {}, run = new URL(window.location).searchParams.get('run');
-  again(run === (now.run || null) ? now.wait || 1 : 2); // an answer about another run came late: ask soon
+  const now = props.value || {};
+  again(query().run === (now.run || undefined) ? now.wait || 1 : 2); // an answer about another run came late: ask soon
 });
 document.addEventListener('visibilitychange', () => { if (!document.hidden) beat(); });
+window.addEventListener('popstate', () => trigger('go', query()));
 again(1);
 """
 
@@ -239,12 +255,12 @@ class Session:
     def wire(
         self,
         demo: gr.Blocks,
-        linked: Callable[[Any], list[Any]] = lambda query: [],
-        outputs_linked: Sequence[gr.components.Component | gr.blocks.BlockContext] = (),
+        linked: Callable[[Any], list[Any]],
+        outputs_linked: Sequence[gr.components.Component | gr.blocks.BlockContext],
     ) -> None:
         """Connect the poll, the run picker, and every input a live part depends on.
 
-        `linked` fills `outputs_linked` from what the page's address asks for when it is opened.
+        `linked` fills `outputs_linked`, the tabs first, from what the page's address asks for: when it is opened and after Back.
         """
         seen = gr.State({})
 
@@ -253,13 +269,12 @@ class Session:
 
         heart = gr.HTML(
             value={}, html_template="<div></div>", js_on_load=POLL_SCRIPT, server_functions=[changed], elem_id="pulse",
-            label="Connection", elem_classes=["note"],
+            label="Connection", elem_classes=["problem"],
         )  # fmt: skip
         self.live(self.listed, [self.run], depends=("runs",))
         inputs = [self.run, seen, *(i for live in self.lives for i in live.inputs)]
         outputs = [seen, heart, *(o for live in self.lives for o in live.outputs)]
-        quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
-        again = {"inputs": inputs, "outputs": outputs, **quiet}
+        again = {"inputs": inputs, "outputs": outputs, **QUIET}
 
         def follow(event: Any) -> Any:
             """After an event: show the run as it is now; its pulse then beats as fast as it needs."""
@@ -274,10 +289,17 @@ class Session:
         def opened(request: gr.Request) -> Any:
             run_id, visitor = request.query_params.get("run"), self.visitor(request)
             choices = self.reader.choices(visitor)
-            run = gr.update(choices=choices, value=run_id or (self.active_runs(visitor) or [choices[0][1]])[0])
-            return [run, *linked(request.query_params)]
+            first = [*self.active_runs(visitor), *(name for _, name in choices), None][0]
+            return [gr.update(choices=choices, value=run_id or first), *linked(request.query_params)]
 
-        follow(demo.load(opened, None, [self.run, *outputs_linked], **quiet))
+        def gone(event: gr.EventData) -> Any:
+            data = event._data if isinstance(event._data, dict) else {}
+            query = {key: value for key, value in data.items() if isinstance(value, str)}
+            _, *dataset = linked(query)  # the page has opened the tab itself
+            return [query.get("run") or gr.skip(), gr.skip(), *dataset]
+
+        follow(demo.load(opened, None, [self.run, *outputs_linked], **QUIET))
+        follow(heart.go(gone, None, [self.run, *outputs_linked], **QUIET))
 
 
 def _digest(value: Any) -> str:

@@ -1,4 +1,4 @@
-// Tokens anywhere on the page: the numbers of the one under the pointer or in focus, and arrow keys between them.
+// Tokens and terms anywhere on the page: what the label of the one under the pointer or in focus says, and arrow keys between tokens.
 (() => {
   let tip = null;
   const show = (token) => {
@@ -16,7 +16,7 @@
     tip.style.top = `${under ? place.bottom + 6 : Math.max(6, place.top - size.height - 6)}px`;
   };
   const hide = () => { if (tip) tip.style.display = 'none'; };
-  const token = (event) => event.target.closest && event.target.closest('.tok');
+  const token = (event) => event.target.closest && event.target.closest('.tok, .term');
   for (const kind of ['mouseover', 'focusin']) document.addEventListener(kind, (event) => { const t = token(event); t ? show(t) : hide(); });
   document.addEventListener('focusout', hide);
   document.addEventListener('scroll', hide, true);
@@ -24,6 +24,7 @@
     const from = token(event);
     if (!from) return;
     if (event.key === 'Escape') return hide();
+    if (!from.matches('.tok')) return;
     const all = [...from.parentElement.querySelectorAll('.tok')], at = all.indexOf(from);
     const to = all[{ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: all.length - 1}[event.key]];
     if (!to) return;

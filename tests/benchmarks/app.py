@@ -77,7 +77,7 @@ def main() -> None:
             usable = []
             for _ in range(REPEATS):
                 page = browser.new_page()
-                usable.append(timed(lambda page=page: (page.goto(server.url), page.locator("#start").wait_for())))
+                usable.append(timed(lambda page=page: (page.goto(server.url), page.locator("#new-study").wait_for())))
                 page.close()
             say("first tab usable", min(usable), "s", "2 s")
             page = browser.new_page()
@@ -89,7 +89,7 @@ def main() -> None:
 
             def shown() -> None:
                 page.goto(f"{server.url}?run={long.id}")
-                page.get_by_role("tab", name="Train rewriter").click()
+                page.get_by_role("tab", name="Training").click()
                 page.locator("[data-chart=reward] .main-svg").first.wait_for()
 
             size = long.folder.events.stat().st_size / 1e6

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from patchrl import api
+
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 QUICK = "Quick look: under a minute, too short for the effect"
@@ -44,18 +46,21 @@ def download(page, kind: str) -> str:
 def test_a_study_is_stopped_resumed_and_read_and_survives_reload_and_restart(setup, server, shots):
     page = setup
     shots(page, "story-0-empty")
-    page.get_by_label("Preset").click()
+    page.locator("#new-study").click()
+    page.locator("#preset input").click()
     page.get_by_role("option", name=QUICK).click()
     playwright.expect(page.get_by_label("Seeds")).to_have_value("0")
     page.locator("#check").click()
     playwright.expect(page.locator("#preflight")).to_contain_text("Ready to run")
     shots(page, "story-1-checked")
 
-    tab(page, "Train rewriter")
     page.locator("#rewriter-steps input").fill(str(STEPS))
     page.locator("#train").click()
-    playwright.expect(page.locator("#run input")).to_have_value(re.compile("nano-quick-"))
+    playwright.expect(page.locator("#drawer")).not_to_be_visible()
+    playwright.expect(page).to_have_url(re.compile("run=nano-quick-.*tab=training|tab=training.*run=nano-quick-"))
+    page.locator("#new-study").click()
     page.locator("#train").click()  # a second press must not start a second run
+    playwright.expect(page.locator("#drawer")).not_to_be_visible()
     curve = page.locator("[data-chart=reward] .main-svg").first
     curve.wait_for(timeout=PATIENCE)
     playwright.expect(page.locator("#group")).to_contain_text("Seed 0, step")
@@ -70,7 +75,6 @@ def test_a_study_is_stopped_resumed_and_read_and_survives_reload_and_restart(set
 
     assert not page.problems, page.problems
     page.reload()  # in the middle: nothing is lost, and the address says which run it is
-    playwright.expect(page.locator("#run input")).to_have_value(run.name)
     says(page, "stopped after")
     page.locator("#resume").click()
     says(page, "running")
@@ -84,8 +88,8 @@ def test_a_study_is_stopped_resumed_and_read_and_survives_reload_and_restart(set
     assert not (run / "result.json").exists()  # only the rewriter was asked for
     page.problems.clear()  # requests that the reloads cut short, and those to a server that was away
 
-    tab(page, "Fine-tune")
-    page.locator("#finetune").click()
+    playwright.expect(page.locator("#resume")).to_have_text("Go on to the end")
+    page.locator("#resume").click()
     says(page, "running")
 
     tab(page, "Compare")
@@ -112,14 +116,14 @@ def test_a_study_is_stopped_resumed_and_read_and_survives_reload_and_restart(set
     assert page.locator("#play-answers section .card .verdict").count() == 8
     shots(page, "story-4-play")
 
-    tab(page, "Fine-tune")
+    tab(page, "Forgetting")
     page.locator("[data-chart=plane] .main-svg").first.wait_for(timeout=PATIENCE)
     says(page, "done after")
     result = json.loads((run / "result.json").read_text(encoding="utf-8"))
     playwright.expect(page.locator("#results")).to_contain_text(f"{100 * result['arms']['rl']['target']['mean']:.1f}")
     playwright.expect(page.locator("#headline")).to_contain_text(f"{100 * result['base']['general']:.1f} %")
-    page.locator("#finetune").click()
-    playwright.expect(page.get_by_text("This run is finished").first).to_be_visible()
+    for control in ("#stop", "#cancel", "#resume"):
+        playwright.expect(page.locator(control)).not_to_be_visible()
     shots(page, "story-5-front")
 
     tab(page, "Report")
@@ -145,22 +149,55 @@ def test_the_report_draws_every_figure_offline(page, server, shots):
     shots(page, "story-6-report")
 
 
-def test_a_setting_that_cannot_work_is_refused_in_one_sentence(setup):
+def test_settings_that_cannot_work_are_refused_at_their_fields_and_kept_over_a_reload(setup):
     page = setup
-    page.get_by_label("Dataset").fill("no/such/file.jsonl")
+    page.locator("#new-study").click()
+    page.locator("#data-dataset textarea, #data-dataset input").fill("no/such/file.jsonl")
     page.locator("#start").click()
-    playwright.expect(page.locator("#preflight")).to_contain_text("no/such/file.jsonl")
+    playwright.expect(page.locator("#data-dataset .field-problem")).to_contain_text("No such file")
+    playwright.expect(page.locator("#reply")).to_contain_text("1 setting cannot work: Dataset")
     assert "Traceback" not in page.content()
+    page.locator("#advanced button.label-wrap").first.click()
+    page.locator("#advanced-gate button.label-wrap").click()
+    page.locator("#gate-timeout input").fill("-1")
+    page.locator("#advanced button.label-wrap").first.click()
+    page.locator("#start").click()
+    playwright.expect(page.locator("#gate-timeout input")).to_be_focused()  # the fold has opened
+    playwright.expect(page.locator("#gate-timeout .field-problem")).to_contain_text("It must be")
+    page.reload()
+    page.locator("#new-study").click()
+    playwright.expect(page.locator("#data-dataset textarea, #data-dataset input")).to_have_value("no/such/file.jsonl")
+    page.keyboard.press("Escape")
+    playwright.expect(page.locator("#drawer")).not_to_be_visible()
+    playwright.expect(page.locator("#new-study")).to_be_focused()
+
+
+def test_back_moves_between_tabs_and_an_old_link_to_a_row_opens_compare(setup, server):
+    page = setup
+    for control in ("#stop", "#cancel", "#resume"):
+        playwright.expect(page.locator(control)).not_to_be_visible()
+    shown = page.locator("#tabs [role=tab][aria-selected=true][data-tab-id]").first
+    playwright.expect(shown).to_have_text("Story")
+    for name in ("Training", "Compare"):
+        tab(page, name)
+        playwright.expect(page).to_have_url(re.compile(f"tab={name.lower()}"))
+    page.go_back()
+    playwright.expect(shown).to_have_text("Training")
+    page.go_back()
+    playwright.expect(shown).to_have_text("Story")
+    page.go_forward()
+    playwright.expect(shown).to_have_text("Training")
+    page.goto(f"{server.url}?run={api.RECORDED_ID}&row=row00003")
+    playwright.expect(shown).to_have_text("Compare")
 
 
 def test_opening_more_settings_changes_none(setup):
     """A number field that may be empty showed 0 once it was seen, and the study was refused."""
     page = setup
-    for name, fold in (("Train rewriter", "Advanced"), ("Fine-tune", "Advanced")):
-        tab(page, name)
-        page.get_by_role("button", name=fold).click()
-    tab(page, "1 Setup")
-    page.get_by_role("button", name="Advanced").click()
+    page.locator("#new-study").click()
+    page.locator("#advanced button.label-wrap").first.click()
+    for fold in page.locator("#advanced [id^=advanced-] button.label-wrap").all():
+        fold.click()
     page.locator("#check").click()
     playwright.expect(page.locator("#preflight")).to_contain_text("Ready to run", timeout=PATIENCE)
 
@@ -173,15 +210,15 @@ def test_an_address_with_a_path_opens_no_folder(page, server):
 def test_a_server_that_is_away_is_said_and_found_again(setup, server):
     page = setup
     server.stop()
-    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    playwright.expect(page.locator("#pulse")).to_be_visible(timeout=10_000)
     playwright.expect(page.locator("#pulse")).to_contain_text("does not answer")
     server.start()
-    playwright.expect(page.locator("#pulse")).not_to_contain_text("does not answer")
+    playwright.expect(page.locator("#pulse")).not_to_be_visible()
 
 
 def test_the_page_is_served_without_torch(page, server):
     page.goto(server.url)
-    page.locator("#start").wait_for()
+    page.locator("#new-study").wait_for()
     maps = Path(f"/proc/{server.process.pid}/maps")
     if not maps.exists():
         pytest.skip("no /proc here")

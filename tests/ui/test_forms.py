@@ -4,7 +4,7 @@ import pytest
 from patchrl.config import SECTIONS, presets, resolve, settings
 from patchrl.errors import ConfigError
 from patchrl.ui import app
-from patchrl.ui.forms import Form
+from patchrl.ui.forms import Form, problems_by_field
 
 
 @pytest.fixture(scope="module")
@@ -12,7 +12,8 @@ def form():
     built = Form(resolve({}))
     with gr.Blocks():
         for section in SECTIONS:
-            built.fields(section)
+            for key in built.left(section):
+                built.field(section, key)
     return built
 
 
@@ -74,3 +75,24 @@ def test_the_page_of_every_tab_belongs_to_the_one_form(runs_dir):
 def test_every_widget_accepts_what_the_form_shows_in_it(form):
     for widget, value in zip(form.inputs(), form.values(resolve({})), strict=True):
         widget.postprocess(value)
+
+
+def test_every_bad_field_has_its_own_words(form):
+    bad = {("study", "seeds"): "0, x", ("rewriter", "steps"): 0, ("gate", "timeout"): None}
+    values = dict(zip(form.widgets, form.values(resolve({})), strict=True)) | bad
+    with pytest.raises(ConfigError) as refused:
+        form.config(list(values.values()))
+    problems = {problem["field"]: problem for problem in problems_by_field(str(refused.value))}
+    assert set(problems) == {"study-seeds", "rewriter-steps", "gate-timeout"}
+    assert problems["rewriter-steps"] | {} == {
+        "field": "rewriter-steps",
+        "section": "rewriter",
+        "title": "Steps",
+        "words": "It must be at least 1 (found 0).",
+    }
+
+
+def test_a_sentence_that_names_no_setting_is_kept_whole():
+    assert problems_by_field("Your browser sent no cookie; allow it.") == [
+        {"field": "", "section": "", "title": "", "words": "Your browser sent no cookie; allow it."}
+    ]

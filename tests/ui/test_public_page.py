@@ -47,7 +47,7 @@ class Form:
         self.config = self.browser.config()
         self.parts = {part["id"]: part["props"] for part in self.config["components"]}
         functions = {function["api_name"]: function for function in self.config["dependencies"]}
-        self.start, self.fill, self.upload = functions["begin"], functions["fill"], functions["keep_upload"]
+        self.start, self.fill, self.upload = functions["start"], functions["fill"], functions["keep_upload"]
         self.values = {number: self.parts[number].get("value") for number in self.start["inputs"]}
 
     def choose(self, preset: str) -> None:
@@ -88,9 +88,9 @@ def test_only_what_may_be_changed_can_be_changed_and_the_server_checks_it(page, 
     for number in form.values:
         assert form.parts[number]["interactive"] is (form.parts[number]["elem_id"] in changeable)
     form.change("rewriter-warm_start_steps", 400)
-    assert "rewriter.warm_start_steps: this public page keeps 40" in form.press() and not launched
+    assert "This public page keeps 40" in form.press() and not launched
     form.change("rewriter-warm_start_steps", 10**9)
-    assert "rewriter.warm_start_steps" in form.press() and not launched
+    assert "rewriter-warm_start_steps" in form.press() and not launched
 
 
 def test_nobody_starts_without_a_cookie(page, launched):
@@ -101,7 +101,7 @@ def test_nobody_starts_without_a_cookie(page, launched):
 
 def test_files_are_taken_only_where_the_host_allows_them(page, launched, monkeypatch):
     form = Form(page()[1])
-    (upload,) = [props for props in form.parts.values() if str(props.get("label")).startswith("Or your own data")]
+    (upload,) = [props for props in form.parts.values() if props.get("elem_id") == "upload"]
     assert not upload["visible"]
     rows = b'{"question": "What is 2 + 2?", "solution": "2 + 2 = 4. The answer is 4."}\n' * 40
     assert form.browser.http.post("/gradio_api/upload", files={"files": ("rows.jsonl", rows)}).status_code == 403
