@@ -46,12 +46,13 @@ def changed_table(session: Session) -> gr.HTML:
             "change": {"": "Both directions"} | changed.CHANGE_NAMES,
             "beside": {arm: display_name(arm) for arm in _beside_first(arms)} | {NO_ARM: "No other arm"},
         }
-        filters = {name: query.text(name) for name in options} | {"rate": rate}
+        filters = {name: query.text(name) for name in options}
         # A question that an address names may be of any kind; else the forgotten skills come first.
-        first = {"task": "" if query.find else next(iter(options["task"]), "")}
+        first = {"task": ""} if query.find else {}
         for name, values in options.items():
             if filters[name] not in values or name not in query.values:
                 filters[name] = first.get(name, next(iter(values), ""))
+        filters["rate"] = rate
         chosen = changed.select(
             rows,
             task=filters["task"],
