@@ -3,7 +3,7 @@
 const HEADS = ['', 'Run', 'State', 'Plain SFT %', 'RL rewrites %', 'Backbone', 'Dataset', 'Started', 'Took', ''];
 const LOOK_SECONDS = 5;
 const compared = new Set(), watched = new Map(); // ids to compare; of followed runs the alarms already shown
-let groups = [], editing = null, stale = true, timer = null;
+let groups = [], editing = null, stale = true, timer = null, drawn = '';
 
 const make = (tag, attributes = {}, ...children) => {
   const node = document.createElement(tag);
@@ -32,8 +32,10 @@ async function load() {
   if (!root.offsetParent || editing) return; // another tab is shown, or somebody types a name
   const answer = await server.read_runs({}).catch(() => null);
   if (!answer || editing) return;
+  const state = JSON.stringify([answer, props.value]);
   [groups, stale] = [answer, false];
-  draw();
+  if (state !== drawn) draw(); // what has the keyboard's focus stays
+  drawn = state;
 }
 
 function draw() {
@@ -44,6 +46,10 @@ function draw() {
     for (const run of group.runs) rows.push(row(run));
   }
   body.replaceChildren(...rows);
+  allow();
+}
+
+function allow() {
   compare.disabled = compared.size < 2 || compared.size > MAX_COMPARED;
 }
 
@@ -51,7 +57,7 @@ function row(run) {
   const box = make('input', {type: 'checkbox', 'aria-label': `Compare ${run.name}`});
   box.checked = compared.has(run.id);
   box.disabled = run.damaged;
-  box.addEventListener('change', () => { box.checked ? compared.add(run.id) : compared.delete(run.id); draw(); });
+  box.addEventListener('change', () => { box.checked ? compared.add(run.id) : compared.delete(run.id); allow(); });
   const chosen = (props.value || {}).run === run.id;
   const started = run.started ? new Date(1000 * run.started).toLocaleString([], {dateStyle: 'short', timeStyle: 'short'}) : '–';
   const cells = [make('td', {}, box), name(run), make('td', {class: run.damaged ? 'runs-damaged' : null}, run.line)];
@@ -95,6 +101,7 @@ function edit(id, what) {
 async function finish(request, done) {
   const problem = await request.catch(() => 'The page got no answer; try again.');
   editing = null;
+  draw();
   message.textContent = problem || done;
   load();
 }
@@ -123,6 +130,7 @@ async function look() {
     if (!now.ended) continue;
     notify(now.name, now.text);
     watched.delete(id);
+    draw();
     load();
   }
   if (watched.size) timer = setTimeout(look, 1000 * LOOK_SECONDS);
