@@ -1,4 +1,4 @@
-"""Setup tab: the button that fetches the model that PatchRL knows by name."""
+"""In the drawer of a new study: the button that fetches the model that PatchRL knows by name."""
 
 from __future__ import annotations
 
