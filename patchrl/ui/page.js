@@ -94,12 +94,18 @@ window.patchrl = (() => {
     node.scrollIntoView({block: 'center'});
     node.querySelector('input, textarea').focus({preventScroll: true});
   };
+  // Story moves at once; the strip of the run follows when its worker is there.
+  const moving = () => {
+    const story = document.getElementById('story');
+    story?.classList.add('starting');
+    setTimeout(() => story?.classList.remove('starting'), 20000);
+  };
   const answer = (element, value) => {
     document.querySelectorAll('.field-problem').forEach((note) => note.remove());
     document.querySelectorAll('.drawer [aria-invalid]').forEach((input) => input.removeAttribute('aria-invalid'));
     element.replaceChildren();
     document.body.classList.remove('starting');
-    if (value.started) drawer(null);
+    if (value.started) { moving(); drawer(null); }
     if (value.checked) until(() => document.querySelector('#preflight h3')).then((card) => card?.scrollIntoView({block: 'start'}));
     if (value.save) {
       const link = Object.assign(document.createElement('a'), {download: value.save[0], href: URL.createObjectURL(new Blob([value.save[1]]))});
@@ -126,5 +132,5 @@ window.patchrl = (() => {
     input.addEventListener('cancel', () => resolve(''));
     input.click();
   });
-  return {address, drawer, answer, pick, starting: () => document.body.classList.add('starting')};
+  return {address, drawer, answer, pick, moving, starting: () => document.body.classList.add('starting')};
 })();

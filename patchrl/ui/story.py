@@ -11,7 +11,7 @@ from patchrl.errors import PatchRLError
 from patchrl.jobs.status import LIVE_STATES
 from patchrl.pipeline.estimate import study_minutes
 from patchrl.pipeline.plan import plan
-from patchrl.reporting import figures, markup, stage_strip, story
+from patchrl.reporting import figures, glossary, markup, stage_strip, story
 from patchrl.reporting.gain_forgetting import gain_forgetting_figure, so_far
 from patchrl.runs.samples import SampleRow
 from patchrl.ui.charts import charts, distribution_slider
@@ -23,8 +23,6 @@ PANEL_HEIGHT = 290  # pixels of a figure, so that the tab fits one screen of 128
 SLIDER_HEIGHT = 58  # of the slider and its words, under its figure
 MAX_ROWS = 24  # rows that the panel goes round
 STEPS = {6: "six", 7: "seven", 8: "eight"}
-# The page moves at once; the run's own strip follows when its worker is there.
-STARTING = "() => { const story = document.getElementById('story'); story.classList.add('starting'); setTimeout(() => story.classList.remove('starting'), 20000); }"
 # What stands in a panel before its stage is done.
 WAITING = {
     "pair": "One of the expert's texts and its rewrite, once the rewriter trains.",
@@ -48,16 +46,16 @@ def build(session: Session) -> tuple[gr.Button, gr.Button]:
                 lesson = gr.Button(f"Explain in {STEPS[len(LESSON_STEPS)]} steps", elem_id="explain")
         with gr.Row(elem_id="story-panels", equal_height=True):
             with gr.Column(min_width=300, scale=13):
-                gr.HTML(padding=False, value="<h3>The same solution, twice</h3>")
+                _heading("One solution, twice: the [expert solution|expert's] and its [rewrite]")
                 pair = gr.HTML("", padding=False, elem_id="story-pair")
                 number = gr.State(0)
                 another = gr.Button("Another row", elem_id="another", size="sm")
             with gr.Column(min_width=300, scale=9):
-                gr.HTML(padding=False, value="<h3>How surprising the texts are</h3>")
+                _heading("How surprising the texts are: [ℓ]")
                 mismatch_waits = gr.HTML("", padding=False, elem_classes=["maybe"])
                 mismatch = distribution_slider("Mismatch over training", "story-mismatch")
             with gr.Column(min_width=300, scale=9):
-                gr.HTML(padding=False, value="<h3>What is learned, what is kept</h3>")
+                _heading("What each [arm] learned and kept")
                 plane_waits = gr.HTML("", padding=False, elem_classes=["maybe"])
                 plane = charts("Learned and kept")
         change = gr.HTML("", padding=False, elem_id="story-change")
@@ -113,7 +111,7 @@ def wire(session: Session, buttons: tuple[gr.Button, gr.Button]) -> None:
 
     # In the queue of the page's other buttons that start: pressing twice must not start two runs.
     options: dict[str, Any] = {"concurrency_id": "start", "concurrency_limit": 1, "api_visibility": "private"}
-    event = start.click(begin, None, session.run, js=STARTING, **options)
+    event = start.click(begin, None, session.run, js="() => patchrl.moving()", **options)
     session.follow(event)
     lesson.click(
         lambda: gr.Tabs(selected="learn"), None, session.tabs, show_progress="hidden", api_visibility="private"
@@ -123,6 +121,10 @@ def wire(session: Session, buttons: tuple[gr.Button, gr.Button]) -> None:
 def waits(panel: str) -> str:
     """What will stand in a panel."""
     return f'<p class="waits">{WAITING[panel]}</p>'
+
+
+def _heading(words: str) -> None:
+    gr.HTML(padding=False, value=f"<h3>{glossary.explained(words)}</h3>")
 
 
 def _panel(layout: dict[str, Any], below: int = 0) -> dict[str, Any]:
