@@ -107,6 +107,7 @@ def training_figures(
     for name, title, unit, spread in PANELS:
         traces: list[Figure] = []
         ends: list[End] = []
+        last = 0.0
         values: set[float] = set()
         for line in lines:
             rows = line.updates if name in STALENESS_CURVES else line.rows
@@ -131,12 +132,13 @@ def training_figures(
                     "hovertemplate": f"{X_AXES[x]} %{{x:.4g}}<br>{title} %{{y:.4f}}<extra>{line.name}</extra>",
                 }
             )
-            ends.append((xs[-1], known[-1], line.name, line.colour))
+            ends.append((known[-1], line.name, line.colour))
+            last = max(last, xs[-1])
             if name == "reward":
                 traces += _alarm_marks(events if line.of_run else (), line, xs, ys)
         if (name in MAIN_CURVES and values) or len(values) > 1:
             look = layout(title, X_AXES[x], unit, yaxis=_y_axis(name, log_y), showlegend=False, height=280)
-            if x == "step" and max(end[0] for end in ends) <= MAX_STEP_TICKS:
+            if x == "step" and last <= MAX_STEP_TICKS:
                 look["xaxis"]["dtick"] = 1
             look["shapes"] = reference_lines(_references(name, events, reward))
             drawn[name] = figure = {"data": traces, "layout": look}

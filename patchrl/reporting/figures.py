@@ -12,7 +12,7 @@ from patchrl.text import number, percent
 
 Figure = dict[str, Any]
 Event = dict[str, Any]
-End = tuple[float, float, str, str]  # of a line: x, y, its name, its colour
+End = tuple[float, str, str]  # of a line: its last value, its name, its colour
 Reference = tuple[float, str]  # a value on the vertical axis, and what has it
 
 # Okabe and Ito's palette: told apart with any kind of colour vision; symbols repeat what colours say.
@@ -155,29 +155,30 @@ def label_ends(figure: Figure, ends: Sequence[End]) -> None:
     drawn += [line["y0"] for line in look.get("shapes", ())] + look["yaxis"].get("range", [])
     drawn += [0.0] if look["yaxis"].get("rangemode") == "nonnegative" else []
     heights = [height(y) for y in drawn if y > 0 or not is_log]
-    ends = sorted((end for end in ends if end[1] > 0 or not is_log), key=lambda end: end[1])
+    ends = sorted(end for end in ends if end[0] > 0 or not is_log)
     if not ends:
         return
     pixels = (look["height"] - look["margin"]["t"] - look["margin"]["b"]) / (max(heights) - min(heights) or 1.0)
     shifts: list[float] = []
-    for i, (_, y, _, _) in enumerate(ends):
-        below = pixels * (height(y) - height(ends[i - 1][1])) - shifts[-1] if i else LABEL_HEIGHT
+    for i, (y, _, _) in enumerate(ends):
+        below = pixels * (height(y) - height(ends[i - 1][0])) - shifts[-1] if i else LABEL_HEIGHT
         shifts.append(max(0.0, LABEL_HEIGHT - below))
     centre = sum(shifts) / len(shifts)
     look["annotations"] = [
         {
-            "x": x,
+            "xref": "paper",  # at the edge: a label at the line's own end would widen the axis
+            "x": 1,
             "y": height(y),
             "text": name,
             "font": {"color": colour},
             "showarrow": False,
             "xanchor": "left",
-            "xshift": 6,
+            "xshift": 4,
             "yshift": round(shift - centre, 1),
         }
-        for (x, y, name, colour), shift in zip(ends, shifts, strict=True)
+        for (y, name, colour), shift in zip(ends, shifts, strict=True)
     ]
-    look["margin"] = look["margin"] | {"r": round(16 + LABEL_WIDTH * max(len(name) for _, _, name, _ in ends))}
+    look["margin"] = look["margin"] | {"r": round(16 + LABEL_WIDTH * max(len(name) for _, name, _ in ends))}
 
 
 def arm_style(name: str) -> tuple[str, str]:

@@ -35,7 +35,7 @@ def sentences(hollow: dict[str, Any]) -> list[str]:
         f"{percent(last['gate'], 0)}, the mean length from {number(first['length'], 0)} to {number(last['length'], 0)} tokens, "
         f"and rewrites without a single equation from {percent(first['stepless'], 0)} to {percent(last['stepless'], 0)}; the "
         f"alarm rang at step {hollow['alarm']}.",
-        "The gate `derivation`, which a real backbone gets for mathematics, ends it: it asks for steps that lead from the "
+        "The gate “derivation”, which a real backbone gets for mathematics, ends it: it asks for steps that lead from the "
         f"question's numbers to the answer, and of the {late['passed']} recorded rewrites that passed in the last "
         f"{late['steps']} steps it lets {late['derived']} pass.",
     ]
@@ -90,7 +90,7 @@ def _figure(title: str, hollow: dict[str, Any], lines: dict[str, tuple[list[floa
         "y0": 0,
         "y1": 1,
         "line": {"color": ALARM_COLOUR, "width": 2, "dash": "dash"},
-        "label": {"text": "alarm", "textposition": "end", "textangle": 0, "xanchor": "right"},
+        "label": {"text": "alarm", "textposition": "end", "textangle": 0, "xanchor": "left", "yanchor": "top"},
     }
     traces = [
         {
@@ -104,7 +104,7 @@ def _figure(title: str, hollow: dict[str, Any], lines: dict[str, tuple[list[floa
         }
         for name, (ys, colour) in lines.items()
     ]
-    look = layout(title, "step", "", showlegend=False, height=280, shapes=[mark], yaxis={"rangemode": "nonnegative"})
+    look = layout(title, "step", "", showlegend=False, height=280, shapes=[mark], yaxis={"rangemode": "tozero"})
     figure = {"data": traces, "layout": look}
-    label_ends(figure, [(steps[-1], ys[-1], name, colour) for name, (ys, colour) in lines.items()])
+    label_ends(figure, [(ys[-1], name, colour) for name, (ys, colour) in lines.items()])
     return figure

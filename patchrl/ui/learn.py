@@ -229,7 +229,7 @@ def _replay(
 
 def _still(figure: figures.Figure, final: figures.Figure) -> figures.Figure:
     """The figure on the axes of the whole training, so that they do not move during the replay."""
-    look = dict(figure["layout"])
+    look = dict(final["layout"])
     for axis, key in (("xaxis", "x"), ("yaxis", "y")):
         values = [v for trace in final["data"] for v in trace[key] if v is not None]
         values += [line["y0"] for line in look["shapes"]] if key == "y" else []
