@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import re
+import types
 
 import pytest
 from helpers.payloads import PAYLOADS, Skeleton, harmless, hostile_run
@@ -14,7 +15,7 @@ from patchrl.cli import main
 from patchrl.reporting import cards, changed, findings, markup
 from patchrl.reporting.result_formats import to_csv, to_latex
 from patchrl.text import json_line
-from patchrl.ui import runs
+from patchrl.ui import app, runs
 from patchrl.ui.answers import AnswerCards
 
 VERDICT = {"passed": False, "nll": 1.0, "reward": 1.0, "consistency": 1.0, "alignment": 0.5, "diversity": 0.1}
@@ -89,6 +90,30 @@ def test_the_report_and_a_comparison_of_hostile_runs_have_no_tags_but_those_of_h
         *("h3", "div", "table", "thead", "tbody", "tr", "th", "td", "span", "p")
     }
     assert hostile[0].name in compared.text
+
+
+def test_the_page_over_a_hostile_run_has_no_tags_but_those_of_a_harmless_one(hostile):
+    page = app.build(str(hostile[0].path.parent))
+    update = next(fn for fn in page.fns.values() if fn.name == "update")
+    request = types.SimpleNamespace(query_params={}, session_hash="page", state=types.SimpleNamespace())
+    shown = []
+    for run in hostile:
+        values = [getattr(part, "value", None) for part in update.inputs]
+        values[:2] = [run.id, {}]
+        texts = [text for text in texts_of(update.fn(request, *values)) if text.lstrip().startswith("<")]
+        shown.append([Skeleton(text) for text in texts])
+    tags = [{tag for part in parts for tag in part.tags} for parts in shown]
+    assert tags[0] - tags[1] <= {("del",), ("ins",), ("mark", "class"), ("br",)} and len(tags[0]) > 10
+    assert any("window.pwned" in part.text for part in shown[0])
+
+
+def texts_of(value):
+    """Every text inside lists and dicts, but those of charts."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, tuple)) or (isinstance(value, dict) and "layout" not in value):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from texts_of(part)
 
 
 def test_the_terminal_obeys_no_payload(hostile, capsys):
