@@ -78,7 +78,7 @@ def train(kind: str, model: str, steps: int, rollouts: int, prompt_tokens: int, 
 
     class Timed(stage.SharedPromptTrainer):
         def __init__(self, *args, callbacks, **options):
-            super().__init__(*args, callbacks=[*callbacks, Times()], **options)
+            super().__init__(*args, callbacks=[Times(), *callbacks], **options)
             self.shares_prompts &= kind == "ours"
 
     backbone, examples = prepared(model, prompt_tokens)
