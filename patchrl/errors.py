@@ -25,6 +25,10 @@ class BackboneError(PatchRLError):
     """A backbone or tokenizer that cannot be loaded or used."""
 
 
+class EngineError(PatchRLError):
+    """A server that samples and cannot be reached or used."""
+
+
 class RunError(PatchRLError):
     """A run that is missing, busy, or not far enough for what was asked."""
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from patchrl.config import StudyConfig, load_config
-from patchrl.models.sampling import STATIC_ROWS
-from patchrl.models.static_decoding import LOGIT_COPIES, MEMORY_SHARE
+from patchrl.models.engines.static_decoding import LOGIT_COPIES, MEMORY_SHARE
+from patchrl.models.engines.transformers import STATIC_ROWS
 
 FOLDER = Path(__file__).parent
 GPU_BYTES = 139 * 2**30  # an H200's

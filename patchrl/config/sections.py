@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
@@ -19,6 +20,9 @@ MAX_STEPS = 1_000_000  # of one training
 MAX_BATCH = 4_096  # examples or questions in one update
 MAX_WEIGHT = 1_000.0  # of one part of a reward or a loss
 Alignment = Literal["kl", "mean"]
+SERVER_ADDRESS = re.compile(
+    r"https?://[\w.\-]+(:\d{1,5})?(/[\w.\-/]*)?|https?://\[[0-9a-fA-F:.]+\](:\d{1,5})?(/[\w.\-/]*)?"
+)
 
 
 def _as_list(value: Any) -> Any:
@@ -101,6 +105,47 @@ class BackboneSection(Section):
         basic=True,
         pattern=r"^(auto|cpu|mps|cuda(:\d{1,2})?)$",
     )
+
+
+class EngineSection(Section):
+    """What samples when data is scanned and rewritten and the backbone is evaluated (docs/engines.md)."""
+
+    kind: Literal["auto", "transformers", "server"] = setting(
+        "auto",
+        "Engine",
+        "`transformers`: in the run's own process. `server`: the servers of `engine.url`, for all that they can sample. "
+        "`auto`: the servers where one is named, and Transformers for what they cannot do.",
+    )
+    url: str = setting(
+        "",
+        "Servers",
+        "Addresses of servers of the backbone that speak the OpenAI-compatible completions protocol, such as "
+        "http://localhost:8000; several with commas share the work.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _addresses_are_plain(cls, value: str) -> str:
+        for url in filter(None, (part.strip() for part in value.split(","))):
+            if not SERVER_ADDRESS.fullmatch(url):
+                raise ValueError(
+                    f"{url!r:.80} is not an address such as http://localhost:8000; a token belongs into the environment"
+                )
+        return value
+
+    @model_validator(mode="after")
+    def _a_server_is_named(self) -> EngineSection:
+        if self.kind == "server" and not self.urls:
+            raise ConfigError(
+                "engine.url: engine.kind is server and no server is named; name one, such as http://localhost:8000."
+            )
+        return self
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The servers that sample; none for Transformers."""
+        parts = () if self.kind == "transformers" else self.url.split(",")
+        return tuple(dict.fromkeys(filter(None, (part.strip() for part in parts))))
 
 
 class DataSection(Section):
@@ -478,6 +523,7 @@ class StudyConfig(Section):
 
     study: StudySection = StudySection()
     backbone: BackboneSection = BackboneSection()
+    engine: EngineSection = EngineSection()
     data: DataSection = DataSection()
     gate: GateSection = GateSection()
     reward: RewardSection = RewardSection()

@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path
 
+from patchrl.models.engines.interface import TOKEN_VARIABLE
+
 # Whole names: of the system, the network, Hugging Face's caches, and processes that train together.
 NAMES = {
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TERM", "COLUMNS", "TMPDIR", "VIRTUAL_ENV"),
@@ -59,6 +61,12 @@ def is_passed_on(name: str) -> bool:
     """Whether a variable of the server is one that a worker needs; no name that sounds like a secret is."""
     upper = name.upper()
     return (upper in NAMES or upper.startswith(PREFIXES)) and not SECRET.search(upper)
+
+
+def server_token() -> dict[str, str]:
+    """The token for the servers of engine.url, as a worker's environment has it; empty without one."""
+    value = os.environ.get(TOKEN_VARIABLE)
+    return {TOKEN_VARIABLE: value} if value else {}
 
 
 def login_token() -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from patchrl.errors import RunError
-from patchrl.jobs.environment import NO_HUB, environment, login_token
+from patchrl.jobs.environment import NO_HUB, environment, login_token, server_token
 from patchrl.jobs.owners import owner_of
 from patchrl.jobs.status import LAUNCH_MARK, LIVE_STATES, children, resolve_status, worker_of
 from patchrl.runs.folder import RunFolder
@@ -95,7 +95,7 @@ def _launch(folder: RunFolder, upto: str, queue: bool, webhook: str) -> None:
             stdout=log,
             stderr=log,
             cwd=folder.path,
-            env=environment() | (NO_HUB if is_visitors else {}),
+            env=environment() | (NO_HUB if is_visitors else server_token()),
             start_new_session=True,
         )
     # By a pipe: what stands in the command or the environment of a process can be read by others.

@@ -16,13 +16,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from patchrl import nano
 from patchrl.config import BackboneSection
 from patchrl.errors import BackboneError, first_line
+from patchrl.models.engines.interface import Engine, Keep, Sample, SampleRequest, Watch
+from patchrl.models.engines.transformers import TransformersEngine
 from patchrl.models.gguf import keep_gguf
 from patchrl.models.hub_access import hub_access
 from patchrl.models.model_cache import gguf_file, is_hub_gguf, model_folder, name_problem
-from patchrl.models.pieces import Keep, made_now, next_token_in_pieces, sample_in_pieces, score_in_pieces
+from patchrl.models.pieces import made_now, next_token_in_pieces, score_in_pieces
 from patchrl.models.prompts import ChatFormat, Row, Turns, acting_tokens
-from patchrl.models.sample_request import SampleRequest, Watch
-from patchrl.models.sampling import Sample, Sampler
 from patchrl.models.scoring import READINGS, Reading, Score, Scorer, choose_reading
 from patchrl.types import Generation
 
@@ -116,6 +116,7 @@ class Backbone:
         self.format = chat_format(tokenizer, thoughts)
         self.reading: Reading = READINGS[0]
         self.keep: Keep | None = None  # keeps what is sampled and scored, piece by piece
+        self.engines: dict[bool, Engine] = {}  # that sample for it elsewhere, with its adapter on (True) or off
         self._adapter_off = False
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(self.format.end_ids[-1])
@@ -226,7 +227,8 @@ class Backbone:
             self.model.train(training)
 
     def fingerprint(self) -> str:
-        """A hash of all that makes a backbone answer as it does: weights, adapter, configuration, tokenizer, template."""
+        """A hash of all that makes a backbone answer as it does: weights, adapter, configuration, tokenizer, template, and
+        whether another engine samples."""
         digest = hashlib.sha256()
         for name, tensor in self.model.state_dict().items():
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -234,7 +236,7 @@ class Backbone:
         config = self.model.config.to_dict() | {"_name_or_path": None, "transformers_version": None}
         words = sorted(self.tokenizer.get_vocab().items())
         prompt = self.format.prompt_text("A question")  # the template, and whether it asks for thoughts
-        identity = [config, words, prompt, sorted(self.stop_ids)]
+        identity = [config, words, prompt, sorted(self.stop_ids), *(["served"] if self.engines else [])]
         digest.update(json.dumps(identity, sort_keys=True, default=str).encode())
         return digest.hexdigest()
 
@@ -287,13 +289,14 @@ class Backbone:
         done; `watch` sees every batch grow and can end it.
         """
         request = SampleRequest(samples, temperature, top_p, max_new_tokens, with_nll, watch)
+        adapted = hasattr(self.model, "disable_adapter") and not self._adapter_off
+        if engine := self.engines.get(adapted):
+            return engine.sample(prompts, request, seed, on_progress, self.keep)
         training = self.model.training
         self.model.eval()
         try:
-            sampler = Sampler(self.model, self.tokenizer, self.stop_ids, self.reading)
-            if self.keep is None:
-                return sampler.sample(prompts, request, seed, on_progress)
-            return sample_in_pieces(sampler, self.keep, prompts, request, seed, on_progress)
+            here = TransformersEngine(self.model, self.tokenizer, self.stop_ids, self.reading)
+            return here.sample(prompts, request, seed, on_progress, self.keep)
         finally:
             self.model.train(training)
 

@@ -1,4 +1,4 @@
-"""Sampling and scoring in pieces that can be kept: what was finished before a process died is not done again."""
+"""Scoring in pieces that can be kept: what was finished before a process died is not done again."""
 
 from __future__ import annotations
 
@@ -9,56 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from patchrl.models.sampling import ROWS_PER_BATCH, TOKENS_PER_BATCH, Sample, Sampler, SampleRequest
+from patchrl.models.engines.interface import Keep
 from patchrl.models.scoring import Piece, Score, Scorer, TokenRow, in_batches
 from patchrl.types import TokenSurprisal
-
-# What a piece is made from, and a function that makes it -> the piece, kept from before or made now; both are plain data.
-Keep = Callable[[Any, Callable[[], Any]], Any]
-ROWS_ON_GPU = 512  # sampled in one piece
-PARAMETER_TOKENS_ON_CPU = 5e11  # parameters × tokens sampled in one piece: about 40 s on two cores
 
 
 def made_now(source: Any, make: Callable[[], Any]) -> Any:
     """Keeps nothing."""
     return make()
-
-
-def sample_in_pieces(
-    sampler: Sampler,
-    keep: Keep,
-    prompts: Sequence[list[int]],
-    request: SampleRequest,
-    seed: int,
-    on_progress: Callable[[int], None] | None = None,
-) -> list[list[Sample]]:
-    """What `sampler.sample` returns, a piece at a time; every piece has a seed of its own."""
-    order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
-    answers: list[list[Sample]] = [[] for _ in prompts]
-    done = 0
-    while done < len(order):
-        rows = _rows(sampler, len(prompts[order[done]]), request)
-        piece, piece_seed = order[done : done + rows], seed + done
-        ids = [prompts[i] for i in piece]
-        settings = [request.samples, request.temperature, request.top_p, request.max_new_tokens, request.with_nll]
-        source = ["sample", ids, settings, getattr(request.watch, "name", None), piece_seed]
-        groups = keep(source, partial(sampler.sample, ids, request, piece_seed))
-        for i, group in zip(piece, groups, strict=True):
-            answers[i] = [(completion, nll) for completion, nll in group]
-        done += len(piece)
-        if on_progress:
-            on_progress(done)
-    return answers
-
-
-def _rows(sampler: Sampler, prompt_tokens: int, request: SampleRequest) -> int:
-    """Prompts of one piece. On a CPU it is one of the sampler's own batches, or less where that takes long."""
-    rows = ROWS_ON_GPU
-    if sampler.device.type == "cpu":
-        parameters = sum(weights.numel() for weights in sampler.model.parameters())
-        rows = min(ROWS_PER_BATCH, TOKENS_PER_BATCH // (prompt_tokens + request.max_new_tokens))
-        rows = min(rows, int(PARAMETER_TOKENS_ON_CPU / (parameters * request.max_new_tokens)))
-    return max(1, rows // request.samples)
 
 
 def score_in_pieces(scorer: Scorer, keep: Keep, rows: list[TokenRow], top: int, bf16: bool) -> dict[TokenRow, Score]:

@@ -20,7 +20,7 @@ TILE_MB = 25.0  # of logits, with what is computed from them
 SLACK = 1.25  # what a pass holds beside the tensors counted here, and what the allocator does not give back; measured
 FLOAT = 4  # bytes
 LOGIT_COPIES = 4  # where logits are held whole: themselves, their log-probabilities, the gradient, one that is sorted
-SAMPLED_TOKENS, SAMPLED_ROWS = 32_768, 256  # in one batch of `patchrl.models.sampling`, at most
+SAMPLED_TOKENS, SAMPLED_ROWS = 32_768, 256  # in one batch of `patchrl.models.engines.transformers`, at most
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ from patchrl.pipeline.defaults import MIN_SWEEP_ITEMS
 from patchrl.pipeline.estimate import PACES, sized, study_minutes
 from patchrl.pipeline.machine import machine_problems, weight_count
 from patchrl.pipeline.memory import estimated_ram, largest_request, longest_tokens
+from patchrl.pipeline.plan import plan
+from patchrl.pipeline.serving import engine_report
 from patchrl.types import Example
 
 MAX_LENGTH_ROWS = 2_000  # tokenised for the check of lengths
@@ -96,7 +98,10 @@ def preflight(config: StudyConfig) -> dict[str, Any]:
             continue
         items[kind] = sum(count for count, _ in counts)
         notes += [f"evaluate.{kind}: {note}" for _, file_notes in counts for note in file_notes]
-    report["notes"] += notes
+    request_tokens = prompt_tokens and prompt_tokens + config.rewriter.max_new_tokens
+    engine_problems, engine_notes = engine_report(config, list(plan(config)), request_tokens)
+    problems += engine_problems
+    report["notes"] += notes + engine_notes
     problems += machine_problems(config, estimated_megabytes(config))
     return report | {
         "ok": not problems,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from patchrl.errors import RunError
 from patchrl.evaluation.results import collect
 from patchrl.pipeline.items import StudyItems
 from patchrl.pipeline.plan import BASE, REPLAY, Step
+from patchrl.pipeline.serving import Serving, is_served
 from patchrl.reporting.result_formats import to_csv
 from patchrl.reporting.sentences import describe_calibration, describe_coverage
 from patchrl.runs.checkpoints import CHECKPOINTS, SFT, TRAINER, WARM_START, newest_checkpoint
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 MIN_GATE_ACCURACY = (
     0.8  # balanced accuracy of a calibrated gate from which its verdicts are worth training on; a coin has 0.5
 )
+PROOF_QUESTIONS = 4  # with which a server is proven
 INACCURATE_GATE = {
     "open_gate": "That is too close to guessing: let a judge read too (gate.reasoning), or give another reward.embedder.",
     "coverage_gate": "That is too close to guessing: let a judge read too (gate.reasoning).",
@@ -62,6 +64,13 @@ class Stages:
     ) -> None:
         self.config, self.folder, self.recorder, self.data, self.items = config, folder, recorder, data, items
         self.arms: list[Arm] = [parse(name) for name in config.study.arms]
+        questions = [example.question for example in data.train[:PROOF_QUESTIONS]]
+        self.serving = Serving(config, recorder, questions)
+
+    def start_serving(self, steps: Sequence[Step]) -> None:
+        """Prove the servers of `engine.url` before the first of some steps; raises EngineError where they cannot be used."""
+        if self.config.engine.urls and (served := list(filter(is_served, steps))):
+            self.serving.start(self._backbone(), served, self.folder.path)
 
     def work(self, step: Step) -> None:
         """Do a step's work and write its proof; raises StopRequested when asked to stop."""
@@ -124,7 +133,11 @@ class Stages:
         backbone = self._backbone()
         if backbone.reading_note:
             self.recorder.event("message", level="info", text=backbone.reading_note)
-        with self._context(backbone, journal=self._journal(step)) as context, context.kept():
+        with (
+            self.serving.serve(backbone),
+            self._context(backbone, journal=self._journal(step)) as context,
+            context.kept(),
+        ):
             result = scan(context, self.data.train)
         result |= {"kept": self.data.kept, "train": len(self.data.train), "dropped": self.data.dropped}
         self.recorder.event("scan", **result)
@@ -172,11 +185,17 @@ class Stages:
             summary = self.folder.read_json(self.folder.targets(before, seed)) or {}
             write_rows(self.folder.samples(source, seed), drop_fallbacks(read_rows(self.folder.samples(before, seed))))
             return summary | describe_targets(backbone, self._pairs(source, seed))
+        adapter = None
         if rewriter := SOURCES[source].rewriter:
             from peft import PeftModel
 
-            backbone.model = PeftModel.from_pretrained(backbone.model, str(self.folder.adapter(seed, rewriter)))
-        with self._context(backbone, journal=journal) as context, context.kept():
+            adapter = self.folder.adapter(seed, rewriter)
+            backbone.model = PeftModel.from_pretrained(backbone.model, str(adapter))
+        with (
+            self.serving.serve(backbone, adapter),
+            self._context(backbone, journal=journal) as context,
+            context.kept(),
+        ):
             # Pages look at the tokens and the map of the first seed only.
             details = seed == self.config.study.seeds[0]
             return rewrite_dataset(context, self.data.train, source, seed, details=details)
@@ -188,7 +207,7 @@ class Stages:
         count = replay_count(len(self.data.train), max(arm.replay or 0.0 for arm in self.arms))
         questions = self.items.replay_questions(count, seed)
         backbone = self._backbone()
-        with backbone.kept(journal.keep):
+        with self.serving.serve(backbone), backbone.kept(journal.keep):
             answers = backbone.generate(
                 questions,
                 temperature=1.0,  # the backbone's own distribution is where its loss has no slope
@@ -308,6 +327,7 @@ class Stages:
         backbone = self._backbone(weights)
         judge, journal = self._judge() if weights else None, self._journal(step)
         with (
+            self.serving.serve(backbone) if weights is None else nullcontext(),
             self._context(backbone, judge=judge, answers_only=True, journal=journal) as context,
             context.kept(),
         ):

@@ -36,6 +36,7 @@ def run_study(config: StudyConfig, folder: RunFolder, recorder: Recorder, upto: 
     _ = items.judged  # a file that cannot be read is reported before anything is trained
     if any(step.stage == "evaluate" for step in missing):
         _ = items.benchmarks  # and so is a benchmark that cannot be fetched or measured
+    stages.start_serving(missing)
     actual = sized(config, len(data.train), len(data.eval))
     expected = [step_seconds(actual, step) for step in missing]
     for step in plan(config):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,7 @@ T = TypeVar("T")
 class Journal:
     """Finished pieces of work by what they were made from, one JSON line each; a torn last line is cut off.
 
-    Between pieces the recorder is asked whether to stop.
+    Between pieces the recorder is asked whether to stop. Several threads may keep pieces.
 
     Attributes:
         seconds_before: What the pieces took that were there when the journal was opened.
@@ -34,6 +35,7 @@ class Journal:
         self.seconds_before = self.seconds = 0.0
         self._pieces: dict[str, tuple[int, int]] = {}  # offset and length of a line
         self._end = 0
+        self._lock, self._counted_until = threading.Lock(), 0.0
         if path.is_file():
             self._read()
 
@@ -65,10 +67,14 @@ class Journal:
             raise StopRequested("Stopped; resume goes on with the rows that are finished.")
         started = time.monotonic()
         piece = make()
-        seconds = round(time.monotonic() - started, 4)
-        self.seconds += seconds
-        line = json.dumps({"key": key, "seconds": seconds, "piece": piece})
-        self._append(key, line.encode() + b"\n")
+        with self._lock:
+            now = time.monotonic()
+            # Of pieces that were made at the same time, each second counts once.
+            seconds = round(now - max(started, self._counted_until), 4)
+            self._counted_until = now
+            self.seconds += seconds
+            line = json.dumps({"key": key, "seconds": seconds, "piece": piece})
+            self._append(key, line.encode() + b"\n")
         return piece
 
     def _append(self, key: str, line: bytes) -> None:

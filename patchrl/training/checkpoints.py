@@ -14,7 +14,7 @@ from transformers import TrainerCallback
 from trl.trainer.utils import RepeatSampler
 
 from patchrl.errors import StopRequested
-from patchrl.models.sample_request import Watch
+from patchrl.models.engines.interface import Watch
 from patchrl.runs.checkpoints import Checkpoint, mark_whole
 from patchrl.types import Recorder
 

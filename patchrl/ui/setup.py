@@ -31,6 +31,7 @@ ADVANCED = {
     "study": "Study",
     "data": "Data",
     "backbone": "Backbone",
+    "engine": "Engine",
     "gate": "Gate",
     "reward": "Reward",
     "rewriter": "Rewriter",

@@ -84,3 +84,16 @@ def test_seeds_that_repeat_or_that_no_generator_takes_are_refused(seeds, message
 def test_a_setting_that_may_be_empty_can_be_emptied():
     values = {"rewriter": {"warm_start_rate": 1e-4}}
     assert resolve(apply_overrides(values, ["rewriter.warm_start_rate=null"])).rewriter.warm_start_rate is None
+
+
+def test_servers_are_addresses_without_secrets():
+    assert resolve({"engine": {"url": "http://a:8000, http://[::1]:8001/v1"}}).engine.urls == (
+        "http://a:8000",
+        "http://[::1]:8001/v1",
+    )
+    assert resolve({"engine": {"kind": "transformers", "url": "http://a:8000"}}).engine.urls == ()
+    for url in ("a:8000", "http://user:word@a", "http://a?key=1", "file:///etc/passwd"):
+        with pytest.raises(ConfigError, match=r"engine\.url"):
+            resolve({"engine": {"url": url}})
+    with pytest.raises(ConfigError, match="no server is named"):
+        resolve({"engine": {"kind": "server"}})

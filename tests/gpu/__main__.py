@@ -15,8 +15,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
 
-from patchrl.models.sample_request import SampleRequest
-from patchrl.models.sampling import Sampler
+from patchrl.models.engines.interface import SampleRequest
+from patchrl.models.engines.transformers import TransformersEngine
 
 PROMPTS, SAMPLES, PROMPT_TOKENS, NEW_TOKENS = 32, 8, 200, 128
 SHAPES = {
@@ -57,7 +57,7 @@ def measure(name: str, model: Any, static: bool) -> dict[str, Any]:
     vocabulary = model.config.vocab_size
     draw = torch.Generator().manual_seed(0)
     prompts = torch.randint(0, vocabulary - 8, (PROMPTS, PROMPT_TOKENS), generator=draw).tolist()
-    sampler = Sampler(model, SimpleNamespace(pad_token_id=0), {vocabulary - 1}, "shared prompts")
+    sampler = TransformersEngine(model, SimpleNamespace(pad_token_id=0), {vocabulary - 1}, "shared prompts")
     sampler.static = static
     request = SampleRequest(SAMPLES, 1.0, 1.0, NEW_TOKENS, True, None)
     sampler.sample(prompts, SampleRequest(SAMPLES, 1.0, 1.0, 4, True, None), 0)
@@ -79,7 +79,7 @@ def same_greedy(model: Any) -> float:
     prompts = [torch.randint(0, vocabulary - 8, (n,), generator=draw).tolist() for n in (20, 60, 200)]
     rows = []
     for static in (False, True):
-        sampler = Sampler(model, SimpleNamespace(pad_token_id=0), {vocabulary - 1}, "shared prompts")
+        sampler = TransformersEngine(model, SimpleNamespace(pad_token_id=0), {vocabulary - 1}, "shared prompts")
         sampler.static = static
         groups = sampler.sample(prompts, SampleRequest(1, 0.0, 1.0, 64, True, None), 0)
         rows.append([token for ((ids, _),) in groups for token in ids])

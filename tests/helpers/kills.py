@@ -38,12 +38,12 @@ MEASURED = {"seconds", "finetune_seconds", "recommendation"}  # times, and what 
 def study(folder: Path, upto: str) -> int:
     """Carry a run to a stage in this process; returns the worker's exit code."""
     from patchrl.jobs import worker
-    from patchrl.models import pieces
+    from patchrl.models.engines.transformers import TransformersEngine
     from patchrl.runs.folder import RunFolder
     from patchrl.training import checkpoints
 
     checkpoints.SAVE_SECONDS, checkpoints.MAX_SAVING_SHARE = 0.0, 1e9
-    pieces._rows = lambda *_: PIECE_PROMPTS
+    TransformersEngine._rows = lambda self, tokens, request, kept: PIECE_PROMPTS * request.samples
     return worker.work(RunFolder(folder), upto)
 
 

@@ -10,11 +10,13 @@ from helpers.visitors import Browser, serve
 from helpers.workers import state, until
 
 from patchrl import api
-from patchrl.config import presets, resolve
+from patchrl.config import load_config, presets, resolve
 from patchrl.config.loading import apply_overrides
-from patchrl.jobs import launch
-from patchrl.jobs.environment import environment, is_passed_on
+from patchrl.errors import ConfigError
+from patchrl.jobs import launch, public
+from patchrl.jobs.environment import environment, is_passed_on, server_token
 from patchrl.jobs.owners import set_owner
+from patchrl.models.engines.interface import TOKEN_VARIABLE
 from patchrl.models.hub_access import hand_over, hub_access
 from patchrl.runs.folder import RunFolder
 
@@ -44,6 +46,14 @@ def secrets(monkeypatch):
 )  # fmt: skip
 def test_a_worker_gets_what_it_needs_and_nothing_else(name, passed):
     assert is_passed_on(name) is passed
+
+
+def test_a_token_for_servers_reaches_workers_of_the_host_only(monkeypatch):
+    monkeypatch.setenv(TOKEN_VARIABLE, "canary")
+    assert server_token() == {TOKEN_VARIABLE: "canary"}
+    assert TOKEN_VARIABLE not in environment() and not is_passed_on(TOKEN_VARIABLE)
+    with pytest.raises(ConfigError, match=r"engine\.url: this public page keeps"):
+        public.check(load_config("nano-one", ["study.seeds=[0]", "engine.url=http://10.0.0.1:8000"]))
 
 
 def test_a_token_is_there_while_something_loads_and_gone_after(monkeypatch):

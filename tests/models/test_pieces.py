@@ -8,8 +8,8 @@ from helpers import tiny
 from helpers.contexts import SilentRecorder
 from peft import LoraConfig, get_peft_model
 
-from patchrl.models import pieces, sampling
 from patchrl.models.backbone import Backbone
+from patchrl.models.engines import transformers as engine
 from patchrl.runs.journal import Journal
 
 QUESTIONS = [f"What is {n} + {'1' * (1 + n % 3)}?" for n in range(23)]
@@ -17,8 +17,7 @@ QUESTIONS = [f"What is {n} + {'1' * (1 + n % 3)}?" for n in range(23)]
 
 @pytest.fixture
 def backbone(monkeypatch):
-    for module in (pieces, sampling):
-        monkeypatch.setattr(module, "ROWS_PER_BATCH", 8)
+    monkeypatch.setattr(engine, "ROWS_PER_BATCH", 8)
     words = tiny.tokenizer()
     return Backbone(tiny.model("qwen2", len(words)), words)
 
@@ -76,7 +75,7 @@ def test_pieces_of_other_weights_or_with_the_adapter_off_are_not_taken(tmp_path,
 
 def test_a_large_model_on_a_cpu_is_sampled_in_smaller_pieces(backbone, monkeypatch):
     parameters = sum(weights.numel() for weights in backbone.model.parameters())
-    monkeypatch.setattr(pieces, "PARAMETER_TOKENS_ON_CPU", parameters * 6 * 4)  # of 6 tokens each: four rows
+    monkeypatch.setattr(engine, "PARAMETER_TOKENS_KEPT", parameters * 6 * 4)  # of 6 tokens each: four rows
     sizes = []
 
     def keep(source, make):

@@ -8,10 +8,10 @@ from helpers import tiny
 
 from patchrl.errors import BackboneError
 from patchrl.models.backbone import Backbone
-from patchrl.models.sample_request import SampleRequest
-from patchrl.models.sampling import Sampler
+from patchrl.models.engines.interface import SampleRequest
+from patchrl.models.engines.static_decoding import StaticDecoder, decodes_statically
+from patchrl.models.engines.transformers import TransformersEngine
 from patchrl.models.scoring import left_padded
-from patchrl.models.static_decoding import StaticDecoder, decodes_statically
 
 QUESTIONS = ["12?", "What is 3 + 4, and what is 4 + 3?", "a"]
 
@@ -35,7 +35,7 @@ def decoded(backbone, request, seed=0):
 def test_greedy_tokens_and_their_likelihood_are_those_of_transformers_loop(kind):
     backbone = backbone_of(kind)
     request = SampleRequest(2, 0.0, 1.0, 20, True, None)
-    sampler = Sampler(backbone.model, backbone.tokenizer, backbone.stop_ids, backbone.reading)
+    sampler = TransformersEngine(backbone.model, backbone.tokenizer, backbone.stop_ids, backbone.reading)
     groups = sampler.sample([backbone.prompt_ids(question) for question in QUESTIONS], request, 0)
     out, nll = decoded(backbone, request)
     for row, (ids, expected) in enumerate(sample for group in groups for sample in group):

@@ -2,6 +2,8 @@ import json
 
 import numpy as np
 import pytest
+from helpers import tiny
+from helpers.completions_server import CompletionsServer
 from safetensors.numpy import save_file
 
 from patchrl.config import resolve
@@ -68,6 +70,23 @@ def test_replay_on_another_backbone_needs_questions_of_its_own(tmp_path):
     assert named["ok"] and "finetune.replay_data: chat.jsonl: columns not used: rating" in named["notes"]
     lost = resolve(values | {"finetune": {"replay_data": str(tmp_path / "lost.jsonl")}})
     assert "finetune.replay_data" in preflight(lost)["problems"][0]
+
+
+def test_servers_are_asked_what_they_can_before_anything_starts():
+    def card(kind, *stubs, **options):
+        engine = {"kind": kind, "url": ", ".join(stub.url for stub in stubs)}
+        return preflight(resolve({"study": {"arms": ["expert", "rl"]}, "engine": engine} | options))
+
+    model = tiny.judging_backbone()
+    with CompletionsServer(model) as able, CompletionsServer(model, takes_adapters=False, context=60) as unable:
+        assert card("server", able)["ok"]
+        assert any("serves the-model, reads 1,024 tokens" in note for note in card("auto", able)["notes"])
+        refused = card("server", able, unable)["problems"]
+        assert any("reads 60 tokens and the longest request has" in problem for problem in refused)
+        assert any("takes no LoRA adapter" in problem for problem in refused)
+        assert not any("takes no LoRA adapter" in problem for problem in card("auto", unable)["problems"])
+    with CompletionsServer(model, without=("token_ids",)) as idless:
+        assert "gives no token ids" in card("auto", idless)["problems"][0]
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from transformers import DynamicCache, StaticCache, TemperatureLogitsWarper, Top
 from transformers.cache_utils import DynamicLayer
 
 from patchrl.errors import BackboneError
-from patchrl.models.sample_request import SampleRequest
+from patchrl.models.engines.interface import SampleRequest
 from patchrl.models.scoring import core_of
 
 TOKENS_BETWEEN_CHECKS = 8  # asking the GPU whether all rows have ended makes it wait

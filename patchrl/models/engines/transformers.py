@@ -1,23 +1,24 @@
-"""Sampling completions of token ids: batched by length, each prompt read once for all its samples."""
+"""The engine in this process: batches by length on the backbone's own weights, each prompt read once for all its samples."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
+from patchrl.models.engines.interface import Keep, Sample, SampleRequest, Watch
+from patchrl.models.engines.static_decoding import StaticDecoder, decodes_statically, rows_that_fit
 from patchrl.models.kv_cache import preallocated_cache
-from patchrl.models.sample_request import SampleRequest, Watch
 from patchrl.models.scoring import Reading, core_of, left_padded, reads_ahead
-from patchrl.models.static_decoding import StaticDecoder, decodes_statically, rows_that_fit
 
 TOKENS_PER_BATCH = 32_768  # padded tokens in one generation batch
 ROWS_PER_BATCH = 256
 STATIC_ROWS = 512  # in one batch where the GPU decodes from a static cache
-Sample = tuple[list[int], float]  # ids of a completion and their −log p in nats
+PARAMETER_TOKENS_KEPT = 5e11  # parameters × tokens sampled on a CPU and kept in one piece: about 40 s on two cores
 
 
 class _WatchCriteria(StoppingCriteria):
@@ -64,7 +65,7 @@ class _LogProbabilities(LogitsProcessor):
         return self._nll_B.masked_fill(self._open_B, math.nan).tolist()
 
 
-class Sampler:
+class TransformersEngine:
     """Samples from `model`, its adapter as it is found; `tokenizer` pads, `stop_ids` end a turn."""
 
     def __init__(self, model: Any, tokenizer: Any, stop_ids: set[int], reading: Reading) -> None:
@@ -78,28 +79,35 @@ class Sampler:
         request: SampleRequest,
         seed: int,
         on_progress: Callable[[int], None] | None = None,
+        keep: Keep | None = None,
     ) -> list[list[Sample]]:
-        """The completions of each prompt's ids; `on_progress` gets the number of prompts done."""
+        """The completions of each prompt's ids, a batch at a time, which has a seed of its own (`interface.Engine`)."""
         order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
         answers: list[list[Sample]] = [[] for _ in prompts]
         sampled = 0
         while sampled < len(order):
-            width = len(prompts[order[sampled]]) + request.max_new_tokens
-            rows = max(1, self._rows(width) // request.samples)
-            chunk = order[sampled : sampled + rows]
-            groups = self._sample_batch([prompts[i] for i in chunk], request, seed + sampled)
-            for i, group in zip(chunk, groups, strict=True):
-                answers[i] = group
-            sampled += len(chunk)
+            rows = self._rows(len(prompts[order[sampled]]), request, keep is not None)
+            batch = order[sampled : sampled + max(1, rows // request.samples)]
+            ids, batch_seed = [prompts[i] for i in batch], seed + sampled
+            make = partial(self._sample_batch, ids, request, batch_seed)
+            groups = make() if keep is None else keep(request.source(ids, batch_seed), make)
+            for i, group in zip(batch, groups, strict=True):
+                answers[i] = [(completion, nll) for completion, nll in group]
+            sampled += len(batch)
             if on_progress:
                 on_progress(sampled)
         return answers
 
-    def _rows(self, width: int) -> int:
-        """Rows of `width` tokens in one batch."""
+    def _rows(self, prompt_tokens: int, request: SampleRequest, kept: bool) -> int:
+        """Rows in one batch; on a CPU, one that is kept must not take long."""
+        width = prompt_tokens + request.max_new_tokens
         if self.static:
             return min(STATIC_ROWS, rows_that_fit(core_of(self.model), width, self.device))
-        return min(ROWS_PER_BATCH, TOKENS_PER_BATCH // width)
+        rows = min(ROWS_PER_BATCH, TOKENS_PER_BATCH // width)
+        if kept and self.device.type == "cpu":
+            parameters = sum(weights.numel() for weights in self.model.parameters())
+            rows = min(rows, int(PARAMETER_TOKENS_KEPT / (parameters * request.max_new_tokens)))
+        return rows
 
     def _sample_batch(self, prompts: list[list[int]], request: SampleRequest, seed: int) -> list[list[Sample]]:
         tokens_PT, mask_PT = left_padded(prompts, self.pad, self.device)
