@@ -28,7 +28,9 @@ def test_a_run_that_goes_on_shows_its_stages_and_its_panels_fill(page, server, s
     now.filter(has_text="Warm start").filter(has_text="loading the model").wait_for()
     assert page.locator("#train-here").is_hidden() and page.locator("#story .waits").count() == 4
     run.recorder.event("phase", name="steps")
-    run.grow(50)
+    run.grow(49)
+    page.wait_for_timeout(600)  # a status is written at most twice a second
+    run.grow()
     now.filter(has_text="50 of 1000").wait_for()
     run.recorder.event("scan", expert_nll=[1.9, 2.1], own_nll=[0.1, 0.2], prompted_nll=[0.8])
     run.recorder.event("spread", seed=0, step=50, nll=[0.5, 0.6])
