@@ -64,9 +64,12 @@ class Reader:
         self._rows: OrderedDict[tuple[str, str, int], tuple[str, list[SampleRow]]] = OrderedDict()
 
     def choices(self, visitor: Visitor) -> list[tuple[str, str]]:
-        """Labels and ids of the runs that a visitor may see, the newest first, then of the recordings."""
+        """Labels and ids of the runs that a visitor may see, the newest first, then of the recordings; damaged runs come last."""
+        groups: dict[bool, list[tuple[str, str]]] = {False: [], True: []}
+        for run in self.summaries(visitor):
+            groups[run.state == "damaged"].append((run.label, run.id))
         recordings = [(title, run_id) for run_id, title in api.recordings().items()]
-        return [*((run.label, run.id) for run in self.summaries(visitor)), *recordings]
+        return [*groups[False], *recordings, *groups[True]]
 
     def summaries(self, visitor: Visitor) -> list[RunSummary]:
         """What a list shows of the runs that a visitor may see, the newest first."""
