@@ -130,7 +130,7 @@ def test_a_run_whose_files_were_cut_off_is_shown_as_damaged_and_does_not_hide_th
     run = api.open_run(cut.id)
     assert run.status()["state"] == "failed" and "status.json is damaged" in run.status()["error"]
     assert run.result() is None
-    with pytest.raises(ConfigError, match="contains a list instead of sections"):
+    with pytest.raises(RunError, match="contains a list instead of sections"):
         api.open_run(odd.id)
 
 

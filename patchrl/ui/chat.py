@@ -25,7 +25,6 @@ def ask(requests: Requests, page: Page, run_id: str | None, question: Any, keys:
 
     Raises a PatchRLError that names the wrong field.
     """
-    requests.cancel(page)
     run, config = requests.config(page[0], run_id)
     limits = caps(requests.session.limits)
     text = api.typed_text("Question", question if isinstance(question, str) else "", limits.question)
@@ -46,6 +45,7 @@ def ask(requests: Requests, page: Page, run_id: str | None, question: Any, keys:
         max_new_tokens=min(config.evaluate.max_new_tokens, limits.new_tokens),
         thresholds=run.thresholds,
     )
+    requests.keep(page, answer)
     return answer, ChatCards({model.key: model.name for model in models})
 
 

@@ -75,6 +75,11 @@ class Requests:
             raise ConfigError("This public page plays with the nano lab only; install PatchRL to use your own model.")
         return run, config
 
+    def keep(self, page: Page, answer: api.Answer) -> None:
+        """An answer that was queued is its page's last request; another is dropped."""
+        self.cancel(page)
+        self.answers[page] = answer
+
     def cancel(self, page: Page) -> None:
         """Drop a page's last request, whatever its state."""
         answer = self.answers.pop(page, None)
@@ -90,7 +95,6 @@ class Requests:
     def follow(self, page: Page, answer: api.Answer, view: AnswerView) -> Iterator[list[str]]:
         """Status and body of an answer, again whenever something came, until it ended."""
         started = time.monotonic()
-        self.answers[page] = answer
         try:
             while not view.ended:
                 yield [view.status(time.monotonic() - started), view.body()]
@@ -102,7 +106,6 @@ class Requests:
 
     def ask(self, page: Page, run_id: str | None, typed: dict[str, Any]) -> tuple[api.Answer, AnswerCards]:
         """Check the typed values and queue the request; raises a PatchRLError that names the wrong field."""
-        self.cancel(page)
         run, config = self.config(page[0], run_id)
         limits = caps(self.session.limits)
         texts = {name: value.strip() if isinstance(value, str) else "" for name, value in typed.items()}
@@ -124,6 +127,7 @@ class Requests:
         answer = self.session.playground.rewrite(
             settings, example, writers, seed=typed["seed"], thresholds=run.thresholds if run else None
         )
+        self.keep(page, answer)
         return answer, AnswerCards({w.key: w.name for w in writers})
 
 

@@ -84,7 +84,8 @@ def test_the_form_refuses_what_a_config_refuses():
     form = Form(resolve({}))
     with gr.Blocks():
         for section in SECTIONS:
-            form.fields(section)
+            for key in form.left(section):
+                form.field(section, key)
     shown = dict(zip(form.widgets, form.values(resolve({})), strict=True))
     for name, value in bad_input.SETTINGS:
         section, _, key = name.partition(".")
