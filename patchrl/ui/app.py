@@ -41,7 +41,7 @@ def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Block
         gr.HTML(TITLE, elem_id="title")
         with gr.Row(elem_id="controls"):
             session.run = gr.Dropdown([], value=None, label="Run", allow_custom_value=True, elem_id="run", scale=3)
-            settings = gr.Button("Settings of this run", elem_id="show-settings", scale=1)
+            settings = gr.Button("Run settings", elem_id="show-settings", scale=1)
             settings.click(None, js="() => patchrl.drawer('settings')")
             stop = gr.Button("Stop & save", elem_id="stop", scale=1, visible=False)
             cancel = gr.Button("Cancel", elem_id="cancel", variant="stop", scale=1, visible=False)

@@ -63,12 +63,12 @@ const again = (seconds) => { clearTimeout(timer); timer = setTimeout(beat, 1000 
 const say = (text) => { element.textContent = text; document.body.classList.toggle('away', text !== ''); };
 const AWAY = 'The app does not answer; trying again. Runs go on without it.';
 const beat = async () => {
-  if (document.hidden) return again(2);
   const had = props.value || {}, {run} = query();
+  if (document.hidden || !run) return again(1); // the page has no run until it has opened
   try {
     const now = await server.changed({run});
     say('');
-    if (now.version !== had.version || run !== (had.run || undefined)) trigger('pulse');
+    if (now.version !== had.version || run !== had.run) trigger('pulse');
     again(now.wait);
   } catch (error) {
     say(AWAY);
@@ -89,7 +89,7 @@ setInterval(async () => {
 }, 4000);
 watch('value', () => {
   const now = props.value || {};
-  again(query().run === (now.run || undefined) ? now.wait || 1 : 2); // an answer about another run came late: ask soon
+  again(query().run === now.run ? now.wait || 1 : 2); // an answer about another run came late: ask soon
 });
 document.addEventListener('visibilitychange', () => { if (!document.hidden) beat(); });
 window.addEventListener('popstate', () => trigger('go', query()));
