@@ -41,7 +41,7 @@ def build(session: Session) -> tuple[gr.Button, gr.Button]:
             with gr.Column(elem_id="story-buttons", scale=0, min_width=210):
                 minutes = study_minutes(next(iter(session.offered().values())))
                 start = gr.Button(
-                    f"Train it here (≈ {max(minutes, 1):.0f} min)", elem_id="train-here", variant="primary"
+                    f"Train the lab here (≈ {max(minutes, 1):.0f} min)", elem_id="train-here", variant="primary"
                 )
                 lesson = gr.Button(f"Explain in {STEPS[len(LESSON_STEPS)]} steps", elem_id="explain")
         with gr.Row(elem_id="story-panels", equal_height=True):
