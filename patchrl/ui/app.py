@@ -143,7 +143,8 @@ def _wire_buttons(session: Session, form: Form, parts: setup.SetupWidgets, contr
 def linked(query: Mapping[str, str]) -> list[Any]:
     """The tab and the dataset that an address names: `?tab=…`; `&row=…` opens a row on Compare, `&question=…` one on Forgetting."""
     tab = query.get("tab") or ("compare" if query.get("row") else "forgetting" if query.get("question") else TABS[0])
-    selected = gr.Tabs(selected=tab) if tab in TABS else gr.skip()
+    # The page opens on the first tab by itself; opening it once more would undo a click that was quicker.
+    selected = gr.Tabs(selected=tab) if tab in TABS[1:] else gr.skip()
     return [selected, query.get("arm") or gr.skip(), query.get("seed") or gr.skip()]
 
 
