@@ -157,6 +157,8 @@ def main(home: Path, kills: int, stages: list[str], seed: int = 0) -> None:
                 json.dumps({"stage": stage} | kill_stage(home / stage, before, whole, stage, kills, draw)), flush=True
             )
         before = whole
+        if stage == stages[-1]:
+            break
 
 
 if __name__ == "__main__":
