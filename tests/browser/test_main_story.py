@@ -63,6 +63,7 @@ def test_a_study_is_stopped_resumed_and_read_and_survives_reload_and_restart(set
     playwright.expect(page.locator("#drawer")).not_to_be_visible()
     curve = page.locator("[data-chart=reward] .main-svg").first
     curve.wait_for(timeout=PATIENCE)
+    page.get_by_role("button", name="The newest group").click()
     playwright.expect(page.locator("#group")).to_contain_text("Seed 0, step")
     page.locator("#stop").click()
     shots(page, "story-2-running")
