@@ -148,7 +148,7 @@ def test_the_recorded_run_opens_by_choice_and_is_nobodys_own(learn, server):
     for number in range(1, 7):
         learn.locator(f"#next-{number}").click()
     learn.locator("#open-recorded").click()
-    expect(learn.locator("#run input")).to_have_value(api.RECORDED_ID)
+    expect(learn.locator("#run input")).to_have_value(api.recordings()[api.RECORDED_ID])
     expect(learn.locator("#status")).to_contain_text("A recording of the lab")
     learn.wait_for_url(f"**run={api.RECORDED_ID}**")
     assert api.list_runs(server.runs_dir) == []
