@@ -22,7 +22,7 @@ MODEL_NAMES = {"nano": "the lab's model", SMOLLM2: "SmolLM2-135M"}
 MAX_TEXT, MAX_QUESTION = 260, 190  # characters of a text and of a question that fit their place
 MAX_ANSWER = 150
 ARM_WORDS = {"rl": "its rewrites", "prompted": "prompted rewrites", "best-of-k": "best-of-K rewrites"}
-ARM_ORDER = ("rl", "best-of-k", "prompted")  # the arm that is told of beside plain SFT: the first that there is
+ARM_ORDER = ("rl", "best-of-k", "prompted")  # Story compares plain SFT with the first of these arms that the run has
 
 
 # --- the sentence ---------------------------------------------------------------------------------
@@ -41,7 +41,7 @@ def model_name(backbone: str) -> str:
 
 
 def other_arm(arms: Sequence[str]) -> str | None:
-    """The arm that is told of beside plain SFT."""
+    """The arm that Story compares with plain SFT."""
     others = [arm for arm in arms if arm != "expert"]
     return next((arm for arm in (*ARM_ORDER, *others) if arm in others), None)
 

@@ -33,6 +33,7 @@ def test_curves_keep_zoom_hover_and_scroll_over_updates(page, server, shots):
     page.mouse.move(sum(across) / 2, middle)
     page.locator("[data-chart=reward] .hovertext").first.wait_for()
     scroll = page.evaluate("window.scrollY")
+    assert scroll > 0
 
     for _ in range(UPDATES):
         run.grow()

@@ -16,7 +16,7 @@ def test_a_question_is_listed_where_its_verdict_turned_and_only_there():
     changes, _ = changes_of([True, True, False, False, None, True, True], [True, False, True, False, False, None, 0.5])
     assert [(row["id"], row["change"], row["passed"]) for row in changes.questions] == [
         ("add-1", "right_to_wrong", False),
-        ("add-6", "right_to_wrong", 0.5),  # in part right is no longer right
+        ("add-6", "right_to_wrong", 0.5),  # half a point counts as wrong
         ("add-2", "wrong_to_right", True),
     ]
     assert changes.counts == {"general": ChangeCounts(5, 3, 2, 1), "target": ChangeCounts()}

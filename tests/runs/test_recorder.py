@@ -29,7 +29,7 @@ def test_what_prepares_a_stage_has_its_own_progress_and_says_nothing_of_the_stud
     run.recorder.event("phase", name="warm start: own answers", prepares=True)
     assert "measuring how long it takes" in run_status.describe_status(run.recorder.status)
     now[0] += 60
-    run.recorder.progress(48, 64)  # a first batch of 48 is no training that was resumed
+    run.recorder.progress(48, 64)  # a first batch of 48, not a resumed training
     status = run.recorder.status
     assert status["eta_seconds"] == pytest.approx(20) and status["study_eta_seconds"] is None
     line = run_status.describe_status(status)

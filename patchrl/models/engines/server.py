@@ -156,7 +156,7 @@ class Server:
             )
 
     def unload_adapter(self, name: str) -> None:
-        """Have an adapter served no more; one that is not there is no matter."""
+        """Stop serving an adapter. Does nothing where the server does not have it."""
         self._send("POST", UNLOAD_ADAPTER, {"lora_name": name})
 
 
