@@ -30,7 +30,9 @@ def patchrl(*arguments, runs_dir, **kwargs):
 def quick(tmp_path_factory):
     """One real study with two steps, run as a person would."""
     runs_dir = tmp_path_factory.mktemp("runs")
-    return runs_dir, patchrl("run", QUICK, "--name", "first", *small.options("rewriter.steps=2", "finetune.batch_size=2"), runs_dir=runs_dir)
+    return runs_dir, patchrl(
+        "run", QUICK, "--name", "first", *small.options("rewriter.steps=2", "finetune.batch_size=2"), runs_dir=runs_dir
+    )
 
 
 @pytest.mark.slow
