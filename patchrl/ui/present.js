@@ -1,6 +1,8 @@
 // `?present=1`, for a lecture hall: no controls, large text (present.css), and a small link that leaves it.
 if (new URL(window.location).searchParams.get('present') === '1') {
   document.documentElement.classList.add('present');
+  // A class, as Gradio takes :root's variables out of media rules.
+  document.documentElement.classList.toggle('projector', window.innerWidth >= 1700);
   const leave = document.createElement('a');
   leave.id = 'leave';
   leave.textContent = 'Leave presentation';

@@ -40,7 +40,7 @@ def test_a_dataset_is_pushed_from_the_report_tab(page, signed_in, hub, shots, wi
     name = f"alice/rows-{width}-{theme}"
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(f"{signed_in.url}?__theme={theme}")
-    page.get_by_role("tab", name="5 Report").click()
+    page.get_by_role("tab", name="Report", exact=True).click()
     form = page.locator("#push-repo input, #push-repo textarea")
     form.fill("no-owner")
     page.get_by_role("button", name="Push", exact=True).click()
