@@ -15,6 +15,7 @@ import patchrl
 from patchrl import api
 from patchrl.config import StudyConfig, load_config, resolve, to_toml
 from patchrl.errors import ConfigError, RunError
+from patchrl.jobs import launch
 from patchrl.jobs.status import LAUNCH_MARK
 from patchrl.runs.folder import RunFolder
 
@@ -185,7 +186,7 @@ def test_an_upload_is_kept_hidden_in_the_runs_folder_and_never_overwritten(runs_
 
 def test_resume_goes_on_to_what_was_asked_for_and_from_there_to_the_report(runs_dir, monkeypatch):
     calls = []
-    monkeypatch.setattr(api.launch, "launch", lambda folder, upto, queue, webhook: calls.append((upto, queue)))
+    monkeypatch.setattr(launch, "launch", lambda folder, upto, queue, webhook: calls.append((upto, queue)))
     run = api.Run(made(runs_dir))
     run.resume()
     for state in ("stopped", "failed", "done"):

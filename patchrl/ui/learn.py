@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from patchrl import api
+from patchrl.errors import RunError
 from patchrl.jobs.owners import NOBODY
 from patchrl.reporting import curves, figures, markup
 from patchrl.reporting.gain_forgetting import gain_forgetting_figure
@@ -28,7 +29,7 @@ def load(session: Session, recording: str) -> Lesson:
     snapshot = session.reader.snapshot(NOBODY, recording)
     run, result = snapshot.run, snapshot.result
     if run is None or result is None:
-        raise api.RunError(f"The recording {recording} cannot be read: {snapshot.problem or 'it has no result'}.")
+        raise RunError(f"The recording {recording} cannot be read: {snapshot.problem or 'it has no result'}.")
     seed, sources = run.config.study.seeds[0], run.sources()
     arms = [arm for arm in ("expert", "prompted", "rl") if arm in result["arms"]]
     return Lesson(

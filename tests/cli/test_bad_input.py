@@ -11,6 +11,7 @@ from patchrl.cli import main
 from patchrl.config import SECTIONS, load_config, resolve
 from patchrl.data.readers import read_file
 from patchrl.errors import ConfigError, DataError, PatchRLError, RunError
+from patchrl.jobs import launch
 from patchrl.ui.forms import Form
 
 RUN_COMMANDS = (["show"], ["diff", api.RECORDED_ID], ["stop"], ["try"], ["run"], ["fetch"])
@@ -33,7 +34,7 @@ def nothing_starts(monkeypatch):
     def fail(folder, *args):
         raise AssertionError(f"{folder.id} was started")
 
-    monkeypatch.setattr(api.launch, "launch", fail)
+    monkeypatch.setattr(launch, "launch", fail)
 
 
 def assert_refused(arguments, runs_dir, capsys):

@@ -15,6 +15,7 @@ from starlette.requests import Request
 
 from patchrl import api
 from patchrl.errors import ConfigError
+from patchrl.jobs import launch
 from patchrl.jobs.owners import HOST, set_owner
 from patchrl.runs.folder import RunFolder
 from patchrl.ui.visitors import Cookies
@@ -81,7 +82,7 @@ def page(tmp_path_factory):
             return reply
 
         patch.setattr(api, "start", start)
-        patch.setattr(api.launch, "launch", lambda folder, upto, queue, webhook: resumed.append(folder.id))
+        patch.setattr(launch, "launch", lambda folder, upto, queue, webhook: resumed.append(folder.id))
         patch.setattr(api.Playground, "_enqueue", answer)
         patch.setenv("PATCHRL_ADMIN_TOKEN", ADMIN_TOKEN)
         patch.delenv("SPACE_ID", raising=False)

@@ -6,7 +6,7 @@ import pytest
 from helpers.visitors import Browser, serve
 
 from patchrl import api
-from patchrl.jobs import public
+from patchrl.jobs import launch, public
 from patchrl.jobs.owners import owner_of
 from patchrl.runs.folder import RunFolder
 
@@ -34,7 +34,7 @@ def page(tmp_path, monkeypatch):
 def launched(monkeypatch):
     """Ids of the runs that were launched; no worker starts."""
     ids: list[str] = []
-    monkeypatch.setattr(api.launch, "launch", lambda folder, upto, queue, webhook: ids.append(folder.id))
+    monkeypatch.setattr(launch, "launch", lambda folder, upto, queue, webhook: ids.append(folder.id))
     return ids
 
 

@@ -1,84 +1,37 @@
-"""The one door behind command line and pages: start runs, follow them, read what they made. No torch."""
+"""One run, seen from outside: its state, what it made, and what one can do to it."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 from patchrl import recordings as shipped
-from patchrl.config import StudyConfig, absolute_paths, load_config, to_toml
+from patchrl.config import StudyConfig, load_config
 from patchrl.config.arms import REWRITERS, Arm, parse, sources_in_order
-from patchrl.errors import ConfigError, PatchRLError, RunError
+from patchrl.errors import ConfigError, RunError
 from patchrl.evaluation.changes import ArmChanges, read_changes
-from patchrl.grading.verify import verify_answer
 from patchrl.jobs import deletion, launch, webhook
-from patchrl.jobs.owners import HOST, Visitor, may_use, set_owner
-from patchrl.jobs.probe import probe
-from patchrl.jobs.public import uploads_folder
 from patchrl.jobs.status import LIVE_STATES, log_tail, resolve_status
-from patchrl.playground.client import Answer, Playground
-from patchrl.playground.requests import (
-    Caps,
-    calibrated,
-    chat_models,
-    chat_problem,
-    lab_example,
-    play_settings,
-    prompted,
-    typed_example,
-    typed_text,
-    writers_of,
-)
+from patchrl.playground.requests import calibrated, chat_models, chat_problem, writers_of
 from patchrl.reporting import exports, hub
 from patchrl.reporting.result_formats import RESULT_FORMATS
-from patchrl.reporting.run_summary import RunSummary, summarise
 from patchrl.runs.damage import damage
 from patchrl.runs.events import read_new_events
-from patchrl.runs.folder import UPLOADS, RunFolder, default_runs_dir, keep_file, name_problem, run_folders
+from patchrl.runs.folder import RunFolder, name_problem
 from patchrl.runs.jsonl import read_rows, row_by_id
 from patchrl.runs.samples import SampleRow
 from patchrl.runs.timeline import Timeline
 from patchrl.text import compact, one_line
 from patchrl.types import ChatModel, Writer
 
-__all__ = [
-    "RECORDED_ID",
-    "Answer",
-    "Caps",
-    "ChatModel",
-    "Playground",
-    "Run",
-    "Writer",
-    "check",
-    "delete_run",
-    "keep_upload",
-    "lab_example",
-    "list_runs",
-    "open_run",
-    "play_settings",
-    "prompted",
-    "recorded_group",
-    "recordings",
-    "require_ready",
-    "run",
-    "start",
-    "summaries",
-    "summary",
-    "typed_example",
-    "typed_text",
-    "verify_answer",
-    "visible_folders",
-]
 POLL_SECONDS = 0.2
 EXPORTS = ("report", "json", "csv", "latex", "changed-csv", "changed-jsonl", "jsonl", "parquet", "adapter")
-RECORDED_ID = shipped.LAB
 
 
 class Run:
@@ -130,7 +83,7 @@ class Run:
         return shipped.about(self.path).get("about", "")
 
     def stamp(self) -> dict[str, str]:
-        """What changes when the run does: its status, events, rewrites, answers and result. Cheap; meant for polling."""
+        """What changes when the run does: status, events, rewrites, answers, result. Cheap; meant for polling."""
         status = {k: v for k, v in self.status().items() if k != "updated"}
         return {
             "status": json.dumps(status, sort_keys=True),
@@ -296,18 +249,17 @@ class Run:
                     f"{self.id}: {'; '.join(self.damage()) or 'result.json is damaged'}; delete result.json and resume."
                 )
             raise RunError(f"{self.id} has no results yet; finish it with `patchrl report {self.id}`.")
-        return (
-            json.dumps(result, ensure_ascii=False, indent=1) + "\n"
-            if kind == "json"
-            else RESULT_FORMATS[kind][1](result)
-        )
+        if kind == "json":
+            return json.dumps(result, ensure_ascii=False, indent=1) + "\n"
+        return RESULT_FORMATS[kind][1](result)
 
     def export(self, kind: str, into: Path | str, *, arm: str | None = None, seed: int | None = None) -> Path:
         """Write one file a person takes home into a folder, and return its path.
 
-        `kind`: report, json, csv or latex (the results, see `table`), changed-csv or changed-jsonl (the questions whose verdict
-        fine-tuning changed, see `changes`; of all arms and seeds unless given), jsonl or parquet (the rewritten dataset in TRL's
-        conversational format), or adapter (zip); the last three of arm rl unless given. Raises RunError when the run has not made it yet, or the folder cannot be written.
+        `kind`: report, json, csv or latex (the results, see `table`), changed-csv or changed-jsonl (the questions whose
+        verdict fine-tuning changed, see `changes`; of all arms and seeds unless given), jsonl or parquet (the rewritten
+        dataset in TRL's conversational format), or adapter (zip); the last three of arm rl unless given. Raises RunError
+        when the run has not made it yet, or the folder cannot be written.
         """
         if kind not in EXPORTS:
             raise RunError(f"Export {kind!r}: choose one of {', '.join(EXPORTS)}.")
@@ -412,7 +364,7 @@ class Run:
 
         Raises RunError for a name of more than 80 characters and for a recording.
         """
-        _require_own(self.folder)
+        require_own(self.folder)
         name = one_line(name)
         if problem := name_problem(name):
             raise RunError(f"Name of {self.id}: {problem} (found {name!r:.60}).")
@@ -423,8 +375,9 @@ class Run:
             raise RunError(f"{self.id} cannot be renamed: {error.strerror or error}.") from None
 
     def delete(self) -> None:
-        """Delete the run with everything that it made, or nothing: RunError for a run that is going on or a recording."""
-        delete_run(self.path)
+        """Delete the run whole, or raise RunError for one that is going on or a recording."""
+        require_own(self.folder)
+        deletion.delete(self.folder)
 
     def resume(self, upto: str | None = None, *, queue: bool = False, webhook_url: str | None = None) -> None:
         """Continue the run up to a stage; finished steps are not repeated.
@@ -432,13 +385,13 @@ class Run:
         Without `upto`: to the stage that was asked for before or, where that was reached, to the report. With
         `queue` it waits until runs of its folder that were started earlier are over. `webhook_url` is as in `start`.
         """
-        _require_own(self.folder)
+        require_own(self.folder)
         status = self.status()
         before = "report" if status["state"] == "done" else status.get("upto", "report")
         launch.launch(self.folder, upto or before, queue, webhook.address(webhook_url))
 
 
-def _require_own(folder: RunFolder) -> None:
+def require_own(folder: RunFolder) -> None:
     """Raise RunError for a recording."""
     if shipped.is_recording(folder.path):
         raise RunError(f"{folder.id} is a recording that ships with PatchRL; start a run of your own instead.")
@@ -465,240 +418,3 @@ def _rows(path: Path, kind: str | None = None) -> list[dict[str, Any]]:
         return read_rows(path, kind)
     except FileNotFoundError:
         return []
-
-
-def _settings(config: StudyConfig | str | Path, overrides: Sequence[str] = ()) -> StudyConfig:
-    """Settings as they are, or those of a file or a preset's name."""
-    return config if isinstance(config, StudyConfig) else load_config(config, overrides)
-
-
-def start(
-    config: StudyConfig | str | Path,
-    runs_dir: Path | str | None = None,
-    name: str | None = None,
-    upto: str = "report",
-    queue: bool = False,
-    owner: str | None = None,
-    webhook_url: str | None = None,
-) -> Run:
-    """Start a study in a process of its own and return at once.
-
-    Nothing is written before the settings are checked. What the settings leave out is chosen for the backbone and the data. Paths in them are kept absolute, because the worker runs elsewhere.
-
-    Args:
-        config: the settings of the study, a file of them, or a preset's name.
-        runs_dir: where the run's folder is made; your data folder unless given.
-        name: the run's id begins with it; `study.name` unless given.
-        upto: the last stage: scan, train, rewrite, finetune, evaluate or report.
-        queue: begin when the runs of the same folder that were started earlier are over.
-        owner: the visitor of a public page whose run it is; its worker then keeps to the limits of such a page.
-        webhook_url: where the worker posts a message when the run ends or a monitor warns: https, or http on this machine.
-            PATCHRL_WEBHOOK unless given; never for a run that has an owner.
-
-    Raises:
-        ConfigError: a setting cannot work.
-
-    Example:
-        >>> run = patchrl.start(patchrl.load_config("nano-quick"), upto="scan")
-        >>> run.cancel()
-        >>> run.wait()["state"]
-        'cancelled'
-    """
-    from patchrl.pipeline.defaults import fitted
-
-    config, hook = _settings(config), webhook.address(webhook_url)
-    require_ready(config)
-    config, _ = fitted(config)
-    folder = RunFolder.create(runs_dir or default_runs_dir(), absolute_paths(config), name)
-    if owner is not None:
-        set_owner(folder, owner)
-    launch.launch(folder, upto, queue, hook)
-    return Run(folder)
-
-
-def run(
-    config: StudyConfig | str | Path,
-    *,
-    overrides: Sequence[str] = (),
-    runs_dir: Path | str | None = None,
-    name: str | None = None,
-    upto: str = "report",
-    queue: bool = False,
-    wait: bool = True,
-    on_event: Callable[[dict[str, Any]], None] | None = None,
-    webhook_url: str | None = None,
-) -> Run:
-    """Run a study to its end and return it.
-
-    Args:
-        config: settings, a TOML file, or the name of a preset.
-        overrides: settings to change, each `section.key=value`.
-        wait: False returns as soon as the study is started or queued.
-        on_event: called with each event while waiting.
-        runs_dir, name, upto, queue, webhook_url: as in `start`.
-
-    Raises:
-        ConfigError: a setting cannot work; nothing was written.
-        RunError: the study was waited for and did not finish; says why.
-
-    Example:
-        >>> run = patchrl.run("nano-quick", upto="scan")
-        >>> round(run.scan()["expert_mean"], 1)  # ℓ of the expert's text, nats per token
-        2.0
-    """
-    settings = _settings(config, overrides)
-    study = start(settings, runs_dir, name, upto, queue, webhook_url=webhook_url)
-    if not wait:
-        return study
-    status = study.wait(on_event=on_event)
-    if status["state"] != "done":
-        raise RunError(f"{study.id} {status['state']}: {status.get('error') or 'no reason was left'}")
-    return study
-
-
-def open_run(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:
-    """Open an existing run by its id (text) or by its folder (a Path).
-
-    Text is never read as a path, so that what a visitor types cannot leave the runs folder. The ids of the recordings
-    that ship with PatchRL (`recordings`) open those.
-
-    Raises:
-        RunError: no run has this id.
-
-    Example:
-        >>> patchrl.open_run("recorded-nano").status()["state"]
-        'done'
-    """
-    return Run(_folder(run_id, runs_dir))
-
-
-def _folder(run_id: str | Path, runs_dir: Path | str | None) -> RunFolder:
-    """The folder of a run by its id or its path; raises RunError where there is none."""
-    if isinstance(run_id, Path):
-        return RunFolder.at(run_id)
-    if not isinstance(run_id, str):
-        raise RunError(f"open_run: {run_id!r:.40} is not the id of a run, which is text; list_runs names them.")
-    if run_id in shipped.folders():
-        return RunFolder(shipped.folders()[run_id])
-    return RunFolder.find(runs_dir or default_runs_dir(), run_id)
-
-
-def recordings() -> dict[str, str]:
-    """The runs that ship with PatchRL: their titles by id, the one that a page shows first in front.
-
-    Example:
-        >>> list(patchrl.api.recordings())[-1]
-        'recorded-nano'
-    """
-    return {run_id: shipped.about(path)["title"] for run_id, path in shipped.folders().items()}
-
-
-def recorded_group() -> dict[str, Any]:
-    """Four candidates of the lab's recorded training, with ℓ and embeddings, for the walkthrough."""
-    return json.loads((shipped.folders()[RECORDED_ID] / "group.json").read_text(encoding="utf-8"))
-
-
-def list_runs(runs_dir: Path | str | None = None, *, visitor: Visitor = HOST) -> list[Run]:
-    """List all runs that a visitor may see, newest first. Runs whose settings are damaged are left out (see `summaries`).
-
-    Args:
-        runs_dir: Where the runs are; your data folder unless given.
-        visitor: Of a public page; without one, all runs are listed.
-
-    Example:
-        >>> [run.id for run in patchrl.list_runs("an-empty-folder")]
-        []
-    """
-    runs = []
-    for folder in visible_folders(runs_dir, visitor):
-        try:
-            runs.append(Run(folder))
-        except PatchRLError:
-            continue
-    return runs
-
-
-def summaries(runs_dir: Path | str | None = None, *, visitor: Visitor = HOST) -> list[RunSummary]:
-    """What a list shows of all runs that a visitor may see, damaged ones included, newest first."""
-    return [summary(folder) for folder in visible_folders(runs_dir, visitor)]
-
-
-def summary(folder: RunFolder) -> RunSummary:
-    """What a list shows of one run."""
-    return summarise(folder, resolve_status(folder))
-
-
-def visible_folders(runs_dir: Path | str | None, visitor: Visitor) -> list[RunFolder]:
-    """Folders of all runs that a visitor may see, newest first."""
-    home = Path(runs_dir or default_runs_dir())
-    paths = [path for path in run_folders(home) if visitor.host or may_use(visitor, home, path.name)]
-    dated = []
-    for path in paths:
-        with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
-            dated.append(((path / "config.json").stat().st_mtime, path))
-    return [RunFolder(path) for _, path in sorted(dated, reverse=True)]
-
-
-def delete_run(run_id: str | Path, runs_dir: Path | str | None = None) -> None:
-    """Delete a run by its id or its folder, also one that is damaged: with everything that it made, or not at all.
-
-    Raises RunError for a run that is going on or a recording.
-    """
-    folder = _folder(run_id, runs_dir)
-    _require_own(folder)
-    deletion.delete(folder)
-
-
-def keep_upload(path: Path | str, runs_dir: Path | str | None = None, owner: str | None = None) -> Path:
-    """Copy a data file to where runs find it again when they are resumed, and return the copy.
-
-    Inside the runs folder, hidden from its list: under a digest of its bytes, so that another file of the same
-    name does not take its place. With an `owner`, a visitor of a public page, it is among that visitor's files.
-    """
-    home = Path(runs_dir or default_runs_dir())
-    return keep_file(uploads_folder(home, owner) if owner else home / UPLOADS, Path(path))
-
-
-def check(config: StudyConfig | str | Path, *, model: bool = False) -> dict[str, Any]:
-    """Say what a study would do and what in it cannot work. Loads the data.
-
-    Args:
-        config: The settings of the study, a file of them, or a preset's name.
-        model: Whether to load the backbone too, in a process of its own, and read the first example once. The nano lab's
-            ships with PatchRL and is not read.
-
-    Returns:
-        `ok`, `problems` (sentences), `chosen` (settings left out, with the value chosen for this backbone and why), rows kept and dropped, columns, minutes, memory, and the settings as TOML.
-
-    Example:
-        >>> patchrl.check(patchrl.load_config("nano-quick"))["problems"]
-        []
-    """
-    from patchrl.pipeline.defaults import fitted
-    from patchrl.pipeline.preflight import preflight
-
-    config = _settings(config)
-    try:
-        config, choices = fitted(config)
-    except PatchRLError:  # of the data; the preflight names it
-        choices = []
-    card = (
-        preflight(config)
-        | {"chosen": [vars(choice) for choice in choices]}
-        | {"toml": to_toml(config), "command": "python -m patchrl run study.toml"}
-    )
-    if model and card["ok"] and config.backbone.model != "nano":
-        first = card["first"]
-        reading = probe(config, first["question"], first["solution"])
-        card |= {"first_nll": reading.get("nll"), "device": reading.get("device")}
-        card["problems"] += reading["problems"]
-        card["warnings"] += [reading["note"]] if reading.get("note") else []
-        card["ok"] = not card["problems"]
-    return card
-
-
-def require_ready(config: StudyConfig) -> None:
-    """Raise ConfigError with every problem the preflight finds, before anything is started."""
-    problems = check(config)["problems"]
-    if problems:
-        raise ConfigError(" ".join(problems))
