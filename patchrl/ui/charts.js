@@ -49,7 +49,7 @@ const legendRoom = (traces, look, width) => {
 const fitted = (figure, node) => {
   const width = node.clientWidth || 600, inner = width - 70, ink = getComputedStyle(element);
   const size = parseFloat(ink.getPropertyValue('--figure-text')) || 12, scale = size / 12; // larger in a lecture hall
-  const look = {...figure.layout, font: {color: ink.color, size}, hoverlabel: {font: {size}}, autosize: true};
+  const look = {...figure.layout, font: {color: ink.color, size}, hoverlabel: {font: {size}}, hoverdistance: 60, autosize: true};
   const title = wrapped((look.title || {}).text || '', inner, 14 * scale), extra = 18 * scale * (title.split('<br>').length - 1);
   look.title = {...look.title, text: title, font: {...(look.title || {}).font, size: 14 * scale}};
   look.margin = Object.fromEntries(Object.entries(look.margin).map(([side, pixels]) => [side, pixels * scale]));

@@ -13,5 +13,6 @@ if (new URL(window.location).searchParams.get('present') === '1') {
     url.searchParams.delete('present');
     window.location.assign(url);
   });
-  document.addEventListener('DOMContentLoaded', () => document.body.append(leave));
+  const show = () => document.body.append(leave);
+  if (document.readyState === 'loading') document.addEventListener('DOMContentLoaded', show); else show();
 }

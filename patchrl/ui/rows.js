@@ -102,15 +102,22 @@ function draw() {
   const last = Math.min(state.total, first + Math.ceil(frame.clientHeight / HEIGHT) + 2 * MARGIN);
   for (let number = Math.floor(first / PAGE); number * PAGE < last; number++) page(number);
   const focused = body.contains(document.activeElement);
+  const drawn = new Map([...body.querySelectorAll('[data-index]')].map((row) => [+row.dataset.index, row]));
   const rows = [];
   for (let index = first; index < last; index++) {
     const cells = (pages.get(Math.floor(index / PAGE)) || [])[index % PAGE];
-    const row = make('tr', {'aria-rowindex': index + 2, 'data-index': index, tabindex: '-1', 'aria-selected': index === state.at});
-    for (let i = 0; i < COLUMNS.length; i++) {
-      const cell = make('td', COLUMNS[i][2] ? {class: 'number'} : {});
-      cell.textContent = cells ? cells[i + 1] : i ? '' : '…';
-      row.append(cell);
+    let row = drawn.get(index);
+    if (!row || row.shown !== cells) { // a row that stays is the same node: a click or a key in the making finds it
+      row = make('tr', {'aria-rowindex': index + 2, 'data-index': index});
+      row.shown = cells;
+      for (let i = 0; i < COLUMNS.length; i++) {
+        const cell = make('td', COLUMNS[i][2] ? {class: 'number'} : {});
+        cell.textContent = cells ? cells[i + 1] : i ? '' : '…';
+        row.append(cell);
+      }
     }
+    row.tabIndex = -1;
+    row.setAttribute('aria-selected', index === state.at);
     rows.push(row);
   }
   const space = (height) => { const row = make('tr', {'aria-hidden': 'true', class: 'space'}); row.style.height = `${height}px`; return row; };

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 from helpers.payloads import HTML, hostile_run
+from helpers.serve import Server
 from helpers.synthetic import GrowingRun, finished_run
 
 from patchrl.recordings import folders
@@ -14,12 +15,11 @@ TABS = ("Story", "Training", "Compare", "Forgetting", "Report", "Runs", "Learn")
 
 
 @pytest.fixture(scope="module")
-def place(server):
-    """The app; the runs that these tests add are removed after them."""
-    before = set(server.runs_dir.iterdir())
-    yield server
-    for path in set(server.runs_dir.iterdir()) - before:
-        shutil.rmtree(path)
+def place(tmp_path_factory):
+    """An app over these tests' runs alone, for they count what the list shows."""
+    running = Server(tmp_path_factory.mktemp("runs"))
+    yield running
+    running.stop()
 
 
 def result_of(folder: RunFolder) -> None:
