@@ -33,6 +33,10 @@ class RunError(PatchRLError):
     """A run that is missing, busy, or not far enough for what was asked."""
 
 
+class TrainingError(PatchRLError):
+    """A training that cannot go on."""
+
+
 class HubError(PatchRLError):
     """A push that the Hub, the network or the token does not allow."""
 

@@ -9,9 +9,8 @@ import shutil
 from pathlib import Path
 
 from patchrl.errors import RunError
-from patchrl.jobs.launch import exclusive
 from patchrl.jobs.status import LIVE_STATES, resolve_status
-from patchrl.runs.folder import TRASH, RunFolder
+from patchrl.runs.folder import TRASH, RunFolder, exclusive
 
 
 def delete(folder: RunFolder) -> None:

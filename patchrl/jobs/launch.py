@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -20,20 +17,9 @@ from patchrl.errors import RunError
 from patchrl.jobs.environment import NO_HUB, environment, login_token, server_token
 from patchrl.jobs.owners import owner_of
 from patchrl.jobs.status import LAUNCH_MARK, LIVE_STATES, children, resolve_status, worker_of
-from patchrl.runs.folder import RunFolder
+from patchrl.runs.folder import RunFolder, exclusive
 
 GRACE_SECONDS = 3.0
-
-
-@contextlib.contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
-    """Hold a folder: a run's, so that no two launches find it without a worker; that of all runs, to take a turn."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def launch(folder: RunFolder, upto: str = "report", queue: bool = False, webhook: str = "") -> None:
@@ -69,9 +55,8 @@ def _launch(folder: RunFolder, upto: str, queue: bool, webhook: str) -> None:
     previous = folder.read_status() or {}
     earlier_seconds = previous.get("seconds_before", 0.0)
     if previous.get("started"):
-        earlier_seconds += (previous.get("finished") or previous.get("updated") or previous["started"]) - previous[
-            "started"
-        ]
+        ended = previous.get("finished") or previous.get("updated") or 0.0
+        earlier_seconds += max(0.0, ended - previous["started"])  # the clock may have been set back
     queued |= {"done": 0, "total": 0, "phase": "", "eta_seconds": None, "started": now, "updated": now}
     queued |= {"queued_at": now, "upto": upto}
     queued |= {
@@ -108,12 +93,15 @@ def request_stop(folder: RunFolder) -> None:
     """Ask the worker to stop after its current step."""
     if resolve_status(folder)["state"] not in LIVE_STATES:
         raise RunError(f"{folder.id} is not running.")
-    folder.stop_flag.touch()
+    try:
+        folder.stop_flag.touch()
+    except OSError as error:
+        raise RunError(f"{folder.id} cannot be stopped: {error.strerror or error}; cancel it.") from None
 
 
 def cancel(folder: RunFolder, grace: float = GRACE_SECONDS) -> None:
     """End the worker and its children: SIGTERM, and SIGKILL after `grace` seconds."""
-    process = worker_of(folder.read_status() or {})
+    process = worker_of(folder, folder.read_status() or {})
     if process is None and folder.id in children and children[folder.id].poll() is None:
         process = psutil.Process(children[folder.id].pid)  # started a moment ago, no status of its own yet
     if process is None:
@@ -133,7 +121,8 @@ def cancel(folder: RunFolder, grace: float = GRACE_SECONDS) -> None:
     status = folder.read_status() or {}
     if status.get("state") in LIVE_STATES:  # else it ended by itself first and has written its own last status
         last = {"state": "cancelled", "finished": time.time(), "exit_code": -last_signal, "error": None}
-        folder.write_json(folder.status, status | last)
+        with contextlib.suppress(OSError):  # on a full disk it shows as a run whose worker died
+            folder.write_json(folder.status, status | last)
 
 
 def family_of(process: psutil.Process) -> list[psutil.Process]:

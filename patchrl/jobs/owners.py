@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from patchrl.runs.folder import RUN_ID, RunFolder
+from patchrl.errors import RunError
+from patchrl.runs.folder import RUN_ID, RunFolder, exclusive
 
 SECRET_FILE = ".secret"
 
@@ -49,8 +50,14 @@ def may_use(visitor: Visitor, runs_dir: Path, run_id: str) -> bool:
 def server_secret(runs_dir: Path) -> str:
     """The key that signs the cookies of a runs folder. It is made once, so that visitors keep their runs over a restart."""
     path = runs_dir / SECRET_FILE
-    runs_dir.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError), path.open("x", encoding="utf-8") as file:
-        path.chmod(0o600)
-        file.write(secrets.token_urlsafe(32))
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        with exclusive(runs_dir):  # two servers that start at once have one key
+            if not path.is_file() or not path.stat().st_size:
+                temporary = path.with_name(f"{SECRET_FILE}.part")
+                temporary.touch(0o600)
+                temporary.write_text(secrets.token_urlsafe(32), encoding="utf-8")
+                os.replace(temporary, path)
+    except OSError as error:
+        raise RunError(f"Runs folder {runs_dir}: {error.strerror or error}; choose another with --runs-dir.") from None
     return path.read_text(encoding="utf-8")

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from patchrl.errors import StopRequested
-from patchrl.jobs.launch import exclusive
 from patchrl.jobs.owners import owner_of
 from patchrl.jobs.status import LIVE_STATES, resolve_status
-from patchrl.runs.folder import RunFolder
+from patchrl.runs.folder import RunFolder, exclusive
 from patchrl.runs.recorder import RunRecorder
 
 POLL_SECONDS, MAX_POLL_SECONDS = 0.5, 5.0

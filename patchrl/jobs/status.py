@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from typing import Any
@@ -15,18 +16,24 @@ WORKER_START_TIMEOUT = 60.0  # a worker that has not spoken after this long neve
 SAME_PROCESS_SECONDS = 2.0
 LAUNCH_MARK = "--- launched "  # begins the log of each of a run's workers
 REAP_TIMEOUT = 2.0
+FULL_DISK_BYTES = 1_000_000
 
 # Our own children, kept so that they can be reaped and their exit codes read.
 children: dict[str, subprocess.Popen[bytes]] = {}
 
 
-def worker_of(status: dict[str, Any]) -> psutil.Process | None:
-    """The live process a status speaks of. A recycled pid has another creation time and does not count."""
+def worker_of(folder: RunFolder, status: dict[str, Any]) -> psutil.Process | None:
+    """The live process that a run's status speaks of.
+
+    A recycled pid has another creation time and does not count. The system computes that time from the clock: once the clock
+    was set, a worker is known by its command, which names the run's folder.
+    """
     if not status.get("pid"):
         return None
     try:
         process = psutil.Process(status["pid"])
         same = abs(process.create_time() - status["pid_started"]) < SAME_PROCESS_SECONDS
+        same = same or str(folder.path.resolve()) in process.cmdline()
         return process if same and process.status() != psutil.STATUS_ZOMBIE else None
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return None
@@ -47,9 +54,10 @@ def resolve_status(folder: RunFolder) -> dict[str, Any]:
             children.pop(folder.id, None)
         return status
     if status["state"] == "queued" and not status.get("pid"):
-        alive = not ended if child else time.time() - status["updated"] < WORKER_START_TIMEOUT
+        # Where the clock was set back, the launch lies in the future.
+        alive = not ended if child else abs(time.time() - status["updated"]) < WORKER_START_TIMEOUT
     else:
-        alive = worker_of(status) is not None
+        alive = worker_of(folder, status) is not None
     if alive:
         return status | ({"state": "stopping"} if folder.stop_flag.exists() else {})
     again = folder.read_status() or status  # it may have finished between the two looks
@@ -72,7 +80,9 @@ def cause_of_death(folder: RunFolder, exit_code: int | None) -> str:
     """Why a worker that left no last word is gone: exit code, a hint, its last log lines."""
     last = log_tail(folder, 3)
     text = " ".join(last).lower()
-    if "no space left" in text:
+    if is_disk_full(folder):
+        last = []  # cut in the middle
+    if "no space left" in text or is_disk_full(folder):
         advice = "The disk is full: free some space, then Resume."
     elif exit_code == -9:
         advice = "It was killed, most often because memory ran out: lower the batch sizes, then Resume."
@@ -80,6 +90,14 @@ def cause_of_death(folder: RunFolder, exit_code: int | None) -> str:
         advice = "Resume continues from the last finished step."
     code = "unknown" if exit_code is None else str(exit_code)
     return f"The worker died (exit code {code}). {advice}" + (f" Last log lines: {' | '.join(last)}" if last else "")
+
+
+def is_disk_full(folder: RunFolder) -> bool:
+    """Whether the run's disk has no space for a status or a line of the log: then neither can say so."""
+    try:
+        return shutil.disk_usage(folder.path).free < FULL_DISK_BYTES
+    except OSError:
+        return False
 
 
 def log_tail(folder: RunFolder, lines: int) -> list[str]:

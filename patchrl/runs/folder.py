@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -9,6 +11,7 @@ import re
 import secrets
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,17 @@ def run_folders(runs_dir: Path) -> list[Path]:
     return [path for path in paths if RUN_ID.fullmatch(path.name) and (path / "config.json").exists()]
 
 
+@contextlib.contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold a folder: a run's, so that no two launches find it without a worker; that of all runs, to take a turn."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def keep_file(uploads: Path, path: Path) -> Path:
     """A copy of a file in a folder of uploads; the same bytes are kept once."""
     with path.open("rb") as file:
@@ -76,11 +90,15 @@ class RunFolder:
         folder = cls(Path(runs_dir) / run_id)
         try:
             folder.path.mkdir(parents=True)
+            try:
+                folder.write_json(folder.config, config.model_dump(mode="json"))
+            except OSError:
+                shutil.rmtree(folder.path, ignore_errors=True)
+                raise
         except OSError as error:
             raise RunError(
                 f"Runs folder {runs_dir}: {error.strerror or error}; choose another with --runs-dir."
             ) from None
-        folder.write_json(folder.config, config.model_dump(mode="json"))
         return folder
 
     @classmethod
@@ -241,8 +259,12 @@ class RunFolder:
         """Write to a temporary name and rename, so that a reader sees the old file or the new one."""
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        temporary.write_text(json.dumps(value, ensure_ascii=False, allow_nan=False), encoding="utf-8")
-        os.replace(temporary, path)
+        try:
+            temporary.write_text(json.dumps(value, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+            os.replace(temporary, path)
+        except OSError:  # a full disk: what was written of it must not take what is left
+            temporary.unlink(missing_ok=True)
+            raise
 
     @staticmethod
     def read_json(path: Path) -> Any | None:

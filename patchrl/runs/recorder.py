@@ -49,7 +49,9 @@ class RunRecorder:
             "error": None,
         } | {key: previous[key] for key in LAUNCH_FIELDS if key in previous}
         self._remaining = RemainingTime()
-        self._phase_started, self._prepares, self._had = now, False, 0
+        # What is measured is measured by the clock that nobody sets.
+        self._began = self._phase_started = time.monotonic()
+        self._prepares, self._had = False, 0
         self._written = 0.0
         self._write()
 
@@ -61,6 +63,7 @@ class RunRecorder:
 
     def begin(self) -> None:
         """Its work begins; until now it may have waited."""
+        self._began = time.monotonic()
         self.status |= {"state": "running", "queued_behind": [], "started": time.time()}
         self._write()
 
@@ -78,12 +81,12 @@ class RunRecorder:
     def _begin_phase(self, name: str, prepares: bool) -> None:
         """Its progress and its speed are its own; nothing is known of them before its first batch is done."""
         self.status |= {"phase": name, "done": 0, "total": 0, "eta_seconds": None}
-        self._phase_started, self._prepares, self._had = time.time(), prepares, 0
+        self._phase_started, self._prepares, self._had = time.monotonic(), prepares, 0
         self.status["study_eta_seconds"] = self._remaining.left(0.0, 0.0)
         self._write()
 
     def progress(self, done: int, total: int) -> None:
-        now = time.time()
+        now = time.monotonic()
         if self.status["total"] != total:
             # What a resumed training already had must not count as speed; elsewhere a high first number is a large batch.
             resumed = self.status["stage"] == "train" and not self._prepares
@@ -105,10 +108,12 @@ class RunRecorder:
 
     def finish(self, state: str, exit_code: int, error: str | None = None) -> None:
         """The last word on the run: done, stopped or failed."""
-        self.status |= {"state": state, "exit_code": exit_code, "error": error, "finished": time.time()}
+        started = self.status["started"]
+        finished = started + time.monotonic() - self._began if started else time.time()
+        self.status |= {"state": state, "exit_code": exit_code, "error": error, "finished": finished}
         self.status |= {"eta_seconds": None, "study_eta_seconds": None}  # nothing is left to wait for
         self._write()
 
     def _write(self) -> None:
-        self._written = self.status["updated"] = time.time()
+        self._written, self.status["updated"] = time.monotonic(), time.time()
         self.folder.write_json(self.folder.status, self.status)

@@ -43,6 +43,13 @@ class FinetuneCallback(TrainerCallback):
         self.stopped = False
 
     @property
+    def whose(self) -> str:
+        """What is trained, for people."""
+        return ", ".join(
+            f"{name} {value:g}" if name == "rate" else f"{name} {value}" for name, value in self.where.items()
+        )
+
+    @property
     def diverged(self) -> str:
         """That an SFT loss ended no lower than it began, in words; empty where it fell."""
         if len(self.losses) < 2 or self.losses[-1] < self.losses[0]:  # not so for NaN

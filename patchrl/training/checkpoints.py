@@ -13,7 +13,7 @@ from accelerate.utils import broadcast_object_list
 from transformers import TrainerCallback
 from trl.trainer.utils import RepeatSampler
 
-from patchrl.errors import StopRequested
+from patchrl.errors import StopRequested, TrainingError
 from patchrl.models.engines.interface import Watch
 from patchrl.runs.checkpoints import Checkpoint, mark_whole
 from patchrl.types import Recorder
@@ -35,6 +35,7 @@ class CheckpointCallback(TrainerCallback):
 
     Args:
         recorder: Says whether a stop was requested.
+        whose: What is trained, for people.
         progress: What a resumed training must know beside the trainer's own files, as plain data.
         every: Steps that belong together; between them nothing is saved and training does not stop.
         at_end: Whether the end of the training gets a checkpoint, too.
@@ -44,13 +45,15 @@ class CheckpointCallback(TrainerCallback):
     def __init__(
         self,
         recorder: Recorder,
+        whose: str,
         progress: Callable[[], dict[str, Any]],
         *,
         every: int = 1,
         at_end: bool = False,
         save: Callable[[Path], None] = nothing,
     ) -> None:
-        self.recorder, self.progress, self.every, self.at_end, self.save = recorder, progress, every, at_end, save
+        self.recorder, self.whose, self.progress = recorder, whose, progress
+        self.every, self.at_end, self.save = every, at_end, save
         self.seconds_before = 0.0  # of training, up to the checkpoint from which this one goes on
         self._stop_seen: float | None = None
         self.interval, self.saved = SAVE_SECONDS, time.monotonic()
@@ -72,6 +75,15 @@ class CheckpointCallback(TrainerCallback):
         if isinstance(batches.sampler, RepeatSampler) and batches.sampler.shuffle:
             for _epoch in range(int(state.epoch)):
                 torch.randperm(batches.sampler.num_samples, generator=batches.sampler.generator)
+
+    def on_pre_optimizer_step(self, args, state, control, model: Any = None, **_: Any) -> None:
+        """Raises TrainingError before a gradient that is not finite makes the weights so, and the checkpoints after them."""
+        gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+        if not torch.nn.utils.get_total_norm(gradients).isfinite():
+            raise TrainingError(
+                f"Training, {self.whose}: the gradient of step {state.global_step + 1} is not finite, so that the step was not "
+                "taken; start a new run with a lower learning rate."
+            )
 
     def on_step_end(self, args, state, control, **_: Any) -> None:
         self._decided = time.monotonic()

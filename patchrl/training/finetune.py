@@ -104,12 +104,8 @@ def finetune(context: StageContext, inputs: FinetuneInputs) -> Cost:
             resample=inputs.resample,
         )
     if not callback.stopped and callback.diverged:
-        whose = ", ".join(
-            f"{name} {value:g}" if name == "rate" else f"{name} {value}" for name, value in callback.where.items()
-        )
-        recorder.event(
-            "message", level="warning", text=f"Fine-tuning, {whose}: {callback.diverged}. Lower its learning rate."
-        )
+        text = f"Fine-tuning, {callback.whose}: {callback.diverged}. Lower its learning rate."
+        recorder.event("message", level="warning", text=text)
     if callback.stopped:
         raise StopRequested(f"Stopped while fine-tuning {arm.name}; resume continues there.")
     for tuning in reversed(tunings):

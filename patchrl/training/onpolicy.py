@@ -80,7 +80,8 @@ class OnPolicyContext:
         if checkpoint:
             self.callback.resume(checkpoint.progress)
             load(checkpoint.path)
-        trainer.add_callback(CheckpointCallback(self.callback.recorder, self.callback.progress, save=save))
+        watched = self.callback
+        trainer.add_callback(CheckpointCallback(watched.recorder, watched.whose, watched.progress, save=save))
         prepare = trainer._prepare_inputs
 
         def counted(batch: Any) -> Any:

@@ -120,7 +120,7 @@ def supervised(
         args=settings,
         train_dataset=rows.dataset(max(len(pairs), resampled_size)),
         processing_class=backbone.tokenizer,
-        callbacks=[callback, rows, CheckpointCallback(callback.recorder, progress, at_end=at_end)],
+        callbacks=[callback, rows, CheckpointCallback(callback.recorder, callback.whose, progress, at_end=at_end)],
     )
     trainer.token_loss, trainer.reference = None if isinstance(token_loss, str) else token_loss, reference
     run_trainer(trainer, checkpoint)

@@ -252,7 +252,9 @@ def train_rewriter(context: StageContext, examples: Sequence[Example], seed: int
     if last:
         callback.warned, callback.lasting = set(last.progress["warned"]), dict(last.progress["lasting"])
     stale = EssScaling(recorder, seed, rewriter.vcpo) if rewriter.updates_per_rollout > 1 else None
-    saving = CheckpointCallback(recorder, callback.progress, every=rewriter.updates_per_rollout)
+    saving = CheckpointCallback(
+        recorder, f"rewriter, seed {seed}", callback.progress, every=rewriter.updates_per_rollout
+    )
     trainer = (StalenessTrainer if stale else SharedPromptTrainer)(
         backbone=backbone,
         model=backbone.model,

@@ -75,18 +75,20 @@ const beat = async () => {
     again(3);
   }
 };
-// Whether the server is there is asked more often than whether anything changed.
+// Whether the server is there is asked more often than whether anything changed: one that is gone is said within 5 seconds, also
+// where it answers nothing, or where a proxy answers for it.
 setInterval(async () => {
   if (document.hidden || asking) return;
   asking = true;
   try {
-    await fetch(`${window.gradio_config?.root || ''}/robots.txt`, {cache: 'no-store', signal: AbortSignal.timeout(10000)});
+    const answer = await fetch(`${window.gradio_config?.root || ''}/robots.txt`, {cache: 'no-store', signal: AbortSignal.timeout(3000)});
+    if (answer.status >= 500) throw new Error(answer.statusText);
     if (element.textContent) beat();
   } catch (error) {
     say(AWAY);
   }
   asking = false;
-}, 4000);
+}, 1500);
 watch('value', () => {
   const now = props.value || {};
   again(query().run === now.run ? now.wait || 1 : 2); // an answer about another run came late: ask soon

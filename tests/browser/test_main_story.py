@@ -2,7 +2,9 @@
 compare, play, read the front, take home. States are waited for, however slow the machine; nothing sleeps."""
 
 import json
+import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -209,12 +211,23 @@ def test_an_address_with_a_path_opens_no_folder(page, server):
 
 
 def test_a_server_that_is_away_is_said_and_found_again(setup, server):
-    page = setup
+    page, moving = setup, "document.getAnimations().some(({playState}) => playState === 'running')"
+    os.kill(server.process.pid, signal.SIGSTOP)  # it takes connections and answers nothing
+    said_within_5_seconds(page)
+    os.kill(server.process.pid, signal.SIGCONT)
+    playwright.expect(page.locator("#pulse")).not_to_be_visible()
+    page.evaluate("patchrl.moving()")
+    assert page.evaluate(moving)
     server.stop()
-    playwright.expect(page.locator("#pulse")).to_be_visible(timeout=10_000)
-    playwright.expect(page.locator("#pulse")).to_contain_text("does not answer")
+    said_within_5_seconds(page)
+    page.wait_for_function(f"document.body.classList.contains('away') && !{moving}")
     server.start()
     playwright.expect(page.locator("#pulse")).not_to_be_visible()
+
+
+def said_within_5_seconds(page):
+    playwright.expect(page.locator("#pulse")).to_be_visible(timeout=5_000)
+    playwright.expect(page.locator("#pulse")).to_contain_text("does not answer")
 
 
 def test_the_page_is_served_without_torch(page, server):

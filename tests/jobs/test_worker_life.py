@@ -149,8 +149,9 @@ def test_a_launch_that_never_spoke_is_failed_after_its_start_time(slow):
     queued = {"state": "queued", "pid": None, "pid_started": None, "updated": time.time()}
     slow.write_json(slow.status, queued)
     assert state(slow) == "queued"
-    slow.write_json(slow.status, queued | {"updated": time.time() - WORKER_START_TIMEOUT - 1})
-    assert state(slow) == "failed"
+    for jump in (-1, 1):  # time has passed, or the clock was set back since
+        slow.write_json(slow.status, queued | {"updated": time.time() + jump * (WORKER_START_TIMEOUT + 1)})
+        assert state(slow) == "failed"
 
 
 def test_an_old_child_does_not_speak_for_a_worker_that_another_process_queued(slow, runs_dir):
@@ -259,6 +260,17 @@ def test_a_recycled_pid_is_neither_believed_nor_killed(slow, helper):
     with pytest.raises(RunError, match="not running"):
         launch.cancel(slow)
     assert stranger.poll() is None
+
+
+def test_a_worker_is_known_after_the_clock_was_set(slow, helper):
+    """The time at which a process was created, as the system computes it, jumps with the clock."""
+    process = helper([*SLEEP, str(slow.path)])
+    pretend(slow, process.pid, started=psutil.Process(process.pid).create_time() - 3600)
+    assert state(slow) == "running"
+    with pytest.raises(RunError, match="already running"):
+        launch.launch(slow)
+    launch.cancel(slow, grace=5)
+    assert process.poll() is not None and state(slow) == "cancelled"
 
 
 def test_the_worker_has_its_own_session_no_tokens_and_no_telemetry(slow, monkeypatch, tmp_path):

@@ -9,7 +9,7 @@ from patchrl.runs.recorder import RunRecorder
 def test_a_second_pass_over_the_same_rows_has_a_speed_of_its_own(runs_dir, monkeypatch):
     run = GrowingRun(runs_dir)
     now = [1000.0]
-    monkeypatch.setattr(recorder.time, "time", lambda: now[0])
+    monkeypatch.setattr(recorder.time, "monotonic", lambda: now[0])
     run.recorder.event("stage", state="start", stage="rewrite", seed=0, arm="rl")
     for done, seconds in ((100, 500), (200, 500)):
         now[0] += seconds
@@ -24,7 +24,7 @@ def test_a_second_pass_over_the_same_rows_has_a_speed_of_its_own(runs_dir, monke
 def test_what_prepares_a_stage_has_its_own_progress_and_says_nothing_of_the_study(runs_dir, monkeypatch):
     run = GrowingRun(runs_dir)
     now = [1000.0]
-    monkeypatch.setattr(recorder.time, "time", lambda: now[0])
+    monkeypatch.setattr(recorder.time, "monotonic", lambda: now[0])
     run.recorder.event("stage", state="start", stage="train", seed=0, arm="rl", expected=100.0, after=100.0)
     run.recorder.event("phase", name="warm start: own answers", prepares=True)
     assert "measuring how long it takes" in run_status.describe_status(run.recorder.status)
@@ -41,7 +41,7 @@ def test_what_prepares_a_stage_has_its_own_progress_and_says_nothing_of_the_stud
 def test_what_is_left_of_the_study_is_told_with_the_progress(runs_dir, monkeypatch):
     run = GrowingRun(runs_dir)
     now = [1000.0]
-    monkeypatch.setattr(recorder.time, "time", lambda: now[0])
+    monkeypatch.setattr(recorder.time, "monotonic", lambda: now[0])
     where = {"stage": "rewrite", "seed": 0, "arm": "rl"}
     run.recorder.event("stage", state="start", expected=20.0, after=100.0, **where)
     now[0] += 40
@@ -57,7 +57,7 @@ def test_what_is_left_of_the_study_is_told_with_the_progress(runs_dir, monkeypat
 def test_what_a_resumed_training_already_had_is_no_speed_but_a_large_first_batch_is(runs_dir, monkeypatch):
     run = GrowingRun(runs_dir)
     now = [1000.0]
-    monkeypatch.setattr(recorder.time, "time", lambda: now[0])
+    monkeypatch.setattr(recorder.time, "monotonic", lambda: now[0])
     for stage, left in (("train", 9 * 10.0), ("rewrite", 10.0 / 31 * 9)):
         run.recorder.event("stage", state="start", stage=stage, seed=0, arm="rl")
         now[0] += 10
@@ -80,3 +80,19 @@ def test_a_run_that_ended_has_nothing_left_to_wait_for(runs_dir, state):
     run.recorder.finish(state, 0)
     status = run.folder.read_json(run.folder.status)
     assert status["eta_seconds"] is None and status["study_eta_seconds"] is None
+
+
+def test_a_clock_that_is_set_back_stops_no_progress_and_shortens_no_run(runs_dir, monkeypatch):
+    run, now, clock = GrowingRun(runs_dir), [1000.0], recorder.time.time()
+    monkeypatch.setattr(recorder.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(recorder.time, "time", lambda: clock)
+    run.recorder.begin()
+    run.recorder.event("phase", name="reading")
+    clock -= 3600
+    for done in (1, 2):
+        now[0] += 60
+        run.recorder.progress(done, 4)
+        assert run.folder.read_status()["done"] == done
+    assert run.recorder.status["eta_seconds"] > 0
+    run.recorder.finish("done", 0)
+    assert run_status.describe_status(run.folder.read_status()) == "done after 2 min 00 s"

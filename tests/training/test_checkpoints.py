@@ -1,5 +1,7 @@
 """A training that was stopped and resumed ends with the weights of one that never was; a torn checkpoint does not count."""
 
+import itertools
+import math
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from helpers.on_policy_runs import EXAMPLES, FIXED, train_on_policy
 from safetensors.torch import load_file
 
 from patchrl.config import FinetuneSection, apply_overrides, resolve
-from patchrl.errors import StopRequested
+from patchrl.errors import StopRequested, TrainingError
 from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.nano import world
@@ -132,6 +134,22 @@ def test_a_resumed_epoch_keeps_the_pairs_that_were_sampled_for_it(tmp_path):
     assert resampled == [1, 2]
     weights = parts.model.state_dict()
     assert all(weights[key].equal(value) for key, value in whole.model.state_dict().items())
+
+
+def test_a_step_whose_gradient_is_no_number_is_not_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoints, "MAX_SAVING_SHARE", 1e9)
+    words, steps = tiny.tokenizer(), itertools.count(1)
+    backbone = Backbone(tiny.model("qwen2", len(words)), words)
+    weight = backbone.model.get_input_embeddings().weight
+    weight.register_hook(lambda gradient: gradient * math.nan if next(steps) == 3 else gradient)
+    pairs = [(e.question, e.solution) for e in EXAMPLES]
+    callback = FinetuneCallback(SilentRecorder(), {"seed": 0, "arm": "expert"}, 6)
+    section = FinetuneSection(batch_size=2, epochs=3, max_length=64)
+    with pytest.raises(TrainingError, match="seed 0, arm expert: the gradient of step 3 is not finite"):
+        supervised(section, backbone, pairs, 6, 0, tmp_path, callback, rate=1e-2)
+    assert newest_checkpoint(tmp_path).step == 2
+    assert all(values.isfinite().all() for values in backbone.model.parameters())
 
 
 def checkpoint(folder: Path, step: int, marked: bool = True) -> Path:
