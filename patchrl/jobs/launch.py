@@ -48,6 +48,7 @@ def _launch(folder: RunFolder, upto: str, queue: bool, webhook: str) -> None:
         "state": "queued",
         "pid": None,
         "pid_started": None,
+        "launched_by": os.getpid(),
         "stage": None,
         "seed": None,
         "arm": None,

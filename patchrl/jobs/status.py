@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
@@ -54,6 +55,8 @@ def resolve_status(folder: RunFolder) -> dict[str, Any]:
             children.pop(folder.id, None)
         return status
     if status["state"] == "queued" and not status.get("pid"):
+        if status.get("launched_by") != os.getpid():
+            child = None  # of an earlier launch: another process started this one
         # Where the clock was set back, the launch lies in the future.
         alive = not ended if child else abs(time.time() - status["updated"]) < WORKER_START_TIMEOUT
     else:

@@ -37,6 +37,7 @@ class Status(TypedDict):
     state: Literal["queued", "running", "stopping", "done", "failed", "stopped", "cancelled"]
     pid: NotRequired[Count | None]
     pid_started: NotRequired[Time | None]
+    launched_by: NotRequired[int | None]
     stage: NotRequired[str | None]
     seed: NotRequired[int | None]
     arm: NotRequired[str | None]

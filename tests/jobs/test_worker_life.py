@@ -157,7 +157,7 @@ def test_a_launch_that_never_spoke_is_failed_after_its_start_time(slow):
 def test_an_old_child_does_not_speak_for_a_worker_that_another_process_queued(slow, runs_dir):
     folder = make(runs_dir, runs_dir / "missing.jsonl")
     launch.launch(folder)
-    until(lambda: state(folder) == "failed")
+    children[folder.id].wait()
     folder.write_json(folder.status, {"state": "queued", "pid": None, "pid_started": None, "updated": time.time()})
     assert state(folder) == "queued"
 
