@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from patchrl.grading import math_process
 from patchrl.grading.answer_span import find_box
 from patchrl.grading.equations import failing_equation
 from patchrl.grading.verify import Verifier, verify_answer
@@ -226,11 +227,15 @@ def test_calls_one_by_one_share_one_process_across_threads_and_not_with_a_fork()
     assert done.stdout.strip() == "1", done.stderr
 
 
-def test_a_worker_killed_from_outside_is_one_unscorable_answer(answers):
+def test_a_worker_killed_or_halted_from_outside_is_one_unscorable_answer(answers, monkeypatch):
     assert answers.verify("math", "x+1", r"\boxed{1+x}").passed is True
     os.kill(answers._math_process._process.pid, signal.SIGKILL)
     assert answers.verify("math", "x+1", r"\boxed{1+x}").reason == "verifier crashed"
     assert answers.verify("math", "x+1", r"\boxed{1+x}").passed is True
+    os.kill(answers._math_process._process.pid, signal.SIGSTOP)  # it hangs without working
+    monkeypatch.setattr(math_process, "MAX_WALL_RATIO", 0.1)
+    assert answers.verify("math", "x+1", r"\boxed{1+x}").reason == "verifier ran out of time"
+    assert answers._math_process._process is None
 
 
 HOSTILE = {
