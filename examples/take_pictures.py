@@ -1,7 +1,8 @@
 """Take the documentation's pictures from the running app.
 
-`python examples/take_pictures.py RUN` takes those of a finished run, and `--lab` draws those of the lab's studies, which need
-neither run nor app (from the checkout: `python -m examples.take_pictures --lab`); `--live` follows a run that is going on and makes `curves.webp`, an animation of its curves as they grow.
+`python examples/take_pictures.py RUN` takes those of a finished run, `--story` those of Story alone, `--lab` draws those of
+the lab's studies, which need neither run nor app (from the checkout: `python -m examples.take_pictures --lab`). `--live`
+follows a run that is going on to its end and makes `story.webp`, 20 seconds of Story while its panels fill.
 """
 
 import argparse
@@ -25,11 +26,12 @@ PICTURES = {
     "forgetting": ("Forgetting", "[data-chart=plane] .main-svg", "[data-chart=plane]"),
 }
 SETTLE_MS = 1000
-FRAME_SECONDS = 2.0  # between two frames of the animation
-FRAME_MS, LAST_FRAME_MS = 180, 2500
-MAX_FRAMES = 60
+VIEW = {"width": 1280, "height": 800}  # of Story
+FRAME_SECONDS = 2.0  # between two screenshots of a run
+FRAME_MS, LAST_FRAME_MS = 290, 2500
+MAX_FRAMES = 60  # with the two lines above: 20 seconds
 MAX_BYTES = 1_500_000
-SIZE = (1080, 476)  # two rows of three curves
+SIZE = (1024, 640)
 
 
 def take_pictures(page: Page) -> None:
@@ -68,42 +70,29 @@ def shoot(page: Page, name: str, shown: str) -> None:
     page.locator(shown).first.screenshot(path=FOLDER / f"{name}.png")
 
 
-def follow(page: Page) -> list[Image.Image]:
-    """A frame whenever the curves have grown, until the training of the rewriter ends."""
-    page.get_by_role("tab", name="Training").click()
-    curves = page.locator("[data-chart=reward] .main-svg")
-    curves.first.wait_for(timeout=300_000)
-    frames: list[Image.Image] = []
-    newest, changed = -1, time.monotonic()
-    while time.monotonic() - changed < 60 and "train" in page.locator("#status").inner_text():
-        points = page.evaluate("document.querySelector('[data-chart=reward]').data.reduce((n, t) => n + t.x.length, 0)")
-        if points != newest:
-            newest, changed = points, time.monotonic()
-            picture = page.locator(".patchrl-figure:visible").first.screenshot()
-            frames.append(cut(Image.open(io.BytesIO(picture)).convert("RGB")))
-            print(f"frame {len(frames)}", flush=True)
+def follow(page: Page) -> list[bytes]:
+    """Screenshots of Story, one every FRAME_SECONDS, until the run has ended."""
+    status, frames = page.locator("#status"), []
+    while "running" in status.inner_text() or "queued" in status.inner_text():
+        frames.append(page.screenshot())
         page.wait_for_timeout(1000 * FRAME_SECONDS)
-    return frames
+    page.wait_for_timeout(SETTLE_MS)
+    return [*frames, page.screenshot()]
 
 
-def cut(picture: Image.Image) -> Image.Image:
-    """The upper part of the curves, in the shape of a frame."""
-    height = min(picture.height, picture.width * SIZE[1] // SIZE[0])
-    return picture.crop((0, 0, picture.width, height)).resize(SIZE, Image.Resampling.LANCZOS)
-
-
-def save_animation(frames: list[Image.Image], path: Path) -> None:
+def save_animation(frames: list[bytes], path: Path) -> None:
     """An endless WebP of at most MAX_FRAMES frames and MAX_BYTES bytes; the last frame rests."""
-    chosen = [frames[round(i * (len(frames) - 1) / max(1, MAX_FRAMES - 1))] for i in range(MAX_FRAMES)]
-    chosen = frames if len(frames) <= MAX_FRAMES else chosen
-    times = [FRAME_MS] * (len(chosen) - 1) + [LAST_FRAME_MS]
+    count = min(len(frames), MAX_FRAMES)
+    chosen = [frames[round(i * (len(frames) - 1) / max(1, count - 1))] for i in range(count)]
+    pictures = [Image.open(io.BytesIO(f)).convert("RGB").resize(SIZE, Image.Resampling.LANCZOS) for f in chosen]
+    times = [FRAME_MS] * (count - 1) + [LAST_FRAME_MS]
     for quality in (80, 60, 40, 20):
-        chosen[0].save(
-            path, save_all=True, append_images=chosen[1:], duration=times, loop=0, quality=quality, method=6, minimize_size=True
+        pictures[0].save(
+            path, save_all=True, append_images=pictures[1:], duration=times, loop=0, quality=quality, method=6, minimize_size=True
         )  # fmt: skip
         if path.stat().st_size <= MAX_BYTES:
             break
-    print(f"{path}: {len(chosen)} frames, {path.stat().st_size / 1e6:.2f} MB")
+    print(f"{path}: {count} frames, {path.stat().st_size / 1e6:.2f} MB")
 
 
 def main() -> None:
@@ -112,25 +101,27 @@ def main() -> None:
         "run", nargs="?", default="recorded-nano", help="id of a run: finished, or with --live going on"
     )
     parser.add_argument("--lab", action="store_true", help="only the pictures of the lab's studies")
-    parser.add_argument("--live", action="store_true", help="make the animation of a run while its rewriter trains")
+    parser.add_argument("--story", action="store_true", help="only the picture of Story, as a visitor first sees it")
+    parser.add_argument("--live", action="store_true", help="make the animation of Story while the run goes on")
     parser.add_argument("--url", default="http://127.0.0.1:7860", help="where the app runs")
     parser.add_argument("--into", type=Path, default=FOLDER, help="folder of the animation")
     options = parser.parse_args()
     with sync_playwright() as engine:
         browser = engine.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280 if options.live else 1080, "height": 900})
+        on_story = options.live or options.story
+        page = browser.new_page(viewport=VIEW if on_story else {"width": 1080, "height": 900})
         if options.lab:
             take_lab_pictures(page)
             browser.close()
             return
         page.goto(f"{options.url}/?run={options.run}")
-        page.locator("#start").wait_for()
-        page.wait_for_function("document.querySelector('#status').innerText.trim()")
+        page.wait_for_function("document.querySelector('#status') && document.querySelector('#status').innerText.trim()")
         if options.live:
-            frames = follow(page)
-            if not frames:
-                raise SystemExit(f"{options.run} is not training its rewriter; start --live while it does.")
-            save_animation(frames, options.into / "curves.webp")
+            save_animation(follow(page), options.into / "story.webp")
+        elif options.story:
+            page.locator("[data-chart=story-plane] .main-svg").first.wait_for()
+            page.wait_for_timeout(SETTLE_MS)
+            page.screenshot(path=FOLDER / "story.png")
         else:
             take_pictures(page)
         browser.close()

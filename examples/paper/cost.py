@@ -5,6 +5,7 @@ python -m examples.paper.cost
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,11 +72,16 @@ def finetune_hours(shape: Shape, config: StudyConfig) -> float:
 
 
 def update_memory(shape: Shape, config: StudyConfig, prompt: int = 2048) -> float:
-    """GB of one GRPO microbatch of the longest rows: weights, adapter with gradient and moments, saved tensors, logits."""
+    """GB of one GRPO microbatch of the longest rows: weights, adapter with gradient and moments, saved tensors.
+
+    A group's prompt is read once and its keys and values are lent to each rollout. Logits exist a tile at a time
+    (`patchrl.pipeline.memory`) and do not count.
+    """
     rewriter = config.rewriter
-    row = (prompt + rewriter.max_new_tokens) * shape.layers * shape.saved
-    row += rewriter.max_new_tokens * shape.vocabulary * BYTES_PER_LOGIT
-    return (2 * shape.weights + 16 * shape.adapter + (rewriter.microbatch_size or 1) * row) / 1e9
+    rows = rewriter.microbatch_size or 1
+    tokens = math.ceil(rows / rewriter.group_size) * prompt + rows * rewriter.max_new_tokens
+    lent = rows * prompt * 2 * shape.key_values * 2
+    return (2 * shape.weights + 16 * shape.adapter + shape.layers * (tokens * shape.saved + lent)) / 1e9
 
 
 def finetune_memory(shape: Shape, config: StudyConfig) -> float:
