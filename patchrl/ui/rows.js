@@ -4,7 +4,7 @@
 const HEIGHT = 34, PAGE = 100, MARGIN = 12;
 const COLUMNS = TABLE.columns, LINK_KEYS = ['row', 'question', 'arm', 'seed', 'rate']; // of all tables of the page
 const state = {filters: {}, search: '', sort: null, descending: false, total: 0, all: 0, at: -1, opened: null};
-let pages = new Map(), asked = new Set(), generation = 0, typing = null, opening = null, shown = '';
+let pages = new Map(), asked = new Map(), generation = 0, typing = null, opening = null, shown = '';
 
 const make = (tag, attributes = {}, ...children) => {
   const node = document.createElement(tag);
@@ -60,9 +60,14 @@ const root = make('div', {class: 'rows'}, head,
 const source = () => ({run: props.value.run, ...props.value.source, ...state.filters});
 const query = () => ({...source(), search: state.search, sort: state.sort, descending: state.descending});
 
-async function page(number) {
-  if (pages.has(number) || asked.has(number)) return;
-  asked.add(number);
+// One request a page, however often it is wanted while it is under way.
+function page(number) {
+  if (pages.has(number)) return;
+  if (!asked.has(number)) asked.set(number, fetchPage(number));
+  return asked.get(number);
+}
+
+async function fetchPage(number) {
   const mine = generation;
   try {
     const found = await server.read_page({...query(), start: number * PAGE, count: PAGE});
@@ -84,7 +89,7 @@ async function ask(find = null) {
   root.removeAttribute('aria-busy');
   if (!found) { count.textContent = 'The rows could not be read; choose a filter to try again.'; return; }
   pages = new Map([[0, found.rows]]);
-  asked = new Set();
+  asked = new Map();
   [state.total, state.all, state.at] = [found.total, found.all, found.index];
   if (head.dataset.html !== found.head) head.innerHTML = head.dataset.html = found.head || '';
   for (const select of selects) {
@@ -102,7 +107,7 @@ function draw() {
   const last = Math.min(state.total, first + Math.ceil(frame.clientHeight / HEIGHT) + 2 * MARGIN);
   for (let number = Math.floor(first / PAGE); number * PAGE < last; number++) page(number);
   const focused = body.contains(document.activeElement);
-  const drawn = new Map([...body.querySelectorAll('[data-index]')].map((row) => [+row.dataset.index, row]));
+  const before = [...body.querySelectorAll('[data-index]')], drawn = new Map(before.map((row) => [+row.dataset.index, row]));
   const rows = [];
   for (let index = first; index < last; index++) {
     const cells = (pages.get(Math.floor(index / PAGE)) || [])[index % PAGE];
@@ -121,7 +126,11 @@ function draw() {
     rows.push(row);
   }
   const space = (height) => { const row = make('tr', {'aria-hidden': 'true', class: 'space'}); row.style.height = `${height}px`; return row; };
-  body.replaceChildren(...(first ? [space(first * HEIGHT)] : []), ...rows, ...(last < state.total ? [space((state.total - last) * HEIGHT)] : []));
+  if (rows.length !== before.length || rows.some((row, i) => row !== before[i])) {
+    const top = frame.scrollTop; // is lost where the row that has the focus is replaced
+    body.replaceChildren(...(first ? [space(first * HEIGHT)] : []), ...rows, ...(last < state.total ? [space((state.total - last) * HEIGHT)] : []));
+    frame.scrollTop = top;
+  }
   const stop = rows.find((row) => +row.dataset.index === state.at) || rows[0];
   if (stop) stop.tabIndex = 0;
   if (focused && stop) stop.focus({preventScroll: true});
