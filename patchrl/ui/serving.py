@@ -37,6 +37,9 @@ SCRIPT = "".join((UI_FOLDER / name).read_text(encoding="utf-8") for name in ("pa
 SCRIPTS = f"<script>{SCRIPT}{markup.DISTRIBUTION_SLIDER}</script>"
 FONTS = ["ui-sans-serif", "system-ui", "sans-serif"]
 PASSWORD_USER = "patchrl"
+MAX_SESSIONS = 200  # pages whose state is kept, about 1 MB each; one that was forgotten fetches everything once more
+# Gradio sums up its last 10,000 requests after each one, for a path that is not offered here.
+NO_SUMMARIES = {"GRADIO_ANALYTICS_MAX_EVENTS": "100", "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000"}
 
 
 def launch(
@@ -81,6 +84,7 @@ def launch(
         cookies = Cookies(server_secret(home), os.environ.get("PATCHRL_ADMIN_TOKEN", ""), embedded=space)
         middleware.append(Middleware(VisitorMiddleware, cookies=cookies))
         keep_sweeping(home)
+    os.environ |= NO_SUMMARIES
     demo = build(runs_dir, limits)
     demo.queue(max_size=64).launch(
         server_name=host,
@@ -97,6 +101,7 @@ def launch(
         max_file_size="20mb" if public else "200mb",
         footer_links=[],
         run_history=False,
+        state_session_capacity=MAX_SESSIONS,
         **options,
     )
     return demo

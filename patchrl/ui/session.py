@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.data_classes import JsonData
 
 from patchrl import api
 from patchrl.config import StudyConfig, presets, resolve
@@ -26,6 +28,7 @@ from patchrl.text import about_minutes
 from patchrl.ui.reader import Reader, Snapshot
 
 IDLE_SECONDS = 15.0
+SECONDS_PER_PAGE = 0.15  # between two questions of any pages; what follows one takes the server up to 0.05 s
 MAX_UPLOADS = 5  # of a visitor of a public page
 MAX_OWN_RUNS = 2  # of a visitor of a public page: one runs, one waits
 STARTED_MESSAGES = {
@@ -53,6 +56,7 @@ class Limits:
         return 3.0 if self.public else 1.0
 
 
+UNCHANGED = JsonData({"__type__": "update"})  # what a page gets for `gr.skip()`
 # What a live part may depend on: the chosen run, the list of runs, and the parts of a run.
 RUN_PARTS = ("run", "runs", "status", "events", "samples", "predictions", "embeddings", "result")
 # Asks whether anything changed, and only then for what changed. A hidden page asks nothing.
@@ -119,6 +123,7 @@ class Session:
         # By owner, settings and stage; those that are going on.
         self.begun: dict[tuple[str | None, str, str], api.Run] = {}
         self.lives: list[LiveOutput] = []
+        self._waiting: list[float] = []  # until when the pages wait that have asked
         self.run: gr.Dropdown
         self.tabs: gr.Tabs  # of the page; `gr.Tabs(selected=id)` opens one
         self.follow: Callable[[Any], Any]
@@ -235,24 +240,32 @@ class Session:
             now[key] = _digest([[snapshot.stamps.get(part) for part in live.depends], own])
             if seen.get(key) == now[key]:
                 now |= {f"{key}.{i}": seen[f"{key}.{i}"] for i in range(len(live.outputs))}
-                values_now += [gr.skip()] * len(live.outputs)
+                values_now += map(unchanged, live.outputs)
                 continue
             result = live.fill(snapshot, *own)
             for i, value in enumerate(result if len(live.outputs) > 1 else [result]):
                 part = f"{key}.{i}"
                 now[part] = _digest(value)
-                values_now.append(gr.skip() if seen.get(part) == now[part] else value)
+                values_now.append(unchanged(live.outputs[i]) if seen.get(part) == now[part] else value)
         return [now, {"run": run_id, **self._beat(snapshot.stamps, snapshot.status)}, *values_now]
 
     def _beat(self, stamps: dict[str, str], status: dict[str, Any]) -> dict[str, Any]:
-        wait = self.limits.poll_seconds if status.get("state") in LIVE_STATES else IDLE_SECONDS
+        wait = self._live_wait() if status.get("state") in LIVE_STATES else IDLE_SECONDS
         return {"version": _digest(stamps), "wait": wait}
+
+    def _live_wait(self) -> float:
+        """Seconds until a page of a live run asks again: the more pages wait, the longer, so that training keeps the processor."""
+        now = time.monotonic()
+        self._waiting = [until for until in self._waiting if until > now]
+        return min(IDLE_SECONDS, max(self.limits.poll_seconds, SECONDS_PER_PAGE * len(self._waiting)))
 
     def pulse(self, visitor: Visitor, query: Any) -> dict[str, Any]:
         """The version of a run's state and when to ask again; called by the page itself."""
         run_id = query.get("run") if isinstance(query, dict) else None
         stamps = self.reader.stamps(visitor, run_id if isinstance(run_id, str) else None)
-        return self._beat(stamps, _loads(stamps.get("status", "")))
+        beat = self._beat(stamps, _loads(stamps.get("status", "")))
+        self._waiting.append(time.monotonic() + beat["wait"])
+        return beat
 
     def wire(
         self,
@@ -302,6 +315,11 @@ class Session:
 
         follow(demo.load(opened, None, [self.run, *outputs_linked], **QUIET))
         follow(heart.go(gone, None, [self.run, *outputs_linked], **QUIET))
+
+
+def unchanged(component: gr.components.Component) -> Any:
+    """Leaves an output as it is. For `gr.skip()` Gradio makes the component anew, which is most of an update's work."""
+    return UNCHANGED if isinstance(component, gr.HTML) else gr.skip()
 
 
 def _digest(value: Any) -> str:

@@ -15,6 +15,7 @@ import itertools
 import json
 import secrets
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -35,7 +36,8 @@ import patchrl
 from patchrl.config import resolve
 from patchrl.runs.events import read_new_events
 
-ALIVE_SECONDS = 2.0  # between two questions whether the server is there
+ALIVE_SECONDS = 1.5  # between two questions whether the server is there
+CHANGES = 5  # a minute, in the watch: so many pages close, open, and leave before their answer
 STUDY = {
     "study": {"name": "load", "seeds": [0], "arms": ["expert", "rl"]},
     "data": {"train_size": 64, "eval_size": 40},
@@ -68,9 +70,9 @@ class PageClient:
     """A page that is open on a run, with a session of its own."""
 
     def __init__(
-        self, http: httpx.AsyncClient, page: dict[str, Any], run: str, measured: Measured, slower: float = 1.0
+        self, http: httpx.AsyncClient, page: dict[str, Any], run: str, measured: Measured, alive: float = ALIVE_SECONDS
     ) -> None:
-        self.http, self.run, self.measured, self.slower = http, run, measured, slower
+        self.http, self.run, self.measured, self.alive = http, run, measured, alive
         parts = {part["id"]: part["props"] for part in page["components"]}
         self.heart = next(number for number, props in parts.items() if props.get("elem_id") == "pulse")
         self.update = next(f for f in page["dependencies"] if [self.heart, "pulse"] in f["targets"])
@@ -107,7 +109,7 @@ class PageClient:
         started = time.perf_counter()
         (await self.http.get("/robots.txt")).raise_for_status()
         self.measured.add("is the server there", time.perf_counter() - started)
-        return ALIVE_SECONDS * self.slower
+        return self.alive
 
     async def _ask(self) -> float:
         body = {
@@ -126,7 +128,7 @@ class PageClient:
             started = time.perf_counter()
             self.version = (await self.fetch())["version"]
             self.measured.add("page opened" if opening else "update after a poll", time.perf_counter() - started)
-        return now["wait"] * self.slower
+        return now["wait"]
 
     async def fetch(self, leave: bool = False) -> dict[str, Any]:
         """All that changed; the pulse's new value. A page that leaves closes its connection before the answer."""
@@ -159,10 +161,6 @@ class Steps:
         return [after - before for before, after in itertools.pairwise(times) if before]
 
 
-def share_of_cpu(process: psutil.Process, seconds: float, before: float) -> float:
-    return (sum(process.cpu_times()[:2]) - before) / seconds
-
-
 async def train(server: Server, home: Path, clients: int, turns: int, turn_seconds: float) -> None:
     """Steps with and without clients, in turns."""
     run = patchrl.start(resolve(STUDY), home, upto="train")
@@ -186,6 +184,7 @@ async def train(server: Server, home: Path, clients: int, turns: int, turn_secon
             measured.say()
             measured.seconds.clear()
             kept: dict[bool, list[float]] = {False: [], True: []}
+            spent = 0.0
             for turn in range(2 * turns):
                 asks = turn % 2 == 1
                 (shown.set if asks else shown.clear)()
@@ -194,16 +193,21 @@ async def train(server: Server, home: Path, clients: int, turns: int, turn_secon
                 before = [sum(p.cpu_times()[:2]) for p in (process, own)]
                 await asyncio.sleep(turn_seconds)
                 kept[asks] += (seconds := steps.new())
-                cores = [share_of_cpu(p, turn_seconds, b) for p, b in zip((process, own), before, strict=True)]
+                used = [sum(p.cpu_times()[:2]) - b for p, b in zip((process, own), before, strict=True)]
+                spent += used[0] if asks else 0.0
                 print(
-                    f"  {'asked' if asks else 'quiet'}: {len(seconds)} steps, median {statistics.median(seconds):.3f} s; "
-                    f"server {cores[0]:.2f} and clients {cores[1]:.2f} cores; load average {psutil.getloadavg()[0]:.1f}; "
+                    f"  {'asked' if asks else 'quiet'}: {len(seconds)} steps, mean {statistics.fmean(seconds or [0]):.3f} s; "
+                    f"of a core the server took {used[0] / turn_seconds:.2f}, the clients {used[1] / turn_seconds:.2f}; "
+                    f"load average {psutil.getloadavg()[0]:.1f}; "
                     f"server {process.memory_info().rss / 1e6:.0f} MB",
                     flush=True,
                 )
             for task in asking:
                 task.cancel()
         measured.say()
+        print(
+            f"  server: {1000 * spent / len(measured.seconds['poll']):.1f} ms of a core for each poll and what followed it"
+        )
         for what, average in (("median", statistics.median), ("mean", statistics.mean)):
             quiet, asked = average(kept[False]), average(kept[True])
             print(
@@ -221,7 +225,7 @@ async def watch(server: Server, home: Path, clients: int, minutes: float) -> Non
     async with opened(server, clients) as (http, page):
 
         def open_page() -> asyncio.Task[None]:
-            return asyncio.create_task(PageClient(http, page, run.id, measured, slower=10).live(shown))
+            return asyncio.create_task(PageClient(http, page, run.id, measured, 10 * ALIVE_SECONDS).live(shown))
 
         asking = [open_page() for _ in range(clients)]
         for minute in range(int(minutes) + 1):
@@ -232,9 +236,10 @@ async def watch(server: Server, home: Path, clients: int, minutes: float) -> Non
                 flush=True,
             )
             run.grow()
-            asking.pop(0).cancel()  # one page closes, another opens, a third leaves before its answer
-            asking.append(open_page())
-            await PageClient(http, page, run.id, measured).fetch(leave=True)
+            for _ in range(CHANGES):
+                asking.pop(0).cancel()
+                asking.append(open_page())
+                await PageClient(http, page, run.id, measured).fetch(leave=True)
         for task in asking:
             task.cancel()
     measured.say()
@@ -243,7 +248,7 @@ async def watch(server: Server, home: Path, clients: int, minutes: float) -> Non
 @contextlib.asynccontextmanager
 async def opened(server: Server, clients: int) -> Any:
     """Connections without a limit, and the page's own description of itself."""
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=4 * clients)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=4 * clients, keepalive_expiry=3)
     async with httpx.AsyncClient(base_url=server.url, timeout=60, limits=limits) as http:
         yield http, (await http.get("/config")).json()
 
@@ -256,6 +261,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="of a turn")
     parser.add_argument("--minutes", type=float, default=30.0, help="of the watch")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started ends too
     home = Path(tempfile.mkdtemp(prefix="patchrl-load-"))
     print(f"load average {psutil.getloadavg()[0]:.1f} on {psutil.cpu_count()} cores")
     server = Server(home)
