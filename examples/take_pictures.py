@@ -8,7 +8,6 @@ follows a run that is going on to its end and makes `story.webp`, 20 seconds of 
 import argparse
 import io
 import shutil
-import time
 from pathlib import Path
 
 from PIL import Image
