@@ -98,10 +98,11 @@ def so_far(events: Sequence[Event]) -> Result | None:
 
 
 def _range(values: Sequence[float]) -> list[float]:
+    """An axis around percentages that has room for labels and no tick beyond 0 and 100."""
     low, high = min(values), max(values)
     spread = max(high - low, MIN_SPREAD)
     middle = (low + high) / 2
-    return [middle - spread * (0.5 + MARGIN), middle + spread * (0.5 + 1.9 * MARGIN)]
+    return [max(-4.0, middle - spread * (0.5 + MARGIN)), min(104.0, middle + spread * (0.5 + 1.9 * MARGIN))]
 
 
 def label_places(points: dict[str, tuple[float, float]], ranges: Sequence[Sequence[float]]) -> dict[str, str]:
