@@ -12,6 +12,7 @@ from patchrl.cli.terminal import Progress, describe_check, print_result, print_s
 from patchrl.config import StudyConfig, apply_overrides, is_preset, load_config, resolve
 from patchrl.data.readers import is_data_file
 from patchrl.errors import ConfigError, RunError
+from patchrl.jobs import together
 from patchrl.reporting import run_status
 from patchrl.text import json_line, parse_json
 
@@ -70,6 +71,8 @@ def _set(sub: argparse.ArgumentParser) -> None:
 
 
 def _stage(options: argparse.Namespace) -> int:
+    if together.is_follower():
+        return together.follow()
     if getattr(options, "table", None):
         print(open_run(options.target, options.runs_dir).table(options.table), end="")
         return 0
@@ -94,6 +97,8 @@ def _stage(options: argparse.Namespace) -> int:
 
 
 def _resume(options: argparse.Namespace) -> int:
+    if together.is_follower():
+        return together.follow()
     run = open_run(options.run, options.runs_dir)
     if run.status()["state"] == "done":
         print(f"{run.id}: it was finished; steps that are missing up to the report are done now", file=sys.stderr)

@@ -32,7 +32,7 @@ PREFIXES = (
         "TORCH",
         "TRITON_",
     ),
-    *("ACCELERATE_", "HF_DATASETS_"),
+    *("ACCELERATE_", "FSDP_", "HF_DATASETS_"),
 )
 SECRET = re.compile(r"(^|_)(TOKENS?|SECRET|PASSWORD|PASSWD|CREDENTIALS?|KEY)(_|$)")
 # No telemetry, no progress bars: the output of these processes is a file.

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Any
+from typing import Any, BinaryIO
 
 import psutil
 
@@ -17,6 +17,7 @@ from patchrl.errors import RunError
 from patchrl.jobs.environment import NO_HUB, environment, login_token, server_token
 from patchrl.jobs.owners import owner_of
 from patchrl.jobs.status import LAUNCH_MARK, LIVE_STATES, children, resolve_status, worker_of
+from patchrl.pipeline.machine import launched_processes
 from patchrl.runs.folder import RunFolder, exclusive
 
 GRACE_SECONDS = 3.0
@@ -25,17 +26,26 @@ GRACE_SECONDS = 3.0
 def launch(folder: RunFolder, upto: str = "report", queue: bool = False, webhook: str = "") -> None:
     """Start a worker in its own session; raises RunError if the run has one already or none can start.
 
+    In a process of `accelerate launch` the run goes on in this very process, and is over on return (`patchrl.jobs.together`).
+
     With `queue` the worker waits until no run of the same folder that was launched earlier is going on. With a `webhook` it
     posts there when the run ends or a monitor warns; a visitor's never does.
     """
     try:
         with exclusive(folder.path):
-            _launch(folder, upto, queue, webhook)
+            _announce(folder, upto)
+            if launched_processes() == 1:
+                _start_worker(folder, upto, queue, webhook)
     except OSError as error:
         raise RunError(f"{folder.id} cannot start: {error.strerror or error}.") from None
+    if launched_processes() > 1:
+        from patchrl.jobs.together import lead
+
+        lead(folder, upto, queue, webhook)
 
 
-def _launch(folder: RunFolder, upto: str, queue: bool, webhook: str) -> None:
+def _announce(folder: RunFolder, upto: str) -> None:
+    """Write that the run is queued, where it can be."""
     if not folder.config.exists():
         raise RunError(f"{folder.id} was deleted.")
     if resolve_status(folder)["state"] in LIVE_STATES:
@@ -67,14 +77,15 @@ def _launch(folder: RunFolder, upto: str, queue: bool, webhook: str) -> None:
     queued |= {"finished": None, "exit_code": None, "error": None}
     # Written before the worker starts: from then on only the worker writes it.
     folder.write_json(folder.status, queued)
+
+
+def _start_worker(folder: RunFolder, upto: str, queue: bool, webhook: str) -> None:
     command = [sys.executable, "-m", "patchrl.jobs.worker", str(folder.path.resolve()), "--upto", upto]
     command += ["--queue"] if queue else []
     is_visitors = owner_of(folder) is not None
     secrets = {} if is_visitors else {"hub_token": login_token(), "webhook": webhook}
     command += ["--secrets"] if any(secrets.values()) else []
-    with folder.log.open("ab") as log:
-        log.write(f"{LAUNCH_MARK}{time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
-        log.flush()
+    with marked_log(folder) as log:
         children[folder.id] = child = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -88,6 +99,13 @@ def _launch(folder: RunFolder, upto: str, queue: bool, webhook: str) -> None:
     assert child.stdin is not None
     with contextlib.suppress(BrokenPipeError), child.stdin as pipe:  # a worker that has died says why in its log
         pipe.write(json.dumps(secrets).encode())
+
+
+def marked_log(folder: RunFolder) -> BinaryIO:
+    """The log, open at its end, where a new worker's part begins."""
+    log = folder.log.open("ab", buffering=0)
+    log.write(f"{LAUNCH_MARK}{time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
+    return log
 
 
 def request_stop(folder: RunFolder) -> None:

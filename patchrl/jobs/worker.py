@@ -10,6 +10,7 @@ import logging
 import sys
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from patchrl.config import load_config
 from patchrl.errors import PatchRLError, StopRequested
@@ -21,6 +22,9 @@ from patchrl.jobs.webhook import PostingRecorder
 from patchrl.models.hub_access import hand_over
 from patchrl.runs.folder import RunFolder
 from patchrl.runs.recorder import RunRecorder
+
+if TYPE_CHECKING:
+    from patchrl.training.ranks import Ranks
 
 STOPPED, FAILED, ALREADY_RUNNING = 0, 1, 3
 
@@ -38,21 +42,31 @@ def main(arguments: list[str] | None = None) -> int:
     secrets = json.load(sys.stdin) if options.secrets else {}
     hand_over(secrets.get("hub_token", ""))
     folder = RunFolder(options.folder)
+    start_logging()
+    return locked_work(folder, options.upto, options.queue, secrets.get("webhook", ""))
+
+
+def start_logging() -> None:
+    """Write what the package logs to standard output."""
     logging.getLogger("patchrl").setLevel(logging.INFO)
     logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+
+
+def locked_work(folder: RunFolder, upto: str, queue: bool, webhook: str, ranks: Ranks | None = None) -> int:
+    """`work`, unless another process is at it."""
     with folder.lock.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             print(f"{folder.id} already has a worker.", file=sys.stderr)
             return ALREADY_RUNNING
-        return work(folder, options.upto, options.queue, secrets.get("webhook", ""))
+        return work(folder, upto, queue, webhook, ranks)
 
 
-def work(folder: RunFolder, upto: str, queue: bool = False, webhook: str = "") -> int:
+def work(folder: RunFolder, upto: str, queue: bool = False, webhook: str = "", ranks: Ranks | None = None) -> int:
     """Run the study, after those in front of it where it queues, and write its last word; the lock is held.
 
-    A visitor's run keeps to the limits of a public page, whoever launched it.
+    A visitor's run keeps to the limits of a public page, whoever launched it. `ranks` are as in `run_study`.
     """
     recorder = PostingRecorder(folder, webhook) if webhook else RunRecorder(folder)
     try:
@@ -64,7 +78,7 @@ def work(folder: RunFolder, upto: str, queue: bool = False, webhook: str = "") -
             public.check(config, public.uploads_folder(folder.path.parent.resolve(), owner))
         from patchrl.pipeline.study import run_study
 
-        run_study(config, folder, recorder, upto)
+        run_study(config, folder, recorder, upto, ranks)
     except StopRequested as stopped:
         print(stopped)
         recorder.finish("stopped", STOPPED)

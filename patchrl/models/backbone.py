@@ -280,15 +280,17 @@ class Backbone:
         seed: int = 0,
         on_progress: Callable[[int], None] | None = None,
         watch: Watch | None = None,
+        part: range | None = None,
     ) -> list[list[Sample]]:
         """`samples` completions of each prompt's ids (greedy at temperature 0) with their −log p, whatever adapter is on.
 
         A completion ends with the token that ended its turn, unless it was cut off by the limit. Its −log p, in nats, is that
         of all its tokens under the model at temperature 1 without top-p, however they were sampled, the end of the turn being
         any token that ends it; NaN where it was cut off, or with `with_nll` off. `on_progress` gets the number of prompts
-        done; `watch` sees every batch grow and can end it.
+        done; `watch` sees every batch grow and can end it. `part` are the places of the prompts that this process samples, of
+        those that several share (`SampleRequest`).
         """
-        request = SampleRequest(samples, temperature, top_p, max_new_tokens, with_nll, watch)
+        request = SampleRequest(samples, temperature, top_p, max_new_tokens, with_nll, watch, part)
         adapted = hasattr(self.model, "disable_adapter") and not self._adapter_off
         if engine := self.engines.get(adapted):
             return engine.sample(prompts, request, seed, on_progress, self.keep)

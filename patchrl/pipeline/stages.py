@@ -32,6 +32,7 @@ from patchrl.types import Cost, Example, Recorder
 
 if TYPE_CHECKING:
     from patchrl.models.backbone import Backbone
+    from patchrl.training.ranks import Ranks
 
 MIN_GATE_ACCURACY = (
     0.8  # balanced accuracy of a calibrated gate from which its verdicts are worth training on; a coin has 0.5
@@ -60,9 +61,17 @@ class Stages:
     """Does the work of a step (`patchrl.pipeline.plan.Step`) in one run's folder."""
 
     def __init__(
-        self, config: StudyConfig, folder: RunFolder, recorder: Recorder, data: LoadedData, items: StudyItems
+        self,
+        config: StudyConfig,
+        folder: RunFolder,
+        recorder: Recorder,
+        data: LoadedData,
+        items: StudyItems,
+        ranks: Ranks | None = None,
     ) -> None:
+        """`ranks` are the processes that train the rewriter together; None where there is one."""
         self.config, self.folder, self.recorder, self.data, self.items = config, folder, recorder, data, items
+        self.ranks = ranks
         self.arms: list[Arm] = [parse(name) for name in config.study.arms]
         questions = [example.question for example in data.train[:PROOF_QUESTIONS]]
         self.serving = Serving(config, recorder, questions)
@@ -149,21 +158,34 @@ class Stages:
                 self.recorder.event("message", level="info" if accurate else "warning", text=text)
 
     def train(self, step: Step) -> None:
-        from patchrl.training.train_rewriter import train_rewriter
-
         rewriter, proof = str(step.subject), step.proof(self.folder)
-        sections = {
-            section: getattr(self.config, section).model_copy(update=values)
-            for section, values in REWRITERS[rewriter].items()
-        }
-        config = self.config.model_copy(update=sections)
         # Events without a rewriter's name are of the plain one.
         recorder = self.recorder if rewriter == "rl" else TaggedRecorder(self.recorder, rewriter=rewriter)
         journal = self._journal(step)
         started = time.monotonic() - journal.seconds_before - _trained_seconds(proof.parent, CHECKPOINTS, WARM_START)
-        with self._context(self._backbone(), config=config, recorder=recorder, journal=journal) as context:
-            tokens = train_rewriter(context, self.data.train, _seed(step), proof.parent)
+        if self.ranks:
+            self.ranks.send([step.seed, rewriter])
+        tokens = self._train(step, recorder, journal)
         self.folder.write_json(proof, {"tokens": tokens, "seconds": round(time.monotonic() - started, 2)})
+
+    def follow(self) -> None:
+        """Train whenever the first process does, until it needs this one no longer."""
+        assert self.ranks
+        while call := self.ranks.receive():
+            self._train(Step("train", *call), self.recorder, None)
+
+    def _train(self, step: Step, recorder: Recorder, journal: Journal | None) -> int:
+        """Train a rewriter; returns the completion tokens sampled."""
+        from patchrl.training.ranks import ALONE
+        from patchrl.training.train_rewriter import train_rewriter
+
+        sections = {
+            section: getattr(self.config, section).model_copy(update=values)
+            for section, values in REWRITERS[str(step.subject)].items()
+        }
+        config, home = self.config.model_copy(update=sections), step.proof(self.folder).parent
+        with self._context(self._backbone(), config=config, recorder=recorder, journal=journal) as context:
+            return train_rewriter(context, self.data.train, _seed(step), home, self.ranks or ALONE)
 
     def rewrite(self, step: Step) -> None:
         started, journal = time.monotonic(), self._journal(step)

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from patchrl.config import StudyConfig
 from patchrl.data.examples import load_examples
@@ -17,11 +18,18 @@ from patchrl.pipeline.stages import Stages
 from patchrl.runs.folder import RunFolder
 from patchrl.types import Recorder
 
+if TYPE_CHECKING:
+    from patchrl.training.ranks import Ranks
+
 logger = logging.getLogger(__name__)
 
 
-def run_study(config: StudyConfig, folder: RunFolder, recorder: Recorder, upto: str = "report") -> None:
+def run_study(
+    config: StudyConfig, folder: RunFolder, recorder: Recorder, upto: str = "report", ranks: Ranks | None = None
+) -> None:
     """Run a study up to and including a stage; steps whose results the folder already contains are skipped.
+
+    `ranks` are the processes that train the rewriter together, of which this is the first; None where there is one.
 
     Raises RunError for an unknown stage, DataError and ConfigError for what cannot work, and StopRequested between steps
     or inside one.
@@ -30,7 +38,7 @@ def run_study(config: StudyConfig, folder: RunFolder, recorder: Recorder, upto: 
         raise RunError(f"Stage {upto!r} does not exist; use one of {', '.join(STAGES)}.")
     data = load_examples(config.data)
     items = StudyItems(config, data)
-    stages = Stages(config, folder, recorder, data, items)
+    stages = Stages(config, folder, recorder, data, items, ranks)
     stages_to_run = STAGES[: STAGES.index(upto) + 1]
     missing = [step for step in plan(config) if step.stage in stages_to_run and not step.is_done(folder)]
     _ = items.judged  # a file that cannot be read is reported before anything is trained
@@ -47,6 +55,12 @@ def run_study(config: StudyConfig, folder: RunFolder, recorder: Recorder, upto: 
             raise StopRequested(f"Stopped before {step.stage}; resume continues there.")
         with _announced(recorder, step, expected[number], sum(expected[number + 1 :])):
             stages.work(step)
+
+
+def follow_study(config: StudyConfig, folder: RunFolder, recorder: Recorder, ranks: Ranks) -> None:
+    """Train with the first process of a study until it is done; raises what training raises."""
+    data = load_examples(config.data)
+    Stages(config, folder, recorder, data, StudyItems(config, data), ranks).follow()
 
 
 @contextmanager

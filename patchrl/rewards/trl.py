@@ -34,12 +34,21 @@ class StepStats:
     unscorable: int = 0
     failed_groups: int = 0  # without a rewrite that passes: nothing to learn from
     unscorable_groups: int = 0  # without a single verdict
+    tokens: int = 0  # of completions
     seconds: float = 0.0
     newest_group: GroupScore | None = None
     texts: list[str] = field(default_factory=list)
     solutions: list[str] = field(default_factory=list)
     monitor_shares: dict[str, float] = field(default_factory=dict)
     own_distance: float | None = None
+
+    def add(self, other: StepStats) -> None:
+        """Add what another process saw of the same step, at the same time."""
+        for name in ("nll", "text_nll", "max_token_nll", "passing_texts", "texts", "solutions"):
+            getattr(self, name).extend(getattr(other, name))
+        for name in ("own_style", "unscorable", "failed_groups", "unscorable_groups", "tokens"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.seconds, self.newest_group = max(self.seconds, other.seconds), other.newest_group
 
     @property
     def own_style_share(self) -> float | None:
@@ -113,7 +122,7 @@ class GatedReward:
             for group_score in scored:
                 self._count(group_score)
             self.stats.newest_group = scored[-1]
-            self.total_tokens += sum(len(completion) for completion in completion_ids)
+            self.stats.tokens += sum(len(completion) for completion in completion_ids)
             self.stats.seconds += time.perf_counter() - started
         self._batch = completion_ids
         self._parts = {part: [v for s in scored for v in getattr(s.rewards, part)] for part in REWARD_PARTS}
@@ -133,10 +142,13 @@ class GatedReward:
         self.stats.texts += [c.generation.text for c in group.completions]
         self.stats.solutions += [group.example.solution] * len(group.completions)
 
-    def take_stats(self) -> StepStats:
-        """The sums since the last call, which are then reset."""
-        stats, self.stats = self.stats, StepStats()
+    def take_stats(self, gather: Callable[[list[StepStats]], list[StepStats]] = list) -> StepStats:
+        """The sums since the last call, which are then reset; `gather` collects those of processes that train together."""
+        (stats, *others), self.stats = gather([self.stats]), StepStats()
         started = time.perf_counter()
+        for other in others:
+            stats.add(other)
+        self.total_tokens += stats.tokens
         if stats.texts:
             groups = len(stats.texts) / self.group_size
             own_style_share = stats.own_style_share

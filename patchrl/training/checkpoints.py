@@ -24,6 +24,11 @@ MAX_SAVING_SHARE = 0.1  # of the time; where writing takes long, checkpoints are
 KEPT_CHECKPOINTS = 2  # the second newest is there if the newest is torn
 
 
+def agreed(decision: bool) -> bool:
+    """What the first of the processes that train together decides: all do a thing, or none."""
+    return broadcast_object_list([decision])[0] if PartialState().num_processes > 1 else decision
+
+
 def nothing(_: Path) -> None:
     """Save or load no files of its own."""
 
@@ -87,9 +92,7 @@ class CheckpointCallback(TrainerCallback):
 
     def on_step_end(self, args, state, control, **_: Any) -> None:
         self._decided = time.monotonic()
-        due = self._decided - self.saved >= self.interval
-        if PartialState().num_processes > 1:  # all save, or none
-            due = broadcast_object_list([due])[0]
+        due = agreed(self._decided - self.saved >= self.interval)
         if due or (self.at_end and state.global_step >= state.max_steps):
             control.should_save = True
         self._keep_together(state, control)

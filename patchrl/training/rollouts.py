@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from accelerate.utils import broadcast_object_list, gather_object
 
 from patchrl.models.backbone import Backbone
 from patchrl.rewards.trl import SAMPLED_NLL_COLUMN
@@ -21,17 +22,24 @@ def roll_out(backbone: Backbone, with_nll: bool = False):
     def rolled(prompts: list[str], trainer: Any) -> dict[str, Any]:
         samples = trainer.num_generations if trainer.model.training else trainer.num_generations_eval
         prompt_ids = [backbone.prompt_ids(user) for user in prompts[::samples]]
+        # The rollouts of a step are those of one process, whose random numbers are drawn for the prompts of all.
+        all_ids, begin = gather_object(prompt_ids), trainer.accelerator.process_index * len(prompt_ids)
+        part = range(begin, begin + len(prompt_ids))
+        seed = broadcast_object_list([int(torch.randint(2**62, ()))])[
+            0
+        ]  # of the trainer's own generator, which a checkpoint keeps
         with torch.autocast(backbone.device.type, torch.bfloat16, enabled=backbone.in_bf16):  # as it is trained
             groups = backbone.sample_with_nll(
-                prompt_ids,
+                all_ids,
                 with_nll=with_nll,
                 samples=samples,
                 temperature=trainer.args.temperature,
                 top_p=trainer.args.top_p,
                 max_new_tokens=trainer.args.max_completion_length,
                 watch=stop_watch(trainer),
-                seed=int(torch.randint(2**62, ())),  # of the trainer's own generator, which a checkpoint keeps
-            )
+                seed=seed,
+                part=part,
+            )[part.start : part.stop]
         batch: dict[str, Any] = {
             "prompt_ids": [ids for ids in prompt_ids for _ in range(samples)],
             "completion_ids": [ids for group in groups for ids, _ in group],

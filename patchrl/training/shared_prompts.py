@@ -132,6 +132,7 @@ class SharedPromptTrainer(GRPOTrainer):
     """
 
     _buffered_inputs: Any  # TRL's: the microbatches of the newest rollouts
+    _drawn_so_far: torch.Tensor  # the state of the random numbers when these had been sampled
 
     def __init__(self, *args: Any, backbone: Backbone, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -143,6 +144,7 @@ class SharedPromptTrainer(GRPOTrainer):
 
     def _generate_and_score_completions(self, inputs):
         rollouts = super()._generate_and_score_completions(inputs)
+        self._drawn_so_far = torch.get_rng_state()
         return rollouts | {MEMBER: torch.arange(len(inputs), device=rollouts["advantages"].device)}
 
     def _prepare_inputs(self, generation_batch):
@@ -151,6 +153,9 @@ class SharedPromptTrainer(GRPOTrainer):
         if self._buffered_inputs is before:
             return inputs
         self._buffered_inputs = self._in_order(self._buffered_inputs)  # TRL has shuffled new rollouts
+        # One process would have shuffled the rollouts of all: the random numbers after it are the same.
+        torch.set_rng_state(self._drawn_so_far)
+        torch.randperm(sum(len(part[MEMBER]) for part in self._buffered_inputs) * self.accelerator.num_processes)
         return self._buffered_inputs[self._step % self.args.steps_per_generation]
 
     def _in_order(self, microbatches: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from accelerate.utils import gather_object
 from datasets import Dataset
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from transformers import TrainerCallback
 from transformers.trainer_utils import set_seed
 from trl import GRPOConfig
@@ -24,10 +25,11 @@ from patchrl.rewards.group import part_weights
 from patchrl.rewards.monitors import warnings
 from patchrl.rewards.own_answers import OwnAnswers
 from patchrl.rewards.trl import GatedReward, StepStats, emit_group, group_fields
-from patchrl.runs.checkpoints import CHECKPOINTS, resumable_checkpoint
+from patchrl.runs.checkpoints import CHECKPOINTS, Checkpoint, resumable_checkpoint
 from patchrl.runs.context import StageContext
 from patchrl.training.baselines.vcpo import EssScaling, StalenessTrainer
-from patchrl.training.checkpoints import KEPT_CHECKPOINTS, CheckpointCallback, run_trainer
+from patchrl.training.checkpoints import KEPT_CHECKPOINTS, CheckpointCallback, agreed, run_trainer
+from patchrl.training.ranks import ALONE, Ranks
 from patchrl.training.rollouts import roll_out
 from patchrl.training.shared_prompts import SharedPromptTrainer
 from patchrl.training.warm_start import warm_start
@@ -79,9 +81,13 @@ class _RewriterCallback(TrainerCallback):
     def on_log(self, args, state, control, logs: dict[str, Any] | None = None, **_: Any) -> None:
         if not logs or "reward" not in logs:
             return
-        stats = self.reward.take_stats()
-        if not state.is_world_process_zero:  # TRL's figures are of all processes, `stats` of this one's groups
-            return
+        stats = self.reward.take_stats(gather_object)
+        warned = state.is_world_process_zero and self._record(state, logs, stats)
+        if agreed(warned and self.rewriter.on_alarm == "pause"):
+            self._pause(control)
+
+    def _record(self, state: Any, logs: dict[str, Any], stats: StepStats) -> bool:
+        """Record a step, of all processes; returns whether a monitor warned."""
         passing = stats.nll
 
         def number(key: str) -> float | None:
@@ -127,9 +133,8 @@ class _RewriterCallback(TrainerCallback):
         if passing and (state.global_step % every == 0 or state.global_step in (1, state.max_steps)):
             spread = [round(nll, 3) for nll in passing[:SPREAD_SIZE]]
             self.recorder.event("spread", seed=self.seed, step=state.global_step, nll=spread)
-        if self._warn(state.global_step, stats) and self.rewriter.on_alarm == "pause":
-            self._pause(control)
         self.recorder.progress(state.global_step, state.max_steps)
+        return self._warn(state.global_step, stats)
 
     def _warn(self, step: int, stats: StepStats) -> bool:
         """Record a monitor's warning once, when its share was above the limit for WARNING_STEPS steps in a row; returns
@@ -159,19 +164,14 @@ class _RewriterCallback(TrainerCallback):
     def on_step_end(self, args, state, control, **_: Any) -> None:
         if state.global_step % CHECKPOINT_STEPS == 0 or state.global_step == state.max_steps:
             self.probe.check(state.global_step)
-        if (self.stopped or self.recorder.stop_requested()) and state.global_step < state.max_steps:
+        if agreed(self.stopped or self.recorder.stop_requested()) and state.global_step < state.max_steps:
             self._pause(control)
 
 
-def processes() -> int:
-    """How many processes train together, as their launcher says."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def trainer_config(config: StudyConfig, seed: int, folder: Path, backbone: Backbone) -> GRPOConfig:
+def trainer_config(config: StudyConfig, seed: int, folder: Path, backbone: Backbone, processes: int = 1) -> GRPOConfig:
     """TRL's settings for one generation batch of whole groups per update, in one or more microbatches."""
     rewriter = config.rewriter
-    rollouts = rewriter.rollouts_per_process(processes())
+    rollouts = rewriter.rollouts_per_process(processes)
     batch = rewriter.microbatch_size or rollouts
     on_cpu = backbone.device.type == "cpu"
     return GRPOConfig(
@@ -205,26 +205,38 @@ def trainer_config(config: StudyConfig, seed: int, folder: Path, backbone: Backb
     )
 
 
-def train_rewriter(context: StageContext, examples: Sequence[Example], seed: int, home: Path) -> int:
+@dataclass(frozen=True)
+class _Start:
+    """What GRPO starts from: own answers, the adapter's weights, a checkpoint, tokens sampled before it."""
+
+    own: OwnAnswers
+    adapter: dict[str, torch.Tensor]
+    checkpoint: Checkpoint | None
+    tokens: int
+
+
+def train_rewriter(
+    context: StageContext, examples: Sequence[Example], seed: int, home: Path, ranks: Ranks = ALONE
+) -> int:
     """Train the rewriter and save its adapter to `home`; returns the completion tokens sampled.
 
-    The policy, the reference and the scorer are one model, the gate's backbone: the adapter on, or off.
+    The policy, the reference and the scorer are one model, the gate's backbone: the adapter on, or off. GRPO is divided among
+    `ranks`, each of which calls this; the first alone prepares it and writes files.
     Resumes from the last checkpoint in the folder. Raises StopRequested after saving one, ConfigError when
     there are fewer prompts than one step needs or a setting would split a group.
     """
-    config, gate, recorder = context.config, context.gate, context.recorder
-    rewriter, backbone = config.rewriter, gate.backbone
-    rollouts = rewriter.rollouts_per_process(processes())
+    backbone, rewriter = context.gate.backbone, context.config.rewriter
+    rewriter.rollouts_per_process(ranks.count)
     if len(examples) < rewriter.prompts_per_step:
         raise ConfigError(
             f"rewriter.prompts_per_step: {rewriter.prompts_per_step} prompts are asked for but only "
             f"the data has {len(examples)} examples; lower it."
         )
     set_seed(seed)
-    questions = [e.question for e in examples[: rollouts // rewriter.group_size]]
-    recorder.event("phase", name="own answers for the alarms", prepares=True)
-    with context.kept():
-        own = OwnAnswers.sample(backbone, questions, rewriter, seed)
+    instructions = (rewriter.instruction, *rewriter.more_instructions)
+    prompts = [
+        rewrite_prompt(instructions[i % len(instructions)], e.question, e.solution) for i, e in enumerate(examples)
+    ]
     lora = LoraConfig(
         r=rewriter.lora_rank,
         lora_alpha=rewriter.lora_alpha,
@@ -232,21 +244,60 @@ def train_rewriter(context: StageContext, examples: Sequence[Example], seed: int
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
+    start = None
+    if ranks.is_first:
+        start = _prepare(context, examples, prompts, seed, home, lora)
+        ranks.send("start")
+    else:
+        backbone.model = get_peft_model(
+            backbone.model, lora
+        )  # the trainer gives all processes the weights of the first
+        if ranks.receive() != "start":
+            raise StopRequested("The first process stopped before it trained.")
+    if ranks.count > 1:
+        backbone.model._is_accelerate_prepared = False  # the warm start's trainer prepared it for one process
+    with ranks.together(backbone.device):
+        start = ranks.share(start)
+        assert start is not None
+        if not ranks.is_first:
+            set_peft_model_state_dict(backbone.model, start.adapter)
+        return _grpo(context, examples, prompts, seed, home, start, ranks)
+
+
+def _prepare(
+    context: StageContext, examples: Sequence[Example], prompts: Sequence[str], seed: int, home: Path, lora: LoraConfig
+) -> _Start:
+    """Give the backbone its adapter, warm where that is asked for, and find out what GRPO starts from."""
+    rewriter, backbone, recorder = context.config.rewriter, context.gate.backbone, context.recorder
+    questions = [e.question for e in examples[: rewriter.prompts_per_step]]
+    recorder.event("phase", name="own answers for the alarms", prepares=True)
+    with context.kept():
+        own = OwnAnswers.sample(backbone, questions, rewriter, seed)
     backbone.model = get_peft_model(backbone.model, lora)
-    checkpoints = home / CHECKPOINTS
-    last = resumable_checkpoint(checkpoints, recorder)
+    last = resumable_checkpoint(home / CHECKPOINTS, recorder)
     sampled = last.progress["tokens"] if last else 0
-    instructions = (rewriter.instruction, *rewriter.more_instructions)
-    prompts = [
-        rewrite_prompt(instructions[i % len(instructions)], e.question, e.solution) for i, e in enumerate(examples)
-    ]
     if rewriter.warm_start_steps and not last:
         sampled = warm_start(context, examples, prompts, seed, home)
+    adapter = {name: weight.cpu() for name, weight in get_peft_model_state_dict(backbone.model).items()}
+    return _Start(own, adapter, last, sampled)
+
+
+def _grpo(
+    context: StageContext,
+    examples: Sequence[Example],
+    prompts: Sequence[str],
+    seed: int,
+    home: Path,
+    start: _Start,
+    ranks: Ranks,
+) -> int:
+    config, gate, recorder = context.config, context.gate, context.recorder
+    rewriter, backbone, last = config.rewriter, gate.backbone, start.checkpoint
     rows = Dataset.from_list(
         [{"prompt": user, **asdict(example)} for user, example in zip(prompts, examples, strict=True)]
     )
-    reward = GatedReward(gate, config.reward, rewriter.group_size, own)
-    reward.total_tokens = sampled
+    reward = GatedReward(gate, config.reward, rewriter.group_size, start.own)
+    reward.total_tokens = start.tokens
     probe = FrozenProbe(backbone, examples[:PROBE_COUNT])
     callback = _RewriterCallback(reward, recorder, probe, seed, rewriter)
     if last:
@@ -259,7 +310,7 @@ def train_rewriter(context: StageContext, examples: Sequence[Example], seed: int
         backbone=backbone,
         model=backbone.model,
         reward_funcs=reward.functions,
-        args=trainer_config(config, seed, checkpoints, backbone),
+        args=trainer_config(config, seed, home / CHECKPOINTS, backbone, ranks.count),
         train_dataset=rows,
         processing_class=backbone.tokenizer,
         rollout_func=roll_out(backbone, with_nll=config.reward.alignment == "kl"),

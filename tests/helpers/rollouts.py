@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from patchrl.grading.gate import Gate
 from patchrl.models.backbone import Backbone
 from patchrl.rewards.trl import GatedReward
 from patchrl.training import train_rewriter as stage
+from patchrl.training.ranks import ALONE, Ranks
 from patchrl.training.shared_prompts import SharedPromptTrainer
 from patchrl.types import Example
 
@@ -84,7 +84,7 @@ def fixed_rollouts(trainer: type[SharedPromptTrainer] = SharedPromptTrainer, **s
         yield
 
 
-def train(folder: Path, *overrides: str, dtype: torch.dtype = torch.float32) -> Recorder:
+def train(folder: Path, *overrides: str, dtype: torch.dtype = torch.float32, ranks: Ranks = ALONE) -> Recorder:
     """Train the tiny rewriter for STEPS steps; the rewards are in `Watched.scored`."""
     sizes = {"steps": STEPS, "prompts_per_step": PROMPTS, "group_size": K, "max_new_tokens": 24, "lora_rank": 2}
     plain = {"rewriter": sizes | {"warm_start_steps": 0}, "reward": {"alignment": "mean"}}
@@ -93,13 +93,13 @@ def train(folder: Path, *overrides: str, dtype: torch.dtype = torch.float32) -> 
     backbone = Backbone(tiny.model("qwen2", len(words)).to(dtype), words)
     recorder = Recorder()
     with Gate(config, backbone) as gate:
-        stage.train_rewriter(context_of(config, gate, folder, recorder), EXAMPLES, 0, folder)
+        stage.train_rewriter(context_of(config, gate, folder, recorder), EXAMPLES, 0, folder, ranks)
     return recorder
 
 
 if __name__ == "__main__":
     out = Path(sys.argv[1])
+    processes = Ranks.launched()
     with fixed_rollouts():
-        events = train(out / "training", *sys.argv[2:])
-    rank = os.environ["RANK"]
-    (out / f"{rank}.json").write_text(json.dumps({"scored": Watched.scored, "events": events.events}))
+        events = train(out / "training", *sys.argv[2:], ranks=processes)
+    (out / f"{processes.rank}.json").write_text(json.dumps({"scored": Watched.scored, "events": events.events}))

@@ -8,6 +8,7 @@ from helpers import tiny
 
 from patchrl.errors import BackboneError
 from patchrl.models.backbone import Backbone
+from patchrl.models.engines.drawing import Draws
 from patchrl.models.engines.interface import SampleRequest
 from patchrl.models.engines.static_decoding import StaticDecoder, decodes_statically
 from patchrl.models.engines.transformers import TransformersEngine
@@ -26,8 +27,9 @@ def decoded(backbone, request, seed=0):
     prompts = [backbone.prompt_ids(question) for question in QUESTIONS]
     tokens, mask = left_padded(prompts, backbone.tokenizer.pad_token_id, backbone.device)
     decoder = StaticDecoder(backbone.model, backbone.tokenizer.pad_token_id, backbone.stop_ids)
+    draws = Draws(request, seed, backbone.device, len(prompts) * request.samples)
     with torch.no_grad():
-        out, nll = decoder.decode(tokens, mask, request, seed)
+        out, nll = decoder.decode(tokens, mask, request, draws)
     return out, nll
 
 

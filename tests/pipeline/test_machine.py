@@ -11,11 +11,20 @@ from patchrl.errors import ConfigError
 from patchrl.pipeline import machine
 
 
-def test_processes_without_a_launcher_are_refused(monkeypatch):
+def test_what_a_launcher_started_must_be_able_to_train_together(monkeypatch):
+    config = resolve({"rewriter": {"prompts_per_step": 3, "microbatch_size": None}})
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert "no launcher set RANK" in machine.launcher_problems()[0]
+    assert "no launcher set RANK" in machine.launcher_problems(config)[0]
     monkeypatch.setenv("RANK", "0")
-    assert machine.launcher_problems() == []
+    assert "3 prompts cannot be shared evenly by 2 processes" in machine.launcher_problems(config)[0]
+    assert machine.launcher_problems(resolve({})) == []
+    (one_device,) = machine.launcher_problems(resolve({"backbone": {"device": "cuda:0"}}))
+    assert "each of 2 processes needs its own; use auto" in one_device
+    monkeypatch.delenv("RANK")
+    monkeypatch.delenv("WORLD_SIZE")
+    assert machine.launcher_problems(config) == []
+    monkeypatch.setenv("MASTER_PORT", "29500")  # what accelerate launch --cpu --num_processes 2 sets without MPI
+    assert "starts one process" in machine.launcher_problems(config)[0]
 
 
 def test_an_embedder_that_is_no_model_is_refused(tmp_path):

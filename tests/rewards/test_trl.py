@@ -25,6 +25,7 @@ from patchrl.models.backbone import Backbone
 from patchrl.rewards import group_rewards
 from patchrl.rewards.alignment import alignment
 from patchrl.rewards.trl import EXAMPLE_COLUMNS, GatedReward
+from patchrl.training.ranks import Ranks
 from patchrl.training.shared_prompts import SharedPromptTrainer
 from patchrl.training.train_rewriter import train_rewriter
 
@@ -181,11 +182,10 @@ def test_a_microbatch_that_splits_a_group_is_refused_with_the_setting_to_change(
         resolve({"rewriter": settings})
 
 
-def test_processes_that_cannot_share_the_prompts_are_refused_before_training(monkeypatch, tmp_path):
-    monkeypatch.setenv("WORLD_SIZE", "2")
+def test_processes_that_cannot_share_the_prompts_are_refused_before_training(tmp_path):
     config = resolve({"rewriter": {"prompts_per_step": 3}})
     with Gate(config, None) as gate, pytest.raises(ConfigError, match=r"rewriter\.prompts_per_step: 3 prompts cannot"):
-        train_rewriter(context_of(config, gate, tmp_path), EXAMPLES, 0, tmp_path)
+        train_rewriter(context_of(config, gate, tmp_path), EXAMPLES, 0, tmp_path, Ranks(0, 2))
 
 
 def test_a_call_with_a_split_group_is_an_error_and_not_a_reward():

@@ -19,7 +19,11 @@ Keep = Callable[[Any, Callable[[], Any]], Any]
 
 @dataclass(frozen=True)
 class SampleRequest:
-    """How completions are sampled: so many of each prompt, greedy at temperature 0, and whether their −log p is noted."""
+    """How completions are sampled: so many of each prompt, greedy at temperature 0, and whether their −log p is noted.
+
+    `part` are the places of the prompts that are sampled here, where processes share the work: each process samples what one
+    alone would have sampled for them. None means all.
+    """
 
     samples: int
     temperature: float
@@ -27,6 +31,7 @@ class SampleRequest:
     max_new_tokens: int
     with_nll: bool
     watch: Watch | None
+    part: range | None = None
 
     def source(self, prompts: Sequence[Sequence[int]], seed: int) -> list[Any]:
         """All that decides the completions of some prompts, as plain data."""

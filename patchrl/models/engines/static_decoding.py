@@ -6,10 +6,11 @@ import math
 from typing import Any
 
 import torch
-from transformers import DynamicCache, StaticCache, TemperatureLogitsWarper, TopPLogitsWarper
+from transformers import DynamicCache, StaticCache
 from transformers.cache_utils import DynamicLayer
 
 from patchrl.errors import BackboneError
+from patchrl.models.engines.drawing import Draws
 from patchrl.models.engines.interface import SampleRequest
 from patchrl.models.scoring import core_of
 
@@ -48,7 +49,7 @@ class StaticDecoder:
         self.stops = torch.tensor(sorted(i for i in stop_ids if i < vocabulary), device=self.device)
 
     def decode(
-        self, tokens_PT: torch.Tensor, mask_PT: torch.Tensor, request: SampleRequest, seed: int
+        self, tokens_PT: torch.Tensor, mask_PT: torch.Tensor, request: SampleRequest, draw: Draws
     ) -> tuple[torch.Tensor, list[float]]:
         """Completions of shape (P · samples, T), padded after their end, and −log p of each row at temperature 1 in nats,
         NaN where it did not end.
@@ -56,15 +57,13 @@ class StaticDecoder:
         Args:
             tokens_PT: Ids of P prompts, padded on the left; each is read once for all its samples.
             mask_PT: 1 where a token is real.
+            draw: Draws the tokens.
 
         Raises BackboneError where the model's probabilities are not finite.
         """
-        samples, temperature, max_new_tokens = request.samples, request.temperature, request.max_new_tokens
+        samples, max_new_tokens = request.samples, request.max_new_tokens
         logits_BV = self._read(tokens_PT, mask_PT, samples, max_new_tokens)
         rows = len(logits_BV)
-        draw = torch.Generator(self.device).manual_seed(seed)
-        warpers = [TemperatureLogitsWarper(temperature)] if temperature not in (0.0, 1.0) else []
-        warpers += [TopPLogitsWarper(request.top_p)] if temperature and request.top_p < 1 else []
         out_BT = torch.full((rows, max_new_tokens), self.pad, dtype=torch.long, device=self.device)
         nll_B, finite = torch.zeros(rows, device=self.device), torch.ones((), dtype=torch.bool, device=self.device)
         open_B = torch.ones(rows, dtype=torch.bool, device=self.device)
@@ -73,7 +72,7 @@ class StaticDecoder:
             logits_BV = logits_BV.float()
             finite &= logits_BV.isfinite().all()
             log_p_BV = logits_BV.log_softmax(-1)
-            token_B = self._choose(logits_BV, warpers, temperature, draw)
+            token_B = draw(logits_BV)
             ends_B = torch.isin(token_B, self.stops)
             chosen_B = log_p_BV.gather(1, token_B[:, None])[:, 0]
             chosen_B = torch.where(ends_B, log_p_BV[:, self.stops].logsumexp(-1), chosen_B)
@@ -96,17 +95,6 @@ class StaticDecoder:
             logits_BV = self._next(token_B)
         nll = nll_B.masked_fill(open_B, math.nan).tolist()
         return out_BT[:, :length], nll if request.with_nll else [math.nan] * rows
-
-    def _choose(
-        self, logits_BV: torch.Tensor, warpers: list[Any], temperature: float, draw: torch.Generator
-    ) -> torch.Tensor:
-        if not temperature:
-            return logits_BV.argmax(-1)
-        for warper in warpers:
-            logits_BV = warper(None, logits_BV)
-        # The largest of p / E with E exponential is a sample of p; torch.multinomial stops the device at a NaN.
-        noise_BV = torch.empty_like(logits_BV).exponential_(generator=draw)
-        return (logits_BV.softmax(-1) / noise_BV).argmax(-1)
 
     def _read(self, tokens_PT: torch.Tensor, mask_PT: torch.Tensor, samples: int, more: int) -> torch.Tensor:
         """Read the prompts into a static cache with room for `more` tokens; returns the logits after them, (B, V)."""

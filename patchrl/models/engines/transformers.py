@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
+from patchrl.models.engines.drawing import Drawn, Draws
 from patchrl.models.engines.interface import Keep, Sample, SampleRequest, Watch
 from patchrl.models.engines.static_decoding import StaticDecoder, decodes_statically, rows_that_fit
 from patchrl.models.kv_cache import preallocated_cache
@@ -81,17 +82,21 @@ class TransformersEngine:
         on_progress: Callable[[int], None] | None = None,
         keep: Keep | None = None,
     ) -> list[list[Sample]]:
-        """The completions of each prompt's ids, a batch at a time, which has a seed of its own (`interface.Engine`)."""
+        """The completions of each prompt's ids, a batch at a time, which has a seed of its own (`interface.Engine`).
+
+        Of prompts outside `request.part` there are none.
+        """
         order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
         answers: list[list[Sample]] = [[] for _ in prompts]
         sampled = 0
         while sampled < len(order):
             rows = self._rows(len(prompts[order[sampled]]), request, keep is not None)
             batch = order[sampled : sampled + max(1, rows // request.samples)]
+            own = [place for place, i in enumerate(batch) if request.part is None or i in request.part]
             ids, batch_seed = [prompts[i] for i in batch], seed + sampled
-            make = partial(self._sample_batch, ids, request, batch_seed)
+            make = partial(self._sample_batch, ids, request, batch_seed, own)
             groups = make() if keep is None else keep(request.source(ids, batch_seed), make)
-            for i, group in zip(batch, groups, strict=True):
+            for i, group in zip([batch[place] for place in own], groups, strict=True):
                 answers[i] = [(completion, nll) for completion, nll in group]
             sampled += len(batch)
             if on_progress:
@@ -109,26 +114,42 @@ class TransformersEngine:
             rows = min(rows, int(PARAMETER_TOKENS_KEPT / (parameters * request.max_new_tokens)))
         return rows
 
-    def _sample_batch(self, prompts: list[list[int]], request: SampleRequest, seed: int) -> list[list[Sample]]:
-        tokens_PT, mask_PT = left_padded(prompts, self.pad, self.device)
+    def _sample_batch(
+        self, prompts: list[list[int]], request: SampleRequest, seed: int, own: list[int]
+    ) -> list[list[Sample]]:
+        """The completions of those prompts of a batch whose places are `own`."""
+        if not own:
+            return []
+        tokens_PT, mask_PT = left_padded([prompts[place] for place in own], self.pad, self.device)
+        rows, samples = len(prompts) * request.samples, request.samples
+        own_rows = [place * samples + k for place in own for k in range(samples)] if len(own) < len(prompts) else None
+        draws = Draws(request, seed, self.device, rows, own_rows)
         if self.static:
             with torch.no_grad():
                 decoder = StaticDecoder(self.model, self.pad, self.stop_ids)
-                completions_BT, nll = decoder.decode(tokens_PT, mask_PT, request, seed)
+                completions_BT, nll = decoder.decode(tokens_PT, mask_PT, request, draws)
         else:
-            completions_BT, nll = self._generate(tokens_PT, mask_PT, request, seed)
-        groups: list[list[Sample]] = [[] for _ in prompts]
+            shared = None if own_rows is None else draws
+            completions_BT, nll = self._generate(tokens_PT, mask_PT, request, seed, shared)
+        groups: list[list[Sample]] = [[] for _ in own]
         for row, ids in enumerate(completions_BT.tolist()):
             end = next((i for i, token in enumerate(ids) if token in self.stop_ids), len(ids))
             groups[row // request.samples].append((ids[: end + 1], nll[row]))
         return groups
 
     def _generate(
-        self, tokens_BT: torch.Tensor, mask_BT: torch.Tensor, request: SampleRequest, seed: int
+        self,
+        tokens_BT: torch.Tensor,
+        mask_BT: torch.Tensor,
+        request: SampleRequest,
+        seed: int,
+        draws: Draws | None = None,
     ) -> tuple[torch.Tensor, list[float]]:
-        """Completions by Transformers' own loop, as `StaticDecoder.decode` returns them."""
+        """Completions by Transformers' own loop, as `StaticDecoder.decode` returns them; `draws` draws as that loop would in
+        the whole batch."""
         watched = StoppingCriteriaList([_WatchCriteria(request.watch, tokens_BT.shape[1])] if request.watch else [])
         log_probabilities = [_LogProbabilities(self.stop_ids)] if request.with_nll else []
+        drawn = [Drawn(draws)] if draws else []
         # The model's own generation defaults (top-k 50 and the like) would bend the distribution.
         sampling = {"do_sample": True, "temperature": request.temperature, "top_k": 0, "top_p": request.top_p}
         with torch.random.fork_rng(enabled=True), torch.no_grad():
@@ -140,7 +161,7 @@ class TransformersEngine:
                 pad_token_id=self.pad,
                 eos_token_id=sorted(self.stop_ids),
                 stopping_criteria=watched,
-                logits_processor=LogitsProcessorList(log_probabilities),
+                logits_processor=LogitsProcessorList([*log_probabilities, *drawn]),
                 **self._read_ahead(tokens_BT, mask_BT, request.samples),
                 **(sampling if request.temperature > 0 else {"do_sample": False}),
             )
