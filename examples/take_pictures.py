@@ -114,7 +114,9 @@ def main() -> None:
             browser.close()
             return
         page.goto(f"{options.url}/?run={options.run}")
-        page.wait_for_function("document.querySelector('#status') && document.querySelector('#status').innerText.trim()")
+        page.wait_for_function(
+            "document.querySelector('#status') && document.querySelector('#status').innerText.trim()"
+        )
         if options.live:
             save_animation(follow(page), options.into / "story.webp")
         elif options.story:

@@ -12,6 +12,7 @@ from typing import Any
 from patchrl import api
 from patchrl.cli.arguments import AddCommand, add_run, argument_name, open_run
 from patchrl.cli.terminal import columns, print_changes, print_result, print_scan, say
+from patchrl.cli.trackers import add_tracker, check_tracker, tracker
 from patchrl.config import differences, to_toml
 from patchrl.errors import RunError
 from patchrl.reporting import run_status, run_summary, sentences
@@ -46,6 +47,7 @@ def add(command: AddCommand) -> None:
     sub = command("tail", "print a run's events as JSON lines")
     add_run(sub)
     sub.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
+    add_tracker(sub)
     sub.set_defaults(do=_tail)
     sub = command("stop", "stop within a minute, keeping what is finished")
     add_run(sub)
@@ -152,19 +154,22 @@ def _delete(options: argparse.Namespace) -> int:
 
 
 def _tail(options: argparse.Namespace) -> int:
+    check_tracker(options)
     run = open_run(options.run, options.runs_dir)
+    with tracker(options.report_to, run) as take:
 
-    def show(event: dict[str, Any]) -> None:
-        print(json_line(event), flush=True)
+        def show(event: dict[str, Any]) -> None:
+            print(json_line(event), flush=True)
+            take(event)
 
-    if not options.follow:
-        for event in run.events()[0]:
-            show(event)
-        return 0
-    try:
-        status = run.wait(on_event=show)
-    except KeyboardInterrupt:
-        return 130
+        if not options.follow:
+            for event in run.events()[0]:
+                show(event)
+            return 0
+        try:
+            status = run.wait(on_event=show)
+        except KeyboardInterrupt:
+            return 130
     say(run_status.describe_status(status), file=sys.stderr)
     return 0 if status["state"] == "done" else 1
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from patchrl import api
 from patchrl.cli.arguments import QUEUE_HELP, AddCommand, add_run, argument_name, open_run
 from patchrl.cli.terminal import Progress, describe_check, print_result, print_scan, say
+from patchrl.cli.trackers import add_tracker, check_tracker, tracker
 from patchrl.config import StudyConfig, apply_overrides, is_preset, load_config, resolve
 from patchrl.data.readers import is_data_file
 from patchrl.errors import ConfigError, RunError
@@ -42,6 +45,7 @@ def add(command: AddCommand) -> None:
         sub.add_argument("--detach", action="store_true", help="start it and return at once; watch with `tail -f`")
         sub.add_argument("--queue", action="store_true", help=QUEUE_HELP)
         sub.add_argument("--webhook", metavar="URL", help=WEBHOOK_HELP)
+        add_tracker(sub)
         if name == "report":
             form = sub.add_mutually_exclusive_group()
             for kind, description in FORMAT_HELP.items():
@@ -53,6 +57,7 @@ def add(command: AddCommand) -> None:
     sub.add_argument("--detach", action="store_true", help="start it and return at once")
     sub.add_argument("--queue", action="store_true", help=QUEUE_HELP)
     sub.add_argument("--webhook", metavar="URL", help=WEBHOOK_HELP)
+    add_tracker(sub)
     sub.set_defaults(do=_resume)
     sub = command("check", "check a config before anything loads: rows, columns, problems, time, disk")
     sub.add_argument(
@@ -76,6 +81,7 @@ def _stage(options: argparse.Namespace) -> int:
     if getattr(options, "table", None):
         print(open_run(options.target, options.runs_dir).table(options.table), end="")
         return 0
+    check_tracker(options)
     upto = STAGE_COMMANDS[options.command][0]
     is_file = options.target.endswith(".toml") or is_data_file(options.target) or Path(options.target).is_file()
     if is_file or is_preset(options.target) or options.command == "run":
@@ -93,17 +99,18 @@ def _stage(options: argparse.Namespace) -> int:
             raise RunError("--set and --name belong to a new run; a run that exists keeps its settings.")
         run = open_run(options.target, options.runs_dir)
         run.resume(upto, queue=options.queue, webhook_url=options.webhook)
-    return _started(run, options.detach)
+    return _started(run, options)
 
 
 def _resume(options: argparse.Namespace) -> int:
     if together.is_follower():
         return together.follow()
+    check_tracker(options)
     run = open_run(options.run, options.runs_dir)
     if run.status()["state"] == "done":
         print(f"{run.id}: it was finished; steps that are missing up to the report are done now", file=sys.stderr)
     run.resume(queue=options.queue, webhook_url=options.webhook)
-    return _started(run, options.detach)
+    return _started(run, options)
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -140,21 +147,27 @@ def _is_data(path: Path) -> bool:
     return is_data_file(str(path))
 
 
-def _started(run: api.Run, detach: bool) -> int:
+def _started(run: api.Run, options: argparse.Namespace) -> int:
     print(f"run {run.id}\nfolder {run.path}", flush=True)
-    if detach:
+    if options.detach:
         print(f"follow it with: patchrl tail -f {run.id}")
         return 0
-    return watch(run)
+    with tracker(options.report_to, run) as take:
+        return watch(run, take)
 
 
-def watch(run: api.Run) -> int:
-    """Show progress until the run ends; Ctrl-C stops and saves, a second one cancels."""
+def watch(run: api.Run, take: Callable[[dict[str, Any]], None]) -> int:
+    """Show progress, and hand every event to `take`, until the run ends; Ctrl-C stops and saves, a second one cancels."""
     view = Progress()
     interrupts = 0
+
+    def show(event: dict[str, Any]) -> None:
+        view.event(event)
+        take(event)
+
     while True:
         try:
-            status = run.wait(timeout=0.5, on_event=view.event)
+            status = run.wait(timeout=0.5, on_event=show)
             view.status(status)
             if status["state"] not in ("queued", "running", "stopping"):
                 break

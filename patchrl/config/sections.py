@@ -98,6 +98,18 @@ class BackboneSection(Section):
         "Whether the text of a think block is part of an answer. If not, thinking models answer without it, and it is cut "
         "from the data.",
     )
+    attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = setting(
+        "auto",
+        "Attention",
+        "How attention is computed: `auto` is what Transformers chooses for the model; `flash_attention_2` needs its package, a GPU "
+        "and bfloat16.",
+    )
+    gradient_checkpointing: bool = setting(
+        False,
+        "Gradient checkpointing",
+        "Whether activations are computed a second time on the way back and not kept. This takes less memory and more time; an "
+        "update then reads a prompt once for each of its rollouts.",
+    )
     device: str = setting(
         "auto",
         "Device",
@@ -361,6 +373,12 @@ class RewriterSection(Section):
     )
     max_new_tokens: int = setting(
         96, "Rewrite length limit", "Longest rewrite sampled.", "tokens", basic=True, ge=4, le=MAX_TOKENS
+    )
+    quantization: Literal["none", "8-bit", "4-bit"] = setting(
+        "none",
+        "Quantization",
+        "Weights of the frozen backbone where the rewriter is trained and used: in 8 or 4 bits they take a half or a quarter "
+        "of bfloat16's memory (QLoRA). Needs bitsandbytes and an NVIDIA GPU. Fine-tuning and evaluation use whole weights.",
     )
     lora_rank: int = setting(16, "LoRA rank", "Rank of the adapter on all linear layers.", ge=1, le=1_024)
     lora_alpha: int = setting(32, "LoRA alpha", "Scale of the adapter.", ge=1, le=4_096)

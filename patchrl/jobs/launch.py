@@ -17,7 +17,7 @@ from patchrl.errors import RunError
 from patchrl.jobs.environment import NO_HUB, environment, login_token, server_token
 from patchrl.jobs.owners import owner_of
 from patchrl.jobs.status import LAUNCH_MARK, LIVE_STATES, children, resolve_status, worker_of
-from patchrl.pipeline.machine import launched_processes
+from patchrl.pipeline.launcher import launched_processes
 from patchrl.runs.folder import RunFolder, exclusive
 
 GRACE_SECONDS = 3.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ from patchrl.jobs.environment import environment, login_token, server_token
 from patchrl.jobs.launch import marked_log
 from patchrl.jobs.worker import locked_work, start_logging
 from patchrl.models.hub_access import hand_over
-from patchrl.pipeline.machine import launched_processes
+from patchrl.pipeline.launcher import launched_processes
 from patchrl.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def lead(folder: RunFolder, upto: str, queue: bool, webhook: str) -> None:
     """
     print(f"run {folder.id}\nfollow it with: patchrl tail -f {folder.id}", flush=True)
     ranks = _enter()
-    _ = signal.signal(signal.SIGINT, lambda *_: folder.stop_flag.touch())
+    signal.signal(signal.SIGINT, lambda *_: folder.stop_flag.touch())
     with marked_log(folder) as log, _output_to(log.fileno()):
         start_logging()
         try:
@@ -106,6 +107,9 @@ def _was_ended(ranks: Ranks) -> bool:
 @contextlib.contextmanager
 def _output_to(file: int) -> Iterator[None]:
     """Inside, standard output and standard error of this process go to a file."""
+    sys.stdout.flush()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     before = [os.dup(number) for number in (1, 2)]
     for number in (1, 2):
         os.dup2(file, number)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from patchrl import nano
 from patchrl.config import BackboneSection
@@ -23,7 +23,7 @@ from patchrl.models.hub_access import hub_access
 from patchrl.models.model_cache import gguf_file, is_hub_gguf, model_folder, name_problem
 from patchrl.models.pieces import made_now, next_token_in_pieces, score_in_pieces
 from patchrl.models.prompts import ChatFormat, Row, Turns, acting_tokens
-from patchrl.models.scoring import READINGS, Reading, Score, Scorer, choose_reading
+from patchrl.models.scoring import READINGS, Reading, Score, Scorer, choose_reading, gather_weights
 from patchrl.types import Generation
 
 NANO_FOLDER = nano.BACKBONE_FOLDER
@@ -115,6 +115,7 @@ class Backbone:
         self.tokenizer = tokenizer
         self.format = chat_format(tokenizer, thoughts)
         self.reading: Reading = READINGS[0]
+        self.gradient_checkpointing = False  # where it is trained
         self.keep: Keep | None = None  # keeps what is sampled and scored, piece by piece
         self.engines: dict[bool, Engine] = {}  # that sample for it elsewhere, with its adapter on (True) or off
         self._adapter_off = False
@@ -122,21 +123,37 @@ class Backbone:
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(self.format.end_ids[-1])
 
     @classmethod
-    def load(cls, section: BackboneSection) -> Backbone:
-        """Load weights (safetensors only) and tokenizer; raises BackboneError with the way out."""
+    def load(cls, section: BackboneSection, quantization: str = "none") -> Backbone:
+        """Load weights (safetensors only) and tokenizer; raises BackboneError with the way out.
+
+        `quantization` is that of `rewriter.quantization`.
+        """
+        device, dtype = pick_device(section.device), getattr(torch, section.dtype)
+        options: dict[str, Any] = {} if section.attention == "auto" else {"attn_implementation": section.attention}
+        if quantization != "none":  # NF4 as in QLoRA, arXiv 2305.14314
+            options["device_map"] = {"": device}
+            options["quantization_config"] = BitsAndBytesConfig(
+                load_in_8bit=quantization == "8-bit",
+                load_in_4bit=quantization == "4-bit",
+                bnb_4bit_quant_type="nf4",
+                bnb_4bit_compute_dtype=dtype,
+            )
         try:
             with hub_access():
                 source = resolve_source(section.model, section.revision)
                 tokenizer = AutoTokenizer.from_pretrained(source, revision=section.revision)
                 model = AutoModelForCausalLM.from_pretrained(
-                    source, revision=section.revision, dtype=getattr(torch, section.dtype), use_safetensors=True
+                    source, revision=section.revision, dtype=dtype, use_safetensors=True, **options
                 )
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, ImportError) as error:
             raise BackboneError(
                 f"backbone.model: {section.model!r} could not be loaded: {first_line(error)}"
             ) from error
         _check_weights(model, tokenizer, section.model)
-        backbone = cls(model.to(pick_device(section.device)).eval(), tokenizer, section.thoughts)
+        if quantization == "none":
+            model = model.to(device)
+        backbone = cls(model.eval(), tokenizer, section.thoughts)
+        backbone.gradient_checkpointing = section.gradient_checkpointing
         backbone.check_scoring(section.model)
         return backbone
 
@@ -214,6 +231,7 @@ class Backbone:
     @contextlib.contextmanager
     def frozen(self, adapted: bool = False) -> Iterator[Any]:
         """The model as the frozen backbone: adapter off unless `adapted`, eval mode, no gradient; all restored after."""
+        gather_weights(self.model)
         training = self.model.training
         self.model.eval()
         carries = hasattr(self.model, "disable_adapter") and not adapted
@@ -294,6 +312,7 @@ class Backbone:
         adapted = hasattr(self.model, "disable_adapter") and not self._adapter_off
         if engine := self.engines.get(adapted):
             return engine.sample(prompts, request, seed, on_progress, self.keep)
+        gather_weights(self.model)
         training = self.model.training
         self.model.eval()
         try:

@@ -70,6 +70,19 @@ def core_of(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
+def gather_weights(model: Any) -> None:
+    """Make weights that FSDP2 has divided among processes whole until the next backward pass, so that any part can be read.
+
+    Where they are divided, all processes must call it.
+    """
+    if not hasattr(model, "unshard"):
+        return
+    model._get_fsdp_state()._lazy_init()  # else the part that is read first counts as the whole model
+    for module in model.modules():
+        if hasattr(module, "unshard"):
+            module.unshard()
+
+
 def reads_ahead(core: Any) -> bool:
     """Whether completions can continue a prompt's cache at given positions (not so in recurrent models)."""
     takes = inspect.signature(core.base_model.forward).parameters

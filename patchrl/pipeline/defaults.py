@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -14,7 +13,7 @@ from patchrl.config import StudyConfig
 from patchrl.data.examples import load_examples
 from patchrl.grading.coverage import claim_kinds
 from patchrl.models.token_preview import context_of, generation_settings, tokenizer_on_disk
-from patchrl.pipeline.machine import weight_count
+from patchrl.pipeline.machine import has_nvidia_gpu, weight_count
 from patchrl.pipeline.memory import longest_tokens, microbatch_sizes, shape_of, update_mb
 from patchrl.text import percent
 from patchrl.types import Example
@@ -24,7 +23,6 @@ MIN_SWEEP_ITEMS = 30  # held-out examples from which several learning rates can 
 MIN_CLAIMING = 0.5  # of the expert solutions that say more than their answer, from which coverage is asked for
 MAX_ROWS = 2_000  # tokenised for the quantiles of lengths
 MEMORY_SHARE = 0.5  # of what is free may go into one training pass
-CUDA_DEVICES = "nvidia[0-9]*"
 # By size: learning rates of fine-tuning, of GRPO with LoRA, and of the warm start; temperature where none is configured.
 # Those of small backbones were measured on SmolLM2-135M, the others are common practice.
 RATES = {
@@ -99,7 +97,7 @@ def _choices(config: StudyConfig) -> Iterator[Choice]:
     yield Choice("finetune.epochs", 3, "a backbone larger than the lab's learns in fewer passes")
     yield from _sampling(config, size, known)
     yield Choice("evaluate.general", ("everyday",), "the nano lab's skills are of a world of its own")
-    if config.backbone.device in ("auto", "cuda") and next(Path("/dev").glob(CUDA_DEVICES), None):
+    if config.backbone.device in ("auto", "cuda") and has_nvidia_gpu():
         yield Choice("backbone.dtype", "bfloat16", "this machine has an NVIDIA GPU")
     yield from _lengths(config, data.train[:MAX_ROWS])
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
-import os
 import shutil
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
 from patchrl.config import StudyConfig
-from patchrl.errors import ConfigError
 from patchrl.models.model_cache import model_folder
+from patchrl.pipeline.launcher import launcher_problems
 from patchrl.runs.folder import default_runs_dir
 from patchrl.types import HUB_ID
 
@@ -20,40 +20,30 @@ WEIGHTS = ("*.safetensors", "*.bin")
 
 def machine_problems(config: StudyConfig, disk_mb: float | None, runs_dir: Path | str | None = None) -> list[str]:
     """Why a study cannot run here, as far as its settings and the machine tell; one sentence each."""
-    return [*launcher_problems(config), *embedder_problems(config.reward.embedder), *disk_problems(disk_mb, runs_dir)]
+    return [
+        *launcher_problems(config),
+        *quantization_problems(config),
+        *embedder_problems(config.reward.embedder),
+        *disk_problems(disk_mb, runs_dir),
+    ]
 
 
-def launched_processes() -> int:
-    """How many processes a launcher started, of which this is one; 1 where none did."""
-    count = os.environ.get("WORLD_SIZE", "1")
-    return int(count) if count.isdecimal() and "RANK" in os.environ else 1
+def has_nvidia_gpu() -> bool:
+    return next(Path("/dev").glob("nvidia[0-9]*"), None) is not None
 
 
-def launcher_problems(config: StudyConfig) -> list[str]:
-    """Why the processes of a launcher cannot train the rewriter together, or are not the processes that were asked for."""
-    count = launched_processes()
-    wanted = os.environ.get("WORLD_SIZE", "1")
-    if wanted not in ("", "1") and "RANK" not in os.environ:
-        return [
-            f"WORLD_SIZE is {wanted} in the environment, but no launcher set RANK; unset it, or start with accelerate launch."
-        ]
-    if "MASTER_PORT" in os.environ and "RANK" not in os.environ:
-        return [
-            "accelerate launch --cpu starts one process where MPI is not used; start with "
-            "accelerate launch --config_file examples/accelerate/ddp.yaml, which works on a CPU too."
-        ]
-    if count == 1:
+def quantization_problems(config: StudyConfig) -> list[str]:
+    """What is missing for a quantised backbone."""
+    bits = config.rewriter.quantization
+    if bits == "none":
         return []
-    problems = []
-    try:
-        config.rewriter.rollouts_per_process(count)
-    except ConfigError as error:
-        problems.append(str(error))
-    if ":" in config.backbone.device:
-        problems.append(
-            f"backbone.device: {config.backbone.device} is one device, and each of {count} processes needs its own; use auto."
-        )
-    return problems
+    if importlib.util.find_spec("bitsandbytes") is None:
+        return [
+            f"rewriter.quantization: {bits} needs bitsandbytes; install it with pip install bitsandbytes, or set none."
+        ]
+    if config.backbone.device in ("cpu", "mps") or not has_nvidia_gpu():
+        return [f"rewriter.quantization: {bits} needs an NVIDIA GPU, and the study would run without one; set none."]
+    return []
 
 
 def embedder_problems(name: str) -> list[str]:

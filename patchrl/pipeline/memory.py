@@ -10,6 +10,7 @@ from patchrl.config import StudyConfig
 from patchrl.config.instructions import rewrite_prompt
 from patchrl.config.sections import BackboneSection
 from patchrl.models.token_preview import config_of, tokenizer_on_disk
+from patchrl.pipeline.launcher import launched_processes
 from patchrl.pipeline.machine import weight_count
 from patchrl.types import Example
 
@@ -105,8 +106,8 @@ def sampling_mb(shape: Shape, config: StudyConfig, prompt_tokens: int) -> float:
 
 
 def microbatch_sizes(config: StudyConfig) -> Iterator[int]:
-    """Sizes that divide the rollouts of a step and split no group without need, from the largest on."""
-    rollouts, group = config.rewriter.rollouts_per_step, config.rewriter.group_size
+    """Sizes that divide a process's rollouts of a step and split no group without need, from the largest on."""
+    rollouts, group = config.rewriter.rollouts_per_step // launched_processes(), config.rewriter.group_size
     for size in range(rollouts, 0, -1):
         if rollouts % size == 0 and (size % group == 0 or group % size == 0):
             yield size

@@ -98,14 +98,14 @@ class Stages:
 
     # --- models and their context -------------------------------------------------------------
 
-    def _backbone(self, weights: Path | None = None) -> Backbone:
+    def _backbone(self, weights: Path | None = None, quantization: str = "none") -> Backbone:
         """The frozen backbone, or a model that was fine-tuned from it, freshly loaded."""
         from patchrl.models.backbone import Backbone
 
         section = self.config.backbone
         if weights is not None:
             section = section.model_copy(update={"model": str(weights), "revision": None})
-        return Backbone.load(section)
+        return Backbone.load(section, quantization)
 
     @contextmanager
     def _context(
@@ -184,7 +184,8 @@ class Stages:
             for section, values in REWRITERS[str(step.subject)].items()
         }
         config, home = self.config.model_copy(update=sections), step.proof(self.folder).parent
-        with self._context(self._backbone(), config=config, recorder=recorder, journal=journal) as context:
+        backbone = self._backbone(quantization=config.rewriter.quantization)
+        with self._context(backbone, config=config, recorder=recorder, journal=journal) as context:
             return train_rewriter(context, self.data.train, _seed(step), home, self.ranks or ALONE)
 
     def rewrite(self, step: Step) -> None:
@@ -200,7 +201,8 @@ class Stages:
         """Write the rows of one source of targets; returns their summary."""
         from patchrl.rewriting.dataset import describe_targets, drop_fallbacks, rewrite_dataset
 
-        backbone, before = self._backbone(), SOURCES[source].after
+        rewriter, before = SOURCES[source].rewriter, SOURCES[source].after
+        backbone = self._backbone(quantization=self.config.rewriter.quantization if rewriter else "none")
         if source == "expert":
             return {"accepted": 0.0, "tokens": 0, **describe_targets(backbone, self._pairs(source, seed))}
         if before:
@@ -208,7 +210,7 @@ class Stages:
             write_rows(self.folder.samples(source, seed), drop_fallbacks(read_rows(self.folder.samples(before, seed))))
             return summary | describe_targets(backbone, self._pairs(source, seed))
         adapter = None
-        if rewriter := SOURCES[source].rewriter:
+        if rewriter:
             from peft import PeftModel
 
             adapter = self.folder.adapter(seed, rewriter)

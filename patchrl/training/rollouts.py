@@ -25,9 +25,8 @@ def roll_out(backbone: Backbone, with_nll: bool = False):
         # The rollouts of a step are those of one process, whose random numbers are drawn for the prompts of all.
         all_ids, begin = gather_object(prompt_ids), trainer.accelerator.process_index * len(prompt_ids)
         part = range(begin, begin + len(prompt_ids))
-        seed = broadcast_object_list([int(torch.randint(2**62, ()))])[
-            0
-        ]  # of the trainer's own generator, which a checkpoint keeps
+        # Of the trainer's own generator, which a checkpoint keeps.
+        (seed,) = broadcast_object_list([int(torch.randint(2**62, ()))])
         with torch.autocast(backbone.device.type, torch.bfloat16, enabled=backbone.in_bf16):  # as it is trained
             groups = backbone.sample_with_nll(
                 all_ids,

@@ -127,8 +127,8 @@ def add_group_reading(core: Any, temperature: float) -> None:
 class SharedPromptTrainer(GRPOTrainer):
     """TRL's GRPOTrainer whose microbatches hold groups one after the other, and which reads each prompt of one once.
 
-    TRL's own reading is used where `backbone` cannot continue a prompt's cache exactly, under DeepSpeed and FSDP, and for
-    models with a router loss.
+    TRL's own reading is used where `backbone` cannot continue a prompt's cache exactly, under DeepSpeed and FSDP, with gradient
+    checkpointing, which keeps no cache, and for models with a router loss.
     """
 
     _buffered_inputs: Any  # TRL's: the microbatches of the newest rollouts
@@ -138,7 +138,8 @@ class SharedPromptTrainer(GRPOTrainer):
         super().__init__(*args, **kwargs)
         core = core_of(self.model)
         sharded = self.is_deepspeed_enabled or self.is_fsdp_enabled
-        self.shares_prompts = backbone.reading == READINGS[0] and reads_ahead(core) and not sharded
+        keeps_cache = not (sharded or self.args.gradient_checkpointing)
+        self.shares_prompts = backbone.reading == READINGS[0] and reads_ahead(core) and keeps_cache
         if self.shares_prompts:
             add_group_reading(core, self.temperature)
 

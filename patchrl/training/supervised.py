@@ -64,7 +64,7 @@ def shared_settings(backbone: Backbone, folder: Path, steps: int, seed: int) -> 
         "disable_tqdm": True,
         "bf16": backbone.in_bf16,
         "use_cpu": on_cpu,
-        "gradient_checkpointing": False,
+        "gradient_checkpointing": backbone.gradient_checkpointing,
         "dataloader_pin_memory": not on_cpu,
         "seed": seed,
     }

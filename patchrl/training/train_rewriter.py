@@ -199,7 +199,7 @@ def trainer_config(config: StudyConfig, seed: int, folder: Path, backbone: Backb
         disable_tqdm=True,
         bf16=backbone.in_bf16,
         use_cpu=on_cpu,
-        gradient_checkpointing=False,
+        gradient_checkpointing=backbone.gradient_checkpointing,
         dataloader_pin_memory=not on_cpu,
         seed=seed,
     )
@@ -249,9 +249,7 @@ def train_rewriter(
         start = _prepare(context, examples, prompts, seed, home, lora)
         ranks.send("start")
     else:
-        backbone.model = get_peft_model(
-            backbone.model, lora
-        )  # the trainer gives all processes the weights of the first
+        backbone.model = get_peft_model(backbone.model, lora)
         if ranks.receive() != "start":
             raise StopRequested("The first process stopped before it trained.")
     if ranks.count > 1:
@@ -322,6 +320,7 @@ def _grpo(
     run_trainer(trainer, last)
     if callback.stopped:
         raise StopRequested(f"Stopped at step {trainer.state.global_step} of {rewriter.steps}; resume continues there.")
-    if trainer.accelerator.is_main_process:
-        backbone.model.save_pretrained(home)
+    weights = trainer.accelerator.get_state_dict(trainer.model) if trainer.is_fsdp_enabled else None
+    if ranks.is_first:
+        backbone.model.save_pretrained(home, state_dict=weights)
     return reward.total_tokens

@@ -266,3 +266,10 @@ def test_weights_that_cannot_answer_are_refused_in_a_sentence(tmp_path):
         Backbone.load(BackboneSection(model=str(tmp_path / "small")))
     with pytest.raises(BackboneError, match=r"not finite, in model\.embed_tokens\.weight"):
         Backbone.load(BackboneSection(model=str(tmp_path / "broken")))
+
+
+def test_attention_is_computed_as_asked_or_the_reason_is_one_sentence():
+    backbone = Backbone.load(BackboneSection(attention="eager", gradient_checkpointing=True))
+    assert backbone.model.config._attn_implementation == "eager" and backbone.gradient_checkpointing
+    with pytest.raises(BackboneError, match=r"backbone\.model: 'nano' could not be loaded: Flash"):
+        Backbone.load(BackboneSection(attention="flash_attention_2"))

@@ -11,26 +11,21 @@ from patchrl.errors import ConfigError
 from patchrl.pipeline import machine
 
 
-def test_what_a_launcher_started_must_be_able_to_train_together(monkeypatch):
-    config = resolve({"rewriter": {"prompts_per_step": 3, "microbatch_size": None}})
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    assert "no launcher set RANK" in machine.launcher_problems(config)[0]
-    monkeypatch.setenv("RANK", "0")
-    assert "3 prompts cannot be shared evenly by 2 processes" in machine.launcher_problems(config)[0]
-    assert machine.launcher_problems(resolve({})) == []
-    (one_device,) = machine.launcher_problems(resolve({"backbone": {"device": "cuda:0"}}))
-    assert "each of 2 processes needs its own; use auto" in one_device
-    monkeypatch.delenv("RANK")
-    monkeypatch.delenv("WORLD_SIZE")
-    assert machine.launcher_problems(config) == []
-    monkeypatch.setenv("MASTER_PORT", "29500")  # what accelerate launch --cpu --num_processes 2 sets without MPI
-    assert "starts one process" in machine.launcher_problems(config)[0]
-
-
 def test_an_embedder_that_is_no_model_is_refused(tmp_path):
     assert machine.embedder_problems("backbone") == machine.embedder_problems("org/name") == []
     assert "has no model" in machine.embedder_problems(str(tmp_path))[0]
     assert "neither `backbone`" in machine.embedder_problems("no such thing!")[0]
+
+
+def test_a_quantised_backbone_needs_its_package_and_a_gpu(monkeypatch):
+    config = resolve({"rewriter": {"quantization": "4-bit"}})
+    monkeypatch.setattr(machine, "has_nvidia_gpu", lambda: True)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "pip install bitsandbytes" in machine.quantization_problems(config)[0]
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    assert machine.quantization_problems(config) == machine.quantization_problems(resolve({})) == []
+    monkeypatch.setattr(machine, "has_nvidia_gpu", lambda: False)
+    assert "needs an NVIDIA GPU" in machine.quantization_problems(config)[0]
 
 
 def test_more_disk_than_is_free_is_a_problem_with_a_way_out(tmp_path):

@@ -105,6 +105,14 @@ def test_gradient_accumulation_changes_no_reward(plain, tmp_path, size):
     assert set(Watched.calls) == {4 * K}  # the whole step is scored at once
 
 
+def test_gradient_checkpointing_changes_no_reward_and_no_loss(plain, tmp_path):
+    with fixed_rollouts(gradient_checkpointing=True):
+        recorder = train(tmp_path)
+    same(Watched.scored, plain[0])
+    losses = [[step["loss"] for step in steps_of(events)] for events in (recorder.events, plain[1])]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5) and any(losses[0])
+
+
 def test_several_generation_batches_a_step_change_no_reward_and_are_all_counted(plain, tmp_path):
     with fixed_rollouts(steps_per_generation=1):
         recorder = train(tmp_path, f"rewriter.microbatch_size={K}")

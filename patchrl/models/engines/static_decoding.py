@@ -20,9 +20,10 @@ LOGIT_COPIES = 6  # float32 tensors of shape (B, V) alive while a token is chose
 
 
 def decodes_statically(core: Any, device: torch.device) -> bool:
-    """Whether a model can be decoded so: on CUDA, every layer attends to all tokens, no control flow by values."""
+    """Whether a model can be decoded so: on CUDA, every layer attends to all tokens by a mask, no control flow by values."""
+    masks = core.config.get_text_config()._attn_implementation in ("sdpa", "eager")
     full = all(type(layer) is DynamicLayer for layer in DynamicCache(config=core.config.get_text_config()).layers)
-    return device.type == "cuda" and full and getattr(core, "_can_compile_fullgraph", False)
+    return device.type == "cuda" and masks and full and getattr(core, "_can_compile_fullgraph", False)
 
 
 def rows_that_fit(core: Any, width: int, device: torch.device) -> int:
