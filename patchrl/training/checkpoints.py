@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
+from torch.distributed.tensor import DTensor
 from transformers import TrainerCallback
 from trl.trainer.utils import RepeatSampler
 
@@ -84,7 +85,9 @@ class CheckpointCallback(TrainerCallback):
     def on_pre_optimizer_step(self, args, state, control, model: Any = None, **_: Any) -> None:
         """Raises TrainingError before a gradient that is not finite makes the weights so, and the checkpoints after them."""
         gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
-        if not torch.nn.utils.get_total_norm(gradients).isfinite():
+        # Of a sharded model each process looks at its own part; clipping has spread what is not finite to all.
+        parts = [part.to_local() if isinstance(part, DTensor) else part for part in gradients]
+        if not torch.nn.utils.get_total_norm(parts).isfinite():
             raise TrainingError(
                 f"Training, {self.whose}: the gradient of step {state.global_step + 1} is not finite, so that the step was not "
                 "taken; start a new run with a lower learning rate."
