@@ -83,9 +83,9 @@ def test_an_alarm_stands_over_the_reward_and_a_presentation_hides_what_sets_some
     for control in ("#run", "#new-study", "#overlays", "#settings"):
         playwright.expect(page.locator(control).first).to_be_hidden()
     shots(page, "presentation")
+    assert not page.problems, page.problems  # before requests are cut short by the link
     page.get_by_role("link", name="Leave presentation").click()
     playwright.expect(page.locator("#new-study")).to_be_visible()
-    assert not page.problems, page.problems
 
 
 def test_a_poll_of_an_unchanged_run_is_small_and_fetches_nothing_else(page, server, growing):
