@@ -99,7 +99,7 @@ watch('value', () => {
 });
 document.addEventListener('visibilitychange', () => { if (!document.hidden) beat(); });
 window.addEventListener('popstate', () => trigger('go', query()));
-again(1);
+again(5); // what opens the page draws it; this is for an answer that got lost
 """
 
 
@@ -298,8 +298,9 @@ class Session:
         self.follow = follow
         heart.pulse(self.update, **again, trigger_mode="once")
         follow(self.run.change(None, self.run, None, js=SET_RUN))
+        # What a person sets is drawn again; what an update itself sets is drawn already.
         for widget in {id(i): i for live in self.lives for i in live.inputs}.values():
-            widget.change(self.update, **again)
+            (widget.change if isinstance(widget, gr.State) else widget.input)(self.update, **again)
 
         def opened(request: gr.Request) -> Any:
             run_id, visitor = request.query_params.get("run"), self.visitor(request)
@@ -313,7 +314,8 @@ class Session:
             _, *dataset = linked(query)  # the page has opened the tab itself
             return [query.get("run") or gr.skip(), gr.skip(), *dataset]
 
-        follow(demo.load(opened, None, [self.run, *outputs_linked], **QUIET))
+        # The run that this chooses is a change, which draws the page.
+        demo.load(opened, None, [self.run, *outputs_linked], **QUIET)
         follow(heart.go(gone, None, [self.run, *outputs_linked], **QUIET))
 
 

@@ -25,7 +25,7 @@ def server(tmp_path_factory):
 def browser():
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    playwright.expect.set_options(timeout=20_000)  # patience costs nothing where all is well
+    playwright.expect.set_options(timeout=120_000)  # patience costs nothing where all is well
     with playwright.sync_playwright() as engine:
         if path is None and not Path(engine.chromium.executable_path).exists():
             pytest.skip("no Chromium here")
@@ -57,7 +57,7 @@ def open_page(browser):
 def page(open_page, server):
     """A page of its own visitor, with everything that leaves this machine among its problems."""
     new_page = open_page(outside)
-    new_page.set_default_timeout(20_000)
+    new_page.set_default_timeout(120_000)
     return new_page
 
 
