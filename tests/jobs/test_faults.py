@@ -25,7 +25,7 @@ with_full_disk = pytest.mark.skipif(not Path(FULL_DISK).exists(), reason="no /de
 
 @with_full_disk
 def test_an_event_that_finds_no_space_ends_the_run_with_a_way_out_and_resume_goes_on(runs_dir, monkeypatch):
-    def run_study(config, folder, recorder, upto):
+    def run_study(config, folder, recorder, *others):
         recorder.event("message", level="info", text="It went on.")
 
     monkeypatch.setitem(sys.modules, "patchrl.pipeline.study", SimpleNamespace(run_study=run_study))
