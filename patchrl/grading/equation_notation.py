@@ -41,14 +41,17 @@ _MARKUP = [
         "",
     ),  # the number of a list's item
 ]
+# What is taken once stays taken: `(?=(?P<x>…))(?P=x)` says it, as `(…)++` fails in Python 3.11.2 (cpython#106052).
 # `60 students - 40 students = 20 students`: one unit after every number says nothing about the arithmetic.
 _ONE_UNIT = re.compile(
-    rf"{NUMBER_START}{OPERAND} (?P<unit>[A-Za-z]{{1,30}}?)s?\b(?:\s?[-+]\s?{OPERAND} (?P=unit)s?\b)++"
-    rf"(?:\s?=\s?{OPERAND} (?P=unit)s?\b(?!\s*[-+*/]))?+"
+    rf"{NUMBER_START}{OPERAND} (?P<unit>[A-Za-z]{{1,30}}?)s?\b"
+    rf"(?=(?P<terms>(?:\s?[-+]\s?{OPERAND} (?P=unit)s?\b)+))(?P=terms)"
+    rf"(?=(?P<result>(?:\s?=\s?{OPERAND} (?P=unit)s?\b(?!\s*[-+*/]))?))(?P=result)"
 )
 # `300 seeds * 1/3 = 100 seeds`: nor does the unit of what is multiplied by plain numbers.
 _SCALED_UNIT = re.compile(
-    rf"{NUMBER_START}{OPERAND} (?P<unit>[A-Za-z]{{1,30}}?)s?\b(?:\s?[*/]\s?{OPERAND})++\s?=\s?{OPERAND} (?P=unit)s?\b(?!\s*[-+*/])"
+    rf"{NUMBER_START}{OPERAND} (?P<unit>[A-Za-z]{{1,30}}?)s?\b(?=(?P<factors>(?:\s?[*/]\s?{OPERAND})+))(?P=factors)"
+    rf"\s?=\s?{OPERAND} (?P=unit)s?\b(?!\s*[-+*/])"
 )
 # `3 boxes * 12 eggs = 36 eggs`: nor do the units of two factors.
 _FACTOR = rf"({OPERAND})(?:\s?([A-Za-z]{{2,15}})|\s([ghlms]))?"
