@@ -11,6 +11,7 @@ from helpers.synthetic import finished_run
 
 from patchrl import api
 from patchrl.errors import HubError, RunError
+from patchrl.nano import BACKBONE_FOLDER
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def adapter(run):
 
 
 def nano() -> Path:
-    return Path(api.__file__).parent / "nano" / "backbone"
+    return BACKBONE_FOLDER
 
 
 def test_a_dataset_is_one_private_commit_that_load_dataset_reads(fake_hub, run, tmp_path):

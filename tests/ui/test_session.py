@@ -11,15 +11,15 @@ from patchrl.ui.session import Limits, Session
 def test_an_output_that_did_not_change_is_what_gradio_sends_for_a_skip(runs_dir):
     pages, run = Session(str(runs_dir), Limits()), GrowingRun(runs_dir)
     with gr.Blocks():
-        pages.live(lambda snapshot: snapshot.status["done"], [gr.HTML()])
+        pages.live(lambda snapshot: len(snapshot.events), [gr.HTML()])
         pages.live(lambda snapshot: "text", [gr.Textbox()])
-    seen, _, done, text = pages.update(None, run.id, {})
-    assert (done, text) == (0, "text")
-    seen, _, done, text = pages.update(None, run.id, seen)
-    assert done.model_dump() == text == gr.skip()
+    seen, _, first, text = pages.update(None, run.id, {})
+    assert text == "text"
+    seen, _, events, text = pages.update(None, run.id, seen)
+    assert events.model_dump() == text == gr.skip()
     run.grow()
-    _, _, done, text = pages.update(None, run.id, seen)
-    assert done == 1 and text == gr.skip()
+    _, _, events, text = pages.update(None, run.id, seen)
+    assert events == first + len(run.seeds) and text == gr.skip()
 
 
 def test_many_pages_of_a_live_run_ask_less_often(runs_dir, monkeypatch):
