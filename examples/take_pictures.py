@@ -26,9 +26,9 @@ PICTURES = {
 }
 SETTLE_MS = 1000
 VIEW = {"width": 1280, "height": 800}  # of Story
-FRAME_SECONDS = 2.0  # between two screenshots of a run
-FRAME_MS, LAST_FRAME_MS = 290, 2500
-MAX_FRAMES = 60  # with the two lines above: 20 seconds
+FRAME_SECONDS = 1.5  # between two screenshots of a run
+FRAMES_MS, LAST_FRAME_MS = 17_500, 2500  # all frames but the last, and the last: 20 seconds
+MAX_FRAMES = 60
 MAX_BYTES = 1_500_000
 SIZE = (1024, 640)
 
@@ -72,7 +72,7 @@ def shoot(page: Page, name: str, shown: str) -> None:
 def follow(page: Page) -> list[bytes]:
     """Screenshots of Story, one every FRAME_SECONDS, until the run has ended."""
     status, frames = page.locator("#status"), []
-    while "running" in status.inner_text() or "queued" in status.inner_text():
+    while not any(end in status.inner_text() for end in ("done after", "failed", "stopped", "cancelled")):
         frames.append(page.screenshot())
         page.wait_for_timeout(1000 * FRAME_SECONDS)
     page.wait_for_timeout(SETTLE_MS)
@@ -84,7 +84,7 @@ def save_animation(frames: list[bytes], path: Path) -> None:
     count = min(len(frames), MAX_FRAMES)
     chosen = [frames[round(i * (len(frames) - 1) / max(1, count - 1))] for i in range(count)]
     pictures = [Image.open(io.BytesIO(f)).convert("RGB").resize(SIZE, Image.Resampling.LANCZOS) for f in chosen]
-    times = [FRAME_MS] * (count - 1) + [LAST_FRAME_MS]
+    times = [FRAMES_MS // max(1, count - 1)] * (count - 1) + [LAST_FRAME_MS]
     for quality in (80, 60, 40, 20):
         pictures[0].save(
             path, save_all=True, append_images=pictures[1:], duration=times, loop=0, quality=quality, method=6, minimize_size=True
@@ -118,6 +118,7 @@ def main() -> None:
             "document.querySelector('#status') && document.querySelector('#status').innerText.trim()"
         )
         if options.live:
+            page.locator("#stages *").first.wait_for()
             save_animation(follow(page), options.into / "story.webp")
         elif options.story:
             page.locator("[data-chart=story-plane] .main-svg").first.wait_for()
