@@ -118,7 +118,7 @@ def main() -> None:
             "document.querySelector('#status') && document.querySelector('#status').innerText.trim()"
         )
         if options.live:
-            page.get_by_text("Warm start", exact=True).wait_for()
+            page.locator("#stages").get_by_text("Warm start").first.wait_for()
             save_animation(follow(page), options.into / "story.webp")
         elif options.story:
             page.locator("[data-chart=story-plane] .main-svg").first.wait_for()
