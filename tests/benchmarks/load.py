@@ -204,6 +204,7 @@ async def train(server: Server, home: Path, clients: int, turns: int, turn_secon
                 )
             for task in asking:
                 task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
         measured.say()
         print(
             f"  server: {1000 * spent / len(measured.seconds['poll']):.1f} ms of a core for each poll and what followed it"
