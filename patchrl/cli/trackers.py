@@ -23,7 +23,7 @@ Log = Callable[[str, dict[str, float], int], None]  # of a curve: its name, numb
 
 
 def numbers_of(event: dict[str, Any]) -> tuple[str, dict[str, float], int] | None:
-    """The curve, the numbers and the step of an event; None for one that is no point of a curve. Results are of step 0."""
+    """The curve, the numbers and the step of an event, or None where a curve has no such point. Results are of step 0."""
     if ("step" not in event and event["kind"] != "evaluation") or event["kind"] in NO_CURVES:
         return None
     names = {"seed": "seed-{}", "rate": "lr-{:g}"}
