@@ -1,7 +1,7 @@
 // `?present=1`, for a lecture hall: no controls, large text (present.css), and a small link that leaves it.
 if (new URL(window.location).searchParams.get('present') === '1') {
   document.documentElement.classList.add('present');
-  // A class, as Gradio takes :root's variables out of media rules.
+  // A class: in a media rule of present.css, served through Gradio, these variables had no effect.
   document.documentElement.classList.toggle('projector', window.innerWidth >= 1700);
   const leave = document.createElement('a');
   leave.id = 'leave';
