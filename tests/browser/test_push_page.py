@@ -8,6 +8,8 @@ from helpers.loopback import TOKEN, LoopbackHub
 from helpers.serve import Server
 from helpers.synthetic import finished_run
 
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+expect = playwright.expect
 SECRETS = ("HF_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_HOME")
 
 
@@ -40,6 +42,7 @@ def test_a_dataset_is_pushed_from_the_report_tab(page, signed_in, hub, shots, wi
     name = f"alice/rows-{width}-{theme}"
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(f"{signed_in.url}?__theme={theme}")
+    expect(page.locator("#run input")).not_to_have_value("")
     page.get_by_role("tab", name="Report", exact=True).click()
     form = page.locator("#push-repo input, #push-repo textarea")
     form.fill("no-owner")
