@@ -2,7 +2,8 @@
 
 The same prompts and lengths, each training in a process of its own, one after the other, in turns. Without a folder the nano
 backbone is trained. Prints seconds of a step on one thread of the processor, which other processes do not lengthen as they do
-seconds of the clock, and the peak of resident memory.
+seconds of the clock, and the peak of resident memory. Where a GPU works (`tests.gpu`) the seconds are the clock's and the memory
+the GPU's.
 """
 
 from __future__ import annotations
@@ -27,16 +28,21 @@ KINDS = ("ours", "TRL", "TRL's reading")  # the last: ours, with TRL's own readi
 
 def prepared(model: str, prompt_tokens: int) -> tuple[Any, Any]:
     """A backbone that never ends a turn, so that completions have one length, and an example with a prompt of that length."""
+    import torch
+
     from patchrl.config import BackboneSection
     from patchrl.config.instructions import rewrite_prompt
     from patchrl.models.backbone import Backbone
     from patchrl.types import Example
 
-    backbone = Backbone.load(BackboneSection(model=model))
+    dtype = "bfloat16" if torch.cuda.is_available() else "float32"
+    backbone = Backbone.load(BackboneSection(model=model, dtype=dtype))
     stops = sorted(backbone.stop_ids)
+    words = len(backbone.tokenizer)
 
     def suppress(module: Any, inputs: Any, logits: Any) -> Any:
         logits[..., stops] -= 1e4
+        logits[..., words:] -= 1e4  # a vocabulary may be larger than its tokenizer
         return logits
 
     backbone.model.get_output_embeddings().register_forward_hook(suppress)
@@ -46,8 +52,10 @@ def prepared(model: str, prompt_tokens: int) -> tuple[Any, Any]:
     return backbone, [Example(str(n), question.replace("3", str(n)), "3 + 4 = 7", "7") for n in range(2, 10)]
 
 
-def train(kind: str, model: str, steps: int, rollouts: int, prompt_tokens: int, new_tokens: int) -> dict[str, float]:
-    """Processor seconds of a step, and MB of resident memory at its highest and before the training."""
+def train(
+    kind: str, model: str, steps: int, rollouts: int, prompt_tokens: int, new_tokens: int, microbatch: int | None = None
+) -> dict[str, float]:
+    """Seconds of a step, of them those of our rewards, and MB of memory at its highest and before the training."""
     import torch
     from helpers.contexts import SilentRecorder, context_of
     from peft import LoraConfig
@@ -62,6 +70,12 @@ def train(kind: str, model: str, steps: int, rollouts: int, prompt_tokens: int, 
 
     torch.set_num_threads(1)
     seconds: list[float] = []
+    rewards: list[float] = []
+
+    class Recorder(SilentRecorder):
+        def event(self, kind, **fields):
+            if kind == "train":
+                rewards.append(fields["reward_seconds"])
 
     class Passing(Gate):
         """Every rewrite passes, so that every one is scored."""
@@ -71,10 +85,10 @@ def train(kind: str, model: str, steps: int, rollouts: int, prompt_tokens: int, 
 
     class Times(TrainerCallback):
         def on_step_begin(self, args, state, control, **_):
-            self.began = time.process_time()
+            self.began = now()
 
         def on_step_end(self, args, state, control, **_):
-            seconds.append(time.process_time() - self.began)
+            seconds.append(now() - self.began)
 
     class Timed(stage.SharedPromptTrainer):
         def __init__(self, *args, callbacks, **options):
@@ -88,8 +102,8 @@ def train(kind: str, model: str, steps: int, rollouts: int, prompt_tokens: int, 
         "group_size": GROUP,
         "max_new_tokens": new_tokens,
     }
-    config = resolve({"rewriter": settings | {"warm_start_steps": 0, "microbatch_size": rollouts}})
-    before = memory_mb()
+    config = resolve({"rewriter": settings | {"warm_start_steps": 0, "microbatch_size": microbatch or rollouts}})
+    before = memory_mb(reset=True)
     with tempfile.TemporaryDirectory() as folder, Passing(config, backbone) as gate:
         if kind == "TRL":
             lora = LoraConfig(r=config.rewriter.lora_rank, target_modules="all-linear", task_type="CAUSAL_LM")
@@ -107,13 +121,30 @@ def train(kind: str, model: str, steps: int, rollouts: int, prompt_tokens: int, 
             ).train()
         else:
             stage.SharedPromptTrainer = Timed
-            stage.train_rewriter(context_of(config, gate, Path(folder), SilentRecorder()), examples, 0, Path(folder))
-    return {"seconds": statistics.median(seconds[1:] or seconds), "peak_mb": memory_mb(), "before_mb": before}
+            stage.train_rewriter(context_of(config, gate, Path(folder), Recorder()), examples, 0, Path(folder))
+    measured = {"seconds": statistics.median(seconds[1:] or seconds), "peak_mb": memory_mb(), "before_mb": before}
+    return measured | ({"reward_seconds": statistics.median(rewards[1:] or rewards)} if rewards else {})
 
 
-def memory_mb() -> float:
-    """The highest resident memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def now() -> float:
+    """Seconds of this process's processor, or of the clock once a GPU has done its work."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def memory_mb(reset: bool = False) -> float:
+    """The highest resident memory of this process so far, or of the GPU since the last reset."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if reset:
+        torch.cuda.reset_peak_memory_stats()
+    return torch.cuda.max_memory_allocated() / 1e6
 
 
 def main() -> None:

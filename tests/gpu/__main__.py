@@ -1,12 +1,15 @@
-"""`python -m tests.gpu [MODEL_FOLDER]`: tokens per second of each way to sample on this GPU, side by side in one run.
+"""`python -m tests.gpu [sampling] [step]`: what sampling and a step of GRPO cost on this GPU, side by side in one run.
 
-Prints one JSON line for each shape. Without a folder SmolLM2-135M's shape has random weights.
+Prints JSON lines: for each shape tokens per second of each way to sample, then seconds and memory of our step and of TRL's
+with a constant reward. Weights are random.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
+import shutil
+import tempfile
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +20,10 @@ from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
 
 from patchrl.models.engines.interface import SampleRequest
 from patchrl.models.engines.transformers import TransformersEngine
+from patchrl.nano import BACKBONE_FOLDER
+from tests.benchmarks.update import train
 
+ROLLOUTS = 64  # a step
 PROMPTS, SAMPLES, PROMPT_TOKENS, NEW_TOKENS = 32, 8, 200, 128
 SHAPES = {
     "SmolLM2-135M": LlamaConfig(
@@ -86,21 +92,38 @@ def same_greedy(model: Any) -> float:
     return sum(a == b for a, b in zip(*rows, strict=True)) / len(rows[0])
 
 
-def main() -> None:
-    folder = sys.argv[1] if len(sys.argv) > 1 else None
-    for name, config in SHAPES.items():
-        real = folder if name == "SmolLM2-135M" else None
+def sampling(name: str, config: Any) -> None:
+    torch.manual_seed(0)
+    model = adapted(AutoModelForCausalLM.from_config(config).float().cuda())
+    line: dict[str, Any] = {"shape": name, "same_greedy_tokens_float32": round(same_greedy(model), 4)}
+    model = model.to(torch.bfloat16)
+    line["transformers"] = measure(name, model, static=False)
+    line["static"] = measure(name, model, static=True)
+    print(json.dumps(line), flush=True)
+
+
+def step(name: str, config: Any) -> None:
+    """Three steps of each; the first is not counted. Real weights would cost the same: every completion has one length."""
+    with tempfile.TemporaryDirectory() as folder:
         torch.manual_seed(0)
-        model = AutoModelForCausalLM.from_pretrained(real) if real else AutoModelForCausalLM.from_config(config)
-        model = adapted(model.float().cuda())
-        line: dict[str, Any] = {"shape": name, "weights": "real" if real else "random"}
-        line["same_greedy_tokens_float32"] = round(same_greedy(model), 4)
-        model = model.to(torch.bfloat16)
-        line["transformers"] = measure(name, model, static=False)
-        line["static"] = measure(name, model, static=True)
-        print(json.dumps(line | {"device": torch.cuda.get_device_name()}), flush=True)
-        del model
-        torch.cuda.empty_cache()
+        AutoModelForCausalLM.from_config(config).to(torch.bfloat16).save_pretrained(folder)
+        for file in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+            shutil.copy(BACKBONE_FOLDER / file, folder)
+        for kind in ("ours", "TRL"):
+            cost = train(kind, folder, 3, ROLLOUTS, PROMPT_TOKENS, NEW_TOKENS, microbatch=32)
+            print(json.dumps({"shape": name, "step": kind} | cost), flush=True)
+            torch.cuda.empty_cache()
+
+
+def main() -> None:
+    parts = {"sampling": sampling, "step": step}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=parts, default=list(parts))
+    print(torch.cuda.get_device_name(), "torch", torch.__version__, flush=True)
+    for part in parser.parse_args().parts:
+        for name, config in SHAPES.items():
+            parts[part](name, config)
+            torch.cuda.empty_cache()
 
 
 if __name__ == "__main__":
