@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,8 @@ def run(folders: list[Path], workers: int, deadline: float) -> None:
     waiting: list[Job] = [
         (home, step) for home, steps in plans.items() for step in steps if not step.is_done(RunFolder(home))
     ]
-    waiting.sort(key=lambda job: (job[0].name.startswith(LAST), urgency(job[1])))
+    rates = {home: load_config(RunFolder(home).config).finetune.learning_rate for home in folders}
+    waiting.sort(key=lambda job: (job[0].name.startswith(LAST), urgency(job[1], rates[job[0]])))
     done = {(home, step) for home, steps in plans.items() for step in steps} - set(waiting)
     failed: set[Job] = set()
     running = 0
@@ -133,10 +134,10 @@ def run(folders: list[Path], workers: int, deadline: float) -> None:
         process.join(10)
 
 
-def urgency(step: Step) -> tuple[int, int]:
-    """What others wait for comes first."""
+def urgency(step: Step, rates: Sequence[float]) -> tuple[int, int, int]:
+    """What others wait for comes first, then the rates in the order of the settings."""
     order = {"train": 0, "rewrite": 1, "evaluate": 2, "scan": 3, "finetune": 4, "report": 5}
-    return order[step.stage], step.seed or 0
+    return order[step.stage], rates.index(step.rate) if step.rate in rates else 0, step.seed or 0
 
 
 def main() -> None:
