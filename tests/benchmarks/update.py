@@ -41,7 +41,8 @@ def prepared(model: str, prompt_tokens: int) -> tuple[Any, Any]:
     words = len(backbone.tokenizer)
 
     def suppress(module: Any, inputs: Any, logits: Any) -> Any:
-        logits[..., stops] -= 1e4
+        for stop in stops:  # one by one: a list would be copied to the GPU within the captured graph
+            logits[..., stop] -= 1e4
         logits[..., words:] -= 1e4  # a vocabulary may be larger than its tokenizer
         return logits
 
