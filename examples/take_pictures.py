@@ -1,7 +1,7 @@
 """Take the documentation's pictures from the running app.
 
 `python examples/take_pictures.py RUN` takes those of a finished run, `--story` those of Story alone, `--lab` draws those of
-the lab's studies, which need neither run nor app (from the checkout: `python -m examples.take_pictures --lab`). `--live`
+the studies, which need neither run nor app (from the checkout: `python -m examples.take_pictures --lab`). `--live`
 follows a run that is going on to its end and makes `story.webp`, 20 seconds of Story while its panels fill.
 """
 
@@ -16,6 +16,7 @@ from plotly.offline import get_plotlyjs
 
 from examples.nano_lab import cost_map, dial
 from examples.nano_lab.lab_figures import cost_figures, dial_figures
+from examples.real_model import results as real_model
 
 FOLDER = Path(__file__).parent / "pictures"
 # file -> (tab, in it what must be there, what is shown)
@@ -45,15 +46,17 @@ def take_pictures(page: Page) -> None:
 
 
 def take_lab_pictures(page: Page) -> None:
-    """Those of the lab's studies, drawn on an empty page."""
+    """Those of the lab's studies and the real model's, drawn on an empty page."""
     figures = {
         "dial": dial_figures(dial.shipped(), dial.own_style()),
         "cost-map": cost_figures(cost_map.shipped()[0]),
+        "fronts": {"fronts": real_model.fronts()},
     }
     for name, drawn in figures.items():
         slots = "".join(f"<div data-figure='{figure}'></div>" for figure in drawn)
+        columns = "1fr 1fr" if len(drawn) > 1 else "1fr"
         page.set_content(
-            f"<style>body{{margin:0}}main{{display:grid;grid-template-columns:1fr 1fr}}</style><main>{slots}</main>"
+            f"<style>body{{margin:0}}main{{display:grid;grid-template-columns:{columns}}}</style><main>{slots}</main>"
         )
         page.add_script_tag(content=get_plotlyjs())
         page.evaluate(
@@ -99,7 +102,7 @@ def main() -> None:
     parser.add_argument(
         "run", nargs="?", default="recorded-nano", help="id of a run: finished, or with --live going on"
     )
-    parser.add_argument("--lab", action="store_true", help="only the pictures of the lab's studies")
+    parser.add_argument("--lab", action="store_true", help="only the pictures of the studies")
     parser.add_argument("--story", action="store_true", help="only the picture of Story, as a visitor first sees it")
     parser.add_argument("--live", action="store_true", help="make the animation of Story while the run goes on")
     parser.add_argument("--url", default="http://127.0.0.1:7860", help="where the app runs")

@@ -12,30 +12,39 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from examples.nano_lab.dial import ANSWER_MARKS, correct_of
 from patchrl.config import load_config
 from patchrl.config.arms import display_name
 from patchrl.evaluation.comparisons import compare
 from patchrl.evaluation.statistics import Correct, arm_statistics, changed, macro, resample
+from patchrl.reporting.figures import Figure, arm_style, layout
 from patchrl.runs.events import read_events
 from patchrl.runs.folder import RunFolder
 from patchrl.runs.jsonl import read_rows
 from patchrl.text import points, points_interval
 
 ANSWERS = Path(__file__).with_name("results.jsonl")
-ARMS = ("expert", "clean", "best-of-k", "rl")  # in the order of the tables
+ARMS = (
+    "expert",
+    "clean",
+    "kl",
+    "replay",
+    "prompted",
+    "best-of-k",
+    "mind-the-gap",
+    "rl-paper",
+    "rl",
+)  # as in the tables
 RESAMPLES = 2000
 FIELDS = ("data", "arm", "rate", "seed")
 Line = dict[str, Any]
 
 
-def lines_of(home: Path) -> Iterator[Line]:
-    """One line for the backbone and for every fine-tuned model of a run that was evaluated."""
+def lines_of(home: Path, name: str | None = None) -> Iterator[Line]:
+    """One line for the backbone and for every fine-tuned model of a run that was evaluated, under its data's name or another."""
     folder = RunFolder(home)
     config = load_config(folder.config)
-    data = Path(config.data.dataset).stem
+    data = name or Path(config.data.dataset).stem
     early = {
         (event["arm"], event["seed"], event["rate"]): event["kl"]
         for event in read_events(folder.events)
@@ -84,27 +93,68 @@ class Results:
                 self.lines[line["arm"], line["rate"]].append(line)
         self.correct = {cell: [correct_of(line) for line in members] for cell, members in self.lines.items()}
 
-    def at(self, rate: float, seeds: int) -> dict[str, list[Correct]]:
-        """The arms of the tables that have so many seeds at a rate."""
-        return {arm: found for arm in ARMS if len(found := self.correct.get((arm, rate), [])) >= seeds}
+    def at(self, rate: float) -> dict[str, list[Correct]]:
+        """The arms that have as many seeds at a rate as plain SFT, seed by seed."""
+        found = {arm: self.correct.get((arm, rate), []) for arm in ARMS}
+        return {arm: cells for arm, cells in found.items() if len(cells) == len(found["expert"])}
 
 
-def short_table(data: str = "svamp", rates: Sequence[float] = (2e-5, 1e-4)) -> str:
-    """README's table: every arm with three seeds at the rates where plain SFT learns the task."""
+def short_table(data: str = "svamp", rate: float = 1e-4) -> str:
+    """README's table: every arm at the rate where plain SFT learns most."""
     results = Results(data)
-    rows = ["| fine-tuning rate | targets | target | general | general skills lost |", "|---|---|---|---|---|"]
-    before = (points(macro(results.base, kind)) for kind in ("target", "general"))
-    rows.append(f"| before | | {' | '.join(before)} | |")
-    for rate in rates:
-        arms = results.at(rate, 3)
-        statistics = arm_statistics(results.base, arms)
-        for arm, found in statistics.items():
-            target, general = (float(np.mean(v)) for v in (found.target_per_seed, found.general_per_seed))
-            rows.append(
-                f"| {rate:g} | {display_name(arm)} | {points_interval(target, found.target_ci95)} "
-                f"| {points_interval(general, found.general_ci95)} | {points_interval(found.absolute, found.absolute_ci95)} |"
-            )
+    rows = ["| targets | seeds | target | general | general skills lost |", "|---|---|---|---|---|"]
+    base = [macro(results.base, kind) for kind in ("target", "general")]
+    rows.append(f"| before | | {' | '.join(map(points, base))} | |")
+    statistics = arm_statistics(results.base, results.at(rate))
+    for arm in ARMS:
+        cells = results.correct[arm, rate]
+        scores = [_mean([macro(c, kind) for c in cells]) for kind in ("target", "general")]
+        means = *scores, base[1] - scores[1]
+        found = statistics.get(arm)  # without intervals where a seed is missing
+        intervals = (found.target_ci95, found.general_ci95, found.absolute_ci95) if found else (None,) * 3
+        row = (points_interval(mean, interval) for mean, interval in zip(means, intervals, strict=True))
+        rows.append(f"| {display_name(arm)} | {len(cells)} | {' | '.join(row)} |")
     return "\n".join(rows)
+
+
+def fronts(data: str = "svamp") -> Figure:
+    """Learned and forgotten: a line an arm through its rates, the mean over seeds at each; bare markers at one seed."""
+    results = Results(data)
+    base = [macro(results.base, kind) for kind in ("target", "general")]
+    traces: list[Figure] = [_points("base", [base], [1])]
+    for arm in ARMS:
+        rates = sorted(rate for name, rate in results.correct if name == arm)
+        found = [results.correct[arm, rate] for rate in rates]
+        traces.append(
+            _points(
+                arm,
+                [[_mean([macro(c, kind) for c in cell]) for kind in ("target", "general")] for cell in found],
+                rates,
+            )
+        )
+    return {
+        "data": traces,
+        "layout": layout(
+            "Four rates each, from 5e-6 (left) to 3e-4",
+            "target, % right",
+            "general skills, % right",
+            height=430,
+        ),
+    }
+
+
+def _points(arm: str, scores: Sequence[Sequence[float]], rates: Sequence[float]) -> Figure:
+    colour, symbol = arm_style(arm)
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": display_name(arm),
+        "x": [100 * target for target, _ in scores],
+        "y": [100 * general for _, general in scores],
+        "text": [f"{rate:g}" for rate in rates],
+        "line": {"color": colour, "width": 3 if arm == "rl" else 1.5},
+        "marker": {"symbol": symbol, "size": 9, "color": colour},
+    }
 
 
 def whole_table(data: str = "svamp") -> str:
@@ -115,9 +165,7 @@ def whole_table(data: str = "svamp") -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for arm in ARMS:
-        for name, rate in sorted(results.correct):
-            if name != arm:
-                continue
+        for name, rate in sorted(cell for cell in results.correct if cell[0] == arm):
             found, lines = results.correct[name, rate], results.lines[name, rate]
             scores = (points(_mean([macro(c, kind) for c in found])) for kind in ("target", "general"))
             flips = (points(_mean([changed(results.base, c, before) for c in found])) for before in (True, False))
@@ -130,7 +178,7 @@ def whole_table(data: str = "svamp") -> str:
 def against(rate: float = 1e-4, data: str = "svamp") -> list[str]:
     """RL against every other arm at one rate, in words."""
     results = Results(data)
-    arms = results.at(rate, 3)
+    arms = results.at(rate)
     sentences = []
     for pair in compare(arms, resample(results.base, arms, RESAMPLES)):
         if "rl" not in (pair.a, pair.b):
@@ -149,7 +197,7 @@ def against(rate: float = 1e-4, data: str = "svamp") -> list[str]:
 def headline(rate: float = 1e-4, data: str = "svamp") -> str:
     """The result in one sentence."""
     results = Results(data)
-    arms = results.at(rate, 3)
+    arms = results.at(rate)
     before, plain, rl = (
         points(_mean([macro(answers, "general") for answers in found]), 0)
         for found in ([results.base], arms["expert"], arms["rl"])
@@ -165,6 +213,7 @@ def contents() -> dict[str, str]:
     return {
         "real": short_table(),
         "real-whole": whole_table(),
+        "real-group": whole_table("svamp-group"),
         "real-gsm8k": whole_table("gsm8k"),
         "real-against": "\n".join(f"- {sentence}" for sentence in against()),
     }
@@ -178,8 +227,10 @@ def _mean(values: Sequence[float | None]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path, nargs="*", help="folders of runs")
-    for home in parser.parse_args().runs:
-        add(list(lines_of(home)))
+    parser.add_argument("--name", help="the study's name in results.jsonl, unless it is that of its data")
+    options = parser.parse_args()
+    for home in options.runs:
+        add(list(lines_of(home, options.name)))
     print("\n\n".join(contents().values()))
 
 
