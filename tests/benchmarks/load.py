@@ -2,7 +2,7 @@
 
 Each client asks as a page does (`POLL_SCRIPT` in `patchrl.ui.session`): whether anything changed, then for what changed, and
 every few seconds whether the server is there. With a training, the clients ask and pause in turns, so that the steps with and
-without them are measured side by side. The watch trains nothing: a made-up run takes a step now and then, and pages close in
+without them are measured side by side; in a turn they come back one after the other within RETURN_SECONDS. The watch trains nothing: a made-up run takes a step now and then, and pages close in
 the middle of an answer while others open.
 """
 
@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import random
 import secrets
 import shutil
 import signal
@@ -36,6 +37,7 @@ import patchrl
 from patchrl.config import resolve
 from patchrl.runs.events import read_new_events
 
+RETURN_SECONDS = 8.0
 ALIVE_SECONDS = 1.5  # between two questions whether the server is there
 CHANGES = 5  # a minute, in the watch: so many pages close, open, and leave before their answer
 STUDY = {
@@ -90,7 +92,9 @@ class PageClient:
 
     async def _repeat(self, ask: Callable[[], Awaitable[float]], shown: asyncio.Event) -> None:
         while True:
-            await shown.wait()
+            if not shown.is_set():
+                await shown.wait()
+                await asyncio.sleep(random.uniform(0, RETURN_SECONDS))
             try:
                 wait = await ask()
             except (httpx.HTTPError, ValueError, KeyError) as error:
@@ -188,7 +192,7 @@ async def train(server: Server, home: Path, clients: int, turns: int, turn_secon
             for turn in range(2 * turns):
                 asks = turn % 2 == 1
                 (shown.set if asks else shown.clear)()
-                await asyncio.sleep(3)  # what was asked before is answered
+                await asyncio.sleep(RETURN_SECONDS)  # what was asked before is answered, or all are back
                 steps.new()
                 before = [sum(p.cpu_times()[:2]) for p in (process, own)]
                 await asyncio.sleep(turn_seconds)
