@@ -2,17 +2,20 @@
 from their modules."""
 
 from patchrl.config.catalog import Setting, settings
-from patchrl.config.loading import absolute_paths, apply_overrides, is_preset, load_config, read_config, resolve
-from patchrl.config.presets import Preset, presets
-from patchrl.config.sections import (
+from patchrl.config.inputs import (
     MAX_ROWS,
     NAMED_BACKBONES,
-    SECTIONS,
     SMOLLM2,
-    Alignment,
     BackboneSection,
     DataSection,
     EngineSection,
+    StudySection,
+)
+from patchrl.config.loading import absolute_paths, apply_overrides, is_preset, load_config, read_config, resolve
+from patchrl.config.presets import Preset, presets
+from patchrl.config.sections import (
+    SECTIONS,
+    Alignment,
     EvaluateSection,
     FinetuneSection,
     GateSection,
@@ -21,7 +24,6 @@ from patchrl.config.sections import (
     RewriterSection,
     RewriteSection,
     StudyConfig,
-    StudySection,
 )
 from patchrl.config.toml import differences, to_toml
 

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from patchrl.config import messages
 from patchrl.config.eval_tasks import names_a_file
+from patchrl.config.inputs import NAMED_BACKBONES
 from patchrl.config.presets import PRESET_TABLE, presets
-from patchrl.config.sections import NAMED_BACKBONES, StudyConfig
+from patchrl.config.sections import StudyConfig
 from patchrl.errors import ConfigError
 from patchrl.text import parse_json
 

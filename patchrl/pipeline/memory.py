@@ -6,9 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from patchrl.config import StudyConfig
+from patchrl.config import BackboneSection, StudyConfig
 from patchrl.config.instructions import rewrite_prompt
-from patchrl.config.sections import BackboneSection
 from patchrl.models.token_preview import config_of, tokenizer_on_disk
 from patchrl.pipeline.launcher import launched_processes
 from patchrl.pipeline.machine import weight_count
