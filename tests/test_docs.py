@@ -1,7 +1,8 @@
 """README and docs: links lead somewhere, commands and code run as written, settings and arms exist.
 
 A code block is run as its fence says. Words after the language change that:
-`slow` runs it only with the slow tests; `no-run` only checks that the command line accepts its `patchrl` commands.
+`slow` starts a study, a smaller one in place of the quick study except on README; `no-run` only checks that the command line
+accepts its `patchrl` commands. A command runs on one page: where another page or another test runs it, it is `no-run`.
 The blocks of a page run in order in one folder, and its Python blocks share their names.
 """
 
@@ -67,9 +68,9 @@ def name_of(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-def runs(block: Block, slow: bool) -> bool:
-    """Whether a block is run with the slow tests, or without them."""
-    return block.language in ("bash", "python") and (not block.marks or (slow and "slow" in block.marks))
+def runs(block: Block) -> bool:
+    """Whether a block is run."""
+    return block.language in ("bash", "python") and "no-run" not in block.marks
 
 
 @pytest.mark.parametrize("page", LINKED, ids=name_of)
@@ -175,12 +176,11 @@ def workplace(tmp_path, monkeypatch):
             run.cancel()
 
 
-def run_page(page: Path, *, slow: bool) -> None:
-    """Run a page's blocks in order, and compare what they print; README's as written, elsewhere with a smaller quick study.
-
-    A `text` block after a quick one holds lines of its output; `print(x)  # value` prints the value. Both count up to an
-    ellipsis.
-    """
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if any(map(runs, blocks(page)))], ids=name_of)
+def test_blocks_run_as_written(page, workplace):
+    """A `text` block after an unmarked one holds lines of its output; `print(x)  # value` prints the value. Both count up to
+    an ellipsis."""
     names: dict = {}
     printed = ""
     for block in blocks(page):
@@ -188,7 +188,7 @@ def run_page(page: Path, *, slow: bool) -> None:
             missing = [line for line in block.code.splitlines() if line.partition("…")[0].strip() not in printed]
             assert not missing, f"not in the output: {missing}"
         printed = ""
-        if not runs(block, slow):
+        if not runs(block):
             continue
         shrunk = "slow" in block.marks and page.name != "README.md"
         code = QUICK_STUDY.sub("small.toml", block.code) if shrunk else block.code
@@ -201,20 +201,6 @@ def run_page(page: Path, *, slow: bool) -> None:
                 exec(compile(code, name_of(page), "exec"), names)
             for value in re.findall(r"print\(.*\)\s+# (.+)$", block.code, re.MULTILINE):
                 assert value.partition("…")[0].strip() in output.getvalue()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if any(runs(b, slow=False) for b in blocks(page))], ids=name_of
-)
-def test_quick_blocks_run_as_written(page, workplace):
-    run_page(page, slow=False)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page in PAGES if any("slow" in b.marks for b in blocks(page))], ids=name_of)
-def test_slow_blocks_run_as_written(page, workplace):
-    run_page(page, slow=True)
 
 
 @pytest.mark.parametrize("name", [name for name in patchrl.__all__ if name not in ("__version__", "run")])
