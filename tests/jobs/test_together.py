@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from helpers.small import options
-from helpers.workers import until
+from helpers.workers import until, worker_here
 from safetensors.torch import load_file
 
+from patchrl.cli.main import main
+from patchrl.jobs import launch
 from patchrl.runs.events import read_events
 from patchrl.runs.folder import RunFolder
 
@@ -27,10 +29,10 @@ STUDY = options(
 CLOCK = {"t", "step_seconds", "reward_seconds"}
 
 
-def patchrl(*arguments, launcher=("-m", "patchrl")):
-    """A command of PatchRL, started from the repository as a user would."""
+def launched(*arguments):
+    """A command of PatchRL in two processes, started from the repository as a user would."""
     return subprocess.Popen(
-        [sys.executable, *launcher, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, *LAUNCHER, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 
@@ -48,17 +50,17 @@ def numbers(event, prefix=""):
 
 
 @pytest.mark.slow
-def test_two_processes_stopped_and_resumed_train_the_rewriter_of_one(runs_dir):
-    one = patchrl("train", "nano", *STUDY, "--name", "one")
-    assert one.wait(300) == 0, one.stdout.read()[-3000:]
-    two = patchrl("train", "nano", *STUDY, "--name", "two", launcher=LAUNCHER)
+def test_two_processes_stopped_and_resumed_train_the_rewriter_of_one(runs_dir, monkeypatch):
+    monkeypatch.setattr(launch, "_start_worker", worker_here)
+    assert main(["train", "nano", *STUDY, "--name", "one"]) == 0
+    two = launched("train", "nano", *STUDY, "--name", "two")
     until(lambda: any(runs_dir.glob("two-*/events.jsonl")) and steps(run_of(runs_dir, "two")), 240)
     alone, folder = run_of(runs_dir, "one"), run_of(runs_dir, "two")
     folder.stop_flag.touch()
     said = two.communicate(timeout=120)[0]
     assert folder.read_status()["state"] == "stopped" and f"patchrl resume {folder.id}" in said, said[-3000:]
     assert 0 < len(steps(folder)) < 4
-    resumed = patchrl("finetune", folder.id, launcher=LAUNCHER)
+    resumed = launched("finetune", folder.id)
     assert resumed.wait(300) == 0, resumed.stdout.read()[-3000:]
 
     assert folder.read_status()["state"] == "done"

@@ -5,6 +5,7 @@ from unittest import mock
 
 import pytest
 from helpers.small import SMALL
+from helpers.workers import worker_here
 
 from examples.nano_lab import dial, run_dial
 from examples.nano_lab.dial_tables import (
@@ -20,6 +21,7 @@ from examples.nano_lab.lab_figures import dial_figures
 from patchrl import api
 from patchrl.config import apply_overrides, resolve
 from patchrl.evaluation.statistics import macro
+from patchrl.jobs import launch
 
 pytestmark = pytest.mark.slow
 
@@ -31,33 +33,35 @@ def small(setting, model, seed, arms):
     return resolve(apply_overrides(WHOLE(setting, model, seed, arms).model_dump(mode="json"), SMALL))
 
 
-def test_cells_are_run_once_and_share_what_does_not_depend_on_the_instruction(tmp_path, capsys):
+def test_cells_are_run_once_and_share_what_does_not_depend_on_the_instruction(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(launch, "_start_worker", worker_here)
+    arms, sets = dial.DIAL_ARMS, [("best-of-4", "replay"), dial.RL_BEST_OF_K]
     cells = [(dial.DialSetting("nano", "mild", *at), "nano", 3) for at in (("polish", 0.5), ("clarify",))]
     runs, into = tmp_path / "runs", tmp_path / "dial.jsonl"
     with mock.patch.object(run_dial, "config_of", small):
-        run_dial.run_missing(cells, [ARMS], runs, into)
+        run_dial.run_missing(cells, [arms], runs, into)
         lines = dial.read(into)
-        run_dial.run_missing(cells, [ARMS], runs, into)  # nothing is left to do
+        run_dial.run_missing(cells, [arms], runs, into)  # nothing is left to do
         assert dial.read(into) == lines and len(list(api.list_runs(runs))) == 2
-        run_dial.run_missing(cells[:1], [("best-of-4",), dial.RL_BEST_OF_K, ("replay",)], runs, into)
+        run_dial.run_missing(cells[:1], sets, runs, into)
     added = dial.read(into)[len(lines) :]
     assert [line["arm"] for line in added] == [
-        arm for arm in ("best-of-4", *dial.RL_BEST_OF_K, "replay") for _ in dial.RATES
+        arm for together in sets for arm in together for _ in dial.RATES
     ]
-    assert "accepted" in added[0] and "accepted" not in added[-1]  # replay rewrites nothing
-    trained = [e for e in api.list_runs(runs)[1].events()[0] if e["kind"] == "train"]
+    assert "accepted" in added[0] and "accepted" not in added[2]  # replay rewrites nothing
+    trained = [e for e in api.list_runs(runs)[0].events()[0] if e["kind"] == "train"]
     assert not trained  # the rewriter was there
-    assert len(lines) == 2 * (1 + len(ARMS) * len(dial.RATES))
-    first, second = (api.list_runs(runs)[i] for i in (4, 3))
+    assert len(lines) == 2 * (1 + len(arms) * len(dial.RATES))
+    first, second = (api.list_runs(runs)[i] for i in (3, 2))
     tuned = [
         e["arm"]
         for e in second.events()[0]
         if e["kind"] == "stage" and e["stage"] == "finetune" and e["state"] == "end"
     ]
-    assert "expert" not in tuned and tuned.count("rl-paper") == len(dial.RATES)
+    assert "expert" not in tuned and tuned.count("rl") == len(dial.RATES)
     for run, setting in ((first, cells[0][0]), (second, cells[1][0])):
         by = {(line["arm"], line.get("rate")): line for line in lines if line["instruction"] == setting.instruction}
-        for arm in ARMS:
+        for arm in arms:
             for point in run.result()["arms"][arm]["sweep"]:
                 scores = dial.correct_of(by[arm, point["rate"]])
                 assert macro(scores, "general") == pytest.approx(point["general"]["mean"])
