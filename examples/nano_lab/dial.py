@@ -23,7 +23,6 @@ from patchrl.evaluation.statistics import (
     Resampled,
     arm_statistics,
     chosen_rate,
-    correct_by_task,
     macro,
     resample,
 )
@@ -43,6 +42,7 @@ SECOND_BACKBONE = "seed-2"  # one of `examples.nano_lab.pretrain --seed 2`
 OWN_EXPERT = "own"  # no expert but right answers in the backbone's own style
 DIAL_RESAMPLES = 2000
 ANSWER_MARKS = {None: "?", True: "1", False: "0"}
+MARK_SCORES = {mark: np.nan if passed is None else float(passed) for passed, mark in ANSWER_MARKS.items()}
 LinesByArm = dict[tuple[str, float | None, int], dict[str, Any]]  # a cell's lines by arm, rate and seed
 
 
@@ -99,10 +99,7 @@ class SettingResult:
 
 def correct_of(line: dict[str, Any]) -> Correct:
     """A line's answers as `statistics.Correct`."""
-    passed = {mark: passed for passed, mark in ANSWER_MARKS.items()}
-    return correct_by_task(
-        [{"task": task, "passed": passed[mark]} for task, marks in line["answers"].items() for mark in marks]
-    )
+    return {task: np.array([MARK_SCORES[mark] for mark in marks]) for task, marks in line["answers"].items()}
 
 
 def setting_results(

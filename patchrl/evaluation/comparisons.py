@@ -80,7 +80,8 @@ def compare(
     `arms`: per-seed answers, the same seeds for all; `drawn`: their joint bootstrap (`statistics.resample`).
     """
     # The later arm is compared with the earlier one: "rl is better than expert".
-    pairs = [(a, b, on) for b, a in combinations(arms, 2) for on in SCORE_KINDS if _measured(arms, on)]
+    kinds = [on for on in SCORE_KINDS if _measured(arms, on)]
+    pairs = [(a, b, on) for b, a in combinations(arms, 2) for on in kinds]
     tests = [_paired_test(arms[a], arms[b], getattr(drawn[a], on) - getattr(drawn[b], on), on) for a, b, on in pairs]
     adjusted = holm([test.p for test in tests])
     return [
