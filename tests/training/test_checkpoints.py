@@ -22,12 +22,12 @@ from patchrl.training.callbacks import FinetuneCallback
 from patchrl.training.supervised import supervised
 from patchrl.training.train_rewriter import _RewriterCallback, train_rewriter
 
-# Two steps are one pass over the eight examples, so that a resumed run goes on in its second or third order of them.
+# Two steps are one pass over the eight examples, so that a resumed run goes on in its second order of them.
 SIZES = [
     "rewriter.warm_start_steps=2",
-    "rewriter.steps=6",
+    "rewriter.steps=4",
     "rewriter.prompts_per_step=4",
-    "rewriter.group_size=4",
+    "rewriter.group_size=2",
     "rewriter.max_new_tokens=72",
 ]
 
