@@ -140,7 +140,7 @@ def main(home: Path, kills: int, stages: list[str], seed: int = 0) -> None:
     from patchrl.config import resolve
     from patchrl.evaluation import evaluate, scan  # noqa: F401
     from patchrl.pipeline import study as _  # noqa: F401
-    from patchrl.reporting import report  # noqa: F401
+    from patchrl.reporting import report
     from patchrl.rewriting import dataset  # noqa: F401
     from patchrl.runs.folder import RunFolder
     from patchrl.training import finetune, train_rewriter  # noqa: F401

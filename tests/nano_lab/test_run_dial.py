@@ -45,9 +45,7 @@ def test_cells_are_run_once_and_share_what_does_not_depend_on_the_instruction(tm
         assert dial.read(into) == lines and len(list(api.list_runs(runs))) == 2
         run_dial.run_missing(cells[:1], sets, runs, into)
     added = dial.read(into)[len(lines) :]
-    assert [line["arm"] for line in added] == [
-        arm for together in sets for arm in together for _ in dial.RATES
-    ]
+    assert [line["arm"] for line in added] == [arm for together in sets for arm in together for _ in dial.RATES]
     assert "accepted" in added[0] and "accepted" not in added[2]  # replay rewrites nothing
     trained = [e for e in api.list_runs(runs)[0].events()[0] if e["kind"] == "train"]
     assert not trained  # the rewriter was there
