@@ -185,18 +185,16 @@ def test_try_prints_a_group_with_every_reward(runs_dir):
     events = [json.loads(line) for line in done.stdout.splitlines()]
     group = next(event for event in events if event["kind"] == "group")
     assert len(group["candidates"]) == 3 and events[-1]["kind"] == "done"
-    shown = patchrl(
-        "try", "-k", "2", "--question", "2 + 2?", "--solution", "2 + 2 = 4. The answer is 4.", runs_dir=runs_dir
-    )
-    assert shown.stdout.count("alignment") == 2 and "answer    4" in shown.stdout
 
 
 @pytest.mark.slow
-def test_try_lets_a_runs_rewriter_write_too(quick):
+def test_try_lets_a_runs_rewriter_write_too_and_takes_a_typed_question(quick):
     runs_dir, _ = quick
     run_id = next(p.name for p in runs_dir.iterdir() if p.name.startswith("first-"))
-    done = patchrl("try", run_id, "-k", "2", runs_dir=runs_dir)
+    typed = ["--question", "2 + 2?", "--solution", "2 + 2 = 4. The answer is 4."]
+    done = patchrl("try", run_id, "-k", "2", *typed, runs_dir=runs_dir)
     assert "Backbone, prompted" in done.stdout and "Rewriter of seed 0" in done.stdout, done.stderr
+    assert done.stdout.count("alignment") == 4 and "answer    4" in done.stdout
 
 
 def test_try_without_a_solution_is_refused(runs_dir):
@@ -237,7 +235,7 @@ def test_a_table_of_an_unfinished_run_is_one_sentence(runs_dir, capsys):
 def test_a_bare_file_is_scanned_and_its_findings_are_printed(tmp_path, runs_dir):
     from patchrl.nano import world
 
-    rows = [{"question": e.question, "solution": e.solution} for e in world.downstream_examples("foreign", 40)]
+    rows = [{"question": e.question, "solution": e.solution} for e in world.downstream_examples("foreign", 24)]
     (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     done = patchrl("scan", str(tmp_path / "mine.jsonl"), "--set", "data.eval_size=8", runs_dir=runs_dir)
     assert done.returncode == 0, done.stderr

@@ -6,6 +6,7 @@ import os
 import psutil
 import pytest
 from helpers.loopback import LoopbackHub
+from helpers.small import SMALL
 from helpers.visitors import Browser, serve
 from helpers.workers import state, until
 
@@ -92,14 +93,7 @@ def test_a_gated_model_is_loaded_with_the_hosts_token_and_never_for_a_visitor(
 
 @pytest.mark.slow
 def test_no_secret_of_the_server_is_in_any_file_page_card_or_process(runs_dir, tmp_path, secrets):
-    small = [
-        "data.train_size=32",
-        "data.eval_size=24",
-        "rewriter.steps=1",
-        "finetune.epochs=1",
-        "evaluate.general_size=24",
-    ]
-    run = api.start(resolve(apply_overrides(presets()["nano-quick"].values, small)), runs_dir)
+    run = api.start(resolve(apply_overrides(presets()["nano-quick"].values, SMALL)), runs_dir)
     processes: set[str] = set()
     while run.wait(0.5)["state"] in ("queued", "running"):
         for child in psutil.Process().children(recursive=True):
