@@ -15,6 +15,14 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
+LONGEST = {"browser", "pipeline", "test_docs.py", "test_run_dial.py", "test_together.py"}
+
+
+def pytest_collection_modifyitems(items):
+    """What takes longest comes first, so that no file is left alone at the end where several run at once."""
+    items.sort(key=lambda item: LONGEST.isdisjoint(item.path.parts))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     folder = Path(__file__).parents[2] / "shared" / "data"
