@@ -151,20 +151,12 @@ def test_texts_beyond_the_context_are_refused_with_the_numbers(playground):
     assert "this backbone holds 1,024" in error["text"]
 
 
-def test_an_answer_past_its_deadline_ends_with_a_sentence():
-    playground = Playground(deadline=0.3)
+def test_a_process_ends_at_a_deadline_or_idle_and_starts_again_when_asked():
+    playground = Playground(deadline=0.3, idle_seconds=0.2)
     try:
         error = first(playground.rewrite(LONG, EXAMPLE, [prompted()]), "error")
         assert "took longer" in error["text"]
         playground.deadline = 60.0
-        assert list(playground.score(SETTINGS, EXAMPLE, ["The answer is 14."]))[-1]["kind"] == "done"
-    finally:
-        playground.close()
-
-
-def test_an_idle_process_ends_by_itself_and_starts_again_when_asked():
-    playground = Playground(idle_seconds=0.2)
-    try:
         assert list(playground.warm(SETTINGS))[-1]["kind"] == "done"
         process = playground._process
         until(lambda: process.poll() is not None)

@@ -71,7 +71,7 @@ def test_kl_knows_the_rewriters_likelihoods_from_the_rollouts(tmp_path, more):
         rollouts_seen.append((noted, misalignment(*group, bf16=bf16), sampled_nll))
         return noted
 
-    sizes = ["rewriter.steps=3", "rewriter.prompts_per_step=2", "rewriter.group_size=4", "rewriter.warm_start_steps=2"]
+    sizes = ["rewriter.steps=3", "rewriter.prompts_per_step=2", "rewriter.group_size=2", "rewriter.warm_start_steps=1"]
     config = resolve(apply_overrides({}, [*sizes, *more]))
     watched = mock.patch("patchrl.rewards.group_score.misalignment", read_twice)
     with Gate(config, Backbone.load(config.backbone)) as gate, watched:
