@@ -24,7 +24,7 @@ STUDY = options(
     "finetune.learning_rate=1e-3",
     'study.arms=["expert","rl"]',
     "rewriter.steps=4",
-    "data.train_size=12",
+    "data.train_size=8",
 )
 CLOCK = {"t", "step_seconds", "reward_seconds"}
 
