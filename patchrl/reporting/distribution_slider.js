@@ -14,9 +14,10 @@ window.patchrlDistributionSlider = (root) => {
   const bar = make('div', {class: 'slider-bar'});
   bar.append(play, slider);
   root.append(chart, bar, caption);
-  let data = null, at = 0, timer = null;
+  let data = null, at = 0, timer = null, stale = false; // stale: what is drawn is not the data, as nobody saw it
 
   const draw = () => {
+    stale = false;
     const frame = data.frames[at], traces = [...data.still], ink = getComputedStyle(root);
     const size = parseFloat(ink.getPropertyValue('--figure-text')) || 12;
     const look = {...data.layout, font: {color: ink.color, size}, autosize: true};
@@ -48,11 +49,12 @@ window.patchrlDistributionSlider = (root) => {
   });
   slider.addEventListener('input', () => { pause(); at = +slider.value; draw(); });
   let width = 0;
-  new ResizeObserver(() => { if (data && root.offsetWidth && root.offsetWidth !== width) { width = root.offsetWidth; draw(); } }).observe(root);
+  new ResizeObserver(() => { if (data && root.offsetWidth && (stale || root.offsetWidth !== width)) { width = root.offsetWidth; draw(); } }).observe(root);
   return (next) => {
     const newest = !data || at >= data.frames.length - 1; // whoever watches the newest step goes on doing so
     data = next;
     at = Math.max(0, newest && !timer ? data.frames.length - 1 : Math.min(at, data.frames.length - 1));
+    stale = true;
     if (root.offsetWidth) draw();
   };
 };

@@ -21,6 +21,17 @@ def test_the_story_fits_one_screen_and_explains_itself_without_a_click(page, ser
     assert page.evaluate("[document.documentElement.scrollHeight, document.documentElement.scrollWidth]") == [800, 1280]
     story.locator("#another").click()
     page.wait_for_function("old => document.querySelector('#story-pair .tokens').innerText !== old", arg=first[0])
+    caption = story.locator("#story-mismatch .slider-caption")
+    of_the_lab = caption.inner_text()
+    page.get_by_role("tab", name="Compare", exact=True).click()
+    page.locator("#run input").click()
+    page.get_by_role("option", name=next(title for run, title in api.recordings().items() if run != api.RECORDED_ID)).click()
+    page.wait_for_function("() => !new URL(location).searchParams.get('run').includes('nano')")
+    page.locator("#samples tr", has_text="Isaac and Gita").first.wait_for()
+    page.get_by_role("tab", name="Story", exact=True).click()
+    page.wait_for_function(
+        "old => document.querySelector('#story-mismatch .slider-caption').innerText !== old", arg=of_the_lab
+    )  # what changed while nobody saw it is drawn when it is seen
 
 
 def test_a_run_that_goes_on_shows_its_stages_and_its_panels_fill(page, server, shots):
