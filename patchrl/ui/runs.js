@@ -73,7 +73,7 @@ function name(run) {
     setTimeout(() => field.select(), 0);
     return make('td', {}, field, button('Save', save), button('Keep the old name', () => edit(null)));
   }
-  const cell = make('td', {}, button(run.name, () => trigger('choose', {run: run.id}), {class: 'runs-open'}));
+  const cell = make('td', {}, button(run.name, () => trigger('choose', {run: run.id, tab: 'story'}), {class: 'runs-open'}));
   if (run.name !== run.id) cell.append(make('small', {}, run.id));
   return cell;
 }
@@ -82,7 +82,7 @@ function actions(run) {
   if (!run.own) return make('td');
   if (editing && editing.id === run.id && editing.what === 'delete')
     return make('td', {class: 'runs-question'}, make('span', {}, 'Delete it with everything in it? '),
-      button('Delete', () => finish(server.delete_run({run: run.id}), `${run.name} is deleted.`), {class: 'runs-danger'}),
+      button('Delete', () => remove(run), {class: 'runs-danger'}),
       button('Keep', () => edit(null)));
   const cell = make('td');
   if (run.live) cell.append(watched.has(run.id) ? make('small', {}, 'You will be told when it ends.') : button('Tell me when it ends', () => follow(run.id)));
@@ -104,6 +104,13 @@ async function finish(request, done) {
   draw();
   message.textContent = problem || done;
   load();
+  return !problem;
+}
+
+async function remove(run) {
+  const shown = new URL(location).searchParams.get('run') === run.id, others = groups.flatMap((group) => group.runs);
+  const removed = await finish(server.delete_run({run: run.id}), `${run.name} is deleted.`);
+  if (removed && shown) trigger('choose', {run: others.find((other) => other.id !== run.id).id}); // a recording is always there
 }
 
 async function showComparison() {

@@ -92,8 +92,8 @@ def wire(session: Session, table: gr.HTML) -> None:
     """Connect the list with the run picker and the tabs."""
 
     def choose(event: gr.EventData) -> tuple[Any, Any]:
-        run_id = _text(event._data, "run")
-        return (run_id, gr.Tabs(selected="story")) if run_id else (gr.skip(), gr.skip())
+        run_id, tab = _text(event._data, "run"), _text(event._data, "tab")
+        return (run_id or gr.skip(), gr.Tabs(selected=tab) if tab else gr.skip())
 
     table.choose(choose, None, [session.run, session.tabs], api_visibility="private", show_progress="hidden")
 
