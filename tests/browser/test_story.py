@@ -28,6 +28,7 @@ def test_the_story_fits_one_screen_and_explains_itself_without_a_click(page, ser
     page.get_by_role("option", name=next(title for run, title in api.recordings().items() if run != api.RECORDED_ID)).click()
     page.wait_for_function("() => !new URL(location).searchParams.get('run').includes('nano')")
     page.locator("#samples tr", has_text="Isaac and Gita").first.wait_for()
+    page.locator("#scanned summary", has_text="What the scan says").wait_for()
     page.get_by_role("tab", name="Story", exact=True).click()
     page.wait_for_function(
         "old => document.querySelector('#story-mismatch .slider-caption').innerText !== old", arg=of_the_lab
