@@ -100,7 +100,7 @@ class Results:
 
 
 def short_table(data: str = "svamp", rate: float = 1e-4) -> str:
-    """README's table: every arm at the rate where plain SFT learns most."""
+    """Every arm at one rate; README has 1e-4, where plain SFT is best on the target."""
     results = Results(data)
     rows = ["| targets | seeds | target | general | general skills lost |", "|---|---|---|---|---|"]
     base = [macro(results.base, kind) for kind in ("target", "general")]
@@ -204,7 +204,7 @@ def headline(rate: float = 1e-4, data: str = "svamp") -> str:
     )
     return (
         f"On SmolLM2-135M-Instruct, SFT on terse solutions at {rate:g} takes everyday questions from {before} to {plain} % right; "
-        f"SFT on rewrites at the same rate leaves {rl} %, and both learn the task alike."
+        f"SFT on rewrites at the same rate leaves {rl} %, and on the task the two cannot be told apart."
     )
 
 
@@ -212,6 +212,7 @@ def contents() -> dict[str, str]:
     """The text between the marks of each name in README and docs."""
     return {
         "real": short_table(),
+        "real-low": short_table(rate=2e-5),
         "real-whole": whole_table(),
         "real-group": whole_table("svamp-group"),
         "real-gsm8k": whole_table("gsm8k"),

@@ -63,7 +63,9 @@ def test_runs_are_grouped_renamed_compared_and_deleted_after_a_question(page, pl
     page.get_by_role("tab", name="Runs", exact=True).click()
     row[first].get_by_role("button", name="Delete").click()
     row[first].get_by_role("button", name="Delete", exact=True).click()
-    page.wait_for_function(f"!location.search.includes('run={first}')")  # the run on the screen is gone: another is shown
+    page.wait_for_function(
+        f"!location.search.includes('run={first}')"
+    )  # the run on the screen is gone: another is shown
     playwright.expect(page.locator("#run input")).not_to_have_value("Ana's <b>study</b>")
     assert not page.problems, page.problems
 

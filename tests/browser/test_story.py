@@ -25,7 +25,9 @@ def test_the_story_fits_one_screen_and_explains_itself_without_a_click(page, ser
     of_the_lab = caption.inner_text()
     page.get_by_role("tab", name="Compare", exact=True).click()
     page.locator("#run input").click()
-    page.get_by_role("option", name=next(title for run, title in api.recordings().items() if run != api.RECORDED_ID)).click()
+    page.get_by_role(
+        "option", name=next(title for run, title in api.recordings().items() if run != api.RECORDED_ID)
+    ).click()
     page.wait_for_function("() => !new URL(location).searchParams.get('run').includes('nano')")
     page.locator("#samples tr", has_text="Isaac and Gita").first.wait_for()
     page.locator("#scanned summary", has_text="What the scan says").wait_for()

@@ -47,7 +47,7 @@ def test_a_mark_that_nothing_fills_is_named_and_no_file_is_touched(tmp_path):
     bad.write_text("<!-- pay -->\n<!-- /pay -->")
     assert (
         fill([good, bad])
-        == "<!-- pay --> is not a mark; use one of main, collapse, summary, why, whole, whole-second, parts, parts-second, dial, dial-second, dial-intervals, kl, cost-map, arms, real, real-whole, real-group, real-gsm8k, real-against."
+        == "<!-- pay --> is not a mark; use one of main, collapse, summary, why, whole, whole-second, parts, parts-second, dial, dial-second, dial-intervals, kl, cost-map, arms, real, real-low, real-whole, real-group, real-gsm8k, real-against."
     )
     assert good.read_text() == "<!-- cost-map -->\n<!-- /cost-map -->"
     with pytest.raises(DataError):
