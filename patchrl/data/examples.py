@@ -23,7 +23,7 @@ from patchrl.grading.answer_span import find_stated
 from patchrl.grading.quantities import parse_quantity
 from patchrl.grading.references import extract_reference
 from patchrl.grading.text_answers import last_sentence
-from patchrl.text import dropped_rows
+from patchrl.text import counted, dropped_rows
 from patchrl.types import EvalItem, EvalTask, Example, Task
 
 LAB_DATASETS = {"nano-foreign": "foreign", "nano-mild": "mild", "nano-near": "near", "nano-own": "own"}
@@ -99,7 +99,7 @@ def load_examples(section: DataSection) -> LoadedData:
     if len(data.examples) < MIN_ROWS:
         reasons = dropped_rows(data.dropped) if data.dropped else "the file is short"
         raise DataError(
-            f"data.dataset: only {len(data.examples)} usable rows ({reasons}); at least {MIN_ROWS} are needed."
+            f"data.dataset: only {counted(len(data.examples), 'usable row')} ({reasons}); at least {MIN_ROWS} are needed."
         )
     return _split(data, section)
 

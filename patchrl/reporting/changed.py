@@ -13,7 +13,7 @@ from patchrl.evaluation.changes import ArmChanges, ChangeCounts, ChangedQuestion
 from patchrl.reporting import markup
 from patchrl.reporting.samples_table import by_value, excerpt
 from patchrl.reporting.tables import task_name
-from patchrl.text import compact
+from patchrl.text import compact, counted
 
 Row = ChangedQuestion
 CHANGE_NAMES = {"right_to_wrong": "right → wrong", "wrong_to_right": "wrong → right"}
@@ -86,7 +86,7 @@ def counts_sentence(changes: Sequence[ArmChanges], kind: str = "general") -> str
     seeds = f", {len(changes)} seeds" if len(changes) > 1 else ""
     return (
         f"{display_name(changes[0].arm)}{seeds}: {counts.right_to_wrong:,} of {counts.right:,} right answers went wrong, "
-        f"{counts.wrong_to_right:,} wrong ones came right"
+        f"{counted(counts.wrong_to_right, 'wrong answer')} came right"
     )
 
 

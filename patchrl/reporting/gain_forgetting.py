@@ -50,7 +50,7 @@ def gain_forgetting_figure(result: Result) -> Figure:
     target, general = ({"mean": base[kind], "ci95": base.get(f"{kind}_ci95")} for kind in ("target", "general"))
     traces.append(_point("base", points["base"], target, general, places.get("base")))
     look = layout(
-        "Right is learned, down is forgotten",
+        "Further right: learned more. Further down: forgot more.",
         "target task, % right: learned →",
         "general skills, % right: kept →",
         height=400,

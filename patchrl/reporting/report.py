@@ -111,8 +111,9 @@ def _figures(
 def _question(result: dict[str, Any]) -> str:
     others = [display_name(arm) for arm in result["arms"] if arm != "expert"]
     question = (
-        f"Fine-tuned on {result['dataset']}, how much of its general skill does {result['backbone']} lose, and do "
-        f"{listed(others)} keep more of it at the same gain than plain SFT on the expert's text?"
+        f"Fine-tuned on {result['dataset']}, how much of its general skill does {result['backbone']} lose, and "
+        f"{'do' if len(others) > 1 else 'does'} {listed(others)} keep more of it at the same target score than plain SFT on the expert's "
+        "text?"
         if others
         else f"Fine-tuned on {result['dataset']}, how much of its general skill does {result['backbone']} lose?"
     )

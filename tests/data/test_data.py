@@ -89,7 +89,7 @@ def test_rows_that_cannot_be_used_are_counted_by_reason(tmp_path):
         ('{"question": "a", "answer": "b"}\n[1, 2]\n', r"bad\.jsonl: row 2 is not an object such as"),
         ("", "no rows"),
         ('{"foo": 1, "bar": 2}\n', "foo, bar"),
-        ('{"question": "a", "answer": "#### 1"}\n', "only 1 usable rows"),
+        ('{"question": "a", "answer": "#### 1"}\n', "only 1 usable row"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named_with_its_row_or_columns(tmp_path, content, words):

@@ -32,7 +32,7 @@ def test_filters_narrow_by_kind_skill_arm_direction_and_text():
 
 def test_the_counts_add_up_over_seeds():
     assert changed.counts_sentence([changes()]) == (
-        "Expert (plain SFT): 7 of 9 right answers went wrong, 1 wrong ones came right"
+        "Expert (plain SFT): 7 of 9 right answers went wrong, 1 wrong answer came right"
     )
     assert "2 seeds: 14 of 18" in changed.counts_sentence([changes(), changes()])
 
