@@ -74,9 +74,8 @@ class Form:
         elif kind is bool:
             widget = gr.Checkbox(value=value, **common)
         elif kind in (int, float) and value is not None:  # a number field without one shows 0, and then is 0
-            widget = gr.Number(
-                value=value, precision=0 if kind is int else None, step=1 if kind is int else 1e-4, **common
-            )
+            # No precision: it would round what somebody typed without a word.
+            widget = gr.Number(value=value, step=1 if kind is int else 1e-4, **common)
         else:
             widget = gr.Textbox(value=widget_value(value), max_lines=1, **common)
         self.widgets[section, key] = widget

@@ -53,6 +53,7 @@ def test_a_number_that_may_be_left_out_is_read_from_text_and_is_no_zero(form):
         (("study", "seeds"), "", "study.seeds"),
         (("rewriter", "steps"), None, "rewriter.steps"),
         (("rewriter", "steps"), 0, "rewriter.steps"),
+        (("rewriter", "steps"), 1.5, "rewriter.steps: a whole number is needed"),
         (("finetune", "learning_rate"), -1, "finetune.learning_rate"),
         (("finetune", "learning_rate"), "1e-3, fast", "finetune.learning_rate"),
         (("study", "arms"), ["expert", "expert+sgd"], "study.arms"),
@@ -61,6 +62,8 @@ def test_a_number_that_may_be_left_out_is_read_from_text_and_is_no_zero(form):
     ],
 )
 def test_a_wrong_field_is_named(form, name, value, words):
+    widget = form.widgets[name]
+    value = widget.preprocess(value) if isinstance(widget, gr.Number) else value
     values = dict(zip(form.widgets, form.values(resolve({})), strict=True)) | {name: value}
     with pytest.raises(ConfigError, match=words):
         form.config(list(values.values()))
