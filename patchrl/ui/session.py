@@ -28,7 +28,7 @@ from patchrl.text import about_minutes
 from patchrl.ui.reader import Reader, Snapshot
 
 IDLE_SECONDS = 15.0
-SECONDS_PER_PAGE = 0.15  # between two questions of any pages; what follows one takes the server up to 0.05 s
+SECONDS_PER_PAGE = 0.25  # between two questions of any pages; what follows one takes the server up to 0.06 s
 MAX_UPLOADS = 5  # of a visitor of a public page
 MAX_OWN_RUNS = 2  # of a visitor of a public page: one runs, one waits
 STARTED_MESSAGES = {

@@ -29,8 +29,8 @@ def test_many_pages_of_a_live_run_ask_less_often(runs_dir, monkeypatch):
     def wait() -> float:
         return pages.pulse(HOST, {"run": run.id})["wait"]
 
-    assert [wait() for _ in range(7)] == [1.0] * 7
-    assert [wait() for _ in range(44)][-1] == 7.5
+    assert [wait() for _ in range(5)] == [1.0] * 5
+    assert [wait() for _ in range(46)][-1] == 12.5
     assert [wait() for _ in range(51)][-1] == session.IDLE_SECONDS
     now[0] += 60
     assert wait() == 1.0
