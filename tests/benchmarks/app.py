@@ -7,12 +7,15 @@ Prints: the server's start, the first usable tab, the size of a poll that finds 
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from helpers.serve import Server
 from helpers.synthetic import GrowingRun, finished_run, long_events
 from playwright.sync_api import Page, sync_playwright
