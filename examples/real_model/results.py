@@ -118,20 +118,15 @@ def short_table(data: str = "svamp", rate: float = 1e-4) -> str:
 
 
 def fronts(data: str = "svamp") -> Figure:
-    """Learned and forgotten: a line an arm through its rates, the mean over seeds at each; bare markers at one seed."""
+    """Learned and forgotten: for each arm a line through its rates, at each the mean over seeds."""
     results = Results(data)
     base = [macro(results.base, kind) for kind in ("target", "general")]
-    traces: list[Figure] = [_points("base", [base], [1])]
+    traces: list[Figure] = [_points("base", [base])]
     for arm in ARMS:
         rates = sorted(rate for name, rate in results.correct if name == arm)
         found = [results.correct[arm, rate] for rate in rates]
-        traces.append(
-            _points(
-                arm,
-                [[_mean([macro(c, kind) for c in cell]) for kind in ("target", "general")] for cell in found],
-                rates,
-            )
-        )
+        means = [[_mean([macro(c, kind) for c in cell]) for kind in ("target", "general")] for cell in found]
+        traces.append(_points(arm, means))
     return {
         "data": traces,
         "layout": layout(
@@ -143,7 +138,7 @@ def fronts(data: str = "svamp") -> Figure:
     }
 
 
-def _points(arm: str, scores: Sequence[Sequence[float]], rates: Sequence[float]) -> Figure:
+def _points(arm: str, scores: Sequence[Sequence[float]]) -> Figure:
     colour, symbol = arm_style(arm)
     return {
         "type": "scatter",
@@ -151,7 +146,6 @@ def _points(arm: str, scores: Sequence[Sequence[float]], rates: Sequence[float])
         "name": display_name(arm),
         "x": [100 * target for target, _ in scores],
         "y": [100 * general for _, general in scores],
-        "text": [f"{rate:g}" for rate in rates],
         "line": {"color": colour, "width": 3 if arm == "rl" else 1.5},
         "marker": {"symbol": symbol, "size": 9, "color": colour},
     }
@@ -198,13 +192,15 @@ def headline(rate: float = 1e-4, data: str = "svamp") -> str:
     """The result in one sentence."""
     results = Results(data)
     arms = results.at(rate)
-    before, plain, rl = (
-        points(_mean([macro(answers, "general") for answers in found]), 0)
-        for found in ([results.base], arms["expert"], arms["rl"])
-    )
+
+    def mean(answers: Sequence[Correct], kind: str = "general") -> str:
+        return points(_mean([macro(correct, kind) for correct in answers]), 0)
+
+    before, plain, rl = ([results.base], arms["expert"], arms["rl"])
     return (
-        f"On SmolLM2-135M-Instruct, SFT on terse solutions at {rate:g} takes everyday questions from {before} to {plain} % right; "
-        f"SFT on rewrites at the same rate leaves {rl} %, and on the task the two cannot be told apart."
+        f"On SmolLM2-135M-Instruct, SFT on terse solutions at {rate:g} takes everyday questions from {mean(before)} to {mean(plain)} % "
+        f"right; SFT on rewrites at the same rate leaves {mean(rl)} %, and solves {mean(rl, 'target')} % of the task's problems "
+        f"against {mean(plain, 'target')} %."
     )
 
 
