@@ -14,7 +14,7 @@ from patchrl.reporting import glossary, markup, run_status
 from patchrl.ui import compare, forgetting, learn, results, runs, runsettings, setup, story, training
 from patchrl.ui.forms import Form
 from patchrl.ui.reader import Snapshot
-from patchrl.ui.session import OPEN_DRAWER, Limits, Session
+from patchrl.ui.session import OPEN_DRAWER, Session
 
 TITLE = (
     "<h1>PatchRL</h1><p>Rewrite fine-tuning data the way the model itself answers, and measure what is forgotten.</p>"
@@ -33,9 +33,8 @@ CAPTIONS = {  # what each tab shows, in words that the glossary explains
 SHOWN = {"report": "story", "train": "training", "scan": "compare"}  # the tab that follows a start, by its last stage
 
 
-def build(runs_dir: str | None = None, limits: Limits | None = None) -> gr.Blocks:
+def build(session: Session) -> gr.Blocks:
     """The app over the runs of one folder."""
-    session = Session(runs_dir, limits or Limits())
     form = Form(next(iter(session.offered().values())), CHANGEABLE if session.limits.public else None)
     with gr.Blocks(title="PatchRL", delete_cache=(CACHE_SWEEP_SECONDS, CACHE_SECONDS)) as demo:
         gr.HTML(TITLE, elem_id="title")
@@ -140,9 +139,14 @@ def _wire_buttons(session: Session, form: Form, parts: setup.SetupWidgets, contr
         session.follow(button.click(act(what), session.run, None, **options))
 
 
+def addressed_tab(query: Mapping[str, str]) -> str:
+    """The tab of an address: the one it names, or that of the row or the question it names."""
+    return query.get("tab") or ("compare" if query.get("row") else "forgetting" if query.get("question") else TABS[0])
+
+
 def linked(query: Mapping[str, str]) -> list[Any]:
     """The tab and the dataset that an address names: `?tab=…`; `&row=…` opens a row on Compare, `&question=…` one on Forgetting."""
-    tab = query.get("tab") or ("compare" if query.get("row") else "forgetting" if query.get("question") else TABS[0])
+    tab = addressed_tab(query)
     # The page opens on the first tab by itself; opening it once more would undo a click that was quicker.
     selected = gr.Tabs(selected=tab) if tab in TABS[1:] else gr.skip()
     return [selected, query.get("arm") or gr.skip(), query.get("seed") or gr.skip()]

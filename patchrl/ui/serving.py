@@ -19,8 +19,9 @@ from patchrl.runs.folder import default_runs_dir
 from patchrl.ui import answers, changed, lesson_pages
 from patchrl.ui.app import build
 from patchrl.ui.charts import plotly_script
+from patchrl.ui.first_view import FirstView
 from patchrl.ui.requests import LOOPBACK_NAMES, RequestFilter, host_name
-from patchrl.ui.session import Limits
+from patchrl.ui.session import Limits, Session
 from patchrl.ui.visitors import Cookies, VisitorMiddleware
 
 UI_FOLDER = Path(__file__).parent
@@ -78,14 +79,17 @@ def launch(
     limits = Limits(public=public, uploads=not public or os.environ.get("PATCHRL_UPLOADS") == "1")
     # With a password or in public, any name may lead here: the browser's cookie belongs to the name it was set under.
     hosts = None if public or password else {*LOOPBACK_NAMES, host, host_name(root_path or "")} - {""}
+    session = Session(runs_dir, limits)
     middleware = [Middleware(RequestFilter, hosts=hosts, public=public, uploads=limits.uploads)]
     if public:
         home = Path(runs_dir or default_runs_dir())
         cookies = Cookies(server_secret(home), os.environ.get("PATCHRL_ADMIN_TOKEN", ""), embedded=space)
         middleware.append(Middleware(VisitorMiddleware, cookies=cookies))
         keep_sweeping(home)
+    if not password:  # before the password nobody sees a run
+        middleware.append(Middleware(FirstView, session=session, css=CSS))
     os.environ |= NO_SUMMARIES
-    demo = build(runs_dir, limits)
+    demo = build(session)
     demo.queue(max_size=64).launch(
         server_name=host,
         server_port=port,

@@ -137,6 +137,10 @@ class Session:
         runs = api.list_runs(self.runs_dir, visitor=visitor)
         return [run.id for run in runs if run.status()["state"] in LIVE_STATES]
 
+    def first_run(self, visitor: Visitor) -> str | None:
+        """The run that the page opens with: one that is going on, else the first of its list."""
+        return [*self.active_runs(visitor), *(name for _, name in self.reader.choices(visitor)), None][0]
+
     def begin(self, visitor: Visitor, config: StudyConfig, upto: str) -> tuple[api.Run, str]:
         """Start a visitor's study, or queue it behind what is going on; returns its run and a sentence about it.
 
@@ -304,9 +308,8 @@ class Session:
 
         def opened(request: gr.Request) -> Any:
             run_id, visitor = request.query_params.get("run"), self.visitor(request)
-            choices = self.reader.choices(visitor)
-            first = [*self.active_runs(visitor), *(name for _, name in choices), None][0]
-            return [gr.update(choices=choices, value=run_id or first), *linked(request.query_params)]
+            update = gr.update(choices=self.reader.choices(visitor), value=run_id or self.first_run(visitor))
+            return [update, *linked(request.query_params)]
 
         def gone(event: gr.EventData) -> Any:
             data = event._data if isinstance(event._data, dict) else {}

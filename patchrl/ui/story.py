@@ -34,7 +34,7 @@ WAITING = {
 
 def build(session: Session) -> tuple[gr.Button, gr.Button]:
     """The tab; returns the buttons that start a study and that open the lesson."""
-    with gr.Column(elem_id="story"):
+    with gr.Column(elem_id="story", elem_classes=["story-words"]):
         strip = gr.HTML("", padding=False, elem_id="stages", elem_classes=["maybe-stages"])
         with gr.Row(elem_id="story-head"):
             sentence = gr.HTML("", padding=False, elem_id="story-sentence")
@@ -47,7 +47,7 @@ def build(session: Session) -> tuple[gr.Button, gr.Button]:
         with gr.Row(elem_id="story-panels", equal_height=True):
             with gr.Column(min_width=300, scale=13):
                 _heading("One solution, twice: the [expert solution|expert's] and its [rewrite]")
-                pair = gr.HTML("", padding=False, elem_id="story-pair")
+                pair = gr.HTML("", padding=False, elem_id="story-pair", elem_classes=["story-pair"])
                 number = gr.State(0)
                 another = gr.Button("Another row", elem_id="another", size="sm")
             with gr.Column(min_width=300, scale=9):

@@ -10,7 +10,7 @@ from patchrl.config import SMOLLM2
 from patchrl.jobs import fetching
 from patchrl.models.model_cache import cache_folder
 from patchrl.ui.app import build
-from patchrl.ui.session import Limits
+from patchrl.ui.session import Limits, Session
 
 # In place of `patchrl fetch`: reports a step, waits for a file, then puts the model there or fails.
 FETCH = """
@@ -37,7 +37,7 @@ def page(tmp_path, runs_dir, monkeypatch):
         return popen([sys.executable, "-c", FETCH, str(cache_folder()), ends[-1]], **options)
 
     monkeypatch.setattr(fetching.subprocess, "Popen", start)
-    handlers = {fn.name: fn.fn for fn in build(str(runs_dir), Limits()).fns.values()}
+    handlers = {fn.name: fn.fn for fn in build(Session(str(runs_dir), Limits())).fns.values()}
     return handlers["begin_fetch"], handlers["poll_fetch"], ends
 
 
@@ -78,5 +78,5 @@ def test_a_failed_fetch_is_one_escaped_sentence(page):
 
 def test_a_public_page_has_no_such_button(runs_dir, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    names = {fn.name for fn in build(str(runs_dir), Limits(public=True)).fns.values()}
+    names = {fn.name for fn in build(Session(str(runs_dir), Limits(public=True))).fns.values()}
     assert not names & {"begin_fetch", "poll_fetch"}

@@ -10,7 +10,7 @@ from helpers.synthetic import finished_run
 
 from patchrl.jobs.owners import HOST
 from patchrl.ui.app import build
-from patchrl.ui.session import Limits
+from patchrl.ui.session import Limits, Session
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +21,7 @@ def press(runs_dir, fake_hub):
     run_id = finished_run(runs_dir, 10)
 
     def pressed(public: bool, token: str | None = None, repo: str = "alice/rows", private: bool = True) -> str:
-        demo = build(str(runs_dir), Limits(public=public))
+        demo = build(Session(str(runs_dir), Limits(public=public)))
         push = next(fn for fn in demo.fns.values() if fn.name == "push")
         assert push.api_visibility == "private"
         visitor = gr.OAuthToken(token=token, scope="", expires_at=0) if token else None
@@ -69,11 +69,11 @@ def test_only_a_space_with_sign_in_offers_a_push(runs_dir, monkeypatch, system, 
     monkeypatch.setenv("SPACE_ID", "someone/patchrl")
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     monkeypatch.setenv("SYSTEM", system) if system else monkeypatch.delenv("SYSTEM", raising=False)
-    demo = build(str(runs_dir), Limits(public=True))
+    demo = build(Session(str(runs_dir), Limits(public=True)))
     assert demo.expects_oauth is usable
     (button,) = [block for block in demo.blocks.values() if getattr(block, "elem_id", None) == "push"]
     assert button.interactive is usable
 
 
 def test_at_home_nothing_asks_to_sign_in(runs_dir):
-    assert not build(str(runs_dir), Limits()).expects_oauth
+    assert not build(Session(str(runs_dir), Limits())).expects_oauth

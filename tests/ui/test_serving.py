@@ -1,8 +1,10 @@
 """Who reaches the page: names and origins of requests, addresses to listen on, a path behind a proxy, a password."""
 
 import pytest
+from helpers.synthetic import finished_run
 from helpers.visitors import Browser, serve
 
+from patchrl import api
 from patchrl.cli.main import main
 from patchrl.errors import ConfigError
 from patchrl.ui import serving
@@ -61,6 +63,25 @@ def test_a_password_is_asked_for_and_opens_the_page(page, monkeypatch):
     assert wrong.status_code == 400 and browser.http.get("/config").status_code == 401
     right = browser.http.post("/login", data={"username": "patchrl", "password": "one for the class"})
     assert right.status_code == 200 and browser.http.get("/config").status_code == 200
+
+
+@pytest.mark.slow
+def test_the_page_brings_what_story_says(page, tmp_path, monkeypatch):
+    browser = page()
+    first = browser.http.get("/").text
+    assert "After plain SFT, SmolLM2-135M answers" in first and "The capital of Russia is Moscow." in first
+    assert int(browser.http.get("/").headers["content-length"]) == len(first.encode())
+    assert "After plain SFT, the lab" in browser.http.get("/", params={"run": api.RECORDED_ID}).text
+    strange = browser.http.get("/", params={"run": "<b>x"}).text
+    assert "&lt;b&gt;x" in strange and "<b>x" not in strange
+    for elsewhere in ({"tab": "runs"}, {"row": "3"}, {"present": "1"}):
+        assert "first-view" not in browser.http.get("/", params=elsewhere).text
+    mine = finished_run(tmp_path, 4)
+    own = browser.http.get("/", params={"run": mine}).text
+    assert "Its rewrite" in own and "not one of yours" not in own
+    assert "not one of yours" in page(public=True).http.get("/", params={"run": mine}).text
+    monkeypatch.setenv("PATCHRL_PASSWORD", "one for the class")
+    assert "first-view" not in page().http.get("/").text
 
 
 @pytest.mark.slow
