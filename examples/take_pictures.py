@@ -17,6 +17,7 @@ from plotly.offline import get_plotlyjs
 from examples.nano_lab import cost_map, dial
 from examples.nano_lab.lab_figures import cost_figures, dial_figures
 from examples.real_model import results as real_model
+from tests.benchmarks import growth
 
 FOLDER = Path(__file__).parent / "pictures"
 # file -> (tab, in it what must be there, what is shown)
@@ -51,10 +52,11 @@ def take_lab_pictures(page: Page) -> None:
         "dial": dial_figures(dial.shipped(), dial.own_style()),
         "cost-map": cost_figures(cost_map.shipped()[0]),
         "fronts": {"fronts": real_model.fronts()},
+        "growth": growth.panels(),
     }
     for name, drawn in figures.items():
         slots = "".join(f"<div data-figure='{figure}'></div>" for figure in drawn)
-        columns = "1fr 1fr" if len(drawn) > 1 else "1fr"
+        columns = "1fr " * (len(drawn) if len(drawn) < 4 else 2)
         page.set_content(
             f"<style>body{{margin:0}}main{{display:grid;grid-template-columns:{columns}}}</style><main>{slots}</main>"
         )

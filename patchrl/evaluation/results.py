@@ -186,9 +186,20 @@ def _arm_result(
 
 
 def seconds_by_stage(events: list[dict[str, Any]]) -> dict[str, float]:
-    """Where the time went, in seconds by stage."""
+    """Where the time went, in seconds by stage; a stage that was interrupted counts up to its last event."""
     spent: dict[str, float] = {}
+
+    def add(stage: str, seconds: float) -> None:
+        spent[stage] = round(spent.get(stage, 0.0) + seconds, 2)
+
+    begun, last = None, 0.0
     for event in events:
         if event["kind"] == "stage" and event["state"] == "end":
-            spent[event["stage"]] = round(spent.get(event["stage"], 0.0) + event["seconds"], 2)
+            add(event["stage"], event["seconds"])
+            begun = None
+        elif event["kind"] == "stage":
+            if begun is not None:
+                add(begun["stage"], last - begun["t"])
+            begun = event
+        last = event["t"]
     return spent

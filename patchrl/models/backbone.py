@@ -147,7 +147,8 @@ class Backbone:
                 )
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise BackboneError(
-                f"backbone.model: {section.model!r} could not be loaded: {first_line(error)}"
+                f"backbone.model: {section.model!r} could not be loaded: {first_line(error).rstrip('.')}. Give a Hub id "
+                "that this machine can reach, a folder, or 'nano', which needs no download."
             ) from error
         _check_weights(model, tokenizer, section.model)
         if quantization == "none":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,7 +74,9 @@ def summarise(folder: RunFolder, status: dict[str, Any]) -> RunSummary:
     except PatchRLError as error:
         problem = one_line(str(error).replace(f"{folder.path}/", ""))
         return RunSummary(folder.id, name, "damaged", f"damaged: {problem}")
-    line = "; ".join([run_status.describe_status(status).splitlines()[0][:MAX_STATE], *list_damage(folder)])
+    line = "; ".join(
+        [textwrap.shorten(run_status.describe_status(status), MAX_STATE, placeholder=" …"), *list_damage(folder)]
+    )
     result = folder.read_shaped(folder.result, "result")
     begun = status.get("started")
     seconds = (status.get("finished") or time.time()) - begun + status.get("seconds_before", 0.0) if begun else None

@@ -12,6 +12,7 @@ from patchrl.reporting.tables import KIND_NAMES, comparisons, share_avoided
 from patchrl.text import about_minutes, counted, number, percent, points, points_interval
 
 Result = dict[str, Any]
+LITTLE = 0.2  # a share of general items answered right, of which little can be forgotten
 
 
 # --- the result of a study ------------------------------------------------------------------------
@@ -47,8 +48,11 @@ def headline(result: Result) -> str:
 def _avoided(base: Result, expert: Result, arm: Result) -> str:
     if arm["share_avoided"] is not None:
         return f"That avoids {share_avoided(arm)} % of the {points(expert['absolute'])} points that plain SFT forgot."
-    if base["general"] == 0:
-        return "The backbone had none of these skills before, so this study says nothing about forgetting."
+    if base["general"] < LITTLE:
+        return (
+            f"The backbone had only {percent(base['general'])} of these skills before, so this study says little about "
+            "forgetting; name general tasks that it can do."
+        )
     loss = points_interval(expert["absolute"], expert["ci95"])
     return f"Plain SFT forgot {loss} points, which may be nothing, so no share of it can be avoided."
 

@@ -42,7 +42,7 @@ class FirstView:
             page = message["body"].replace(b"</body>", view.encode())
             MutableHeaders(scope=start)["content-length"] = str(len(page))
             await send(start)
-            await send(message | {"body": page})
+            await send({**message, "body": page})
 
         await self.app(scope, receive, send_with_view)
 

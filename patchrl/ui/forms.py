@@ -143,7 +143,8 @@ def problems_by_field(sentence: str) -> list[dict[str, str]]:
 
 def _sentence(words: str) -> str:
     words = words.strip().removesuffix(";").removesuffix(".")
-    return f"{words[:1].upper()}{words[1:]}."
+    is_file = "." in words.partition(" ")[0]
+    return f"{words if is_file else words[:1].upper() + words[1:]}."
 
 
 def _parsed(section: str, key: str, value: Any) -> Any:

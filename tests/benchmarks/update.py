@@ -54,7 +54,14 @@ def prepared(model: str, prompt_tokens: int) -> tuple[Any, Any]:
 
 
 def train(
-    kind: str, model: str, steps: int, rollouts: int, prompt_tokens: int, new_tokens: int, microbatch: int | None = None
+    kind: str,
+    model: str,
+    steps: int,
+    rollouts: int,
+    prompt_tokens: int,
+    new_tokens: int,
+    microbatch: int | None = None,
+    group: int = GROUP,
 ) -> dict[str, float]:
     """Seconds of a step, of them those of our rewards, and MB of memory at its highest and before the training."""
     import torch
@@ -99,8 +106,8 @@ def train(
     backbone, examples = prepared(model, prompt_tokens)
     settings = {
         "steps": steps,
-        "prompts_per_step": rollouts // GROUP,
-        "group_size": GROUP,
+        "prompts_per_step": rollouts // group,
+        "group_size": group,
         "max_new_tokens": new_tokens,
     }
     config = resolve({"rewriter": settings | {"warm_start_steps": 0, "microbatch_size": microbatch or rollouts}})

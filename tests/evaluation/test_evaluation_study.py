@@ -7,6 +7,7 @@ import pytest
 from patchrl.config import absolute_paths, resolve
 from patchrl.data.examples import load_examples
 from patchrl.errors import ConfigError, StopRequested
+from patchrl.evaluation.results import seconds_by_stage
 from patchrl.models.backbone import Backbone
 from patchrl.nano import world
 from patchrl.pipeline.items import StudyItems
@@ -130,3 +131,19 @@ def test_names_of_harness_tasks_are_not_taken_for_folders_that_lie_about(tmp_pat
     assert resolved.general == ("mmlu", str(tmp_path / "skills.jsonl")) and resolved.tasks_folder == str(
         tmp_path / "mmlu"
     )
+
+
+def test_the_time_of_a_stage_that_was_interrupted_counts_up_to_its_last_event():
+    def stage(t, state, **values):
+        return {"t": t, "kind": "stage", "state": state, **values}
+
+    events = [
+        stage(0.0, "start", stage="scan"),
+        stage(9.0, "end", stage="scan", seconds=9.0),
+        stage(10.0, "start", stage="train"),
+        {"t": 50.0, "kind": "train", "step": 4},
+        stage(500.0, "start", stage="train"),  # by the process that resumed it
+        stage(530.0, "end", stage="train", seconds=30.0),
+        stage(531.0, "start", stage="report"),
+    ]
+    assert seconds_by_stage(events) == {"scan": 9.0, "train": 70.0}

@@ -17,6 +17,7 @@ from patchrl.reporting.result_formats import to_csv, to_latex
 from patchrl.text import json_line
 from patchrl.ui import app, runs
 from patchrl.ui.answers import AnswerCards
+from patchrl.ui.session import Limits, Session
 
 VERDICT = {"passed": False, "nll": 1.0, "reward": 1.0, "consistency": 1.0, "alignment": 0.5, "diversity": 0.1}
 
@@ -93,7 +94,7 @@ def test_the_report_and_a_comparison_of_hostile_runs_have_no_tags_but_those_of_h
 
 
 def test_the_page_over_a_hostile_run_has_no_tags_but_those_of_a_harmless_one(hostile):
-    page = app.build(str(hostile[0].path.parent))
+    page = app.build(Session(str(hostile[0].path.parent), Limits()))
     update = next(fn for fn in page.fns.values() if fn.name == "update")
     request = types.SimpleNamespace(query_params={}, session_hash="page", state=types.SimpleNamespace())
     shown = []

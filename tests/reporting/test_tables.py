@@ -19,7 +19,7 @@ def test_headline_speaks_of_no_share_where_plain_sft_may_have_lost_nothing():
     )
     assert tables.result_rows(study_result)[2][5] == "–"
     study_result["base"]["general"] = 0.0
-    assert "had none of these skills before" in sentences.headline(study_result)
+    assert "had only 0.0 % of these skills before" in sentences.headline(study_result)
 
 
 def test_headline_does_not_credit_rewrites_of_which_none_was_accepted():

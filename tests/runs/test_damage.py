@@ -22,6 +22,7 @@ from patchrl.runs.checkpoints import mark_whole, newest_checkpoint
 from patchrl.runs.journal import Journal
 from patchrl.ui import app
 from patchrl.ui.reader import Reader
+from patchrl.ui.session import Limits, Session
 
 REQUEST = types.SimpleNamespace(query_params={}, session_hash="page", state=types.SimpleNamespace())
 RUN_ID = "damaged-20260101-000000-aaaa"
@@ -56,7 +57,7 @@ class Place:
         self.restore()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self.page = app.build(str(folder))
+            self.page = app.build(Session(str(folder), Limits()))
         self.update = next(fn for fn in self.page.fns.values() if fn.name == "update")
 
     def restore(self) -> None:

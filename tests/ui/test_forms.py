@@ -5,6 +5,7 @@ from patchrl.config import SECTIONS, presets, resolve, settings
 from patchrl.errors import ConfigError
 from patchrl.ui import app
 from patchrl.ui.forms import Form, problems_by_field
+from patchrl.ui.session import Limits, Session
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ def test_a_wrong_field_is_named(form, name, value, words):
 
 
 def test_the_page_of_every_tab_belongs_to_the_one_form(runs_dir):
-    demo = app.build(str(runs_dir))
+    demo = app.build(Session(str(runs_dir), Limits()))
     (start,) = [fn for fn in demo.fns.values() if fn.name == "preflight"]
     assert len(start.inputs) == len(list(settings()))
 
