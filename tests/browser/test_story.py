@@ -37,6 +37,22 @@ def test_the_story_fits_one_screen_and_explains_itself_without_a_click(page, ser
     )  # what changed while nobody saw it is drawn when it is seen
 
 
+def test_it_is_read_before_gradios_scripts_have_made_the_page(page, server, shots):
+    held, opened = [], []
+    page.route("**/assets/*.js", lambda route: route.continue_() if opened else held.append(route))
+    page.goto(f"{server.url}?run={api.RECORDED_ID}", wait_until="commit")
+    view = page.locator("#first-view")
+    view.locator(".story-sentence").wait_for()
+    shots(page, "story-first")
+    assert "After plain SFT" in view.inner_text() and view.locator(".change .verdict").count() == 3
+    assert held and page.locator("#tabs").count() == 0
+    opened.append(True)
+    for route in held:
+        route.continue_()
+    page.locator("#story-sentence .story-sentence").wait_for()
+    assert view.count() == 0 and page.locator(".story-sentence").count() == 1
+
+
 def test_a_run_that_goes_on_shows_its_stages_and_its_panels_fill(page, server, shots):
     run = GrowingRun(server.runs_dir, "story")
     page.set_viewport_size({"width": 1280, "height": 800})
