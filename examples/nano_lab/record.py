@@ -1,8 +1,7 @@
 """Make a recording that ships with the app from a finished run: `python -m examples.nano_lab.record RUN`.
 
 RUN has one seed. The lab's recording, which the lesson plays, is of its foreign expert and all four arms, for example
-`python -m patchrl run examples/nano.toml --set study.seeds=[0]`. Its adapter, which is small, is kept: the playground works at once.
-Other weights, logs and reports stay out.
+`python -m patchrl run examples/nano.toml --set study.seeds=[0]`. Weights, logs and reports stay out.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from patchrl.nano.world import style
 from patchrl.recordings import ABOUT, HOME, LAB, folders
 from patchrl.runs.folder import RunFolder
 
-MAX_BYTES = 4_000_000
+MAX_BYTES = 3_000_000
 RECORDED_SURPRISAL_ROWS = 24
 GROUP = "group.json"
-EXCLUDED_NAMES = {"log.txt", "lock", "stop", "report.html", "README.md"}
+EXCLUDED_NAMES = {"adapter", "log.txt", "lock", "stop", "report.html"}
 
 
 def record(run: api.Run, into: Path, about: dict[str, str]) -> int:
@@ -46,8 +45,11 @@ def record(run: api.Run, into: Path, about: dict[str, str]) -> int:
     shutil.rmtree(into, ignore_errors=True)
     for source in sorted(p for p in run.path.rglob("*") if p.is_file()):
         place = source.relative_to(run.path)
-        excluded = EXCLUDED_NAMES if lab else EXCLUDED_NAMES | {"adapter"}
-        if excluded.isdisjoint((place.parts[0], place.name)) and "weights" not in place.parts and not _unread(place):
+        if (
+            EXCLUDED_NAMES.isdisjoint((place.parts[0], place.name))
+            and "weights" not in place.parts
+            and not _unread(place)
+        ):
             copy = into / place
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(_trimmed(source))
