@@ -140,7 +140,7 @@ def _wire_buttons(session: Session, form: Form, parts: setup.SetupWidgets, contr
 
 
 def addressed_tab(query: Mapping[str, str]) -> str:
-    """The tab of an address: the one it names, or that of the row or the question it names."""
+    """The tab that an address names, or the tab of its row or question."""
     return query.get("tab") or ("compare" if query.get("row") else "forgetting" if query.get("question") else TABS[0])
 
 
