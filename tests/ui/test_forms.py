@@ -97,6 +97,8 @@ def test_every_bad_field_has_its_own_words(form):
 
 
 def test_a_sentence_that_names_no_setting_is_kept_whole():
+    (of_a_file,) = problems_by_field("data.dataset: rows.jsonl has no rows")
+    assert of_a_file["words"] == "rows.jsonl has no rows."
     assert problems_by_field("Your browser sent no cookie; allow it.") == [
         {"field": "", "section": "", "title": "", "words": "Your browser sent no cookie; allow it."}
     ]
