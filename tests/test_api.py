@@ -168,8 +168,9 @@ def test_a_report_that_was_not_kept_is_built_from_what_is_recorded(tmp_path):
     assert run.report_path is None
     page = run.export("report", tmp_path).read_text(encoding="utf-8")
     assert f"{100 * run.result()['arms']['rl']['general']['mean']:.1f}" in page and "patchrlDistributionSlider" in page
+    assert run.export("adapter", tmp_path).suffix == ".zip"
     with pytest.raises(RunError, match="a recording without weights"):
-        run.export("adapter", tmp_path)
+        api.open_run("recorded-smollm2").export("adapter", tmp_path)
     rows = run.export("jsonl", tmp_path, arm="best-of-k").read_text(encoding="utf-8").splitlines()
     assert json.loads(rows[0])["messages"][1]["role"] == "assistant" and len(rows) == 512
 

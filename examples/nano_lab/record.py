@@ -1,7 +1,8 @@
 """Make a recording that ships with the app from a finished run: `python -m examples.nano_lab.record RUN`.
 
-RUN has one seed. The lab's recording, which the lesson plays, is of its foreign expert and all four arms, for example
-`python -m patchrl run examples/nano.toml --set study.seeds=[0]`. Weights, logs and reports stay out.
+RUN has one seed. The lab's recording, which the lesson plays, is of its foreign expert and all four arms:
+`python -m patchrl run examples/nano.toml --set study.seeds=[0]`. It keeps the rewriter, so that the playground can use it.
+Fine-tuned weights, logs and reports stay out, and so does the larger rewriter of a real model.
 """
 
 from __future__ import annotations
@@ -20,14 +21,16 @@ from patchrl.nano.world import style
 from patchrl.recordings import ABOUT, HOME, LAB, folders
 from patchrl.runs.folder import RunFolder
 
-MAX_BYTES = 3_000_000
+MAX_BYTES = 4_000_000
 RECORDED_SURPRISAL_ROWS = 24
 GROUP = "group.json"
-EXCLUDED_NAMES = {"adapter", "log.txt", "lock", "stop", "report.html"}
+EXCLUDED_NAMES = {"log.txt", "lock", "stop", "report.html", "README.md"}
 
 
 def record(run: api.Run, into: Path, about: dict[str, str]) -> int:
     """Write the recording of a run to a folder, replacing what is there; returns its size in bytes.
+
+    The walkthrough shows no answers and no tokens of best-of-k, so they stay out.
 
     Args:
         about: `title` and `about`, what the recording is in one sentence.
@@ -42,13 +45,16 @@ def record(run: api.Run, into: Path, about: dict[str, str]) -> int:
         raise RunError(
             f"{run.id} must hold one seed and, of the lab, every arm; it has {config.study.seeds} and {config.study.arms}."
         )
+    excluded = EXCLUDED_NAMES if lab else EXCLUDED_NAMES | {"adapter"}
+    answers = {run.folder.base()} | {_compared(run, arm) for arm in set(config.study.arms) - {"best-of-k"}}
     shutil.rmtree(into, ignore_errors=True)
     for source in sorted(p for p in run.path.rglob("*") if p.is_file()):
         place = source.relative_to(run.path)
         if (
-            EXCLUDED_NAMES.isdisjoint((place.parts[0], place.name))
+            excluded.isdisjoint((place.parts[0], place.name))
             and "weights" not in place.parts
-            and not _unread(place)
+            and not ("best-of-k" in str(place) and place.name.endswith((".npz", ".surprisal.jsonl")))
+            and (source.name != "predictions.jsonl" or source.parent in answers)
         ):
             copy = into / place
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -61,34 +67,44 @@ def record(run: api.Run, into: Path, about: dict[str, str]) -> int:
     return sum(path.stat().st_size for path in into.rglob("*") if path.is_file())
 
 
-def _unread(place: Path) -> bool:
-    """Large files of the one arm whose answers and tokens the walkthrough does not show."""
-    return "best-of-k" in str(place) and place.name.endswith((".npz", "predictions.jsonl", ".surprisal.jsonl"))
+def _compared(run: api.Run, arm: str) -> Path:
+    """The folder of an arm's one fine-tune whose answers are read: at the rate that the results compare it at."""
+    result, config = run.result() or {}, run.config
+    rate = result["arms"][arm]["learning_rate"] if config.finetune.sweeps else None
+    return run.folder.arm(arm, config.study.seeds[0], rate)
 
 
 def _trimmed(source: Path) -> bytes:
-    """A file's bytes; of token surprisal only the first rows."""
+    """A file's bytes; of token surprisal only the first rows, and of an adapter's settings no folder of this machine."""
     data = source.read_bytes()
+    if source.name == "adapter_config.json":
+        return json.dumps(json.loads(data) | {"base_model_name_or_path": "nano"}, indent=2).encode()
     if source.name.endswith(".surprisal.jsonl"):
         return b"".join(data.splitlines(keepends=True)[:RECORDED_SURPRISAL_ROWS])
     return data
 
 
 def lesson_group(run: api.Run) -> dict[str, Any]:
-    """Four candidates of one recorded group, each of another kind, scored as a group of four with embeddings.
+    """Four texts for one question, each of another kind, scored as a group of four with embeddings.
 
-    The first group that has a wrong rewrite, a copy of the expert, a mannered and an own one.
+    From the first recorded group that has a right and a wrong rewrite and whose question the prompted backbone answered in
+    the lab's mannered style: these three, and the expert's own text.
     """
+    prompted = {
+        row["question"]: row["rewrite"] for row in run.samples("prompted", run.config.study.seeds[0]) if row["passed"]
+    }
     for event in run.events()[0]:
-        if event["kind"] != "group":
+        if event["kind"] != "group" or style(mannered := prompted.get(event["question"], "")) != "mannered":
             continue
-        wrong = [c["text"] for c in event["candidates"] if c["passed"] is False]
-        kinds = {style(c["text"]): c["text"] for c in event["candidates"] if c["passed"]}
-        if wrong and {"expert", "mannered", "own"} <= kinds.keys():
-            texts = [kinds["own"], kinds["mannered"], kinds["expert"], wrong[0]]
+        own = next((c["text"] for c in event["candidates"] if c["passed"] and style(c["text"]) == "own"), None)
+        wrong = next((c["text"] for c in event["candidates"] if c["passed"] is False), None)
+        if own and wrong:
+            texts = [own, mannered, event["solution"], wrong]
             break
     else:
-        raise RunError(f"{run.id} has no group with a wrong, an expert-like, a mannered and an own rewrite.")
+        raise RunError(
+            f"{run.id} has no group with a right and a wrong rewrite and a mannered one by the prompted backbone."
+        )
     example = api.typed_example(event["question"], event["solution"])
     playground = api.Playground()
     try:

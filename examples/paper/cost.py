@@ -1,4 +1,4 @@
-"""What the studies of this folder would cost on H200s: hours and memory, computed and never measured.
+"""What studies with this folder's settings would cost on H200s, for 0.5 to 8 B parameters: hours and memory, computed, never measured.
 
 python -m examples.paper.cost
 """
@@ -28,7 +28,7 @@ PASSES = 10  # FLOPs per weight and token: 4 of the adapter's update, 2 each of 
 
 @dataclass(frozen=True)
 class Shape:
-    """A backbone as its config.json gives it.
+    """A backbone as its config.json gives it, and the study of this folder whose settings it is reckoned with.
 
     `saved` and `saved_full` are bytes that one layer keeps of each token for the backward pass, with a LoRA adapter of rank 64
     and in full fine-tuning. They were counted with saved-tensor hooks on layers of these widths (Transformers 5.23, bfloat16
@@ -42,12 +42,15 @@ class Shape:
     adapter: float  # weights of the adapter
     saved: float
     saved_full: float
+    study: str
 
 
 SHAPES = {
-    "llama-3.2-1b": Shape(1.236e9, 16, 128_256, 8 * 64, 45.1e6, 115 * 2**10, 126 * 2**10),
-    "llama-3.2-3b": Shape(3.213e9, 28, 128_256, 8 * 128, 97.3e6, 141 * 2**10, 158 * 2**10),
-    "mistral-7b": Shape(7.248e9, 32, 32_768, 8 * 128, 167.8e6, 213 * 2**10, 236 * 2**10),
+    "Qwen2.5-0.5B": Shape(0.494e9, 24, 151_936, 2 * 64, 35.2e6, 60 * 2**10, 65 * 2**10, "llama-3.2-1b"),
+    "Llama-3.2-1B": Shape(1.236e9, 16, 128_256, 8 * 64, 45.1e6, 115 * 2**10, 126 * 2**10, "llama-3.2-1b"),
+    "Llama-3.2-3B": Shape(3.213e9, 28, 128_256, 8 * 128, 97.3e6, 141 * 2**10, 158 * 2**10, "llama-3.2-3b"),
+    "Mistral-7B": Shape(7.248e9, 32, 32_768, 8 * 128, 167.8e6, 213 * 2**10, 236 * 2**10, "mistral-7b"),
+    "Llama-3.1-8B": Shape(8.030e9, 32, 128_256, 8 * 128, 167.8e6, 213 * 2**10, 236 * 2**10, "mistral-7b"),
 }
 
 
@@ -93,12 +96,12 @@ def finetune_memory(shape: Shape, config: StudyConfig) -> float:
 def table() -> str:
     """The table of docs/reproduce-the-paper.md."""
     lines = [
-        "| study, K | GRPO, hours on one H200 | on eight, ideally shared | rewriting 50,000 rows | one fine-tune | GB: GRPO | GB: "
+        "| backbone, K | GRPO, hours on one H200 | on eight, ideally shared | rewriting 50,000 rows | one fine-tune | GB: GRPO | GB: "
         "full fine-tune |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, shape in SHAPES.items():
-        config = load_config(FOLDER / f"{name}.toml")
+        config = load_config(FOLDER / f"{shape.study}.toml")
         size, rewriter = config.data.train_size, config.rewriter
         rewriting = [sampling_hours(shape, config, size, tokens) for tokens in (LONGEST, rewriter.max_new_tokens)]
         for k in (rewriter.group_size, 5):
@@ -108,7 +111,7 @@ def table() -> str:
                 sampling_hours(shape, config, rollouts, n) + updates for n in (LONGEST, rewriter.max_new_tokens)
             )
             lines.append(
-                f"| `{name}`, {k} | {low:,.0f} to {high:,.0f} | {low / 8:,.0f} to {high / 8:,.0f} | "
+                f"| {name}, {k} | {low:,.0f} to {high:,.0f} | {low / 8:,.0f} to {high / 8:,.0f} | "
                 f"{rewriting[0]:,.0f} to {rewriting[1]:,.0f} | {finetune_hours(shape, config):,.1f} | "
                 f"{update_memory(shape, config):,.0f} | {finetune_memory(shape, config):,.0f} |"
             )

@@ -23,10 +23,10 @@ class Pace:
     load: float
 
 
-# Of nano, measured with examples/nano.toml. Of SmolLM2, computed from its measured speed: 480 tokens/s are read, a third as many
+# Of nano, measured with examples/nano.toml on two quiet cores (tests/benchmarks/RESULTS.md). Of SmolLM2, computed from its measured speed: 480 tokens/s are read, a third as many
 # trained on, and 140 tokens/s are sampled at 64 rows; prompts of 60 to 150 tokens, answers of 60.
 PACES = {
-    "nano": Pace(rollout=0.046, rewrite=0.02, example=0.009, item=0.0036, question=0.055, load=1.0),
+    "nano": Pace(rollout=0.038, rewrite=0.032, example=0.016, item=0.005, question=0.13, load=1.0),
     SMOLLM2: Pace(rollout=2.1, rewrite=0.75, example=0.6, item=0.4, question=1.5, load=4.0),
 }
 SCAN_QUESTIONS = 128  # at most

@@ -132,7 +132,7 @@ def chat_models(folder: RunFolder, config: StudyConfig) -> list[ChatModel]:
 def chat_problem(folder: RunFolder, config: StudyConfig) -> str:
     """Why no fine-tuned model of a run can be asked, in one sentence; empty where one can."""
     if is_recording(folder.path):
-        return "A recording ships without weights; run the study yourself to ask its fine-tuned models."
+        return "A recording ships without fine-tuned weights; run the study yourself to ask its fine-tuned models."
     if not config.finetune.keep_weights:
         return "This run did not keep its fine-tuned weights; start a study with finetune.keep_weights = true to ask its models."
     if len(chat_models(folder, config)) == 1:

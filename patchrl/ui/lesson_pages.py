@@ -141,12 +141,12 @@ def _nll(value: float | None) -> str:
 
 def three_rewards(lesson: Lesson) -> str:
     group = lesson.group
-    gain, whose = "", f"from step {group['step']} of the recorded training"
+    gain, whose = "", "of this recording"
     if lesson.reward.kind == "gain":
         gain = """<p>This recording's rewriter earned the <b>gain</b> instead, gate · (β + (1 − β) · u + λ<sub>d</sub> · u · diversity): u is
         how much of the way from the expert's ℓ to that of own answers a rewrite goes, and β is small.</p>"""
     if not lesson.in_lab:
-        whose = "from the lab's recording, whose small model ships with PatchRL"
+        whose = "of the lab's recording, whose small model ships with PatchRL"
     fetch = (
         "" if lesson.in_lab else " To edit rewrites of this recording's model, fetch it and open Compare, Playground."
     )
@@ -155,8 +155,9 @@ def three_rewards(lesson: Lesson) -> str:
     <ul><li><b>Gate</b>: 1 if the final answer is right and the reasoning is valid, else 0, and nothing else counts.</li>
     <li><b>Alignment</b>: how little the text surprises the frozen backbone, compared with the group's other passing texts.</li>
     <li><b>Diversity</b>: what the text adds to the variety of the passing ones.</li></ul>{gain}
-    <p>Below are four rewrites of one solution, {whose}. <b>Edit them</b> and see what the rewards say: the gate is the real one,
-    and the lab's backbone reads your text as you type.{fetch}</p>
+    <p>Below are four texts for one question {whose}: a right rewrite from step {group["step"]} (A), one that the backbone wrote
+    when it was only asked (B), a copy of the expert (C), and a wrong rewrite (D). <b>Edit them</b> and see what the rewards say:
+    the gate is the real one, and the lab's backbone reads your text as you type.{fetch}</p>
     <p><b>Question.</b> {escape(group["question"])} <b>Right answer:</b> {escape(group["reference"])}</p>
     <p><b>Expert.</b> {escape(group["solution"])}</p></div>"""
 
@@ -164,12 +165,14 @@ def three_rewards(lesson: Lesson) -> str:
 def replay(lesson: Lesson) -> str:
     first, last = lesson.at(1), lesson.at(lesson.steps)
     shares = (first.get("own_style_share"), last.get("own_style_share"))
+    like = f"the share that is as likely as the backbone's own answers from {percent(shares[0], 0)} to {percent(shares[1], 0)}"
     if lesson.in_lab:
-        shares = (lesson.styles("prompted")["own"], lesson.styles("rl")["own"])
+        asked, trained = (percent(lesson.styles(arm)["own"], 0) for arm in ("prompted", "rl"))
+        like = f"""{trained} of what the trained rewriter writes looks like the backbone's own answers, and {asked} of what the backbone
+        writes when it is only asked"""
     return f"""<div class="lesson"><h4>Watch it being trained</h4><p>The recorded training, step by step, through the same reader as a live
     run. From step 1 to step {lesson.steps} the gate's pass rate went from {percent(first["consistency"], 0)} to
-    {percent(last["consistency"], 0)}, ℓ of passing rewrites from {number(first["nll"], 2)} to {number(last["nll"], 2)} nats a token, and the share
-    that looks like the backbone's own answers from {percent(shares[0], 0)} to {percent(shares[1], 0)}.</p></div>"""
+    {percent(last["consistency"], 0)}, ℓ of passing rewrites from {number(first["nll"], 2)} to {number(last["nll"], 2)} nats a token; {like}.</p></div>"""
 
 
 def what_is_forgotten(lesson: Lesson) -> str:

@@ -162,10 +162,11 @@ class Session:
         return run, STARTED_MESSAGES[upto] + takes
 
     def offered(self) -> dict[str, StudyConfig]:
-        """The presets of this page by name; it opens with the first."""
+        """The presets of this page by name; it opens with the first, the lab with one seed."""
         if self.limits.public:
             return public.public_presets()
-        return {name: resolve(preset.values) for name, preset in presets().items()}
+        names = sorted(presets(), key=lambda name: name != public.OFFERED[0])
+        return {name: resolve(presets()[name].values) for name in names}
 
     def allowed(self, visitor: Visitor, config: StudyConfig) -> StudyConfig:
         """The config; raises ConfigError where this page does not run it for this visitor."""

@@ -117,7 +117,8 @@ def test_an_edited_rewrite_gets_another_verdict_and_reward(learn):
     expect(scored).to_contain_text("✓ passed")
     assert reward(learn, "A") < before
 
-    box.fill("<img src=x onerror=\"document.title='broken'\"> 1 + 1 = 3. The answer is 121.")
+    right = api.recorded_group()["reference"]
+    box.fill(f"<img src=x onerror=\"document.title='broken'\"> 1 + 1 = 3. The answer is {right}.")
     expect(scored).to_contain_text("equation does not hold: 1 + 1 = 3")
     assert learn.title() == "PatchRL"
     assert not learn.problems, learn.problems

@@ -9,6 +9,7 @@ from patchrl import api
 from patchrl.errors import RunError
 from patchrl.evaluation.statistics import correct_by_task
 from patchrl.grading.verify import Verifier
+from patchrl.playground.requests import writers_of
 from patchrl.recordings import LAB, folders
 
 
@@ -42,32 +43,25 @@ def test_its_result_follows_from_its_predictions_and_samples(run):
         *((a, result["arms"][a]["by_task"]) for a in ("expert", "rl")),
     ):
         for task, correct in correct_by_task(run.predictions(arm, None if arm == "base" else 0)).items():
-            assert scores[task] == pytest.approx(correct.mean()), (arm, task)
+            if not task.startswith("validation/"):  # it chose the learning rate
+                assert scores[task] == pytest.approx(correct.mean()), (arm, task)
     for arm in ("prompted", "best-of-k", "rl"):
         rows = run.samples(arm, 0)
         accepted = sum(row["decision"] == "accepted" for row in rows) / len(rows)
         assert result["arms"][arm]["data"]["accepted"] == pytest.approx(accepted)
 
 
-# Rewrites with a wrong equation ("96 - 17 = 37 and 37 + 2 = 39") that the gate accepted when the run was recorded and
-# has learned to read since. A new recording has none.
-READ_SINCE = {
-    "rl": {"nano-00445"},
-    "prompted": {"nano-00040", "nano-00172", "nano-00263", "nano-00347"},
-    "best-of-k": {"nano-00163", "nano-00333"},
-}
-
-
-@pytest.mark.parametrize("arm", READ_SINCE)
+@pytest.mark.parametrize("arm", ("prompted", "best-of-k", "rl"))
 def test_its_verdicts_are_those_of_the_gate_today(run, arm):
     rows = run.samples(arm, 0)
     with Verifier(reasoning="equations") as verifier:
         verdicts = verifier.verify_many([("math", row["reference"], row["rewrite"]) for row in rows])
-    changed = {
-        row["id"]: verdict for row, verdict in zip(rows, verdicts, strict=True) if verdict.passed != row["passed"]
-    }
-    assert changed.keys() == READ_SINCE[arm]
-    assert all("equation does not hold" in verdict.reason for verdict in changed.values())
+    assert [verdict.passed for verdict in verdicts] == [row["passed"] for row in rows]
+
+
+def test_its_rewriter_ships_for_the_playground(run):
+    labels = [writer.name for writer in writers_of(run.folder, run.config)]
+    assert labels == ["Backbone, prompted", f"Rewriter of seed 0, {run.config.rewriter.steps} steps"]
 
 
 def test_nobody_has_it_among_their_own_runs_and_nobody_can_resume_it(run, runs_dir):
@@ -80,7 +74,7 @@ def test_nobody_has_it_among_their_own_runs_and_nobody_can_resume_it(run, runs_d
 def test_a_recording_can_be_made_again_from_a_run(run, tmp_path):
     source = tmp_path / "runs" / "again"
     shutil.copytree(folders()[LAB], source)
-    for extra in ("adapter/seed-0/adapter_model.safetensors", "arms/rl/seed-0/weights/model.safetensors", "log.txt"):
+    for extra in ("arms/rl/seed-0/weights/model.safetensors", "log.txt"):
         (source / extra).parent.mkdir(parents=True, exist_ok=True)
         (source / extra).write_bytes(b"x" * 10_000_000)
     about = {"title": "Recorded: again", "about": "A recording of a recording."}

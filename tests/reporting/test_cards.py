@@ -26,7 +26,7 @@ def test_a_dataset_card_of_the_recorded_run_holds_its_counts_and_figures():
     assert f"512: {accepted} accepted, {512 - accepted} fell back to the expert's text, 0 dropped" in card
     ours = result["arms"]["rl"]
     for value in (ours["target"]["mean"], ours["general"]["mean"], ours["forgetting"]["absolute"]):
-        assert f"{100 * value:.1f}" in card
+        assert f"{round(100 * value, 1) + 0.0:.1f}" in card  # 0.0, not -0.0
     assert "Best-of-K" not in card  # other arms are the report's
     assert re.search(r"```toml\n" + re.escape(to_toml(run.config).strip()) + r"\n```", card)
 

@@ -165,7 +165,7 @@ def test_what_the_run_has_not_made_asks_nobody(fake_hub, run):
     with pytest.raises(HubError, match="choose one of dataset, adapter"):
         run.push("weights", "alice/rows", token=TOKEN)
     with pytest.raises(RunError, match="a recording without weights"):
-        api.open_run(api.RECORDED_ID).push("adapter", "alice/rows", token=TOKEN)
+        api.open_run("recorded-smollm2").push("adapter", "alice/rows", token=TOKEN)
     assert fake_hub.asked == []
 
 

@@ -41,7 +41,7 @@ LINE_FILES = (
     "samples/rl-seed0.jsonl",
     "samples/rl-seed0.surprisal.jsonl",
     "arms/base/predictions.jsonl",
-    "arms/rl/seed-0/predictions.jsonl",
+    "arms/rl/seed-0/lr-0.0005/predictions.jsonl",
     "journals/rewrite-rl-0.jsonl",
 )
 FILES = (*JSON_FILES, *LINE_FILES, "embeddings/scan.npz", "embeddings/rl.npz", f"{CHECKPOINT}/weights")  # fmt: skip
@@ -217,7 +217,7 @@ DAMAGE = {
     "events.jsonl": (b"{}\n", "line 1: it is not an event"),
     "samples/rl-seed0.jsonl": (b"{}\n[]\n", "line 1: id is missing and 1 more lines"),
     "samples/rl-seed0.surprisal.jsonl": (b"", "it is empty"),
-    "arms/rl/seed-0/predictions.jsonl": (b"[]\n", "line 1: it is not an object"),
+    "arms/rl/seed-0/lr-0.0005/predictions.jsonl": (b"[]\n", "line 1: it is not an object"),
     "journals/rewrite-rl-0.jsonl": (b"{\n", "line 1: it is not JSON"),
     "embeddings/rl.npz": (b"PK", "it is not an archive of embeddings"),
     "samples/rl-seed0.summary.json": (b"{}", "accepted is missing"),

@@ -25,7 +25,7 @@ def test_answers_stand_side_by_side_and_are_marked_where_they_leave_the_backbone
 @pytest.mark.parametrize(
     ("run_id", "typed", "sentence"),
     [
-        (api.RECORDED_ID, ("What is 2 + 3?", ["expert/0/0.001"], 0), "A recording ships without weights"),
+        (api.RECORDED_ID, ("What is 2 + 3?", ["expert/0/0.001"], 0), "A recording ships without fine-tuned weights"),
         (None, ("What is 2 + 3?", [], 0), "Choose a run above first"),
         ("own", ("  ", ["expert/0/0.001"], 0), "Question: it is empty"),
         ("own", ("x" * 5_000, ["expert/0/0.001"], 0), "Question: 5,000 characters"),
@@ -37,7 +37,7 @@ def test_answers_stand_side_by_side_and_are_marked_where_they_leave_the_backbone
 def test_what_is_typed_is_checked_before_anything_starts(tmp_path, run_id, typed, sentence):
     config = api.play_settings(api.open_run(api.RECORDED_ID).config)
     folder = RunFolder.create(tmp_path, config)
-    home = folder.arm("expert", 0)
+    home = folder.arm("expert", 0, 0.001)
     (home / "weights").mkdir(parents=True)
     folder.write_json(home / "finetuned.json", {})
     requests = Requests(Session(str(tmp_path), Limits()))

@@ -137,7 +137,7 @@ def test_the_unedited_group_has_the_rewards_of_the_formula(recorded):
     rows = lesson.rescore(REWARD, group, [c["text"] for c in group["candidates"]], lesson.scored_texts(group))
     expected = group_rewards(
         [c["passed"] for c in group["candidates"]],
-        [c["nll"] for c in group["candidates"]],
+        [c["misalignment"] for c in group["candidates"]],
         np.array([c["embedding"] for c in group["candidates"]]),
     )
     for name, values in asdict(expected).items():
@@ -165,7 +165,10 @@ def test_a_wrong_or_empty_edit_earns_nothing(recorded):
     known = lesson.scored_texts(group) | {
         "": lesson.ScoredText(None, float("nan"), [0.0] * len(group["candidates"][0]["embedding"]))
     }
-    for edit, why in (("1 + 1 = 3. The answer is 121.", "equation does not hold"), ("", "no answer found")):
+    for edit, why in (
+        (f"1 + 1 = 3. The answer is {group['reference']}.", "equation does not hold"),
+        ("", "no answer found"),
+    ):
         row = lesson.rescore(REWARD, group, [edit, *texts[1:]], known)[0]
         assert row["passed"] is False and row["reward"] == 0 and why in row["reason"]
 
