@@ -111,7 +111,9 @@ def main() -> None:
     parser.add_argument("--into", type=Path, default=FOLDER, help="folder of the animation")
     options = parser.parse_args()
     with sync_playwright() as engine:
-        browser = engine.chromium.launch(executable_path=shutil.which("chromium-headless-shell") or shutil.which("chromium"), args=["--no-sandbox"])
+        browser = engine.chromium.launch(
+            executable_path=shutil.which("chromium-headless-shell") or shutil.which("chromium"), args=["--no-sandbox"]
+        )
         on_story = options.live or options.story
         page = browser.new_page(viewport=VIEW if on_story else {"width": 1080, "height": 900})
         if options.lab:

@@ -127,7 +127,12 @@ def rewrite_group(
 
 
 def score_texts(config: StudyConfig, gate: Gate, example: Example, texts: Sequence[str]) -> GroupScore:
-    """Texts that a person wrote, scored as one group of the prompted backbone, whose alignment `kl` is against it."""
+    """Texts that a person wrote, scored as one group.
+
+    Their alignment compares ℓ: `kl` estimates a divergence from texts that the writer sampled, and rewards a text that
+    nobody would write.
+    """
+    config = config.model_copy(update={"reward": config.reward.model_copy(update={"alignment": "mean"})})
     with gate.backbone.frozen():
         return score_group(config, gate, example, [generation_of(gate.backbone, text) for text in texts])
 

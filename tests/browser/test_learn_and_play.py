@@ -98,10 +98,15 @@ def reward(page, name: str) -> float:
     return float(page.locator(f"#scored-{name} .sum").inner_text().rpartition("= ")[2])
 
 
+def alignment(page, name: str) -> float:
+    return float(page.locator(f"#scored-{name} .bar", has_text="alignment").inner_text().split()[-1])
+
+
 def test_an_edited_rewrite_gets_another_verdict_and_reward(learn):
     to_rewards(learn)
     before = reward(learn, "A")
     assert before > reward(learn, "C") > reward(learn, "D") == 0  # own words, the expert's, a wrong answer
+    aligned = alignment(learn, "A")
     box, scored = learn.locator("#rewrite-A textarea"), learn.locator("#scored-A")
     own = box.input_value()
 
@@ -115,7 +120,7 @@ def test_an_edited_rewrite_gets_another_verdict_and_reward(learn):
     box.fill("Most assuredly and verily, " + own)  # right as before, in words the backbone would not choose
     expect(scored).not_to_contain_text(f"= {before:.3f}", timeout=120_000)
     expect(scored).to_contain_text("✓ passed")
-    assert reward(learn, "A") < before
+    assert alignment(learn, "A") < aligned
 
     right = api.recorded_group()["reference"]
     box.fill(f"<img src=x onerror=\"document.title='broken'\"> 1 + 1 = 3. The answer is {right}.")
@@ -159,9 +164,10 @@ def test_the_playground_answers_with_every_reward(play):
     play.locator("#play").click()
     answers = play.locator("#play-answers")
     expect(play.locator("#play-status")).to_contain_text("Done", timeout=180_000)
-    assert answers.locator("section .card").count() == 4
+    assert answers.locator("section h4").all_inner_texts() == ["Backbone, prompted", "Rewriter of seed 0, 40 steps"]
+    assert answers.locator("section .card").count() == 8
     for name in ("ℓ, nats", "reward", "consistency", "alignment", "diversity"):
-        assert answers.locator("section .bar", has_text=name).count() >= 4
+        assert answers.locator("section .bar", has_text=name).count() >= 8
     expect(answers).to_contain_text("The expert solution")
     assert not serious(play, "#playground")
 

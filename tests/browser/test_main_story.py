@@ -57,6 +57,9 @@ def test_a_study_is_stopped_resumed_and_read_and_survives_reload_and_restart(set
     shots(page, "story-1-checked")
 
     page.locator("#rewriter-steps input").fill(str(STEPS))
+    page.locator("#advanced button.label-wrap").first.click()
+    page.locator("#advanced-rewriter button.label-wrap").click()
+    page.locator("#rewriter-group_size input").fill("2")  # and short ones
     page.locator("#train").click()
     playwright.expect(page.locator("#drawer")).not_to_be_visible()
     playwright.expect(page).to_have_url(re.compile("run=nano-quick-.*tab=training|tab=training.*run=nano-quick-"))

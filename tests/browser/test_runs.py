@@ -83,6 +83,7 @@ def test_a_notification_comes_when_a_run_ends(page, place):
     page.wait_for_function("shown.some((text) => text.includes('⚠ 60 % are copies.'))")
     growing.finish()
     page.wait_for_function("shown.some((text) => text.includes('done after'))")
+    page.close()  # its script would stay in it
 
 
 def test_a_run_full_of_payloads_runs_nothing_on_any_tab(page, place):

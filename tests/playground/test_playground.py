@@ -76,6 +76,14 @@ def test_texts_a_person_wrote_get_the_real_group_rewards(playground):
     assert members[0]["nll"] < members[1]["nll"] and members[0]["misalignment"] < members[1]["misalignment"]
 
 
+def test_a_typed_text_that_the_backbone_would_not_write_is_less_aligned(playground):
+    """Under `kl` it was more aligned: the prompted backbone would not write it either."""
+    own = "11 + 13 = 24, then 24 - 10 = 14. The answer is 14."
+    group = first(playground.score(SETTINGS, EXAMPLE, [own, f"Most assuredly and verily, {own}"]), "group")
+    one, other = (candidate["alignment"] for candidate in group["candidates"])
+    assert SETTINGS.reward.alignment == "kl" and one > other
+
+
 def test_an_adapter_writes_and_the_frozen_backbone_scores(playground, tmp_path):
     from peft import LoraConfig, get_peft_model
 
