@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from patchrl.config.arms import display_name
@@ -77,24 +77,38 @@ def gain_forgetting_figure(result: Result) -> Figure:
 
 
 def so_far(events: Sequence[Event]) -> Result | None:
-    """A result of what a study has evaluated so far, without intervals; None before the backbone and one arm are in."""
-    scores: dict[str, dict[tuple[Any, ...], Event]] = {}
+    """A result of what a study has evaluated so far, without intervals; None before the backbone and one arm are in.
+
+    Of several learning rates an arm stands at the one with the best validation score so far; `sweep` has all.
+    """
+    found: dict[str, dict[float, list[Event]]] = {}
     for event in events:
         if event["kind"] == "evaluation":
-            scores.setdefault(event["arm"], {})[event["seed"], event.get("rate")] = event
-    base = scores.pop("base", None)
-    if not base or not scores:
+            found.setdefault(event["arm"], {}).setdefault(event.get("rate") or 0.0, []).append(event)
+    base = found.pop("base", None)
+    if not base or not found:
         return None
+    (before,) = base[0.0][-1:]
+    arms = {}
+    for arm, rates in found.items():
+        best = max(rates, key=lambda rate: _mean(map(_validation, rates[rate])) or 0.0)
+        sweep = [{"rate": rate} | _scores_so_far(rates[rate]) for rate in sorted(rates)]
+        arms[arm] = _scores_so_far(rates[best]) | {"sweep": sweep}
+    return {"base": {kind: before[kind] for kind in ("target", "general", "by_task")}, "arms": arms}
 
-    def score(arm: str, kind: str) -> dict[str, Any]:
-        known = [event[kind] for event in scores[arm].values() if event[kind] is not None]
-        return {"mean": sum(known) / len(known) if known else None, "per_seed": known, "ci95": None}
 
-    (before,) = base.values()
-    return {
-        "base": {kind: before[kind] for kind in ("target", "general", "by_task")},
-        "arms": {arm: {kind: score(arm, kind) for kind in ("target", "general")} for arm in scores},
-    }
+def _scores_so_far(evaluations: Sequence[Event]) -> dict[str, Any]:
+    known = {kind: [e[kind] for e in evaluations if e[kind] is not None] for kind in ("target", "general")}
+    return {kind: {"mean": _mean(scores), "per_seed": scores, "ci95": None} for kind, scores in known.items()}
+
+
+def _validation(evaluation: Event) -> float | None:
+    return _mean(score for task, score in evaluation["by_task"].items() if task.startswith("validation/"))
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _range(values: Sequence[float]) -> list[float]:

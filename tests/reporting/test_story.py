@@ -61,6 +61,30 @@ def test_it_says_what_there_is_where_an_arm_is_missing_and_judges_nothing_before
     assert "not measured" in story.result_sentence(result(general=None), "nano").text
 
 
+def test_while_a_study_goes_on_an_arm_stands_at_the_rate_with_the_best_validation_score():
+    def evaluation(arm, rate, validation, target, general):
+        by_task = {"validation/x": validation, "general/add": general}
+        return {
+            "kind": "evaluation",
+            "arm": arm,
+            "seed": 0,
+            "target": target,
+            "general": general,
+            "by_task": by_task,
+        } | ({"rate": rate} if rate else {})
+
+    events = [
+        evaluation("base", None, 0.3, 0.3, 0.9),
+        evaluation("expert", 5e-4, 0.8, 0.8, 0.9),
+        evaluation("expert", 1e-3, 0.9, 0.9, 0.6),
+        evaluation("rl", 5e-4, 0.9, 0.9, 0.9),
+        evaluation("rl", 1e-3, 0.8, 0.8, 0.6),
+    ]
+    arms = gain_forgetting.so_far(events)["arms"]
+    assert [arms[arm]["general"]["mean"] for arm in ("expert", "rl")] == [0.6, 0.9]
+    assert [len(arms[arm]["sweep"]) for arm in arms] == [2, 2]
+
+
 def test_where_nothing_shows_it_says_so():
     study = compared("cannot tell")
     for values in study["arms"].values():
