@@ -20,7 +20,7 @@ from typing import Any
 from tests.benchmarks.update import memory_mb, train
 
 MEASURED = Path(__file__).with_name("growth.jsonl")
-ROWS, GROUPS, WIDTHS = (250, 1000, 4000), (4, 8, 16, 32), (384, 640)
+ROWS, GROUPS, WIDTHS = (250, 1000, 4000, 16_000), (4, 8, 16, 32), (384, 640)
 PROMPTS, STEP = 4, {"steps": 3, "prompt_tokens": 120, "new_tokens": 40}  # of a step's measurement
 # What a point is named by: the quantity that grows, its words on the axis, and a panel's title.
 PANELS = {
@@ -99,7 +99,7 @@ def panels() -> dict[str, Any]:
             "type": "scatter", "mode": "lines+markers+text", "textposition": "top left", "cliponaxis": False,
             "line": {"color": "#009E73"},
             "x": [line[name] for line in found], "y": [line["seconds"] for line in found],
-            "text": [f"{line['seconds']:.3g} s" for line in found],
+            "text": [f"{line['seconds']:,.{0 if line['seconds'] > 100 else 1}f} s" for line in found],
         }  # fmt: skip
         ticks = {"type": "log", "tickvals": trace["x"], "tickformat": ".3~s"}
         axes = layout(title, words, "seconds of one core", xaxis=ticks, yaxis={"type": "log", "dtick": 1}, height=300)
