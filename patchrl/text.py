@@ -1,6 +1,7 @@
 """How numbers, shares, intervals, durations and lists are written, for every table, sentence and label."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,8 +21,13 @@ def compact(value: float) -> str:
 
 
 def points(share: float | None, digits: int = 1, signed: bool = False) -> str:
-    """A fraction as percentage points, without a unit: `0.512` is `51.2`; a dash for a missing value."""
-    return MISSING if share is None else f"{100 * share:{'+' if signed else ''}z.{digits}f}"
+    """A fraction as percentage points, without a unit: `0.512` is `51.2`; a dash for a missing value.
+
+    Halves go away from zero: 0.965 and 0.9650000000000001, the same score summed in another order, must not differ by a point.
+    """
+    if share is None:
+        return MISSING
+    return f"{100 * share + math.copysign(1e-9, share):{'+' if signed else ''}z.{digits}f}"
 
 
 def percent(share: float | None, digits: int = 1) -> str:

@@ -30,7 +30,7 @@ EXCLUDED_NAMES = {"log.txt", "lock", "stop", "report.html", "README.md"}
 def record(run: api.Run, into: Path, about: dict[str, str]) -> int:
     """Write the recording of a run to a folder, replacing what is there; returns its size in bytes.
 
-    The walkthrough shows no answers and no tokens of best-of-k, so they stay out.
+    No page shows the tokens of best-of-k, so they stay out.
 
     Args:
         about: `title` and `about`, what the recording is in one sentence.
@@ -46,7 +46,7 @@ def record(run: api.Run, into: Path, about: dict[str, str]) -> int:
             f"{run.id} must hold one seed and, of the lab, every arm; it has {config.study.seeds} and {config.study.arms}."
         )
     excluded = EXCLUDED_NAMES if lab else EXCLUDED_NAMES | {"adapter"}
-    answers = {run.folder.base()} | {_compared(run, arm) for arm in set(config.study.arms) - {"best-of-k"}}
+    answers = {run.folder.base()} | {_compared(run, arm) for arm in config.study.arms}
     shutil.rmtree(into, ignore_errors=True)
     for source in sorted(p for p in run.path.rglob("*") if p.is_file()):
         place = source.relative_to(run.path)

@@ -65,7 +65,7 @@ KINDS = {
     "plural": Kind(
         "What is the plural of {}?",
         """mouse mice, child children, foot feet, tooth teeth, man men, woman women, goose geese, knife knives, leaf
-        leaves, wolf wolves, box boxes, city cities, baby babies, party parties, sheep sheep, wife wives, life lives,
+        leaves, wolf wolves, box boxes, city cities, baby babies, party parties, shelf shelves, wife wives, life lives,
         half halves, bus buses, dish dishes, potato potatoes, tomato tomatoes, hero heroes, fox foxes, cherry cherries,
         dog dogs, cat cats, apple apples, house houses, car cars, tree trees, book books, horse horses, chair chairs,
         cloud clouds, river rivers, window windows, school schools, brother brothers, table tables""",

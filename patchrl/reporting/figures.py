@@ -274,7 +274,7 @@ def mismatch_over_training(events: Sequence[Event], seed: int | None = None) -> 
     ]
     means = ", ".join(f"{SOURCE_NAMES[name].lower()} {number(_mean(v), 2)}" for name, v in still.items())
     highest = max(max(shares) for shares in [*(f["y"] for f in frames), *(_shares(v, top) for v in still.values())])
-    marks = [_mark(name, _mean(still[name])) for name in ("own", "expert") if name in still]
+    marks = [_mark(name, _mean(still[name])) for name in ("own", "expert", "prompted") if name in still]
     return {
         "frames": frames,
         "still": [
@@ -300,8 +300,8 @@ def _mean(values: Sequence[float]) -> float:
 
 
 # How high the words of each source's mean stand, as a share of the plot: means that are near do not share a line.
-MARK_HEIGHTS = {"own": 1.0, "expert": 0.91, "rl": 0.82}
-MARK_WORDS = {"own": "own answers", "expert": "expert", "rl": "rewrites"}
+MARK_HEIGHTS = {"own": 1.0, "expert": 0.91, "rl": 0.82, "prompted": 0.73}
+MARK_WORDS = {"own": "own answers", "expert": "expert", "rl": "rewrites", "prompted": "prompted"}
 
 
 def _mark(source: str, mean: float) -> Figure:

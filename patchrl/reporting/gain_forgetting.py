@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from patchrl.config.arms import display_name
@@ -10,6 +11,7 @@ from patchrl.reporting.figures import Event, Figure, arm_style, errors, layout, 
 from patchrl.text import compact
 
 Result = dict[str, Any]
+Point = tuple[float, float]
 
 MAX_LABELS = 6  # arms from which on a legend names them: labels would lie over each other
 MARGIN = 0.16  # room around the points, as a share of their spread; the labels are in it
@@ -38,7 +40,9 @@ def gain_forgetting_figure(result: Result) -> Figure:
     points["base"] = (100 * base["target"], 100 * base["general"])
     ranges = [_range([point[axis] for point in points.values()]) for axis in (0, 1)]
     labelled = len(arms) < MAX_LABELS
-    places = label_places(points, ranges) if labelled else {}
+    places = (
+        label_places(points, ranges, [_sweep_points(v.get("sweep", ())) for v in arms.values()]) if labelled else {}
+    )
     traces: list[Figure] = []
     for arm, values in arms.items():
         colour, symbol = arm_style(arm)
@@ -119,14 +123,19 @@ def _range(values: Sequence[float]) -> list[float]:
     return [max(-4.0, middle - spread * (0.5 + MARGIN)), min(104.0, middle + spread * (0.5 + 1.9 * MARGIN))]
 
 
-def label_places(points: dict[str, tuple[float, float]], ranges: Sequence[Sequence[float]]) -> dict[str, str]:
-    """Where each point's label stands, in Plotly's words: the first place where it covers no point and no other label."""
-    (x0, x1), (y0, y1) = ranges
-    spots = {arm: ((x - x0) / (x1 - x0), (y - y0) / (y1 - y0)) for arm, (x, y) in points.items()}
+def label_places(
+    points: dict[str, Point], ranges: Sequence[Sequence[float]], fronts: Sequence[Sequence[Point]] = ()
+) -> dict[str, str]:
+    """Where each point's label stands, in Plotly's words: the place where it covers least of the points, the other labels,
+    the arrows, and the `fronts`: each arm at its rates, in their order."""
+    spots = {arm: _spot(point, ranges) for arm, point in points.items()}
     taken = [(*BETTER, 0.26, LINE), *((x, y, 0.05, 0.06) for x, y in spots.values())]
     bx, by = spots["base"]
     for x, y in spots.values():  # along the arrows
         taken += [(bx + (x - bx) * part / 10, by + (y - by) * part / 10, 0.06, 0.06) for part in range(1, 10)]
+    for front in fronts:
+        for (x, y), (to_x, to_y) in pairwise(_spot(point, ranges) for point in front):
+            taken += [(x + (to_x - x) * part / 10, y + (to_y - y) * part / 10, 0.04, 0.04) for part in range(11)]
     places = {}
     for arm, (x, y) in spots.items():
         wide = CHARACTER * len(LABELS.get(arm, display_name(arm)))
@@ -138,6 +147,12 @@ def label_places(points: dict[str, tuple[float, float]], ranges: Sequence[Sequen
         places[arm] = min(cost, key=lambda place: cost[place])
         taken.append(boxes[places[arm]])
     return places
+
+
+def _spot(point: Point, ranges: Sequence[Sequence[float]]) -> Point:
+    """A point as shares of the plot's width and height."""
+    (x0, x1), (y0, y1) = ranges
+    return (point[0] - x0) / (x1 - x0), (point[1] - y0) / (y1 - y0)
 
 
 def _overlap(one: Sequence[float], other: Sequence[float]) -> float:
@@ -197,17 +212,23 @@ def _seeds(arm: str, values: Result, colour: str, symbol: str) -> Figure:
     }
 
 
+def _sweep_points(sweep: Sequence[dict[str, Any]]) -> list[Point]:
+    """An arm's scores in per cent at each learning rate, in their order."""
+    points = sorted(sweep, key=lambda point: point["rate"])
+    return [(100 * point["target"]["mean"], 100 * point["general"]["mean"]) for point in points]
+
+
 def _front(arm: str, sweep: Sequence[dict[str, Any]], colour: str, symbol: str) -> Figure:
     """An arm at every learning rate, joined in their order."""
-    points = sorted(sweep, key=lambda point: point["rate"])
+    points = _sweep_points(sweep)
     return {
         "type": "scatter",
         "mode": "lines+markers",
         "showlegend": False,
         "legendgroup": arm,
-        "x": [100 * point["target"]["mean"] for point in points],
-        "y": [100 * point["general"]["mean"] for point in points],
-        "text": [f"learning rate {compact(point['rate'])}" for point in points],
+        "x": [x for x, _ in points],
+        "y": [y for _, y in points],
+        "text": [f"learning rate {compact(rate)}" for rate in sorted(point["rate"] for point in sweep)],
         "line": {"color": colour, "width": 1, "dash": "dot"},
         "marker": {"size": 8, "color": colour, "symbol": symbol, "opacity": 0.7},
         "hovertemplate": "%{text}<br>target %{x:.1f} %<br>general %{y:.1f} %<extra>" + f"{arm}</extra>",

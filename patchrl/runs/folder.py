@@ -105,10 +105,10 @@ class RunFolder:
     def find(cls, runs_dir: Path | str, run_id: str) -> RunFolder:
         """The folder of an existing run; raises RunError for an id that is malformed or unknown."""
         if not RUN_ID.fullmatch(run_id):
-            raise RunError(f"Run {run_id!r:.90} is not a run id; `patchrl list` shows all ids.")
+            raise RunError(f"Run {run_id!r:.90} is not a run id; the tab Runs and `patchrl list` show all.")
         folder = cls(Path(runs_dir) / run_id)
         if not folder.config.exists():
-            raise RunError(f"Run {run_id!r} is not in {runs_dir}; `patchrl list` shows its runs.")
+            raise RunError(f"Run {run_id!r} is not in {runs_dir}; the tab Runs and `patchrl list` show its runs.")
         return folder
 
     @classmethod

@@ -83,7 +83,7 @@ class AnswerCards(AnswerView):
             return f"<section>{title}<p class='note'>The gate judges whole rewrites.</p>{cards}</section>"
         group = self.groups[key]
         cards = "".join(self._card(row) for row in sorted(group, key=lambda row: -(row["reward"] or 0.0)))
-        summary = f'<p class="note">{markup.escape(sentences.group_words(group))}, best first.</p>{self._likeness(key)}'
+        summary = f'<p class="note">{markup.escape(sentences.group_words(group))}. Their rewards compare these {len(group)} with one another only.</p>{self._likeness(key)}'
         return f"<section>{title}{summary}{cards}</section>"
 
     def _likeness(self, key: str) -> str:

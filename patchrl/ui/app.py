@@ -74,7 +74,7 @@ def build(session: Session) -> gr.Blocks:
         with gr.Column(elem_id="settings", elem_classes=["drawer"]):
             clone = runsettings.build(session)
         session.wire(demo, linked, [session.tabs, arm, seed])
-        story.wire(session, story_buttons)
+        story.wire(session, story_buttons, walkthrough.recording)
         learn.wire(walkthrough, lesson, session.tabs, session)
         setup.wire(session, form, parts, demo)
         runsettings.wire(session, form, clone, parts.preset)

@@ -81,9 +81,14 @@ class Lesson:
         return [(b, after[b["id"]]) for b in self.general("base") if b["passed"] and after[b["id"]]["passed"] is False]
 
     def lost_examples(self, count: int = 3) -> list[tuple[Row, Row]]:
-        """One lost answer of each of the skills that lost most: of middling length, in the expert's manner if any is."""
+        """One lost answer of each of the skills that lost most: of middling length, in the expert's manner if any is.
+
+        None whose reference stands in its question: an echo of it may have counted as right.
+        """
         by_skill: dict[str, list[tuple[Row, Row]]] = {}
         for pair in self.lost("expert"):
+            if str(pair[0]["reference"]) in pair[0]["question"]:
+                continue
             by_skill.setdefault(pair[0]["task"], []).append(pair)
         most = sorted(by_skill.values(), key=len, reverse=True)[:count]
         return [self._typical(pairs) for pairs in most]

@@ -152,12 +152,14 @@ def three_rewards(lesson: Lesson) -> str:
     )
     return f"""<div class="lesson"><h3>What the three rewards do</h3><p class="lead">The <b>rewriter</b> samples a group of rewrites and learns from their rewards:</p>
     <p class="formula">reward = gate · (1 + λ<sub>a</sub> · alignment + λ<sub>d</sub> · diversity)</p>
-    <ul><li><b>Gate</b>: 1 if the final answer is right and the reasoning is valid, else 0, and nothing else counts.</li>
+    <ul><li><b>Gate</b>: 1 if the final answer is right and every equation that is written holds, else 0, and nothing else counts.
+    It asks for no equation; step 7 shows what that leads to, and a gate that does ask.</li>
     <li><b>Alignment</b>: how little the text surprises the frozen backbone, compared with the group's other passing texts.</li>
     <li><b>Diversity</b>: what the text adds to the variety of the passing ones.</li></ul>{gain}
     <p>Below are four texts for one question {whose}: a right rewrite from step {group["step"]} (A), one that the backbone wrote
     when it was only asked (B), a copy of the expert (C), and a wrong rewrite (D). <b>Edit them</b> and see what the rewards say:
-    the gate is the real one, and the lab's backbone reads your text as you type.{fetch}</p>
+    the gate is the real one, and the lab's backbone reads your text as you type. Alignment and diversity compare within the
+    group, so that an edit of one text changes the rewards of the others.{fetch}</p>
     <p><b>Question.</b> {escape(group["question"])} <b>Right answer:</b> {escape(group["reference"])}</p>
     <p><b>Expert.</b> {escape(group["solution"])}</p></div>"""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from patchrl import api
 from patchrl.errors import PatchRLError
 from patchrl.jobs.status import LIVE_STATES
 from patchrl.pipeline.estimate import study_minutes
@@ -95,8 +96,8 @@ def build(session: Session) -> tuple[gr.Button, gr.Button]:
     return start, lesson
 
 
-def wire(session: Session, buttons: tuple[gr.Button, gr.Button]) -> None:
-    """Connect the two buttons: the page's first preset starts as it is, and the lesson opens."""
+def wire(session: Session, buttons: tuple[gr.Button, gr.Button], recording: gr.Radio) -> None:
+    """Connect the two buttons: the page's first preset starts as it is, and the lesson opens, over the run where it can."""
     start, lesson = buttons
 
     def begin(request: gr.Request) -> Any:
@@ -114,8 +115,9 @@ def wire(session: Session, buttons: tuple[gr.Button, gr.Button]) -> None:
     event = start.click(begin, None, session.run, js="() => patchrl.moving()", **options)
     session.follow(event)
     lesson.click(
-        lambda: gr.Tabs(selected="learn"), None, session.tabs, show_progress="hidden", api_visibility="private"
-    )
+        lambda run: [gr.Tabs(selected="learn"), run if run in api.recordings() else gr.skip()],
+        session.run, [session.tabs, recording], show_progress="hidden", api_visibility="private",
+    )  # fmt: skip
 
 
 def waits(panel: str) -> str:

@@ -43,7 +43,7 @@ def test_mismatch_over_training_has_a_frame_for_each_recorded_step_of_one_seed()
     assert all(sum(frame["y"]) == pytest.approx(1, abs=1e-3) for frame in played["frames"])
     assert "3 passing rewrites is 0.20 nats" in played["frames"][1]["caption"]
     assert [trace["name"] for trace in played["still"]][1] == "Expert solutions"
-    assert [mark["text"] for mark in played["layout"]["annotations"]] == ["own answers", "expert"]
+    assert [mark["text"] for mark in played["layout"]["annotations"]] == ["own answers", "expert", "prompted"]
     assert figures.mismatch_over_training(SPREADS[:1])["frames"] == []
     assert figures.mismatch_over_training([]) is None
 
