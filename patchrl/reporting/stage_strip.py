@@ -58,9 +58,10 @@ def stage_boxes(
             # A part whose last piece is done still works on what is not counted.
             share = None if part is None or part >= 1 else (ended + part) / count
             at_work = phase_progress(dict(status)) if status.get("stage") else "starting"
-            text = at_work if live else f"ended here, {ended} of {count} done"
-            number = f"{ended + 1} of {count}: " if live and count > 1 else ""
-            boxes.append(StageBox(title, "now", share if live else ended / count, number + text))
+            reached = "" if part is None else f", {status['done']} of {status['total']} done"
+            text = at_work if live else f"ended here{reached}"
+            number = f"{ended + 1} of {count}: " if count > 1 else ""
+            boxes.append(StageBox(title, "now", share if live else (ended + (part or 0)) / count, number + text))
         else:
             boxes.append(StageBox(title, "ahead", ended / count, f"{ended} of {count}" if ended else ""))
     return boxes

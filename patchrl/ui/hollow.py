@@ -30,7 +30,7 @@ def sentences(hollow: dict[str, Any]) -> list[str]:
     return [
         "A gate that asks for the right answer and for true equations passes a text that writes no equation at all, and RL "
         "finds it: the reward rises while the text empties.",
-        f"Over {len(hollow['reward'])} steps in the lab ({hollow['expert']} expert, no warm start) the reward went from "
+        f"Over {len(hollow['reward'])} steps in the lab ({hollow['expert']} expert, no warm start) the mean reward, to which a refused rewrite adds 0, went from "
         f"{number(first['reward'], 2)} to {number(last['reward'], 2)}, the gate from {percent(first['gate'], 0)} to "
         f"{percent(last['gate'], 0)}, the mean length from {number(first['length'], 0)} to {number(last['length'], 0)} tokens, "
         f"and rewrites without a single equation from {percent(first['stepless'], 0)} to {percent(last['stepless'], 0)}; the "

@@ -34,10 +34,10 @@ def sentences(trap: dict[str, Any]) -> list[str]:
         "A rewriter can only be rewarded for what it samples: if no rewrite of a group is in the backbone's own style, the "
         "reward picks the best of other templates, and training settles on one of those while gate and reward rise.",
         f"At the lab's hardest setting ({setting}) {percent(published['own_share'], 0)} of accepted rewrites end in the own "
-        f"style with the reward as published and {percent(corrected['own_share'], 0)} with PatchRL, and the models fine-tuned on "
-        f"them reach {_both(lower, 'target')} of the target at learning rate {compact(lower[0]['rate'])} (general skills: "
-        f"{_both(lower, 'general')}; at {compact(higher[0]['rate'])}: {_both(higher, 'target')} and "
-        f"{_both(higher, 'general')}).",
+        f"style with the reward as published and {percent(corrected['own_share'], 0)} with PatchRL; the models fine-tuned on them, in "
+        f"this order, reach {_both(lower, 'target')} of the target and keep {_both(lower, 'general')} of general skills at "
+        f"learning rate {compact(lower[0]['rate'])}, and {_both(higher, 'target')} with {_both(higher, 'general')} at "
+        f"{compact(higher[0]['rate'])}.",
         "What ends the trap is a warm start, which PatchRL does by default: before RL, a few supervised steps show the "
         "rewriter the backbone's own answers that pass the gate.",
     ]

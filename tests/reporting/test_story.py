@@ -174,4 +174,7 @@ def test_a_bar_moves_without_an_amount_until_one_is_known_and_after_the_last_pie
 
 
 def test_a_run_that_ended_says_where():
-    assert "ended here" in boxes(EVENTS[:3], live=False, stage="train", done=3, total=9, phase="steps")["Train"].text
+    assert (
+        "ended here, 3 of 9 done"
+        in boxes(EVENTS[:3], live=False, stage="train", done=3, total=9, phase="steps")["Train"].text
+    )
