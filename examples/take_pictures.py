@@ -7,7 +7,6 @@ follows a run that is going on to its end and makes `story.webp`, 20 seconds of 
 
 import argparse
 import io
-import shutil
 from pathlib import Path
 
 from PIL import Image
@@ -18,6 +17,7 @@ from examples.nano_lab import cost_map, dial
 from examples.nano_lab.lab_figures import cost_figures, dial_figures
 from examples.real_model import results as real_model
 from tests.benchmarks import growth
+from tests.helpers.serve import browser_path
 
 FOLDER = Path(__file__).parent / "pictures"
 # file -> (tab, in it what must be there, what is shown)
@@ -111,9 +111,7 @@ def main() -> None:
     parser.add_argument("--into", type=Path, default=FOLDER, help="folder of the animation")
     options = parser.parse_args()
     with sync_playwright() as engine:
-        browser = engine.chromium.launch(
-            executable_path=shutil.which("chromium-headless-shell") or shutil.which("chromium"), args=["--no-sandbox"]
-        )
+        browser = engine.chromium.launch(executable_path=browser_path(), args=["--no-sandbox"])
         on_story = options.live or options.story
         page = browser.new_page(viewport=VIEW if on_story else {"width": 1080, "height": 900})
         if options.lab:

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from helpers.serve import Server
+from helpers.serve import Server, browser_path
 from helpers.synthetic import GrowingRun, finished_run, long_events
 from playwright.sync_api import Page, sync_playwright
 
@@ -76,7 +76,7 @@ def main() -> None:
         say("server up, warm caches", min(starts), "s", "6 s")
         say("of which it computed", sum(process.cpu_times()[:2]), "s", "")
         with sync_playwright() as engine:
-            browser = engine.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+            browser = engine.chromium.launch(executable_path=browser_path(), args=["--no-sandbox"])
             read, usable = [], []
             for _ in range(REPEATS):
                 page = browser.new_page()

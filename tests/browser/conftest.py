@@ -1,16 +1,13 @@
 """The app, a real Chromium, and pages that report what went wrong in them."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
-from helpers.serve import Server
+from helpers.serve import Server, browser_path
 
 LONGEST = "test_main_story.py"
 VIEWPORT = {"width": 1280, "height": 900}
-# The first, a Chromium without windows, takes a quarter less of the processor for a page.
-BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
 def pytest_collection_modifyitems(items):
@@ -30,7 +27,7 @@ def server(tmp_path_factory):
 @pytest.fixture(scope="session")
 def browser():
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    path = browser_path()
     playwright.expect.set_options(timeout=120_000)  # patience costs nothing where all is well
     with playwright.sync_playwright() as engine:
         if path is None and not Path(engine.chromium.executable_path).exists():
