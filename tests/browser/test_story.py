@@ -35,6 +35,11 @@ def test_the_story_fits_one_screen_and_explains_itself_without_a_click(page, ser
     page.wait_for_function(
         "old => document.querySelector('#story-mismatch .slider-caption').innerText !== old", arg=of_the_lab
     )  # what changed while nobody saw it is drawn when it is seen
+    page.locator("#run input").click()
+    page.get_by_role("option", name=api.recordings()[api.RECORDED_ID]).click()
+    page.wait_for_function("() => new URL(location).searchParams.get('run').includes('nano')")
+    page.locator("#explain").click()
+    page.locator("#lesson-1", has_text="Solution.").wait_for()  # the lesson of the run on the screen
 
 
 def test_it_is_read_before_gradios_scripts_have_made_the_page(page, server, shots):
