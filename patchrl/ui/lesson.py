@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -87,7 +88,7 @@ class Lesson:
         """
         by_skill: dict[str, list[tuple[Row, Row]]] = {}
         for pair in self.lost("expert"):
-            if str(pair[0]["reference"]) in pair[0]["question"]:
+            if re.search(rf"\b{re.escape(str(pair[0]['reference']))}\b", pair[0]["question"]):
                 continue
             by_skill.setdefault(pair[0]["task"], []).append(pair)
         most = sorted(by_skill.values(), key=len, reverse=True)[:count]

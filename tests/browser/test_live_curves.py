@@ -7,7 +7,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 
 CHART = "document.querySelector('[data-chart=reward]')"
 NEWEST = f"{CHART} && {CHART}.data && Math.max(...{CHART}.data.flatMap((t) => t.x)) === %d"
-UPDATES = 10
+UPDATES = 22
 
 
 @pytest.fixture

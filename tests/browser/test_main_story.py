@@ -14,7 +14,7 @@ from patchrl import api
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 QUICK = "Quick look: under a minute, too short for the effect"
-STEPS = 20  # so many that Stop comes in the middle on a fast machine too
+STEPS = 24  # so many that Stop comes in the middle on a fast machine too
 PATIENCE = 600_000  # ms that a stage may take on a machine that has other things to do
 
 

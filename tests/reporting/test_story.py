@@ -143,6 +143,13 @@ def test_no_label_of_the_plane_lies_on_another_point():
     assert places.keys() == points.keys() and places["rl"] != places["best-of-k"]
 
 
+def test_a_label_of_the_plane_keeps_off_the_line_of_an_arm_at_its_rates():
+    points, ranges = {"base": (30.0, 96.0), "rl": (80.0, 90.0)}, [[20, 110], [60, 105]]
+    before = gain_forgetting.label_places(points, ranges)["rl"]
+    ends = {"top center": (80.0, 104.0), "bottom center": (80.0, 62.0), "middle right": (108.0, 90.0)}
+    assert gain_forgetting.label_places(points, ranges, [[(80.0, 90.0), ends[before]]])["rl"] != before
+
+
 COUNTS = {"scan": 1, "warm": 1, "train": 1, "rewrite": 2, "finetune": 2, "evaluate": 3, "report": 1}
 EVENTS = [
     {"t": 0, "kind": "stage", "state": "start", "stage": "scan"},

@@ -1,7 +1,7 @@
 from helpers.results import result
 
 from patchrl.reporting import run_status, sentences, tables
-from patchrl.text import about_minutes, duration
+from patchrl.text import about_minutes, duration, points
 
 
 def test_headline_says_what_was_lost_and_what_was_avoided():
@@ -99,3 +99,8 @@ def test_a_resumed_run_took_all_its_goes_together():
     status = {"state": "done", "started": 100.0, "finished": 117.0, "seconds_before": 43.0}
     assert run_status.describe_status(status) == "done after 1 min 00 s"
     assert about_minutes(0.5) == "under a minute"
+
+
+def test_the_same_score_summed_in_another_order_is_written_alike():
+    assert points(0.965, 0) == points(0.9650000000000001, 0) == "97"
+    assert points(-0.005, 0) == "-1" and points(-0.0) == points(0.0) == "0.0" and points(0.0, signed=True) == "+0.0"

@@ -191,10 +191,6 @@ def test_recordings_are_found_by_their_ids_and_say_what_they_are():
 def test_no_example_of_a_lost_answer_can_have_been_right_by_echo(tmp_path):
     """ "The plural of sheep is sheeps" counted as right: the question names the answer."""
     real = learn.load(Session(str(tmp_path), Limits()), "recorded-smollm2")
-    echoed = [before for before, _ in real.lost("expert") if before["reference"] in before["question"]]
-    assert echoed and not [b for b, _ in real.lost_examples(99) if b["reference"] in b["question"]]
-
-
-def test_the_same_score_summed_in_another_order_is_written_alike():
-    assert points(0.965, 0) == points(0.9650000000000001, 0) == "97"
-    assert points(-0.005, 0) == "-1" and points(-0.0) == points(0.0) == "0.0" and points(0.0, signed=True) == "+0.0"
+    assert "plural-006" in [before["id"] for before, _ in real.lost("expert")]
+    for before, _ in real.lost_examples(99):
+        assert before["reference"] not in re.findall(r"\w+", before["question"])
